@@ -1,0 +1,79 @@
+//! The command line.
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Compares the mesh's client with a bare hyper-util client on loopback.
+#[derive(Debug, Parser)]
+#[command(about, long_about = None)]
+pub(crate) struct Options {
+    /// Length of one measurement; there are two a round and protocol
+    #[arg(long, default_value_t = 1.4, value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// Paired measurements per protocol
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+    /// Requests in flight
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) concurrency: u32,
+    /// Worker threads of the caller, and as many of the servers
+    #[arg(long, default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// Size of a response body
+    #[arg(long, default_value_t = 64)]
+    pub(crate) response_bytes: usize,
+    /// Print every window as JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Exit with 1 when the median throughput ratio on HTTP/1.1 is below this
+    #[arg(long, value_name = "RATIO")]
+    pub(crate) fail_under: Option<f64>,
+    /// Be the servers: what this program starts itself as
+    #[arg(long, hide = true)]
+    pub(crate) upstream: bool,
+}
+
+impl Options {
+    /// Length of one measurement.
+    pub(crate) fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(seconds),
+        Ok(_) => Err("must lie between 0.01 and 3600".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What is spoken to the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1, one request per connection at a time.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+}
+
+impl Protocol {
+    /// Its name as a port of a service spells it.
+    pub(crate) const fn port_name(self) -> &'static str {
+        match self {
+            Self::Http1 => "http",
+            Self::Http2 => "http2",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http1 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+        })
+    }
+}

@@ -1,0 +1,14 @@
+//! What a decision and a request cost, told as ratios to a peer in the same run.
+//!
+//! | command | measures |
+//! |-|-|
+//! | `cargo bench -p benches` | the decision alone: route, split, endpoint, at 10 to 10,000 routes |
+//! | `cargo run --release -p benches --bin allocations` | allocations of that decision |
+//! | `cargo run --release -p benches --bin compare` | whole requests, with and without the mesh |
+//!
+//! Absolute figures hold for one machine on one day. Ratios from interleaved rounds travel better.
+
+#![forbid(unsafe_code)]
+
+pub mod decision;
+pub mod stats;

@@ -1,0 +1,21 @@
+//! The way in: the mesh's own gateway, opened by the labels of this process.
+
+use std::net::SocketAddr;
+
+use mesh_tower::{Gateway, Mesh};
+
+use crate::Result;
+
+/// The port of the Gateway's server in `mesh/base/gateway.yaml`.
+const SERVER_PORT: u16 = 80;
+
+/// Opens the servers of the Gateway, with port 80 at the given address; port 0 there means any free one.
+pub async fn open(mesh: &Mesh, address: SocketAddr) -> Result<(Gateway, SocketAddr)> {
+    let gateway = mesh.gateway().map_port(SERVER_PORT, address.port()).address(address.ip()).start().await?;
+    for server in gateway.not_served() {
+        tracing::warn!(server, "not served");
+    }
+    let opened = gateway.addresses().into_iter().find(|(port, _)| *port == SERVER_PORT);
+    let (_, address) = opened.ok_or("no server on port 80 is open")?;
+    Ok((gateway, address))
+}

@@ -1,0 +1,212 @@
+//! `defaultConfig`: settings of the single proxy, as far as an embedded mesh has them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::api::proxy_config::ProxyImage;
+use crate::api::telemetry::CustomTag;
+use crate::api::tls::ClientTlsSettings;
+use crate::value::Duration;
+use crate::value::proto::{message, proto_enum};
+
+message! {
+    /// Settings of the single proxy (`defaultConfig`, and the annotation `proxy.istio.io/config`).
+    ///
+    /// The fields of the last group are read and have no effect in process.
+    pub struct MeshProxyConfig {
+        /// What stands in front of a gateway.
+        #[serde(alias = "gateway_topology")]
+        pub gateway_topology: Option<GatewayTopology>,
+        /// Traces.
+        pub tracing: Option<MeshTracing>,
+        /// Which headers are added to requests and responses.
+        #[serde(alias = "proxy_headers")]
+        pub proxy_headers: Option<Value>,
+        /// How long open connections may go on when the process ends. Default: 45 s.
+        #[serde(alias = "drain_duration")]
+        pub drain_duration: Option<Duration>,
+        /// How long the process waits before it ends. Default: 5 s.
+        #[serde(alias = "termination_drain_duration")]
+        pub termination_drain_duration: Option<Duration>,
+        /// Root certificates, as PEM, besides those of the workload's own authority.
+        #[serde(alias = "ca_certificates_pem")]
+        pub ca_certificates_pem: Vec<String>,
+        /// Name of the mesh in telemetry.
+        #[serde(alias = "mesh_id")]
+        pub mesh_id: String,
+
+        /// Worker threads.
+        pub concurrency: Option<i32>,
+        /// Image of the proxy.
+        pub image: Option<ProxyImage>,
+        /// Environment variables of the proxy.
+        #[serde(alias = "proxy_metadata")]
+        pub proxy_metadata: BTreeMap<String, Value>,
+        /// Switches of Envoy.
+        #[serde(alias = "runtime_values")]
+        pub runtime_values: BTreeMap<String, Value>,
+        /// Directory of the generated configuration.
+        #[serde(alias = "config_path")]
+        pub config_path: Option<Value>,
+        /// Path of the proxy's binary.
+        #[serde(alias = "binary_path")]
+        pub binary_path: Option<Value>,
+        /// Name of the service.
+        #[serde(alias = "service_cluster")]
+        pub service_cluster: Option<Value>,
+        /// How that name is found.
+        #[serde(alias = "tracing_service_name")]
+        pub tracing_service_name: Option<Value>,
+        /// Address of the control plane.
+        #[serde(alias = "discovery_address")]
+        pub discovery_address: Option<Value>,
+        /// Deprecated.
+        #[serde(alias = "discovery_refresh_delay")]
+        pub discovery_refresh_delay: Option<Value>,
+        /// Deprecated form of the address in `tracing`.
+        #[serde(alias = "zipkin_address")]
+        pub zipkin_address: Option<Value>,
+        /// Address of a statsd server.
+        #[serde(alias = "statsd_udp_address")]
+        pub statsd_udp_address: Option<Value>,
+        /// Deprecated.
+        #[serde(alias = "envoy_metrics_service_address")]
+        pub envoy_metrics_service_address: Option<Value>,
+        /// Port of Envoy's admin pages.
+        #[serde(alias = "proxy_admin_port")]
+        pub proxy_admin_port: Option<Value>,
+        /// Deprecated.
+        #[serde(alias = "availability_zone")]
+        pub availability_zone: Option<Value>,
+        /// Authentication towards the control plane.
+        #[serde(alias = "control_plane_auth_policy")]
+        pub control_plane_auth_policy: Option<Value>,
+        /// File with Envoy's bootstrap.
+        #[serde(alias = "custom_config_file")]
+        pub custom_config_file: Option<Value>,
+        /// Longest name in Envoy's statistics.
+        #[serde(alias = "stat_name_length")]
+        pub stat_name_length: Option<Value>,
+        /// Template of Envoy's bootstrap.
+        #[serde(alias = "proxy_bootstrap_template_path")]
+        pub proxy_bootstrap_template_path: Option<Value>,
+        /// How traffic is captured.
+        #[serde(alias = "interception_mode")]
+        pub interception_mode: Option<Value>,
+        /// Deprecated.
+        pub sds: Option<Value>,
+        /// Envoy's access log service.
+        #[serde(alias = "envoy_access_log_service")]
+        pub envoy_access_log_service: Option<Value>,
+        /// Envoy's metrics service.
+        #[serde(alias = "envoy_metrics_service")]
+        pub envoy_metrics_service: Option<Value>,
+        /// Port of the agent's own pages.
+        #[serde(alias = "status_port")]
+        pub status_port: Option<Value>,
+        /// Deprecated.
+        #[serde(alias = "extra_stat_tags")]
+        pub extra_stat_tags: Option<Value>,
+        /// Probe of a workload on a virtual machine.
+        #[serde(alias = "readiness_probe")]
+        pub readiness_probe: Option<Value>,
+        /// Which of Envoy's statistics are kept.
+        #[serde(alias = "proxy_stats_matcher")]
+        pub proxy_stats_matcher: Option<Value>,
+        /// Starts the application after the proxy.
+        #[serde(alias = "hold_application_until_proxy_starts")]
+        pub hold_application_until_proxy_starts: Option<Value>,
+        /// Where private keys are kept.
+        #[serde(alias = "private_key_provider")]
+        pub private_key_provider: Option<Value>,
+        /// When Envoy writes its files.
+        #[serde(alias = "file_flush_interval")]
+        pub file_flush_interval: Option<Value>,
+        /// When Envoy writes its files.
+        #[serde(alias = "file_flush_min_size_kb")]
+        pub file_flush_min_size_kb: Option<Value>,
+        /// Compresses the metrics page.
+        #[serde(alias = "stats_compression")]
+        pub stats_compression: Option<Value>,
+        /// Limits of Envoy's listeners.
+        #[serde(alias = "connection_settings")]
+        pub connection_settings: Option<Value>,
+        /// Deprecated.
+        #[serde(alias = "parent_shutdown_duration")]
+        pub parent_shutdown_duration: Option<Value>,
+    }
+}
+
+message! {
+    /// What stands in front of a gateway.
+    pub struct GatewayTopology {
+        /// Proxies whose entries in `x-forwarded-for` are trusted. Default: 0.
+        #[serde(alias = "num_trusted_proxies")]
+        pub num_trusted_proxies: u32,
+        /// What becomes of the caller's `x-forwarded-client-cert`. Unset: it is replaced.
+        #[serde(alias = "forward_client_cert_details")]
+        pub forward_client_cert_details: ForwardClientCertDetails,
+        /// Reads the caller's address from the PROXY protocol. Unset: not.
+        #[serde(alias = "proxy_protocol")]
+        pub proxy_protocol: Option<Value>,
+    }
+}
+
+proto_enum! {
+    /// What becomes of the caller's `x-forwarded-client-cert`.
+    pub enum ForwardClientCertDetails {
+        /// The default of the place: replaced at gateways, appended to in sidecars.
+        #[default]
+        Undefined = 0 => "UNDEFINED",
+        /// It is removed.
+        Sanitize = 1 => "SANITIZE",
+        /// It is kept under mutual TLS.
+        ForwardOnly = 2 => "FORWARD_ONLY",
+        /// The caller's certificate is added under mutual TLS.
+        AppendForward = 3 => "APPEND_FORWARD",
+        /// It is replaced by the caller's certificate under mutual TLS.
+        SanitizeSet = 4 => "SANITIZE_SET",
+        /// It is always kept.
+        AlwaysForwardOnly = 5 => "ALWAYS_FORWARD_ONLY",
+    }
+}
+
+message! {
+    /// Traces, in the older form. `Telemetry` outranks it.
+    pub struct MeshTracing {
+        /// Zipkin.
+        pub zipkin: Option<ZipkinAddress>,
+        /// Share of the calls that are traced where the caller has not decided, 0 to 100 %. Default: 1.
+        pub sampling: Option<f64>,
+        /// Further tags of a span, by name.
+        #[serde(alias = "custom_tags")]
+        pub custom_tags: BTreeMap<String, CustomTag>,
+        /// Longest path in a tag, in bytes. 0: 256.
+        #[serde(alias = "max_path_tag_length")]
+        pub max_path_tag_length: u32,
+        /// TLS towards the tracing service.
+        #[serde(alias = "tls_settings")]
+        pub tls_settings: Option<ClientTlsSettings>,
+        /// Adds Istio's own tags to a span. Default: true.
+        #[serde(alias = "enable_istio_tags")]
+        pub enable_istio_tags: Option<bool>,
+        /// Not built in.
+        pub lightstep: Option<Value>,
+        /// Not built in.
+        pub datadog: Option<Value>,
+        /// Not built in.
+        pub stackdriver: Option<Value>,
+        /// Not built in.
+        #[serde(alias = "open_census_agent")]
+        pub open_census_agent: Option<Value>,
+    }
+}
+
+message! {
+    /// Where Zipkin is.
+    pub struct ZipkinAddress {
+        /// `host:port`.
+        pub address: String,
+    }
+}

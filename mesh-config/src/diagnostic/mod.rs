@@ -1,0 +1,248 @@
+//! Findings: what is wrong or remarkable about a configuration, and where.
+//!
+//! Nothing in this crate fails on bad configuration: every step adds [`Diagnostic`]s to a [`Report`] and goes on with
+//! what is good. A finding names its [`Code`], how bad it is, the document and field it is about, and where there is
+//! something to say, what to do about it and what happens at run time.
+//!
+//! ```
+//! use mesh_config::{Code, Diagnostic, Report};
+//!
+//! let mut report = Report::new();
+//! report.push(Diagnostic::warning(Code::DEPRECATED, "`mirrorPercent` is deprecated").help("use `mirrorPercentage`"));
+//! assert!(!report.has_errors());
+//! assert_eq!(report.to_string(), "warning[IST0002]: `mirrorPercent` is deprecated\n  help: use `mirrorPercentage`\n");
+//! ```
+
+mod code;
+mod origin;
+mod path;
+mod report;
+
+pub use self::code::Code;
+pub use self::origin::Origin;
+pub(crate) use self::origin::Source;
+pub use self::path::{FieldPath, Segment};
+pub use self::report::Report;
+
+use std::fmt;
+
+use crate::resource::ResourceId;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Severity {
+    /// Worth knowing; nothing is wrong.
+    Info,
+    /// Accepted by Istio, but probably not what was meant.
+    Warning,
+    /// Istio, its webhook or its proxy would refuse this, or it cannot be read at all.
+    Error,
+}
+
+impl Severity {
+    /// The lower-case word used in printed findings.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Which part of `key: value` a finding points at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The name, as for a field that does not exist.
+    Key,
+    /// The value.
+    #[default]
+    Value,
+}
+
+/// One finding.
+///
+/// Printed as `file:line:column: error[CODE] spec.field: message`, followed by indented lines with the effect and
+/// the help where there are any.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Diagnostic {
+    /// What kind of finding this is.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The document, and once [`Report::locate`] has run, the exact place in it.
+    pub origin: Origin,
+    /// The resource it is about, if one was made out.
+    pub resource: Option<ResourceId>,
+    /// The field it is about; empty where the whole document is meant.
+    pub path: FieldPath,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// What happens at run time if nothing is done.
+    pub effect: Option<String>,
+    target: Target,
+    located: bool,
+}
+
+impl Diagnostic {
+    /// A finding of the given severity that is not yet tied to a place.
+    #[must_use]
+    pub fn new(code: Code, severity: Severity, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity,
+            origin: Origin::default(),
+            resource: None,
+            path: FieldPath::default(),
+            message: message.into(),
+            help: None,
+            effect: None,
+            target: Target::Value,
+            located: false,
+        }
+    }
+
+    /// A finding that makes the document unusable.
+    #[must_use]
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Error, message)
+    }
+
+    /// A finding that is probably a mistake.
+    #[must_use]
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Warning, message)
+    }
+
+    /// A finding that is only worth knowing.
+    #[must_use]
+    pub fn info(code: Code, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Info, message)
+    }
+
+    /// Names the document.
+    #[must_use]
+    pub fn at(mut self, origin: &Origin) -> Self {
+        self.origin = origin.clone();
+        self
+    }
+
+    /// Names an exact place, which [`Report::locate`] then leaves alone.
+    #[must_use]
+    pub(crate) fn at_place(mut self, origin: &Origin, line: u32, column: u32) -> Self {
+        self.origin = origin.clone();
+        self.origin.line = line;
+        self.origin.column = column;
+        self.located = true;
+        self
+    }
+
+    /// Names the resource.
+    #[must_use]
+    pub fn resource(mut self, id: ResourceId) -> Self {
+        self.resource = Some(id);
+        self
+    }
+
+    /// Names the field.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<FieldPath>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Says what happens at run time.
+    #[must_use]
+    pub fn effect(mut self, effect: impl Into<String>) -> Self {
+        self.effect = Some(effect.into());
+        self
+    }
+
+    /// Points at the field's name instead of its value.
+    #[must_use]
+    pub(crate) fn at_key(mut self) -> Self {
+        self.target = Target::Key;
+        self
+    }
+
+    fn needs_place(&self) -> bool {
+        !self.located && !self.path.is_empty() && self.origin.source().is_some()
+    }
+
+    fn set_place(&mut self, place: Option<(u32, u32)>) {
+        if let Some((line, column)) = place {
+            self.origin.line = line;
+            self.origin.column = column;
+        }
+        self.located = true;
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.origin.to_string();
+        if !place.is_empty() {
+            write!(f, "{place}: ")?;
+        }
+        write!(f, "{}[{}]", self.severity, self.code)?;
+        if let Some(id) = &self.resource {
+            write!(f, " {id}")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, " {}", self.path)?;
+        }
+        write!(f, ": {}", self.message)?;
+        if let Some(effect) = &self.effect {
+            write!(f, "\n  at run time: {effect}")?;
+        }
+        if let Some(help) = &self.help {
+            write!(f, "\n  help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Kind;
+
+    #[test]
+    fn a_finding_prints_its_place_code_resource_field_and_message() {
+        let origin = Origin::new("mesh/reviews.yaml", 7, 3);
+        let finding = Diagnostic::error(Code::UNKNOWN_FIELD, "unknown field \"wieght\"")
+            .at(&origin)
+            .resource(ResourceId::new(Kind::VirtualService, "default", "reviews"))
+            .path("spec.http[0].route[1].wieght")
+            .help("did you mean `weight`?")
+            .effect("nothing");
+        assert_eq!(
+            finding.to_string(),
+            "mesh/reviews.yaml:7:3: error[MESH0001] VirtualService default/reviews spec.http[0].route[1].wieght: \
+             unknown field \"wieght\"\n  at run time: nothing\n  help: did you mean `weight`?"
+        );
+    }
+
+    #[test]
+    fn severities_are_ordered_from_harmless_to_bad() {
+        assert!(Severity::Info < Severity::Warning && Severity::Warning < Severity::Error);
+    }
+}

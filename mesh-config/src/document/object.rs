@@ -1,0 +1,223 @@
+//! One object of a known kind: read, and what is found on the way.
+
+use serde::de::DeserializeOwned;
+
+use super::probe::{self, Expected};
+use super::typed::{self, Envelope, Failure, Outside, Read, nearest};
+use super::{Document, Piece, Reader, placeholder};
+use crate::diagnostic::{Code, Diagnostic, FieldPath, Severity};
+use crate::locate::{NodeKind, Tree, camel_case};
+use crate::meta::{self, ObjectMeta};
+use crate::resource::{Kind, Lookup, Object, Resource, ResourceId, lookup};
+
+impl Reader<'_> {
+    /// Reads an object whose struct is its `spec`.
+    pub(super) fn read_enveloped<T>(&mut self, kind: Kind, piece: &Piece)
+    where
+        T: DeserializeOwned + Default,
+        Object<T>: Into<Resource>,
+    {
+        let read = match typed::read::<Envelope<T>>(piece.text(), &self.options.limits) {
+            Ok(read) => read,
+            Err(failure) => return self.report_failure::<Envelope<T>>(kind, piece, failure),
+        };
+        let Read { value, unknown } = read;
+        if !is_kind(kind, value.api_version.as_deref(), value.kind.as_deref()) {
+            return self.read_parsed(piece);
+        }
+        let meta = self.settle(kind, value.metadata);
+        let id = ResourceId::new(kind, &meta.namespace, &meta.name);
+        if value.spec.is_none() && kind.is_istio() {
+            let finding = Diagnostic::warning(Code::EMPTY_SPEC, "the object has no spec; it is read as an empty one");
+            self.report.push(piece.about(finding.path("spec").resource(id.clone())));
+        }
+        if self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown) {
+            self.keep(kind, piece, meta, value.spec.unwrap_or_default());
+        }
+    }
+
+    /// Reads an object whose struct stands beside the metadata.
+    pub(super) fn read_bare<T>(&mut self, kind: Kind, piece: &Piece)
+    where
+        T: DeserializeOwned + Default,
+        Object<T>: Into<Resource>,
+    {
+        let limits = &self.options.limits;
+        let read = typed::read::<Outside>(piece.text(), limits)
+            .and_then(|outside| Ok((outside.value, typed::read::<T>(piece.text(), limits)?.value)));
+        match read {
+            Ok((outside, value)) if is_kind(kind, outside.api_version.as_deref(), outside.kind.as_deref()) => {
+                let meta = self.settle(kind, outside.metadata);
+                self.keep(kind, piece, meta, value);
+            }
+            Ok(_) => self.read_parsed(piece),
+            Err(failure) => self.report_failure::<T>(kind, piece, failure),
+        }
+    }
+
+    /// Adds an object to what was read.
+    pub(super) fn keep<T>(&mut self, kind: Kind, piece: &Piece, meta: ObjectMeta, spec: T)
+    where
+        Object<T>: Into<Resource>,
+    {
+        let id = ResourceId::new(kind, &meta.namespace, &meta.name);
+        if meta.name.is_empty() {
+            let finding = Diagnostic::warning(Code::FRAGMENT, "an object without a name: a patch or a reference to one?");
+            self.report.push(piece.about(finding.path("metadata.name").resource(id.clone())));
+        }
+        if kind != Kind::Secret && placeholder::is_suspect(piece.text()) {
+            self.report_placeholders(&id, piece);
+        }
+        let origin = match kind {
+            Kind::Secret => piece.origin.clone().without_source(),
+            _ => piece.origin.clone(),
+        };
+        let resource = Object { meta, spec, origin: origin.clone() }.into();
+        self.documents.push(Document { origin, resource });
+    }
+
+    /// Gives an object its namespace.
+    fn settle(&self, kind: Kind, meta: Option<ObjectMeta>) -> ObjectMeta {
+        let mut meta = meta.unwrap_or_default();
+        match kind {
+            Kind::Namespace => meta.namespace.clear(),
+            _ if meta.namespace.is_empty() => meta.namespace.clone_from(&self.options.default_namespace),
+            _ => {}
+        }
+        meta
+    }
+
+    fn report_placeholders(&mut self, id: &ResourceId, piece: &Piece) {
+        let Ok(tree) = Tree::parse(piece.text()) else { return };
+        for (path, node) in tree.scalars().into_iter().filter(|(path, _)| !placeholder::is_exempt(path)) {
+            let Some(found) = tree.scalar(node).and_then(placeholder::find) else { continue };
+            let place = (tree.node(node).line, tree.node(node).column);
+            let finding = Diagnostic::warning(Code::PLACEHOLDER, format!("the placeholder `{found}` was never filled in"))
+                .path(path)
+                .resource(id.clone());
+            self.report.push(piece.about_place(finding, Some(place)));
+        }
+    }
+
+    /// Reports an object that does not fit its struct.
+    pub(super) fn report_failure<T: DeserializeOwned>(&mut self, kind: Kind, piece: &Piece, failure: Failure) {
+        let tree = Tree::parse(piece.text()).ok();
+        let id = tree.as_ref().and_then(|tree| self.identify(kind, tree));
+        let place = failure.place.or_else(|| tree.as_ref()?.find(&failure.path, crate::diagnostic::Target::Value));
+        let mut finding = Diagnostic::error(failure.code, failure.message).path(failure.path.clone());
+        finding.help = failure.help;
+        if failure.code == Code::WRONG_TYPE {
+            if let Some(found) = tree.as_ref().and_then(|tree| describe(tree, &failure.path)) {
+                if !finding.message.contains(", found ") && finding.message.starts_with("expected ") {
+                    finding.message.push_str(&format!(", found {found}"));
+                }
+            }
+        }
+        finding = mind_placeholder(finding, piece.text(), place);
+        finding.resource.clone_from(&id);
+        self.report.push(piece.about_place(finding, place));
+        if let Some(id) = id {
+            self.report_unknown::<T>(kind, &id, piece, &failure.unknown);
+        }
+    }
+
+    fn identify(&self, kind: Kind, tree: &Tree) -> Option<ResourceId> {
+        let text = |path: &str| tree.at(&FieldPath::from(path)).and_then(|id| tree.scalar(id)).unwrap_or_default();
+        let meta = ObjectMeta::new(text("metadata.namespace"), text("metadata.name"));
+        let meta = self.settle(kind, Some(meta));
+        tree.root().map(|_| ResourceId::new(kind, meta.namespace, meta.name))
+    }
+
+    /// Reports fields that the struct does not have; true if the object can be used all the same.
+    pub(super) fn report_unknown<T: DeserializeOwned>(
+        &mut self,
+        kind: Kind,
+        id: &ResourceId,
+        piece: &Piece,
+        unknown: &[FieldPath],
+    ) -> bool {
+        let mut good = true;
+        for path in unknown {
+            let Some(severity) = self.severity_of_unknown(kind, path) else { continue };
+            good &= severity != Severity::Error;
+            let name = path.segments().last().and_then(|segment| segment.name()).unwrap_or_default();
+            let mut finding = Diagnostic::new(Code::UNKNOWN_FIELD, severity, format!("unknown field {name:?}"))
+                .path(path.clone())
+                .resource(id.clone())
+                .at_key();
+            finding.help = advise::<T>(path, name);
+            self.report.push(piece.about(finding));
+        }
+        good
+    }
+
+    fn severity_of_unknown(&self, kind: Kind, path: &FieldPath) -> Option<Severity> {
+        let names: Vec<_> = path.segments().iter().filter_map(|segment| segment.name()).collect();
+        match (kind, names.as_slice()) {
+            // Of Kubernetes' own kinds only a part is declared.
+            (kind, _) if !kind.is_istio() && kind != Kind::MeshConfig => None,
+            (_, ["status", ..]) => None,
+            (_, ["metadata", name, ..]) if meta::OTHER_FIELDS.contains(name) => None,
+            // The API server drops these; istiod reads its own configuration leniently.
+            (_, ["metadata", ..]) | (Kind::MeshConfig, _) => Some(Severity::Warning),
+            _ if self.options.strict => Some(Severity::Error),
+            _ => Some(Severity::Warning),
+        }
+    }
+}
+
+/// Whether a document is of the kind that a glance at its lines said.
+fn is_kind(kind: Kind, api_version: Option<&str>, name: Option<&str>) -> bool {
+    lookup(api_version.unwrap_or_default(), name.unwrap_or_default()) == Lookup::Known(kind)
+}
+
+/// What to do about an unknown field: the nearest name there, or where a field of that name belongs.
+fn advise<T: DeserializeOwned>(path: &FieldPath, name: &str) -> Option<String> {
+    if let Some(Expected::Struct(fields)) = probe::expected::<T>(&path.parent()) {
+        if let Some(near) = nearest(&camel_case(name), fields.iter().copied()) {
+            return Some(format!("did you mean `{near}`?"));
+        }
+    }
+    let places = probe::places_of::<T>(&camel_case(name), &FieldPath::from("spec"));
+    let place = places.iter().max_by_key(|place| shared(place, path))?;
+    let owner = place.parent().to_string().replace("[0]", "[]").replace("[1]", "[]");
+    let owner = if owner.is_empty() { "the top" } else { owner.as_str() };
+    Some(format!("`{}` belongs under `{owner}`", place.segments().last()?.name()?))
+}
+
+/// How many steps two paths have in common, elements of a list being alike.
+fn shared(one: &FieldPath, other: &FieldPath) -> usize {
+    let alike = |(a, b): &(&crate::diagnostic::Segment, &crate::diagnostic::Segment)| a.name() == b.name();
+    one.segments().iter().zip(other.segments()).take_while(alike).count()
+}
+
+/// Turns a finding into one about a placeholder if its line holds one.
+pub(super) fn mind_placeholder(mut finding: Diagnostic, text: &str, place: Option<(u32, u32)>) -> Diagnostic {
+    let line = place.and_then(|(line, _)| text.lines().nth(line.saturating_sub(1) as usize)).unwrap_or_default();
+    let line = line.split(" #").next().unwrap_or_default();
+    if let Some(found) = placeholder::find(line) {
+        finding.message = format!("the placeholder `{found}` was never filled in ({})", finding.message);
+        finding.code = Code::PLACEHOLDER;
+        finding.help = None;
+    }
+    finding
+}
+
+/// What stands at a path, in words.
+fn describe(tree: &Tree, path: &FieldPath) -> Option<String> {
+    Some(match &tree.node(tree.at(path)?).kind {
+        NodeKind::Mapping(_) => "a mapping".to_owned(),
+        NodeKind::Sequence(_) => "a list".to_owned(),
+        NodeKind::Scalar(text) if text.is_empty() => "nothing".to_owned(),
+        NodeKind::Scalar(text) => format!("`{}`", shorten(text)),
+        NodeKind::Alias(_) => return None,
+    })
+}
+
+fn shorten(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,118 @@
+//! Cuts a stream into its documents without parsing it.
+//!
+//! A line that begins with `---` starts a document and one that begins with `...` ends one; YAML allows neither at the
+//! start of a line inside a document, not even within a block of text. A broken document therefore costs only itself.
+
+/// The text of one document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Chunk<'t> {
+    /// Its text, the `---` line included.
+    pub(super) text: &'t str,
+    /// The line of the stream on which the text begins, from 1.
+    pub(super) first_line: u32,
+}
+
+/// The documents of a stream that hold anything at all.
+pub(super) fn split(stream: &str) -> impl Iterator<Item = Chunk<'_>> {
+    Split { rest: stream, line: 1 }.filter(|chunk| !is_blank(chunk.text))
+}
+
+struct Split<'t> {
+    rest: &'t str,
+    line: u32,
+}
+
+impl<'t> Iterator for Split<'t> {
+    type Item = Chunk<'t>;
+
+    fn next(&mut self) -> Option<Chunk<'t>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let mut end = 0;
+        let mut lines = 0;
+        let mut has_content = false;
+        for line in self.rest.split_inclusive('\n') {
+            let starts = is_marker(line, "---");
+            // Directives and comments before a marker belong to the document that it starts.
+            if starts && has_content {
+                break;
+            }
+            has_content |= starts || !is_idle(line);
+            end += line.len();
+            lines += 1;
+            if is_marker(line, "...") {
+                break;
+            }
+        }
+        let (text, rest) = self.rest.split_at(end);
+        let chunk = Chunk { text, first_line: self.line };
+        self.rest = rest;
+        self.line += lines;
+        Some(chunk)
+    }
+}
+
+fn is_marker(line: &str, marker: &str) -> bool {
+    line.trim_start_matches('\u{feff}')
+        .strip_prefix(marker)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+}
+
+/// Blank, comment or directive.
+fn is_idle(line: &str) -> bool {
+    let line = line.trim_start_matches('\u{feff}');
+    line.starts_with('%') || matches!(line.trim_start().as_bytes().first(), None | Some(b'#'))
+}
+
+fn is_blank(text: &str) -> bool {
+    text.lines().all(|line| {
+        let rest = line.trim_start_matches('\u{feff}');
+        let rest = if is_marker(rest, "---") || is_marker(rest, "...") { &rest[3..] } else { rest };
+        is_idle(rest)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunks(stream: &str) -> Vec<(u32, &str)> {
+        split(stream).map(|chunk| (chunk.first_line, chunk.text)).collect()
+    }
+
+    #[test]
+    fn documents_keep_their_line_numbers() {
+        assert_eq!(chunks("a: 1\n---\nb: 2\n--- # c\nc: 3"), [(1, "a: 1\n"), (2, "---\nb: 2\n"), (4, "--- # c\nc: 3")]);
+    }
+
+    #[test]
+    fn empty_and_comment_only_documents_are_left_out() {
+        assert_eq!(chunks("---\n# nothing\n---\n\n--- \na: 1\n---\n...\n"), [(5, "--- \na: 1\n")]);
+        assert_eq!(chunks(""), []);
+        assert_eq!(chunks("\u{feff}# x\r\n---\r\n"), []);
+    }
+
+    #[test]
+    fn comments_and_directives_go_with_the_document_they_introduce() {
+        assert_eq!(chunks("# licence\n%YAML 1.2\n---\na: 1\n"), [(1, "# licence\n%YAML 1.2\n---\na: 1\n")]);
+    }
+
+    #[test]
+    fn a_document_may_stand_on_the_marker_line_and_end_with_dots() {
+        assert_eq!(chunks("--- {a: 1}\n...\nb: 2\n"), [(1, "--- {a: 1}\n...\n"), (3, "b: 2\n")]);
+    }
+
+    #[test]
+    fn dashes_elsewhere_do_not_split() {
+        assert_eq!(chunks("a: |\n  ---\n  b\nc: ---x\n---d: 1\n").len(), 1);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_but_blank_documents_is_lost(stream in "(---|\\.\\.\\.|#|a: b| |\r|\n|%|\u{feff}){0,40}") {
+            let total: usize = Split { rest: &stream, line: 1 }.map(|chunk| chunk.text.len()).sum();
+            proptest::prop_assert_eq!(total, stream.len());
+        }
+    }
+}

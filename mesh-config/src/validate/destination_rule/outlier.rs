@@ -1,0 +1,32 @@
+//! Outlier detection.
+
+use super::super::checker::{At, Checker};
+use super::super::common::{duration, percent};
+use crate::api::destination_rule::OutlierDetection;
+use crate::diagnostic::{Code, Diagnostic};
+
+pub(super) fn check(cx: &mut Checker<'_>, at: &At<'_>, outlier: &OutlierDetection) {
+    duration(cx, &at.field("interval"), outlier.interval);
+    duration(cx, &at.field("baseEjectionTime"), outlier.base_ejection_time);
+    if outlier.consecutive_errors != 0 {
+        let message = "outlier detection consecutive errors is deprecated, use consecutiveGatewayErrors or \
+                       consecutive5xxErrors instead";
+        let finding = Diagnostic::warning(Code::SCHEMA_WARNING, message)
+            .effect("the number is not used; without consecutive5xxErrors the limit is 5");
+        cx.push(&at.field("consecutiveErrors"), finding);
+    }
+    let local = outlier.consecutive_local_origin_failures.unwrap_or(0);
+    if !outlier.split_external_local_origin_errors && local > 0 {
+        let message = "outlier detection consecutive local origin failures is specified, but split external local origin \
+                       errors is set to false";
+        cx.error(&at.field("consecutiveLocalOriginFailures"), message);
+    }
+    percent(cx, &at.field("maxEjectionPercent"), outlier.max_ejection_percent);
+    percent(cx, &at.field("minHealthPercent"), outlier.min_health_percent);
+    for (index, code) in outlier.outlier_detection_http_error_codes.iter().enumerate() {
+        if !(100..=599).contains(code) {
+            let message = format!("HTTP status {code} is not in range 100-599");
+            cx.error(&at.field("outlierDetectionHttpErrorCodes").index(index), message);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What one try came to, in the terms that retries and outlier detection think in.
+
+use http::{HeaderMap, StatusCode};
+
+use crate::Failure;
+
+/// The outcome of one try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The endpoint answered.
+    Response {
+        /// The HTTP status.
+        status: u16,
+        /// `grpc-status`, where it stands in the headers (trailers-only answers).
+        grpc: Option<i32>,
+        /// Whether `x-envoy-ratelimited` is there.
+        rate_limited: bool,
+    },
+    /// It did not, or there was nobody to ask.
+    Failed(Failure),
+}
+
+impl Outcome {
+    /// The outcome of an answer.
+    pub fn of_response(status: StatusCode, headers: &HeaderMap) -> Self {
+        let grpc = headers.get("grpc-status").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let rate_limited = headers.contains_key("x-envoy-ratelimited");
+        Self::Response { status: status.as_u16(), grpc, rate_limited }
+    }
+
+    /// An answer with this status and nothing else of note.
+    pub const fn status(status: u16) -> Self {
+        Self::Response { status, grpc: None, rate_limited: false }
+    }
+
+    /// Whether the destination did what it was asked: an answer below 500 whose `grpc-status`, if
+    /// there is one in its headers, is 0.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Response { status, grpc: None | Some(0), .. } if status < 500)
+    }
+
+    /// The same outcome without its `grpc-status`.
+    ///
+    /// For outlier detection of a request that is not gRPC, where the HTTP status alone counts; and
+    /// for the retries of a plain HTTP/1.1 request under [`Profile::Safe`](crate::Profile::Safe),
+    /// which was not kept for that reason.
+    #[must_use]
+    pub fn without_grpc_status(self) -> Self {
+        match self {
+            Self::Response { status, rate_limited, .. } => Self::Response { status, grpc: None, rate_limited },
+            failed @ Self::Failed(_) => failed,
+        }
+    }
+
+    /// The HTTP status that outlier detection counts: that of the answer, or the one its
+    /// `grpc-status` stands for.
+    pub(crate) fn counted_status(self) -> Option<u16> {
+        match self {
+            Self::Response { grpc: Some(code), status, .. } => Some(http_status_of_grpc(code).unwrap_or(status)),
+            Self::Response { status, .. } => Some(status),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
+/// The HTTP status that a gRPC status counts as.
+pub fn http_status_of_grpc(code: i32) -> Option<u16> {
+    Some(match code {
+        0 => 200,
+        1 => 499,
+        2 | 13 | 15 => 500,
+        3 | 9 | 11 => 400,
+        4 => 504,
+        5 => 404,
+        6 | 10 => 409,
+        7 => 403,
+        8 => 429,
+        12 => 501,
+        14 => 503,
+        16 => 401,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_grpc_status_in_the_headers_is_what_counts() {
+        let headers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static("14"))]);
+        let outcome = Outcome::of_response(StatusCode::OK, &headers);
+        assert_eq!(outcome, Outcome::Response { status: 200, grpc: Some(14), rate_limited: false });
+        assert_eq!(outcome.counted_status(), Some(503));
+        assert_eq!(Outcome::status(418).counted_status(), Some(418));
+        assert_eq!(outcome.without_grpc_status().counted_status(), Some(200));
+        assert_eq!(Outcome::Failed(Failure::ConnectFailed).counted_status(), None);
+    }
+
+    #[test]
+    fn success_is_an_answer_that_reports_no_failure_of_the_server() {
+        let grpc = |code| Outcome::Response { status: 200, grpc: Some(code), rate_limited: false };
+        assert!([Outcome::status(200), Outcome::status(404), grpc(0)].iter().all(|outcome| outcome.is_success()));
+        let failures = [Outcome::status(500), grpc(14), Outcome::Failed(Failure::PerTryTimeout)];
+        assert!(!failures.iter().any(|outcome| outcome.is_success()));
+    }
+}

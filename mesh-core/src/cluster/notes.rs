@@ -1,0 +1,147 @@
+//! What a traffic policy asks for that is read and checked, but does not act.
+
+use mesh_config::api::destination_rule::{
+    ConnectionPoolSettings, LoadBalancerSettings, OutlierDetection, PortTrafficPolicy, RetryBudget, TrafficPolicy,
+};
+use mesh_config::api::tls::{ClientTlsMode, ClientTlsSettings};
+
+/// A field that has no effect, or not the one it has in Istio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LowerNote {
+    /// The field, below the `trafficPolicy`, such as `loadBalancer.warmup`.
+    pub path: String,
+    /// What happens instead.
+    pub message: &'static str,
+}
+
+/// The fields of a policy, and of its `portLevelSettings`, that do not act.
+pub fn without_effect(policy: &TrafficPolicy) -> Vec<LowerNote> {
+    let mut notes = Notes::default();
+    notes.load_balancer(policy.load_balancer.as_ref());
+    notes.connection_pool(policy.connection_pool.as_ref());
+    notes.outlier_detection(policy.outlier_detection.as_ref());
+    notes.tls(policy.tls.as_ref());
+    notes.retry_budget(policy.retry_budget.as_ref());
+    notes.add(policy.tunnel.is_some(), "tunnel", "TCP and TLS routes are not served, so nothing is tunnelled");
+    notes.add(policy.proxy_protocol.is_some(), "proxyProtocol", "connections begin without a PROXY header");
+    for (index, entry) in policy.port_level_settings.iter().enumerate() {
+        notes.port(index, entry);
+    }
+    notes.found
+}
+
+#[derive(Default)]
+struct Notes {
+    prefix: String,
+    found: Vec<LowerNote>,
+}
+
+impl Notes {
+    fn add(&mut self, is_set: bool, field: &str, message: &'static str) {
+        if is_set {
+            self.found.push(LowerNote { path: format!("{}{field}", self.prefix), message });
+        }
+    }
+
+    fn port(&mut self, index: usize, entry: &PortTrafficPolicy) {
+        self.prefix = format!("portLevelSettings[{index}].");
+        self.load_balancer(entry.load_balancer.as_ref());
+        self.connection_pool(entry.connection_pool.as_ref());
+        self.outlier_detection(entry.outlier_detection.as_ref());
+        self.tls(entry.tls.as_ref());
+        self.prefix.clear();
+    }
+
+    fn load_balancer(&mut self, balancer: Option<&LoadBalancerSettings>) {
+        let Some(balancer) = balancer else { return };
+        self.add(
+            balancer.consistent_hash.is_some(),
+            "loadBalancer.consistentHash",
+            "endpoints are chosen at random: what is alike does not go to the same one",
+        );
+        let by_locality = balancer.locality_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
+        self.add(by_locality, "loadBalancer.localityLbSetting", "the locality of an endpoint plays no part");
+        let by_zone = balancer.zone_aware_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
+        self.add(by_zone, "loadBalancer.zoneAwareLbSetting", "the zone of an endpoint plays no part");
+        let new_endpoints = "a new endpoint gets its full share at once";
+        self.add(balancer.warmup.is_some(), "loadBalancer.warmup", new_endpoints);
+        self.add(balancer.warmup_duration_secs.is_some(), "loadBalancer.warmupDurationSecs", new_endpoints);
+    }
+
+    fn connection_pool(&mut self, pool: Option<&ConnectionPoolSettings>) {
+        let http = pool.and_then(|pool| pool.http.as_ref());
+        self.add(
+            http.is_some_and(|http| http.http2_keep_alive.is_some()),
+            "connectionPool.http.http2KeepAlive",
+            "no PING frames are sent",
+        );
+    }
+
+    fn outlier_detection(&mut self, detection: Option<&OutlierDetection>) {
+        self.add(
+            detection.is_some_and(|detection| detection.consecutive_errors != 0),
+            "outlierDetection.consecutiveErrors",
+            "deprecated, and ignored as in Istio: consecutive5xxErrors counts, which is 5 unless set",
+        );
+    }
+
+    fn tls(&mut self, tls: Option<&ClientTlsSettings>) {
+        self.add(
+            tls.is_some_and(|tls| tls.mode != ClientTlsMode::Disable),
+            "tls.mode",
+            "TLS is not served yet: requests fail rather than go out in plaintext",
+        );
+    }
+
+    fn retry_budget(&mut self, budget: Option<&RetryBudget>) {
+        let interval = budget.and_then(|budget| budget.budget_interval);
+        self.add(
+            interval.is_some_and(|interval| !interval.is_zero()),
+            "retryBudget.budgetInterval",
+            "only requests that are active count, not those of the interval",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(json: serde_json::Value) -> Vec<String> {
+        let policy: TrafficPolicy = serde_json::from_value(json).unwrap();
+        without_effect(&policy).into_iter().map(|note| note.path).collect()
+    }
+
+    #[test]
+    fn what_acts_is_not_noted() {
+        let policy = serde_json::json!({
+            "loadBalancer": {"simple": "ROUND_ROBIN", "localityLbSetting": {"enabled": false}},
+            "connectionPool": {"tcp": {"maxConnections": 1}, "http": {"http2MaxRequests": 1}},
+            "outlierDetection": {"consecutive5xxErrors": 1},
+            "tls": {"mode": "DISABLE"},
+            "retryBudget": {"percent": 10},
+        });
+        assert_eq!(paths(policy), [""; 0]);
+    }
+
+    #[test]
+    fn what_does_not_act_is_named_by_its_path() {
+        let policy = serde_json::json!({
+            "loadBalancer": {"consistentHash": {"httpHeaderName": "x"}, "warmup": {"duration": "10s"}},
+            "outlierDetection": {"consecutiveErrors": 5},
+            "proxyProtocol": {},
+            "portLevelSettings": [
+                {"port": {"number": 80}},
+                {"port": {"number": 443}, "tls": {"mode": "SIMPLE"}},
+            ],
+        });
+        let expected = [
+            "loadBalancer.consistentHash",
+            "loadBalancer.warmup",
+            "outlierDetection.consecutiveErrors",
+            "proxyProtocol",
+            "portLevelSettings[1].tls.mode",
+        ];
+        assert_eq!(paths(policy), expected);
+    }
+}

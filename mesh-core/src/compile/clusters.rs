@@ -1,0 +1,199 @@
+//! Destinations become clusters: service, port and subset, with the policy that counts for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_config::api::mesh_config::MeshConfig;
+use mesh_config::api::virtual_service::Destination;
+use mesh_config::value::Protocol;
+
+use super::destination_rules::{DestinationRules, MergedRule};
+use super::findings::{self, Findings};
+use super::registry::{Port, Registry, Service, fqdn};
+use crate::Site;
+use crate::cluster::policy::{self, PolicyInput};
+use crate::cluster::{ClusterId, ClusterKey, ClusterSpec, EndpointSource, UpstreamProtocol, subset};
+use crate::route::{ClusterRef, RuleOrigin};
+
+/// Where a destination is named: decides short names and the port it means without naming one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// The namespace of the object that names the destination.
+    pub(crate) namespace: &'a str,
+    /// The port of the listener.
+    pub(crate) port: u16,
+    /// At a gateway a destination without port means the service's only port.
+    pub(crate) gateway: bool,
+}
+
+/// Makes each cluster once.
+#[derive(Debug)]
+pub(crate) struct Clusters<'a> {
+    registry: &'a Registry,
+    rules: &'a DestinationRules<'a>,
+    mesh: &'a MeshConfig,
+    site: &'a Site,
+    by_key: HashMap<ClusterKey, ClusterId>,
+    specs: Vec<Arc<ClusterSpec>>,
+}
+
+impl<'a> Clusters<'a> {
+    pub(crate) fn new(
+        registry: &'a Registry,
+        rules: &'a DestinationRules<'a>,
+        mesh: &'a MeshConfig,
+        site: &'a Site,
+    ) -> Self {
+        Self { registry, rules, mesh, site, by_key: HashMap::new(), specs: Vec::new() }
+    }
+
+    pub(crate) fn into_specs(self) -> Vec<Arc<ClusterSpec>> {
+        self.specs
+    }
+
+    /// The cluster behind a destination of a rule.
+    pub(crate) fn resolve(
+        &mut self,
+        destination: &Destination,
+        place: Place<'_>,
+        origin: &RuleOrigin,
+        findings: &mut Findings,
+    ) -> ClusterRef {
+        let host = fqdn(&destination.host, place.namespace, self.site);
+        let service = self.registry.get(&host);
+        let number = port_number(destination, service, place);
+        let key = ClusterKey::outbound(number, &destination.subset, &host);
+        let name: Box<str> = key.to_string().into();
+        if let Some(id) = self.by_key.get(&key) {
+            return ClusterRef { name, id: Some(*id) };
+        }
+        let found = self.find(&key, service, &host, number, &destination.subset);
+        match found {
+            Ok(spec) => {
+                if matches!(&spec.endpoints, EndpointSource::Static(endpoints) if endpoints.is_empty()) {
+                    findings.add(findings::no_endpoints(origin, &name, !destination.subset.is_empty()));
+                }
+                ClusterRef { name, id: Some(self.insert(key, spec)) }
+            }
+            Err(why) => {
+                findings.add(findings::unknown_destination(origin, &name, &why));
+                ClusterRef { name, id: None }
+            }
+        }
+    }
+
+    /// The cluster of a service without rules.
+    pub(crate) fn default_for(&mut self, service: &Service, port: &Port) -> ClusterRef {
+        let key = ClusterKey::outbound(port.number, "", &service.host);
+        let name = key.to_string().into();
+        let id = match self.by_key.get(&key) {
+            Some(id) => *id,
+            None => {
+                let spec = self.spec(key.clone(), service, port, "", self.rule(service));
+                self.insert(key, spec)
+            }
+        };
+        ClusterRef { name, id: Some(id) }
+    }
+
+    /// The cluster of hosts that the mesh does not know: they go where the request says.
+    pub(crate) fn passthrough(&mut self) -> ClusterId {
+        let key = ClusterKey::passthrough();
+        if let Some(id) = self.by_key.get(&key) {
+            return *id;
+        }
+        let mut spec = ClusterSpec::new(key.clone(), EndpointSource::OriginalDestination);
+        spec.connect_timeout = self.connect_timeout();
+        self.insert(key, spec)
+    }
+
+    fn insert(&mut self, key: ClusterKey, spec: ClusterSpec) -> ClusterId {
+        let id = ClusterId(u32::try_from(self.specs.len()).unwrap_or(u32::MAX));
+        self.specs.push(Arc::new(spec));
+        self.by_key.insert(key, id);
+        id
+    }
+
+    fn find(
+        &self,
+        key: &ClusterKey,
+        service: Option<&'a Service>,
+        host: &str,
+        number: u16,
+        subset: &str,
+    ) -> Result<ClusterSpec, String> {
+        let Some(service) = service else {
+            let hidden = if self.registry.exists(host) { "is not exported to this namespace" } else { "is unknown" };
+            return Err(format!("destination host {host} {hidden}"));
+        };
+        let port = service.port(number).ok_or_else(|| format!("{host} has no port {number}"))?;
+        let rule = self.rule(service);
+        if !subset.is_empty() && rule.and_then(|rule| rule.subset(subset)).is_none() {
+            return Err(format!("no DestinationRule for {host} defines subset {subset:?}"));
+        }
+        Ok(self.spec(key.clone(), service, port, subset, rule))
+    }
+
+    fn rule(&self, service: &Service) -> Option<&'a MergedRule<'a>> {
+        self.rules.find(&service.host, &service.namespace)
+    }
+
+    fn spec(
+        &self,
+        key: ClusterKey,
+        service: &Service,
+        port: &Port,
+        subset_name: &str,
+        rule: Option<&MergedRule<'_>>,
+    ) -> ClusterSpec {
+        let subset = rule.and_then(|rule| rule.subset(subset_name));
+        let endpoints = match subset {
+            Some(subset) => subset::select(&port.endpoints, &subset.labels),
+            None => port.endpoints.clone(),
+        };
+        let effective = policy::effective(&PolicyInput {
+            top: rule.and_then(MergedRule::policy),
+            subset: subset.and_then(|subset| subset.traffic_policy.as_ref()),
+            port: port.number,
+            mesh_default: self.mesh.default_traffic_policy.as_ref(),
+        });
+        let mut spec = ClusterSpec::new(key, endpoints);
+        spec.connect_timeout = self.connect_timeout();
+        spec.protocol = upstream_protocol(port.protocol, effective.upgrades_to_http2(self.mesh.h2_upgrade_policy));
+        // A wildcard host names no endpoint of its own: its requests go where they say.
+        if service.is_wildcard() && matches!(spec.endpoints, EndpointSource::Dns { .. }) {
+            spec.endpoints = EndpointSource::OriginalDestination;
+        }
+        policy::apply(&effective, &mut spec);
+        spec
+    }
+
+    fn connect_timeout(&self) -> Duration {
+        self.mesh.connect_timeout().to_std()
+    }
+}
+
+/// The port a destination means.
+///
+/// In the mesh a destination without port means the port that was dialled, whatever ports the
+/// service has; at a gateway the service's only port, else the server's.
+fn port_number(destination: &Destination, service: Option<&Service>, place: Place<'_>) -> u16 {
+    let explicit = destination.port.as_ref().map(|port| port.number).filter(|number| *number != 0);
+    if let Some(number) = explicit.and_then(|number| u16::try_from(number).ok()) {
+        return number;
+    }
+    match service.map(|service| service.ports.as_slice()) {
+        Some([only]) if place.gateway => only.number,
+        _ => place.port,
+    }
+}
+
+fn upstream_protocol(protocol: Protocol, upgrade: bool) -> UpstreamProtocol {
+    match protocol {
+        Protocol::Grpc | Protocol::GrpcWeb | Protocol::Http2 => UpstreamProtocol::Http2,
+        Protocol::Http if upgrade => UpstreamProtocol::Http2,
+        Protocol::Http => UpstreamProtocol::Http1,
+        _ => UpstreamProtocol::FollowCaller,
+    }
+}

@@ -1,0 +1,115 @@
+//! What compiling has to say: who lost, what is missing, what does not act yet.
+
+use std::collections::BTreeSet;
+
+use mesh_config::api::{DestinationRule, Gateway, ServiceEntry, VirtualService};
+use mesh_config::{Code, Diagnostic, Object, Report, Typed};
+
+use crate::route::{LowerError, RuleOrigin};
+
+/// A report that holds each finding once, however many ports or routes lead to it.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    report: Report,
+    seen: BTreeSet<String>,
+}
+
+impl Findings {
+    pub(crate) fn add(&mut self, finding: Diagnostic) {
+        let text = format!("{} {:?} {} {}", finding.code, finding.resource, finding.path, finding.message);
+        if self.seen.insert(text) {
+            self.report.push(finding);
+        }
+    }
+
+    pub(crate) fn into_report(mut self) -> Report {
+        self.report.locate();
+        self.report
+    }
+}
+
+fn about<T: Typed>(finding: Diagnostic, object: &Object<T>) -> Diagnostic {
+    finding.at(&object.origin).resource(object.id())
+}
+
+/// Of two DestinationRules for one host the first one's policy counts.
+pub(crate) fn policy_lost(
+    loser: &Object<DestinationRule>,
+    winner: &Object<DestinationRule>,
+    host: &str,
+) -> Diagnostic {
+    let message = format!("the trafficPolicy has no effect: {} already sets the one for {host}", winner.id());
+    about(Diagnostic::warning(Code::OVERRULED, message), loser)
+        .path("spec.trafficPolicy")
+        .effect(format!("requests to {host} follow the policy of {}", winner.id()))
+        .help("merge the two rules: policies of several rules for one host are not combined")
+}
+
+/// A subset that an earlier rule for the host defines too.
+pub(crate) fn subset_lost(loser: &Object<DestinationRule>, subset: &str, host: &str) -> Diagnostic {
+    let message = format!("subset {subset:?} of {host} is already defined by an earlier rule, which counts");
+    about(Diagnostic::warning(Code::OVERRULED, message), loser).path("spec.subsets")
+}
+
+/// A rule that is not used at all.
+pub(crate) fn rule_lost(loser: &Object<DestinationRule>, host: &str, winner: &str) -> Diagnostic {
+    let message = format!("the rule has no effect on {host}: {winner} counts");
+    about(Diagnostic::warning(Code::OVERRULED, message), loser).path("spec.host")
+}
+
+/// Two mesh VirtualServices for one host: the first owns it, nothing is merged.
+pub(crate) fn host_lost(loser: &Object<VirtualService>, winner: &Object<VirtualService>, host: &str) -> Diagnostic {
+    let message = format!("the rules have no effect on {host} in the mesh: {} owns the host", winner.id());
+    about(Diagnostic::warning(Code::OVERRULED, message), loser)
+        .path("spec.hosts")
+        .effect(format!("requests to {host} are routed by {} alone", winner.id()))
+        .help("put the rules into one VirtualService: in the mesh, rules of several are not merged")
+}
+
+/// A host that no service defines gets a virtual host on port 80 only.
+pub(crate) fn literal_host(owner: &Object<VirtualService>, host: &str) -> Diagnostic {
+    let message = format!("no service or ServiceEntry defines {host}: its rules act on port 80 only");
+    about(Diagnostic::info(Code::LITERAL_HOST, message), owner)
+        .path("spec.hosts")
+        .effect(format!("a request to http://{host}/ follows the rules; one to another port does not"))
+        .help("add a ServiceEntry with the host and its ports")
+}
+
+/// A destination that does not exist for this workload.
+pub(crate) fn unknown_destination(origin: &RuleOrigin, cluster: &str, why: &str) -> Diagnostic {
+    Diagnostic::warning(Code::UNKNOWN_DESTINATION, format!("{origin}: {why}"))
+        .effect(format!("requests to {cluster} are answered 503 NC"))
+}
+
+/// A destination that exists, but has nobody to send to.
+pub(crate) fn no_endpoints(origin: &RuleOrigin, cluster: &str, subset: bool) -> Diagnostic {
+    let code = if subset { Code::SUBSET_WITHOUT_ENDPOINTS } else { Code::NO_ENDPOINTS };
+    let what = if subset { "no endpoint has the labels of the subset" } else { "there are no endpoints" };
+    Diagnostic::warning(code, format!("{origin}: {what} behind {cluster}"))
+        .effect(format!("requests to {cluster} are answered 503 UH"))
+}
+
+/// A rule that could not be turned into routes. Validation refuses such rules first; this is the net below it.
+pub(crate) fn rule_refused(object: &Object<VirtualService>, rule: usize, error: &LowerError) -> Diagnostic {
+    about(Diagnostic::error(Code::SCHEMA_ERROR, error.message.clone()), object)
+        .path(format!("spec.http[{rule}].{}", error.path).as_str())
+        .effect("the set is refused; the last good configuration stays")
+}
+
+/// A ServiceEntry port that is not HTTP.
+pub(crate) fn not_http(entry: &Object<ServiceEntry>, port: usize, protocol: &str) -> Diagnostic {
+    about(Diagnostic::info(Code::NOT_ENFORCED, format!("a {protocol} port carries no HTTP: it is not routed")), entry)
+        .path(format!("spec.ports[{port}].protocol").as_str())
+}
+
+/// A server of a Gateway that is not opened.
+pub(crate) fn server_not_served(gateway: &Object<Gateway>, server: usize, why: &str) -> Diagnostic {
+    about(Diagnostic::warning(Code::NOT_ENFORCED, format!("the server is not served: {why}")), gateway)
+        .path(format!("spec.servers[{server}]").as_str())
+        .effect("its port is not opened; the Gateway's other servers work")
+}
+
+/// Something that loads but does not act yet.
+pub(crate) fn not_enforced<T: Typed>(object: &Object<T>, path: &str, what: &str, effect: &str) -> Diagnostic {
+    about(Diagnostic::warning(Code::NOT_ENFORCED, what.to_owned()), object).path(path).effect(effect.to_owned())
+}

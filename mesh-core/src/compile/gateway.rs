@@ -1,0 +1,178 @@
+//! The gateway side: the servers of all Gateways that select this workload, merged by port.
+
+use std::collections::BTreeMap;
+
+use mesh_config::api::gateway::{Gateway, Server};
+use mesh_config::api::{MeshConfig, VirtualService};
+use mesh_config::value::{Protocol, host, labels};
+use mesh_config::{ConfigSet, Object};
+
+use super::clusters::{Clusters, Place};
+use super::findings::{self, Findings};
+use super::registry::fqdn;
+use super::rules::{self, Rules};
+use super::tables::Tables;
+use super::visibility::Export;
+use crate::Site;
+use crate::host_index::HostIndex;
+use crate::route::{Action, Redirect, Route, RuleOrigin};
+use crate::snapshot::GatewayServer;
+
+/// Builds the tables of this workload's gateway listeners.
+#[derive(Debug)]
+pub(crate) struct GatewayBuilder<'a, 'c> {
+    pub(crate) mesh: &'a MeshConfig,
+    pub(crate) site: &'a Site,
+    pub(crate) clusters: &'c mut Clusters<'a>,
+    pub(crate) tables: &'c mut Tables,
+    pub(crate) findings: &'c mut Findings,
+}
+
+/// A server and the Gateway it stands in.
+#[derive(Clone, Copy, Debug)]
+struct Bound<'a> {
+    gateway: &'a Object<Gateway>,
+    server: &'a Server,
+}
+
+/// What one domain of a listener serves.
+#[derive(Debug, Default)]
+struct DomainRules<'a> {
+    /// With the name of the gateway by which each is bound.
+    services: Vec<(&'a Object<VirtualService>, String)>,
+    https_redirect: bool,
+}
+
+impl<'a> GatewayBuilder<'a, '_> {
+    pub(crate) fn build(mut self, set: &'a ConfigSet) -> Vec<GatewayServer> {
+        let mut listeners: BTreeMap<(u16, &str), Vec<Bound<'a>>> = BTreeMap::new();
+        for gateway in set.gateways().filter(|gateway| labels::subset_of(&gateway.spec.selector, &self.site.labels)) {
+            for (n, server) in gateway.spec.servers.iter().enumerate() {
+                match plaintext_port(server) {
+                    Ok(port) => listeners.entry((port, &server.bind)).or_default().push(Bound { gateway, server }),
+                    Err(why) => self.findings.add(findings::server_not_served(gateway, n, &why)),
+                }
+            }
+        }
+        listeners.into_iter().map(|((port, bind), servers)| self.listener(set, port, bind, &servers)).collect()
+    }
+
+    fn listener(&mut self, set: &'a ConfigSet, port: u16, bind: &str, servers: &[Bound<'a>]) -> GatewayServer {
+        let mut hosts = HostIndex::default();
+        for (domain, rules) in self.domains(set, servers) {
+            let routes = self.routes(&rules, port);
+            let _lost = self.tables.add_vhost(&mut hosts, &format!("{domain}:{port}"), [&domain], routes);
+        }
+        let mut gateways: Vec<Box<str>> = servers.iter().map(|bound| name_of(bound.gateway).into()).collect();
+        gateways.dedup();
+        GatewayServer {
+            port,
+            bind: (!bind.is_empty()).then(|| bind.into()),
+            table: self.tables.add_table(hosts, None),
+            gateways,
+        }
+    }
+
+    /// The domains of a listener: the server hosts narrowed by the hosts of the VirtualServices
+    /// bound to them, in the order of the VirtualServices.
+    fn domains(&self, set: &'a ConfigSet, servers: &[Bound<'a>]) -> Vec<(String, DomainRules<'a>)> {
+        let mut domains: Vec<(String, DomainRules<'a>)> = Vec::new();
+        for bound in servers {
+            let redirects = bound.server.tls.as_ref().is_some_and(|tls| tls.https_redirect);
+            for host in bound.server.hosts.iter().filter(|_| redirects) {
+                domain_of(&mut domains, &host_part(host).1.to_ascii_lowercase()).https_redirect = true;
+            }
+        }
+        for object in set.virtual_services().filter(|object| self.is_visible(object)) {
+            for bound in servers {
+                let gateway = name_of(bound.gateway);
+                if binds(object, &gateway) {
+                    for domain in self.shared_domains(object, bound) {
+                        let services = &mut domain_of(&mut domains, &domain).services;
+                        if !services.iter().any(|(known, _)| std::ptr::eq(*known, object)) {
+                            services.push((object, gateway.clone()));
+                        }
+                    }
+                }
+            }
+        }
+        domains
+    }
+
+    fn is_visible(&self, object: &Object<VirtualService>) -> bool {
+        let default = &self.mesh.default_virtual_service_export_to;
+        Export::of(&object.spec.export_to, default, &object.meta.namespace).is_visible_to(&self.site.namespace)
+    }
+
+    /// What a VirtualService and a server have in common: of each pair of hosts the more specific one.
+    fn shared_domains(&self, object: &Object<VirtualService>, bound: &Bound<'_>) -> Vec<String> {
+        let mut shared = Vec::new();
+        for server_host in &bound.server.hosts {
+            let (namespace, pattern) = host_part(server_host);
+            let namespace = if namespace == "." { bound.gateway.meta.namespace.as_str() } else { namespace };
+            if namespace != "*" && namespace != object.meta.namespace {
+                continue;
+            }
+            let pattern = pattern.to_ascii_lowercase();
+            for own in &object.spec.hosts {
+                let own = fqdn(own, &object.meta.namespace, self.site);
+                if host::subset_of(&own, &pattern) {
+                    shared.push(own);
+                } else if host::subset_of(&pattern, &own) {
+                    shared.push(pattern.clone());
+                }
+            }
+        }
+        shared
+    }
+
+    /// The routes of all VirtualServices of a domain, one after the other, catch-alls last.
+    fn routes(&mut self, rules: &DomainRules<'a>, port: u16) -> Vec<Route> {
+        if rules.https_redirect {
+            let origin = RuleOrigin::built_in("httpsRedirect");
+            return vec![Route::catch_all("", Action::Redirect(Redirect::to_https()), origin)];
+        }
+        let mut all = Vec::new();
+        for (object, gateway) in &rules.services {
+            let place = Place { namespace: &object.meta.namespace, port, gateway: true };
+            let here = Rules { object, place, gateway: Some(gateway), site: self.site, mesh: self.mesh };
+            all.extend(rules::lower(here, self.clusters, self.findings));
+        }
+        let (catch_alls, mut routes): (Vec<_>, Vec<_>) = all.into_iter().partition(Route::is_catch_all);
+        routes.extend(catch_alls);
+        routes
+    }
+}
+
+fn domain_of<'d, 'a>(domains: &'d mut Vec<(String, DomainRules<'a>)>, domain: &str) -> &'d mut DomainRules<'a> {
+    let place = domains.iter().position(|(known, _)| known == domain).unwrap_or_else(|| {
+        domains.push((domain.to_owned(), DomainRules::default()));
+        domains.len() - 1
+    });
+    &mut domains[place].1
+}
+
+/// The port of a server that serves plaintext HTTP, or why it is not served.
+fn plaintext_port(server: &Server) -> Result<u16, String> {
+    let port = server.port.as_ref().ok_or("it names no port")?;
+    let number = u16::try_from(port.number).ok().filter(|n| *n != 0).ok_or("its port is out of range")?;
+    match port.protocol.parse().ok() {
+        Some(Protocol::Http | Protocol::Http2 | Protocol::Grpc | Protocol::GrpcWeb) => Ok(number),
+        Some(Protocol::Https | Protocol::Tls) => Err(format!("TLS on port {number} does not act yet")),
+        _ => Err(format!("protocol {:?} on port {number} is not HTTP", port.protocol)),
+    }
+}
+
+/// `namespace/host` in its parts; without a namespace any may bind.
+fn host_part(host: &str) -> (&str, &str) {
+    host.split_once('/').unwrap_or(("*", host))
+}
+
+fn name_of(gateway: &Object<Gateway>) -> String {
+    format!("{}/{}", gateway.meta.namespace, gateway.meta.name)
+}
+
+/// Whether a VirtualService names the gateway, in any of the spellings.
+fn binds(object: &Object<VirtualService>, gateway: &str) -> bool {
+    object.spec.gateways.iter().any(|named| host::resolve_gateway_name(named, &object.meta.namespace) == gateway)
+}

@@ -1,0 +1,87 @@
+//! Turns documents into a snapshot.
+//!
+//! Pure: the same function serves a running process, a test and a command line. The way is: the
+//! services there are ([`registry`]), the policy that counts for each ([`destination_rules`]), then
+//! for each listener port of the mesh ([`mesh_hosts`]) and each server of a gateway ([`gateway`])
+//! the virtual hosts with their routes ([`rules`]), whose destinations become [`clusters`].
+
+mod clusters;
+mod destination_rules;
+mod findings;
+mod gateway;
+mod kubernetes;
+mod mesh_hosts;
+mod registry;
+mod rules;
+mod security;
+mod service_entry;
+mod tables;
+mod visibility;
+
+#[cfg(test)]
+mod tests;
+
+use mesh_config::api::MeshConfig;
+use mesh_config::{ConfigSet, Report};
+
+use crate::Site;
+use crate::snapshot::Snapshot;
+
+use clusters::Clusters;
+use destination_rules::DestinationRules;
+use findings::Findings;
+use gateway::GatewayBuilder;
+use mesh_hosts::MeshBuilder;
+use registry::Registry;
+use tables::Tables;
+
+/// What a set of documents comes to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Compiled {
+    /// What requests are decided by.
+    pub snapshot: Snapshot,
+    /// What there is to say: who lost against whom, what is missing, what does not act yet. With an
+    /// error in it the snapshot should not be put into use.
+    pub report: Report,
+}
+
+/// Compiles the documents of `set` for the workload `site`.
+///
+/// Never fails: what cannot be compiled is reported and left out. Whoever puts snapshots into use
+/// refuses one whose report, or the set's own validation, has an error.
+pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
+    let mut findings = Findings::default();
+    let registry = Registry::build(set, mesh, site);
+    let rules = DestinationRules::build(set, mesh, site, &mut findings);
+    let mut clusters = Clusters::new(&registry, &rules, mesh, site);
+    let mut tables = Tables::default();
+    let mesh_tables = MeshBuilder {
+        registry: &registry,
+        mesh,
+        site,
+        clusters: &mut clusters,
+        tables: &mut tables,
+        findings: &mut findings,
+    }
+    .build(set);
+    let gateways = GatewayBuilder {
+        mesh,
+        site,
+        clusters: &mut clusters,
+        tables: &mut tables,
+        findings: &mut findings,
+    }
+    .build(set);
+    security::check(set, mesh, site, &mut findings);
+    let snapshot = Snapshot {
+        tables: tables.tables,
+        mesh: mesh_tables.by_port,
+        unknown_port: Some(mesh_tables.unknown_port),
+        vhosts: tables.vhosts,
+        routes: tables.routes,
+        clusters: clusters.into_specs(),
+        gateways,
+    };
+    Compiled { snapshot, report: findings.into_report() }
+}

@@ -1,0 +1,63 @@
+//! What routing may look at.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, Method};
+
+/// A borrowed view of a request: built for free, copied freely.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView<'a> {
+    /// `:method`, compared with case.
+    pub method: &'a Method,
+    /// `:scheme` as Envoy would see it (on HTTP/1 a trusted `x-forwarded-proto`).
+    pub scheme: Scheme,
+    /// `:authority` as the caller sent it, port and case kept.
+    pub authority: &'a str,
+    /// The path without the query, not decoded.
+    pub path: &'a str,
+    /// What follows `?`, not decoded; `None` without a `?`.
+    pub query: Option<&'a str>,
+    /// The headers, `host` excluded (that is [`authority`](Self::authority)).
+    pub headers: &'a HeaderMap,
+    /// Who is calling, as far as the connection tells.
+    pub peer: PeerView<'a>,
+    /// The listener port: the port of the URI, or that of the gateway server.
+    pub port: u16,
+}
+
+/// The scheme of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `http`
+    #[default]
+    Http,
+    /// `https`
+    Https,
+}
+
+impl Scheme {
+    /// The scheme as it is written in a URI.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port that a URI of this scheme means when it names none.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// The other end of the connection that a request came in on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PeerView<'a> {
+    /// Its address; `None` for a request that starts in this process.
+    pub address: Option<IpAddr>,
+    /// Its SPIFFE identity, proved by mutual TLS.
+    pub principal: Option<&'a str>,
+}

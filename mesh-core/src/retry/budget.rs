@@ -1,0 +1,166 @@
+//! How many retries a cluster may have under way, so that retrying does not make an outage worse.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::Profile;
+use crate::cluster::ClusterSpec;
+use crate::failure::Limit;
+use crate::limits::Permits;
+
+/// `retryBudget` of a traffic policy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BudgetSpec {
+    /// Share of the active requests, in percent; 20 unless set.
+    pub percent: f64,
+    /// Retries that are always allowed; 3 unless set.
+    pub min_concurrency: u32,
+}
+
+/// Decides whether one more retry may be under way.
+#[derive(Debug)]
+pub struct RetryBudget {
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Only `maxRetries` counts.
+    Unlimited,
+    /// What the configuration says; replaces `maxRetries`.
+    Configured(BudgetSpec),
+    /// Where nothing is said, under [`Profile::Safe`].
+    Safe(Bucket),
+}
+
+/// Share of the active requests that may be retries where nothing is said, in percent.
+const SAFE_PERCENT: u32 = 20;
+/// Retries a second that are allowed on top.
+const SAFE_PER_SECOND: u32 = 10;
+
+impl RetryBudget {
+    /// The budget of a cluster. One that limits retries itself gets no other limit.
+    pub fn new(spec: &ClusterSpec, profile: Profile, now: Instant) -> Self {
+        let kind = match spec.budget {
+            Some(budget) => Kind::Configured(budget),
+            None if profile == Profile::Safe && spec.limits.retries == u32::MAX => Kind::Safe(Bucket::new(now)),
+            None => Kind::Unlimited,
+        };
+        Self { kind }
+    }
+
+    /// Whether a retry may begin now.
+    pub fn allows(&self, now: Instant, permits: &Arc<Permits>) -> bool {
+        let retries = permits.in_use(Limit::Retries);
+        let active = permits.in_use(Limit::Requests).saturating_add(permits.in_use(Limit::PendingRequests));
+        match &self.kind {
+            Kind::Unlimited => true,
+            Kind::Configured(spec) => {
+                let share = (f64::from(active) * spec.percent / 100.0).floor();
+                f64::from(retries) < share.max(f64::from(spec.min_concurrency))
+            }
+            Kind::Safe(bucket) => {
+                u64::from(retries) * 100 < u64::from(active) * u64::from(SAFE_PERCENT) || bucket.take(now)
+            }
+        }
+    }
+}
+
+/// A token bucket that holds one second's worth, kept as the moment at which it would be full again.
+#[derive(Debug)]
+struct Bucket {
+    epoch: Instant,
+    full_at: AtomicU64,
+}
+
+const PER_TOKEN: u64 = 1_000_000 / SAFE_PER_SECOND as u64;
+
+impl Bucket {
+    fn new(now: Instant) -> Self {
+        Self { epoch: now, full_at: AtomicU64::new(0) }
+    }
+
+    fn take(&self, now: Instant) -> bool {
+        let now = micros(now.saturating_duration_since(self.epoch));
+        self.full_at
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+                let full_at = full_at.max(now) + PER_TOKEN;
+                (full_at - now <= PER_TOKEN * u64::from(SAFE_PER_SECOND)).then_some(full_at)
+            })
+            .is_ok()
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{ClusterKey, EndpointSource};
+    use crate::limits::Limits;
+
+    fn spec(budget: Option<BudgetSpec>, retries: u32) -> ClusterSpec {
+        let mut spec = ClusterSpec::new(ClusterKey::outbound(80, "", "a"), EndpointSource::Static(Vec::new()));
+        spec.budget = budget;
+        spec.limits = Limits { retries, ..Limits::default() };
+        spec
+    }
+
+    #[test]
+    fn ten_a_second_are_allowed_without_traffic() {
+        let now = Instant::now();
+        let budget = RetryBudget::new(&spec(None, u32::MAX), Profile::Safe, now);
+        let permits = Permits::new(Limits::default());
+        let allowed = |at| (0..100).filter(|_| budget.allows(at, &permits)).count();
+        assert_eq!(allowed(now), 10);
+        assert_eq!(allowed(now + Duration::from_millis(500)), 5);
+        assert_eq!(allowed(now + Duration::from_secs(60)), 10);
+    }
+
+    #[test]
+    fn a_fifth_of_the_active_requests_may_be_retries() {
+        let now = Instant::now();
+        let budget = RetryBudget::new(&spec(None, u32::MAX), Profile::Safe, now);
+        let permits = Permits::new(Limits::default());
+        let _active: Vec<_> = (0..100).map(|_| permits.try_acquire(Limit::Requests).unwrap()).collect();
+        let mut retries = Vec::new();
+        while budget.allows(now, &permits) {
+            retries.push(permits.try_acquire(Limit::Retries).unwrap());
+        }
+        // 20 by share, then the 10 of the first second.
+        assert_eq!(retries.len(), 30);
+    }
+
+    #[test]
+    fn a_configured_budget_counts_alone() {
+        let now = Instant::now();
+        let spec = spec(Some(BudgetSpec { percent: 50.0, min_concurrency: 3 }), u32::MAX);
+        let budget = RetryBudget::new(&spec, Profile::Safe, now);
+        let permits = Permits::new(Limits::default());
+        let mut held = Vec::new();
+        while budget.allows(now, &permits) {
+            held.push(permits.try_acquire(Limit::Retries).unwrap());
+        }
+        assert_eq!(held.len(), 3);
+        let _active: Vec<_> = (0..20).map(|_| permits.try_acquire(Limit::Requests).unwrap()).collect();
+        while budget.allows(now, &permits) {
+            held.push(permits.try_acquire(Limit::Retries).unwrap());
+        }
+        assert_eq!(held.len(), 10);
+    }
+
+    #[test]
+    fn istio_sets_no_budget_and_neither_do_we_where_max_retries_is_set() {
+        let now = Instant::now();
+        let permits = Permits::new(Limits::default());
+        for budget in [
+            RetryBudget::new(&spec(None, u32::MAX), Profile::Istio, now),
+            RetryBudget::new(&spec(None, 7), Profile::Safe, now),
+        ] {
+            assert!((0..1_000).all(|_| budget.allows(now, &permits)));
+        }
+    }
+}

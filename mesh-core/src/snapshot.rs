@@ -1,0 +1,164 @@
+//! One version of the configuration, ready to decide by; immutable and shared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::cluster::{ClusterId, ClusterSpec};
+use crate::host_index::HostIndex;
+use crate::route::search::RouteSearch;
+use crate::route::{Action, ClusterRef, Forward, Route, RouteId, Routed, WeightedDestination};
+use crate::{Failure, RequestView, Rng};
+
+/// A virtual host of a [`Snapshot`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VhostId(pub u32);
+
+/// A route table of a [`Snapshot`]: that of one listener port, or of one gateway server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TableId(pub u32);
+
+/// Everything a request is decided by.
+///
+/// Ids of one snapshot mean nothing in another one: a request keeps the snapshot it started with.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    pub(crate) tables: Vec<RouteTable>,
+    /// The table of each mesh listener port.
+    pub(crate) mesh: HashMap<u16, TableId>,
+    /// For a port that no service has.
+    pub(crate) unknown_port: Option<TableId>,
+    pub(crate) vhosts: Vec<Vhost>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) clusters: Vec<Arc<ClusterSpec>>,
+    pub(crate) gateways: Vec<GatewayServer>,
+}
+
+/// The virtual hosts of one listener.
+#[derive(Debug, Default)]
+pub(crate) struct RouteTable {
+    pub(crate) hosts: HostIndex,
+    /// Takes the requests whose host is unknown; without it they are 404.
+    pub(crate) unknown_host: Option<RouteId>,
+}
+
+/// The routes of one host.
+#[derive(Debug)]
+pub(crate) struct Vhost {
+    pub(crate) name: Box<str>,
+    pub(crate) first: u32,
+    pub(crate) count: u32,
+    pub(crate) search: RouteSearch,
+}
+
+/// A listener that a gateway opens: the plaintext HTTP servers of its Gateways that share a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayServer {
+    /// The port in the Gateway.
+    pub port: u16,
+    /// The address to bind, where the Gateway names one.
+    pub bind: Option<Box<str>>,
+    /// Its routes.
+    pub table: TableId,
+    /// The Gateways behind it, as `namespace/name`.
+    pub gateways: Vec<Box<str>>,
+}
+
+impl Snapshot {
+    /// Where a request of this process goes, by the mesh listener of its port.
+    ///
+    /// # Errors
+    /// [`Failure::NoRoute`] where no virtual host or no route of it takes the request.
+    pub fn route(&self, req: &RequestView<'_>, rng: &mut dyn Rng) -> Result<Routed, Failure> {
+        let table = self.mesh.get(&req.port).copied().or(self.unknown_port).ok_or(Failure::NoRoute)?;
+        self.route_in(table, req, rng)
+    }
+
+    /// Where a request goes by a given table (that of a gateway's server).
+    ///
+    /// # Errors
+    /// [`Failure::NoRoute`] where no virtual host or no route of it takes the request.
+    pub fn route_in(&self, table: TableId, req: &RequestView<'_>, rng: &mut dyn Rng) -> Result<Routed, Failure> {
+        let table = self.tables.get(table.0 as usize).ok_or(Failure::NoRoute)?;
+        let route = match table.hosts.find(req.authority) {
+            Some(vhost) => self.route_of(vhost, req)?,
+            None => table.unknown_host.ok_or(Failure::NoRoute)?,
+        };
+        // One draw a request serves the split and every mirror.
+        let draw = rng.next_u64();
+        let destination = match &self.routes[route.0 as usize].action {
+            Action::Forward(forward) => forward.split.pick(draw),
+            _ => 0,
+        };
+        Ok(Routed { route, destination, draw })
+    }
+
+    fn route_of(&self, vhost: VhostId, req: &RequestView<'_>) -> Result<RouteId, Failure> {
+        let vhost = &self.vhosts[vhost.0 as usize];
+        let routes = &self.routes[vhost.first as usize..(vhost.first + vhost.count) as usize];
+        let found = vhost.search.find(routes, req).ok_or(Failure::NoRoute)?;
+        Ok(RouteId(vhost.first + found as u32))
+    }
+
+    /// The rule that was chosen.
+    ///
+    /// # Panics
+    /// With an id of another snapshot.
+    pub fn rule(&self, route: RouteId) -> &Route {
+        &self.routes[route.0 as usize]
+    }
+
+    /// The destination that was drawn; `None` where the route forwards nowhere.
+    pub fn destination(&self, routed: Routed) -> Option<&WeightedDestination> {
+        match &self.rule(routed.route).action {
+            Action::Forward(Forward { split, .. }) => Some(split.get(routed.destination)),
+            _ => None,
+        }
+    }
+
+    /// The clusters, indexed by [`ClusterId`].
+    pub fn clusters(&self) -> &[Arc<ClusterSpec>] {
+        &self.clusters
+    }
+
+    /// One cluster.
+    ///
+    /// # Panics
+    /// With an id of another snapshot.
+    pub fn cluster(&self, id: ClusterId) -> &Arc<ClusterSpec> {
+        &self.clusters[id.0 as usize]
+    }
+
+    /// The listeners of the Gateways that select this workload.
+    pub fn gateway_servers(&self) -> &[GatewayServer] {
+        &self.gateways
+    }
+
+    /// The listener ports that have routes of their own, in no order.
+    pub fn mesh_ports(&self) -> impl Iterator<Item = u16> {
+        self.mesh.keys().copied()
+    }
+
+    /// The name of the virtual host an authority belongs to, on a mesh port.
+    pub fn vhost_name(&self, port: u16, authority: &str) -> Option<&str> {
+        let table = self.mesh.get(&port).copied().or(self.unknown_port)?;
+        let vhost = self.tables.get(table.0 as usize)?.hosts.find(authority)?;
+        Some(&self.vhosts[vhost.0 as usize].name)
+    }
+
+    /// The number of routes over all tables.
+    pub fn route_count(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Every cluster reference of every route and mirror, with the route's origin.
+    pub fn references(&self) -> impl Iterator<Item = (&Route, &ClusterRef)> {
+        self.routes.iter().flat_map(|route| {
+            let split = match &route.action {
+                Action::Forward(forward) => Some(forward.split.iter()),
+                _ => None,
+            };
+            let destinations = split.into_iter().flatten().map(|destination| &destination.cluster);
+            destinations.chain(route.mirrors.iter().map(|mirror| &mirror.cluster)).map(move |cluster| (route, cluster))
+        })
+    }
+}

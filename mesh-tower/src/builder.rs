@@ -1,0 +1,266 @@
+//! Describes a mesh before it runs.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mesh_config::api::MeshConfig;
+use mesh_config::{ParseOptions, Report};
+use mesh_core::{Profile, Site};
+use tokio::task::JoinSet;
+
+use crate::chance::Chance;
+use crate::cluster::Environment;
+use crate::config::{Keeper, KeeperOptions};
+use crate::discovery::{Discovery, Dns, Resolver, SystemResolver};
+use crate::live::LiveHandle;
+use crate::outbound::{Options, Shared};
+use crate::source::{Apply as _, ConfigSink, ConfigSource, DirSource};
+use crate::{BoxError, Mesh};
+
+/// What a mesh is made of; begun with [`Mesh::builder`].
+#[derive(Debug)]
+pub struct MeshBuilder {
+    site: Site,
+    texts: Vec<(String, String)>,
+    directories: Vec<PathBuf>,
+    sources: Vec<Box<dyn ConfigSource>>,
+    mesh_config: Option<String>,
+    discovery: Option<Arc<dyn Discovery>>,
+    lenient: bool,
+    keep_good: bool,
+    seed: Option<u64>,
+    options: Options,
+}
+
+impl MeshBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            site: Site::default(),
+            texts: Vec::new(),
+            directories: Vec::new(),
+            sources: Vec::new(),
+            mesh_config: None,
+            discovery: None,
+            lenient: false,
+            keep_good: false,
+            seed: None,
+            options: Options::default(),
+        }
+    }
+
+    /// Reads the YAML and JSON files of a directory (or one file), and again whenever they change.
+    ///
+    /// A set with an error changes nothing: the last good one stays in use, whole.
+    #[must_use]
+    pub fn config_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.directories.push(path.into());
+        self
+    }
+
+    /// Documents that are given once; `name` stands for a file name in findings.
+    #[must_use]
+    pub fn config_yaml(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.texts.push((name.into(), text.into()));
+        self
+    }
+
+    /// A source of documents of one's own.
+    #[must_use]
+    pub fn source(mut self, source: impl ConfigSource) -> Self {
+        self.sources.push(Box::new(source));
+        self
+    }
+
+    /// The MeshConfig, which then counts before one that stands among the documents.
+    #[must_use]
+    pub fn mesh_config_yaml(mut self, text: impl Into<String>) -> Self {
+        self.mesh_config = Some(text.into());
+        self
+    }
+
+    /// Who this workload is, as `namespace/service-account`; `default` is the namespace of a bare name.
+    #[must_use]
+    pub fn workload(mut self, name: &str) -> Self {
+        let (namespace, account) = name.split_once('/').unwrap_or(("default", name));
+        self.site.namespace = namespace.to_owned();
+        self.site.service_account = Some(account.to_owned());
+        self
+    }
+
+    /// The namespace of this workload, `default` unless set.
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.site.namespace = namespace.into();
+        self
+    }
+
+    /// A label of this workload. Labels decide which policies select it and which `sourceLabels` match.
+    #[must_use]
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.site.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Labels of this workload.
+    #[must_use]
+    pub fn labels<K: Into<String>, V: Into<String>>(mut self, labels: impl IntoIterator<Item = (K, V)>) -> Self {
+        self.site.labels.extend(labels.into_iter().map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
+    /// Where this workload runs, as `region/zone/subzone`.
+    #[must_use]
+    pub fn locality(mut self, locality: impl Into<String>) -> Self {
+        self.site.locality = locality.into();
+        self
+    }
+
+    /// The cluster's DNS domain, `cluster.local` unless set.
+    #[must_use]
+    pub fn cluster_domain(mut self, domain: impl Into<String>) -> Self {
+        self.site.cluster_domain = domain.into();
+        self
+    }
+
+    /// How close to Envoy to stay; [`Profile::Safe`] unless set.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.site.profile = profile;
+        self
+    }
+
+    /// Takes fields that no kind has for warnings instead of errors.
+    #[must_use]
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
+    /// Goes on with the documents that are good where others have errors, at start and later.
+    #[must_use]
+    pub fn keep_good_on_error(mut self) -> Self {
+        self.keep_good = true;
+        self
+    }
+
+    /// Makes every draw (splits, faults, balancing) come from one reproducible sequence; for tests.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Finds the endpoints behind names in another way than by the system's resolver.
+    #[must_use]
+    pub fn discovery(mut self, discovery: impl Discovery) -> Self {
+        self.discovery = Some(Arc::new(discovery));
+        self
+    }
+
+    /// How many bytes of a request's body are kept for another try, 64 KiB unless set. A longer body
+    /// still streams; the retry that would need it again is left out and counted.
+    #[must_use]
+    pub fn replay_limit(mut self, bytes: usize) -> Self {
+        self.options.replay_limit = bytes;
+        self
+    }
+
+    /// How many bytes of a body a mirror may lag behind before it is given up, 64 KiB unless set.
+    #[must_use]
+    pub fn mirror_limit(mut self, bytes: usize) -> Self {
+        self.options.mirror_limit = bytes;
+        self
+    }
+
+    /// Reads the configuration and puts it into use.
+    ///
+    /// # Errors
+    /// If the configuration has an error and [`keep_good_on_error`](Self::keep_good_on_error) was not
+    /// asked for, or if there is an error that concerns this workload as a whole.
+    pub async fn build(mut self) -> Result<Mesh, BuildError> {
+        self.options.profile = self.site.profile;
+        let parse = ParseOptions::default().strict(!self.lenient).default_namespace(&self.site.namespace);
+        let mesh_config = self.mesh_config.as_deref().map(|text| read_mesh_config(text, &parse)).transpose()?;
+        let discovery = self.discovery.unwrap_or_else(|| Arc::new(Dns::new(SystemResolver)));
+        let environment = Environment { resolver: Resolver::new(discovery), profile: self.site.profile };
+        let live = LiveHandle::default();
+        let keeper = Arc::new(Keeper::new(
+            live.clone(),
+            KeeperOptions {
+                site: self.site,
+                environment,
+                parse: parse.clone(),
+                mesh_config,
+                keep_good: self.keep_good,
+            },
+        ));
+        let shared = Arc::new(Shared { live, chance: Chance::new(self.seed), options: self.options });
+        let mut initial: Vec<_> = Vec::new();
+        for (name, text) in &self.texts {
+            let (documents, report) = mesh_config::parse_with(name, text, &parse);
+            initial.push((name.clone(), documents, report));
+        }
+        let mut sources = self.sources;
+        for directory in self.directories {
+            let source = DirSource::new(directory, parse.clone());
+            let (documents, report) = source.read();
+            initial.push((source.name().to_owned(), documents, report));
+            sources.push(Box::new(source));
+        }
+        // One set, judged as a whole, so that documents may refer to those of another source.
+        let applied = keeper.apply_all(initial);
+        if !applied.accepted {
+            return Err(BuildError { report: applied.report, source: None });
+        }
+        let mut tasks = JoinSet::new();
+        for source in sources {
+            let sink = ConfigSink::new(Arc::clone(&keeper) as _, source.name());
+            tasks.spawn(async move {
+                if let Err(error) = source.run(sink).await {
+                    tracing::error!(%error, "a configuration source ended; its last documents stay in use");
+                }
+            });
+        }
+        Ok(Mesh::new(shared, keeper, tasks))
+    }
+}
+
+fn read_mesh_config(text: &str, parse: &ParseOptions) -> Result<MeshConfig, BuildError> {
+    let (documents, report) = mesh_config::parse_with("mesh config", text, parse);
+    let found = documents.into_iter().find_map(|document| document.resource.into_mesh_config());
+    match found {
+        Some(config) if !report.has_errors() => Ok(config),
+        _ => Err(BuildError { report: Arc::new(report), source: Some("this is not a MeshConfig".into()) }),
+    }
+}
+
+/// Why a mesh did not start.
+#[derive(Debug)]
+pub struct BuildError {
+    report: Arc<Report>,
+    source: Option<BoxError>,
+}
+
+impl BuildError {
+    /// Everything that was found in the configuration.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration has errors")?;
+        for finding in self.report.errors() {
+            write!(f, "\n{finding}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

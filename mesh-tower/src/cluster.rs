@@ -1,0 +1,285 @@
+//! What this process knows about a cluster: its endpoints, their pools, permits and ejections.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use mesh_core::classify::Outcome;
+use mesh_core::cluster::endpoint::EndpointState;
+use mesh_core::cluster::{ClusterSpec, DnsTarget, EndpointAddress, EndpointSource, EndpointSpec};
+use mesh_core::lb::{HostSet, Pick};
+use mesh_core::limits::Permits;
+use mesh_core::outlier::Detector;
+use mesh_core::retry::budget::RetryBudget;
+use mesh_core::{Failure, Profile, Rng};
+
+use crate::discovery::Resolver;
+use crate::endpoint::{EndpointPool, PoolOptions};
+
+/// What clusters need from the process they live in.
+#[derive(Clone, Debug)]
+pub(crate) struct Environment {
+    pub(crate) resolver: Resolver,
+    pub(crate) profile: Profile,
+}
+
+/// One endpoint with its connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) state: Arc<EndpointState>,
+    pub(crate) pool: Arc<EndpointPool>,
+}
+
+/// The endpoints at one moment: what the balancer chooses from, and their pools by its index.
+#[derive(Debug)]
+pub(crate) struct Members {
+    hosts: HostSet,
+    pools: Box<[Arc<EndpointPool>]>,
+}
+
+impl Members {
+    /// Chooses an endpoint; `None` if there is none to choose.
+    pub(crate) fn pick(&self, pick: &Pick<'_>, rng: &mut dyn Rng) -> Option<Member> {
+        let index = self.hosts.pick(pick, rng)?;
+        let (state, pool) = (self.hosts.host(index)?, self.pools.get(index.0 as usize)?);
+        Some(Member { state: Arc::clone(state), pool: Arc::clone(pool) })
+    }
+
+    pub(crate) fn hosts(&self) -> &HostSet {
+        &self.hosts
+    }
+
+    pub(crate) fn pools(&self) -> &[Arc<EndpointPool>] {
+        &self.pools
+    }
+}
+
+/// State of a cluster that a change of its endpoints leaves alone.
+#[derive(Debug)]
+struct Shared {
+    permits: Arc<Permits>,
+    detector: Option<Detector>,
+    /// Microseconds since `epoch` at which the detector wants its next sweep.
+    next_sweep: AtomicU64,
+    epoch: Instant,
+    budget: RetryBudget,
+}
+
+/// A cluster of the version in use.
+#[derive(Debug)]
+pub(crate) struct ClusterHandle {
+    spec: Arc<ClusterSpec>,
+    shared: Arc<Shared>,
+    members: Arc<ArcSwap<Members>>,
+    /// Endpoints of requests that say themselves where they go, by `host:port`.
+    dynamic: Mutex<HashMap<Box<str>, Arc<ArcSwap<Members>>>>,
+    resolver: Resolver,
+    /// Keeps names looked up while the cluster is in use.
+    _watch: Option<crate::discovery::WatchGuard>,
+}
+
+/// How many places a pass-through cluster remembers; past that it starts over.
+const DYNAMIC_PLACES: usize = 1024;
+
+impl ClusterHandle {
+    pub(crate) fn new(spec: Arc<ClusterSpec>, environment: &Environment) -> Self {
+        let now = crate::clock::now();
+        let detector = spec.outlier.as_ref().map(|outlier| Detector::new(outlier.clone(), now));
+        let shared = Shared {
+            permits: Permits::new(spec.limits),
+            next_sweep: AtomicU64::new(0),
+            epoch: now,
+            budget: RetryBudget::new(&spec, environment.profile),
+            detector,
+        };
+        Self::with_shared(spec, Arc::new(shared), &[], environment)
+    }
+
+    /// The handle of the same cluster in the next version.
+    ///
+    /// Only other endpoints: permits, ejections and pools go on. Another policy: everything anew,
+    /// as Envoy replaces a cluster whose settings changed.
+    pub(crate) fn successor(&self, spec: Arc<ClusterSpec>, environment: &Environment) -> Self {
+        if !self.spec.same_policy(&spec) {
+            return Self::new(spec, environment);
+        }
+        let current = self.members.load();
+        Self::with_shared(spec, Arc::clone(&self.shared), &members_of(&current), environment)
+    }
+
+    fn with_shared(
+        spec: Arc<ClusterSpec>,
+        shared: Arc<Shared>,
+        known: &[Member],
+        environment: &Environment,
+    ) -> Self {
+        let resolver = environment.resolver.clone();
+        let initial = match &spec.endpoints {
+            EndpointSource::Static(endpoints) => endpoints.clone(),
+            _ => Vec::new(),
+        };
+        let members = Arc::new(ArcSwap::from_pointee(build_members(&spec, &shared, &initial, known)));
+        let watch = match &spec.endpoints {
+            EndpointSource::Dns { targets, logical, refresh } => {
+                let update = Update { spec: Arc::clone(&spec), shared: Arc::clone(&shared), members: Arc::clone(&members) };
+                // Keep what is known until the first answer is in.
+                if !known.is_empty() {
+                    members.store(Arc::new(members_from(&spec, &shared, known.to_vec())));
+                }
+                Some(resolver.watch(targets.clone(), *logical, *refresh, move |answers| update.apply(answers)))
+            }
+            _ => None,
+        };
+        Self { spec, shared, members, dynamic: Mutex::default(), resolver, _watch: watch }
+    }
+
+    pub(crate) fn spec(&self) -> &Arc<ClusterSpec> {
+        &self.spec
+    }
+
+    pub(crate) fn permits(&self) -> &Arc<Permits> {
+        &self.shared.permits
+    }
+
+    pub(crate) fn budget(&self) -> &RetryBudget {
+        &self.shared.budget
+    }
+
+    pub(crate) fn members(&self) -> Arc<Members> {
+        self.members.load_full()
+    }
+
+    /// Chooses an endpoint for a try.
+    ///
+    /// # Errors
+    /// [`Failure::NoHealthyUpstream`] if there is none to choose.
+    pub(crate) fn pick(&self, pick: &Pick<'_>, rng: &mut dyn Rng) -> Result<Member, Failure> {
+        self.sweep(pick.now);
+        self.members.load().pick(pick, rng).ok_or(Failure::NoHealthyUpstream)
+    }
+
+    /// The members of a cluster whose requests go where their authority points.
+    pub(crate) async fn members_at(&self, host: &str, port: u16) -> Result<Arc<Members>, Failure> {
+        let place: Box<str> = format!("{host}:{port}").into();
+        let slot = {
+            let mut dynamic = self.dynamic.lock().unwrap_or_else(PoisonError::into_inner);
+            if dynamic.len() >= DYNAMIC_PLACES {
+                dynamic.clear();
+            }
+            Arc::clone(dynamic.entry(place).or_insert_with(|| {
+                Arc::new(ArcSwap::from_pointee(build_members(&self.spec, &self.shared, &[], &[])))
+            }))
+        };
+        let current = slot.load_full();
+        if !current.pools.is_empty() {
+            return Ok(current);
+        }
+        let target = DnsTarget::of(host, port);
+        let answers = self.resolver.once(&target).await.map_err(|_| Failure::NoHealthyUpstream)?;
+        let endpoints: Vec<_> = answers.into_iter().map(|address| endpoint_at(&target, address)).collect();
+        let members = Arc::new(build_members(&self.spec, &self.shared, &endpoints, &[]));
+        slot.store(Arc::clone(&members));
+        Ok(members)
+    }
+
+    /// Forgets where a place was, after connecting there failed.
+    pub(crate) fn forget(&self, host: &str, port: u16) {
+        self.dynamic.lock().unwrap_or_else(PoisonError::into_inner).remove(format!("{host}:{port}").as_str());
+    }
+
+    /// Tells the outlier detection what a try came to.
+    pub(crate) fn on_outcome(&self, now: Instant, endpoint: &EndpointState, outcome: &Outcome) {
+        let Some(detector) = &self.shared.detector else { return };
+        if let Some(ejection) = detector.on_outcome(now, endpoint, outcome) {
+            tracing::warn!(cluster = %self.spec.key, endpoint = %endpoint.address(), %ejection, "endpoint ejected");
+        }
+    }
+
+    pub(crate) fn on_connected(&self, endpoint: &EndpointState) {
+        if let Some(detector) = &self.shared.detector {
+            detector.on_connected(endpoint);
+        }
+    }
+
+    /// Runs the sweeps that are due. Requests drive the clock: an idle cluster needs no sweeping.
+    fn sweep(&self, now: Instant) {
+        let Some(detector) = &self.shared.detector else { return };
+        let at = u64::try_from(now.saturating_duration_since(self.shared.epoch).as_micros()).unwrap_or(u64::MAX);
+        if at < self.shared.next_sweep.load(Ordering::Relaxed) {
+            return;
+        }
+        for endpoint in detector.on_tick(now) {
+            tracing::info!(cluster = %self.spec.key, endpoint = %endpoint, "endpoint back from ejection");
+        }
+        let next = detector.next_wakeup().saturating_duration_since(self.shared.epoch);
+        self.shared.next_sweep.store(u64::try_from(next.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// What a resolver's answer changes.
+struct Update {
+    spec: Arc<ClusterSpec>,
+    shared: Arc<Shared>,
+    members: Arc<ArcSwap<Members>>,
+}
+
+impl Update {
+    fn apply(&self, answers: Vec<(DnsTarget, Vec<SocketAddr>)>) {
+        let endpoints: Vec<_> = answers
+            .iter()
+            .flat_map(|(target, addresses)| addresses.iter().map(|address| endpoint_at(target, *address)))
+            .collect();
+        let known = members_of(&self.members.load());
+        self.members.store(Arc::new(build_members(&self.spec, &self.shared, &endpoints, &known)));
+    }
+}
+
+fn endpoint_at(target: &DnsTarget, address: SocketAddr) -> EndpointSpec {
+    EndpointSpec {
+        address: EndpointAddress::Socket(address),
+        weight: target.weight,
+        labels: target.labels.clone(),
+        locality: target.locality.clone(),
+    }
+}
+
+fn members_of(members: &Members) -> Vec<Member> {
+    let states = members.hosts.iter().cloned();
+    states.zip(members.pools.iter().cloned()).map(|(state, pool)| Member { state, pool }).collect()
+}
+
+/// Endpoints that stay keep their state and connections. The pool of one that goes closes when the last
+/// request that may still choose it has ended.
+fn build_members(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], known: &[Member]) -> Members {
+    let mut left: HashMap<&EndpointAddress, &Member> =
+        known.iter().map(|member| (member.state.address(), member)).collect();
+    let members: Vec<Member> = endpoints
+        .iter()
+        .map(|endpoint| match left.remove(&endpoint.address) {
+            Some(member) if member.state.spec() == endpoint => member.clone(),
+            Some(member) => Member {
+                state: Arc::new(member.state.successor(endpoint.clone())),
+                pool: Arc::clone(&member.pool),
+            },
+            None => Member {
+                state: Arc::new(EndpointState::new(endpoint.clone())),
+                pool: EndpointPool::new(endpoint.address.clone(), PoolOptions::of(spec), Arc::clone(&shared.permits)),
+            },
+        })
+        .collect();
+    members_from(spec, shared, members)
+}
+
+fn members_from(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members {
+    let (states, pools): (Vec<_>, Vec<_>) = members.into_iter().map(|member| (member.state, member.pool)).unzip();
+    if let Some(detector) = &shared.detector {
+        detector.set_hosts(&states);
+    }
+    Members { hosts: HostSet::new(&spec.lb, spec.panic(), states), pools: pools.into() }
+}
+
+/// How long a resolver may take for a request that waits for it.
+pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);

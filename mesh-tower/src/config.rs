@@ -1,0 +1,145 @@
+//! Keeps the configuration: what sources say, whether it is good, and which version is in use.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use mesh_config::api::MeshConfig;
+use mesh_config::{ConfigSet, Diagnostic, Document, ParseOptions, Report, Severity};
+use mesh_core::{Site, compile};
+use tokio::sync::watch;
+
+use crate::cluster::Environment;
+use crate::live::{Live, LiveHandle};
+use crate::source::{Applied, Apply};
+
+/// The documents of every source, and what became of them.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    live: LiveHandle,
+    site: Site,
+    environment: Environment,
+    options: ParseOptions,
+    mesh_config: Option<MeshConfig>,
+    keep_good: bool,
+    sources: Mutex<BTreeMap<Arc<str>, Vec<Document>>>,
+    report: ArcSwap<Report>,
+    version: watch::Sender<u64>,
+}
+
+/// What a [`Keeper`] is made of.
+#[derive(Debug)]
+pub(crate) struct KeeperOptions {
+    pub(crate) site: Site,
+    pub(crate) environment: Environment,
+    pub(crate) parse: ParseOptions,
+    pub(crate) mesh_config: Option<MeshConfig>,
+    /// Go on with the documents that are good instead of refusing the set.
+    pub(crate) keep_good: bool,
+}
+
+impl Keeper {
+    pub(crate) fn new(live: LiveHandle, options: KeeperOptions) -> Self {
+        Self {
+            live,
+            site: options.site,
+            environment: options.environment,
+            options: options.parse,
+            mesh_config: options.mesh_config,
+            keep_good: options.keep_good,
+            sources: Mutex::default(),
+            report: ArcSwap::default(),
+            version: watch::Sender::new(0),
+        }
+    }
+
+    /// The findings of the last set that came in, whether it was taken or not.
+    pub(crate) fn report(&self) -> Arc<Report> {
+        self.report.load_full()
+    }
+
+    pub(crate) fn parse_options(&self) -> &ParseOptions {
+        &self.options
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Tells each version that is put into use.
+    pub(crate) fn versions(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    fn sources(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Vec<Document>>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Judges a set and puts it into use if it is good.
+    fn apply_set(&self, set: &ConfigSet, mut report: Report) -> Applied {
+        report.extend(set.validate());
+        report.extend(set.analyze());
+        let refused = report.iter().any(refuses);
+        if refused && !self.keep_good {
+            return self.refuse(report);
+        }
+        let own = MeshConfig::default();
+        let mesh = self.mesh_config.as_ref().or(set.mesh_config()).unwrap_or(&own);
+        let good = self.without_refused(set, &report);
+        let compiled = compile(&good, mesh, &self.site);
+        let broken = compiled.report.has_errors();
+        report.extend(compiled.report);
+        if broken {
+            return self.refuse(report);
+        }
+        let next = Live::next(&self.live.current(), compiled.snapshot, &self.environment);
+        let version = next.version();
+        self.live.publish(next);
+        let report = Arc::new(report);
+        self.report.store(Arc::clone(&report));
+        self.version.send_replace(version);
+        Applied { version, accepted: true, report }
+    }
+
+    /// The set without the resources that have an error of their own.
+    fn without_refused(&self, set: &ConfigSet, report: &Report) -> ConfigSet {
+        let mut good = set.clone();
+        for id in report.iter().filter(|finding| refuses(finding)).filter_map(|finding| finding.resource.as_ref()) {
+            good.remove(id);
+        }
+        good
+    }
+
+    fn refuse(&self, report: Report) -> Applied {
+        let report = Arc::new(report);
+        self.report.store(Arc::clone(&report));
+        Applied { version: self.live.current().version(), accepted: false, report }
+    }
+}
+
+/// Whether a finding makes its set unusable. Findings across resources act at run time, as in Istio:
+/// a missing subset is 503 for its share of the requests, not a reason to refuse everything else.
+fn refuses(finding: &Diagnostic) -> bool {
+    finding.severity == Severity::Error && !finding.code.is_cross_resource()
+}
+
+impl Apply for Keeper {
+    /// Replaces the documents of one source; those of the others stay. A set that is refused changes
+    /// nothing, not even what this source is remembered to have said.
+    fn apply(&self, source: &str, documents: Vec<Document>, mut report: Report) -> Applied {
+        let mut sources = self.sources();
+        let mut next = sources.clone();
+        next.insert(source.into(), documents);
+        let mut set = ConfigSet::new();
+        for document in next.values().flatten().cloned() {
+            if let Some(earlier) = set.upsert(document) {
+                report.push(earlier.replaced_finding());
+            }
+        }
+        let applied = self.apply_set(&set, report);
+        if applied.accepted {
+            *sources = next;
+        }
+        applied
+    }
+}

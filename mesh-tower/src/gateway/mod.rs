@@ -1,0 +1,186 @@
+//! An ingress inside the process: the HTTP servers of the Gateways that select this workload.
+//!
+//! The workload's labels decide which Gateways those are. Each plaintext HTTP port becomes a
+//! listener whose requests are routed by the VirtualServices bound to the Gateway; TLS servers are
+//! reported as not served, and the others work. Ports can be mapped, so that nobody needs to be root
+//! to serve port 80:
+//!
+//! ```no_run
+//! # async fn f(mesh: mesh_tower::Mesh) -> std::io::Result<()> {
+//! let gateway = mesh.gateway().map_port(80, 8080).start().await?;
+//! for (port, address) in gateway.addresses() {
+//!     println!("port {port} of the Gateways is served at {address}");
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! A change of the configuration opens the listeners of new ports and closes those of ports that are
+//! gone; routes change with the version like everybody's.
+
+mod server;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mesh_core::snapshot::GatewayServer;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use crate::outbound::Shared;
+use crate::serve::{self, DrainWatch, ServeOptions};
+
+use self::server::GatewayService;
+
+/// Describes an ingress; from [`Mesh::gateway`](crate::Mesh::gateway).
+#[derive(Debug)]
+pub struct GatewayBuilder {
+    shared: Arc<Shared>,
+    versions: watch::Receiver<u64>,
+    drain: DrainWatch,
+    ports: BTreeMap<u16, u16>,
+    address: IpAddr,
+    options: ServeOptions,
+}
+
+impl GatewayBuilder {
+    pub(crate) fn new(shared: Arc<Shared>, versions: watch::Receiver<u64>, drain: DrainWatch) -> Self {
+        Self {
+            shared,
+            versions,
+            drain,
+            ports: BTreeMap::new(),
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            options: ServeOptions::default(),
+        }
+    }
+
+    /// Serves `port` of the Gateways at another port; 0 for any that is free.
+    #[must_use]
+    pub fn map_port(mut self, port: u16, to: u16) -> Self {
+        self.ports.insert(port, to);
+        self
+    }
+
+    /// The address to listen at where a server names none in `bind`; `0.0.0.0` unless set.
+    #[must_use]
+    pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// Limits and switches of the connections.
+    #[must_use]
+    pub fn serve_options(mut self, options: ServeOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Opens the listeners and serves until the mesh shuts down.
+    ///
+    /// # Errors
+    /// If a port of the configuration in use cannot be opened.
+    pub async fn start(self) -> io::Result<Gateway> {
+        let mut listeners = Listeners { builder: self, open: BTreeMap::new() };
+        let addresses: Arc<Mutex<Addresses>> = Arc::default();
+        listeners.follow(&addresses).await?;
+        let mut versions = listeners.builder.versions.clone();
+        versions.mark_unchanged();
+        let published = Arc::clone(&addresses);
+        let task = tokio::spawn(async move {
+            while versions.changed().await.is_ok() {
+                if let Err(error) = listeners.follow(&published).await {
+                    tracing::error!(%error, "a port of a Gateway cannot be opened; the others work");
+                }
+            }
+            // The mesh is gone: the listeners end with their drain.
+            std::future::pending::<()>().await;
+        });
+        Ok(Gateway { addresses, task })
+    }
+}
+
+type Addresses = BTreeMap<u16, SocketAddr>;
+
+/// An ingress that runs; ends with its mesh, or when it is dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    addresses: Arc<Mutex<Addresses>>,
+    task: JoinHandle<()>,
+}
+
+impl Gateway {
+    /// The ports of the Gateways that are served, and where.
+    pub fn addresses(&self) -> Vec<(u16, SocketAddr)> {
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses.iter().map(|(port, address)| (*port, *address)).collect()
+    }
+
+    /// Where a port of the Gateways is served.
+    pub fn address_of(&self, port: u16) -> Option<SocketAddr> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).get(&port).copied()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Debug)]
+struct Listeners {
+    builder: GatewayBuilder,
+    open: BTreeMap<u16, Open>,
+}
+
+/// A listener that is open; closes when dropped.
+#[derive(Debug)]
+struct Open {
+    address: SocketAddr,
+    accepting: AbortHandle,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Listeners {
+    /// Opens what the configuration in use asks for and closes what it does not ask for any more.
+    async fn follow(&mut self, addresses: &Mutex<Addresses>) -> io::Result<()> {
+        let live = self.builder.shared.live.current();
+        let wanted = live.snapshot().gateway_servers();
+        self.open.retain(|port, _| wanted.iter().any(|server| server.port == *port));
+        let mut failed = None;
+        for server in wanted {
+            if !self.open.contains_key(&server.port) {
+                match self.open(server).await {
+                    Ok(open) => drop(self.open.insert(server.port, open)),
+                    Err(error) => failed = Some(error),
+                }
+            }
+        }
+        let current = self.open.iter().map(|(port, open)| (*port, open.address)).collect();
+        *addresses.lock().unwrap_or_else(PoisonError::into_inner) = current;
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn open(&self, server: &GatewayServer) -> io::Result<Open> {
+        let builder = &self.builder;
+        let ip = server.bind.as_deref().and_then(|bind| bind.parse().ok()).unwrap_or(builder.address);
+        let port = builder.ports.get(&server.port).copied().unwrap_or(server.port);
+        let place = SocketAddr::new(ip, port);
+        let listener = TcpListener::bind(place).await.map_err(|error| {
+            io::Error::new(error.kind(), format!("port {} of {}: {place}: {error}", server.port, server.gateways.join(", ")))
+        })?;
+        let address = listener.local_addr()?;
+        tracing::info!(port = server.port, %address, gateways = server.gateways.join(", "), "gateway listens");
+        let service = GatewayService::new(Arc::clone(&builder.shared), server.port);
+        let serving = tokio::spawn(serve::run(listener, service, builder.drain.clone(), builder.options.clone()));
+        Ok(Open { address, accepting: serving.abort_handle() })
+    }
+}

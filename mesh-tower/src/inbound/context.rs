@@ -1,0 +1,232 @@
+//! [`RequestContext`]: what a request hands on to the calls made for it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::Request;
+use tokio::time::Instant;
+
+use crate::serve::PeerAddress;
+
+use super::headers::X_REQUEST_ID;
+
+/// What calls made while handling a request carry on from it.
+///
+/// It is there while the application's handler runs and while its response body is read, on the task
+/// that does so. A task of its own needs to be given it: see [`scope`](Self::scope).
+#[derive(Clone, Debug, Default)]
+pub struct RequestContext {
+    request_id: Option<HeaderValue>,
+    trace: Vec<(HeaderName, HeaderValue)>,
+    deadline: Option<Instant>,
+    peer: Option<PeerAddress>,
+}
+
+tokio::task_local! {
+    static CURRENT: Arc<RequestContext>;
+}
+
+impl RequestContext {
+    /// The context of the request that this task is handling; `None` outside one.
+    pub fn current() -> Option<Arc<Self>> {
+        CURRENT.try_with(Arc::clone).ok()
+    }
+
+    /// Runs a future for the request of this context, for example one that is about to be spawned.
+    ///
+    /// ```
+    /// use mesh_tower::inbound::RequestContext;
+    ///
+    /// # async fn audit() {}
+    /// # async fn handler() {
+    /// // In a handler:
+    /// if let Some(context) = RequestContext::current() {
+    ///     tokio::spawn(context.scope(audit()));
+    /// }
+    /// # }
+    /// ```
+    pub fn scope<F: Future>(self: Arc<Self>, future: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, future)
+    }
+
+    /// Runs a function for the request of this context.
+    pub(super) fn enter<T>(self: &Arc<Self>, run: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(Arc::clone(self), run)
+    }
+
+    /// The context that a request brings with it.
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        let headers = request.headers();
+        let trace = headers.iter().filter(|(name, _)| is_trace_header(name.as_str()));
+        Self {
+            request_id: headers.get(X_REQUEST_ID).cloned(),
+            trace: trace.map(|(name, value)| (name.clone(), value.clone())).collect(),
+            deadline: time_left(headers).and_then(|left| Instant::now().checked_add(left)),
+            peer: request.extensions().get().cloned(),
+        }
+    }
+
+    /// The request's `x-request-id`: always there inside an [`Inbound`](super::Inbound).
+    pub fn request_id(&self) -> Option<&HeaderValue> {
+        self.request_id.as_ref()
+    }
+
+    /// The trace headers that the request came with: those of W3C, B3 and the tracers that Istio
+    /// asks applications to forward.
+    pub fn trace_headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.trace.iter().map(|(name, value)| (name, value))
+    }
+
+    /// When the caller gives up, as far as it said so (`grpc-timeout`, and
+    /// `x-envoy-expected-rq-timeout-ms`, which an Envoy on its side sets); the earlier one of the two.
+    pub fn deadline(&self) -> Option<std::time::Instant> {
+        self.deadline.map(Instant::into_std)
+    }
+
+    /// The caller's address; `None` if the server does not tell it by a [`PeerAddress`].
+    pub fn peer(&self) -> Option<&PeerAddress> {
+        self.peer.as_ref()
+    }
+
+    /// Adds the request id and the trace headers to a call made for this request. An application
+    /// that sets them itself is left alone: its id stays, and one trace header of its own keeps all
+    /// of ours away, since headers of two spans make no trace.
+    pub fn propagate(&self, call: &mut HeaderMap) {
+        if let Some(id) = &self.request_id {
+            call.entry(X_REQUEST_ID).or_insert_with(|| id.clone());
+        }
+        if self.trace.is_empty() || call.keys().any(|name| is_trace_header(name.as_str())) {
+            return;
+        }
+        for (name, value) in &self.trace {
+            call.append(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Makes a call part of the request that this task is handling, if it is handling one.
+pub(crate) fn propagate(call: &mut HeaderMap) {
+    let _ = CURRENT.try_with(|context| context.propagate(call));
+}
+
+fn is_trace_header(name: &str) -> bool {
+    match name.as_bytes().first() {
+        Some(b'b') => name == "b3",
+        Some(b'g') => name == "grpc-trace-bin",
+        Some(b's') => name == "sw8",
+        Some(b't') => matches!(name, "traceparent" | "tracestate"),
+        Some(b'x') => {
+            name.starts_with("x-b3-")
+                || name.starts_with("x-datadog-")
+                || matches!(name, "x-cloud-trace-context" | "x-ot-span-context")
+        }
+        _ => false,
+    }
+}
+
+fn time_left(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let grpc = text("grpc-timeout").and_then(grpc_timeout);
+    let expected = text("x-envoy-expected-rq-timeout-ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+    grpc.into_iter().chain(expected).min()
+}
+
+/// Up to eight digits and a unit.
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(count * 3600),
+        "M" => Duration::from_secs(count * 60),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn context(lines: &[(&str, &str)]) -> RequestContext {
+        let mut request = Request::builder();
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        RequestContext::of(&request.body(()).unwrap())
+    }
+
+    fn propagated(context: &RequestContext, call: &[(&'static str, &'static str)]) -> Vec<(String, String)> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in call {
+            headers.insert(*name, HeaderValue::from_static(value));
+        }
+        context.propagate(&mut headers);
+        let mut lines: Vec<_> =
+            headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        lines.sort();
+        lines
+    }
+
+    fn lines(lines: &[(&str, &str)]) -> Vec<(String, String)> {
+        lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_call_carries_the_id_and_the_trace_on() {
+        let trace = [("b3", "0"), ("traceparent", "00-a-b-01"), ("x-b3-traceid", "1"), ("x-request-id", "id")];
+        assert_eq!(propagated(&context(&trace), &[]), lines(&trace));
+        assert_eq!(propagated(&context(&[("cookie", "secret"), ("authorization", "secret")]), &[]), lines(&[]));
+    }
+
+    #[test]
+    fn what_the_application_sets_itself_stays() {
+        let context = context(&[("traceparent", "theirs"), ("tracestate", "theirs"), ("x-request-id", "theirs")]);
+        let own = [("traceparent", "own"), ("x-request-id", "own")];
+        assert_eq!(propagated(&context, &own), lines(&own));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_earlier_deadline_counts() {
+        let left = |lines: &[(&str, &str)]| context(lines).deadline.map(|deadline| deadline - Instant::now());
+        assert_eq!(left(&[]), None);
+        assert_eq!(left(&[("grpc-timeout", "2S")]), Some(Duration::from_secs(2)));
+        let both = [("grpc-timeout", "2S"), ("x-envoy-expected-rq-timeout-ms", "1500")];
+        assert_eq!(left(&both), Some(Duration::from_millis(1500)));
+        assert_eq!(left(&[("x-envoy-expected-rq-timeout-ms", "soon")]), None);
+    }
+
+    #[test]
+    fn grpc_timeouts_have_up_to_eight_digits_and_a_unit() {
+        assert_eq!(grpc_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(grpc_timeout("250m"), Some(Duration::from_millis(250)));
+        for bad in ["", "S", "100000000S", "1", "1s", "-1S", "+1S", "1.5S", "1 S", "1é"] {
+            assert_eq!(grpc_timeout(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_timeout_text_panics(text in ".*") {
+            let _ = grpc_timeout(&text);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_spawned_task_has_the_context_it_is_given() {
+        assert!(RequestContext::current().is_none());
+        let id = || RequestContext::current().and_then(|context| context.request_id().cloned());
+        let given = Arc::new(context(&[("x-request-id", "id")]));
+        let spawned = tokio::spawn(given.scope(async move { id() }));
+        assert_eq!(spawned.await.unwrap(), Some(HeaderValue::from_static("id")));
+    }
+}

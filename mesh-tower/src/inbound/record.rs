@@ -1,0 +1,63 @@
+//! What is logged about a request.
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{Method, Request, StatusCode};
+use http_body::Frame;
+use tokio::time::Instant;
+
+/// One request: logged when it is dropped, which is when its response has been sent or given up.
+#[derive(Debug)]
+pub(super) struct Record {
+    method: Method,
+    path: Option<PathAndQuery>,
+    began: Instant,
+    status: Option<StatusCode>,
+    bytes: u64,
+    broken: bool,
+}
+
+impl Record {
+    pub(super) fn new<B>(request: &Request<B>) -> Self {
+        Self {
+            method: request.method().clone(),
+            path: request.uri().path_and_query().cloned(),
+            began: Instant::now(),
+            status: None,
+            bytes: 0,
+            broken: false,
+        }
+    }
+
+    /// The head of the response is ready.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    /// A part of the body was read.
+    pub(super) fn sent(&mut self, frame: &Frame<Bytes>) {
+        self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+    }
+
+    /// The application broke its body off.
+    pub(super) fn broken(&mut self) {
+        self.broken = true;
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        tracing::debug!(
+            target: "mesh_tower::inbound",
+            method = %self.method,
+            // Without the query, which may hold what is nobody's business.
+            path = self.path.as_ref().map_or("", PathAndQuery::path),
+            // 0: the caller went away or the application failed before there was an answer.
+            status = self.status.map_or(0, |status| status.as_u16()),
+            bytes = self.bytes,
+            broken = self.broken,
+            duration_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "request"
+        );
+    }
+}

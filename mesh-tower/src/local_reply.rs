@@ -1,0 +1,107 @@
+//! Turns a failure into the response that a sidecar would have sent, as HTTP or as gRPC.
+
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Response, StatusCode};
+use mesh_core::Failure;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::{Body, Error};
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
+
+/// What a `grpc-message` may not hold as it is.
+const MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
+
+/// Whether a request speaks gRPC: its content type is `application/grpc`, or starts with `application/grpc+`.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let Some(rest) = headers.get(CONTENT_TYPE).and_then(|t| t.as_bytes().strip_prefix(b"application/grpc")) else {
+        return false;
+    };
+    rest.is_empty() || rest.first() == Some(&b'+')
+}
+
+/// The reply to a request that failed.
+pub(crate) fn reply(error: &Error, grpc: bool) -> Response<Body> {
+    let failure = error.failure();
+    let body = failure.body(error.is_retried());
+    let mut response = Response::new(Body::empty());
+    if grpc {
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, GRPC);
+        headers.insert(GRPC_STATUS, HeaderValue::from(failure.grpc_code()));
+        if !body.is_empty() {
+            let message = utf8_percent_encode(&body, MESSAGE).to_string();
+            headers.extend(HeaderValue::try_from(message).ok().map(|message| (GRPC_MESSAGE, message)));
+        }
+    } else {
+        *response.status_mut() = failure.http_status();
+        // A 204 or 304 that a fault asks for has no body.
+        if !body.is_empty() && !matches!(failure.http_status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            *response.body_mut() = Body::from(body);
+        }
+    }
+    if matches!(failure, Failure::Overflow(_)) {
+        response.headers_mut().insert(OVERLOADED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use mesh_core::failure::Limit;
+
+    use super::*;
+
+    async fn text(response: Response<Body>) -> String {
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_overflow_says_so_in_a_header() {
+        let response = reply(&Failure::Overflow(Limit::Requests).into(), false);
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["x-envoy-overloaded"], "true");
+        assert_eq!(response.headers()["content-type"], "text/plain");
+        let body = text(response).await;
+        assert_eq!(body, "upstream connect error or disconnect/reset before headers. reset reason: overflow");
+    }
+
+    #[tokio::test]
+    async fn a_grpc_caller_gets_trailers_only() {
+        let response = reply(&Failure::RequestTimeout.into(), true);
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["grpc-status"], "14");
+        assert_eq!(response.headers()["grpc-message"], "upstream request timeout");
+        let unrouted = reply(&Failure::NoRoute.into(), true);
+        assert_eq!(unrouted.headers()["grpc-status"], "12");
+        assert!(!unrouted.headers().contains_key("grpc-message"));
+    }
+
+    #[tokio::test]
+    async fn no_route_is_an_empty_404() {
+        let response = reply(&Failure::NoRoute.into(), false);
+        assert_eq!(response.status(), 404);
+        assert!(!response.headers().contains_key("content-type"));
+        assert_eq!(text(response).await, "");
+    }
+
+    #[test]
+    fn grpc_is_told_by_the_whole_content_type() {
+        for (value, expected) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc-web", false),
+            ("application/grpc;charset=utf-8", false),
+            ("application/json", false),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]);
+            assert_eq!(is_grpc(&headers), expected, "{value}");
+        }
+        assert!(!is_grpc(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,147 @@
+//! The mesh of this process.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_config::Report;
+use tower_layer::Layer as _;
+use tower_service::Service;
+
+use crate::client::MeshClient;
+use crate::config::Keeper;
+use crate::gateway::GatewayBuilder;
+use crate::inbound::InboundLayer;
+use crate::live::Live;
+use crate::outbound::{Listener as Route, Shared};
+use crate::serve::{self, Drain, DrainWatch, Listener, ServeOptions};
+use crate::source::{Applied, Apply as _};
+use crate::{Body, BoxError, MeshBuilder};
+
+/// The mesh of this process: its configuration, its clients and its servers. Clones share it.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), mesh_tower::BoxError> {
+/// use mesh_tower::Mesh;
+///
+/// let mesh = Mesh::builder().config_dir("mesh/").workload("default/reviews").build().await?;
+/// let app = axum::Router::new().route("/", axum::routing::get(|| async { "hello" }));
+/// mesh.serve(tokio::net::TcpListener::bind("0.0.0.0:9080").await?, app).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Mesh {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    keeper: Arc<Keeper>,
+    drain: Drain,
+    watch: DrainWatch,
+    sources: tokio::task::JoinSet<()>,
+}
+
+impl Mesh {
+    /// Begins to describe a mesh.
+    pub fn builder() -> MeshBuilder {
+        MeshBuilder::new()
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>, keeper: Arc<Keeper>, sources: tokio::task::JoinSet<()>) -> Self {
+        let (drain, watch) = Drain::new();
+        Self { inner: Arc::new(Inner { shared, keeper, drain, watch, sources }) }
+    }
+
+    /// A client; the port of a request's URI is the port that the mesh's rules see.
+    pub fn client(&self) -> MeshClient {
+        MeshClient::new(Arc::clone(&self.inner.shared), Route::Mesh { port: None })
+    }
+
+    /// A client whose requests all count as sent to `port`, whatever their URIs say.
+    pub fn client_for_port(&self, port: u16) -> MeshClient {
+        MeshClient::new(Arc::clone(&self.inner.shared), Route::Mesh { port: Some(port) })
+    }
+
+    /// The server side as a layer, for who keeps a server of another kind: put it around the
+    /// finished application, since a route that is added later would stand outside.
+    pub fn inbound(&self) -> InboundLayer {
+        InboundLayer::new()
+    }
+
+    /// Serves an application, an axum `Router`, tonic's `Routes` or any other tower service, until
+    /// [`shutdown`](Self::shutdown).
+    ///
+    /// # Errors
+    /// None at present: what goes wrong with one connection ends that connection.
+    pub async fn serve<L, S, R>(&self, listener: L, app: S) -> io::Result<()>
+    where
+        L: Listener,
+        S: Service<http::Request<Body>, Response = http::Response<R>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        R: http_body::Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        self.serve_with(listener, app, ServeOptions::default()).await
+    }
+
+    /// As [`serve`](Self::serve), with limits and switches of one's own.
+    ///
+    /// # Errors
+    /// As for [`serve`](Self::serve).
+    pub async fn serve_with<L, S, R>(&self, listener: L, app: S, options: ServeOptions) -> io::Result<()>
+    where
+        L: Listener,
+        S: Service<http::Request<Body>, Response = http::Response<R>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        R: http_body::Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        serve::run(listener, self.inbound().layer(app), self.inner.watch.clone(), options).await;
+        Ok(())
+    }
+
+    /// An ingress for the Gateways that select this workload.
+    pub fn gateway(&self) -> GatewayBuilder {
+        GatewayBuilder::new(Arc::clone(&self.inner.shared), self.inner.keeper.versions(), self.inner.watch.clone())
+    }
+
+    /// Gives documents under a name, replacing those given under it before.
+    ///
+    /// The whole set is judged: with an error in it nothing changes, and the answer says why.
+    pub fn apply_yaml(&self, name: &str, text: &str) -> Applied {
+        let (documents, report) = mesh_config::parse_with(name, text, self.inner.keeper.parse_options());
+        self.inner.keeper.apply(name, documents, report)
+    }
+
+    /// The findings of the last set of documents, whether it was taken or not.
+    pub fn report(&self) -> Arc<Report> {
+        self.inner.keeper.report()
+    }
+
+    /// Counts the configurations that were put into use; 0 before the first.
+    pub fn version(&self) -> u64 {
+        self.snapshot().version()
+    }
+
+    /// The version in use.
+    pub fn snapshot(&self) -> Arc<Live> {
+        self.inner.shared.live.current()
+    }
+
+    /// Waits until a configuration is in use.
+    pub async fn ready(&self) {
+        let mut versions = self.inner.keeper.versions();
+        // The sender lives in the keeper, which this mesh holds.
+        let _closed = versions.wait_for(|version| *version > 0).await;
+    }
+
+    /// Stops accepting, lets what is under way end for up to `grace`, then cuts off the rest.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.inner.drain.shutdown(grace).await;
+    }
+}

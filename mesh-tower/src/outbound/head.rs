@@ -1,0 +1,191 @@
+//! A request as the caller wrote it becomes a request as a sidecar would see it.
+
+use http::header::{HOST, HeaderName, HeaderValue, UPGRADE};
+use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
+use http::{HeaderMap, Method, Request, Version};
+use mesh_core::route::internal_headers;
+use mesh_core::{Failure, PeerView, RequestView, Scheme};
+
+use super::Listener;
+use crate::{Body, inbound, local_reply, request_id};
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What routing needs beside the request itself, whose head is now in canonical form: an absolute
+/// URI, no `host`, no hop-by-hop header, none of the headers that only a proxy may set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) port: u16,
+    pub(crate) scheme: Scheme,
+    pub(crate) grpc: bool,
+}
+
+impl Head {
+    /// Brings the request into canonical form.
+    ///
+    /// # Errors
+    /// With the reply the caller gets, and whether it speaks gRPC.
+    pub(crate) fn take(request: &mut Request<Body>, listener: Listener) -> Result<Self, (Failure, bool)> {
+        let grpc = local_reply::is_grpc(request.headers());
+        Self::canonical(request, listener, grpc).map_err(|failure| (failure, grpc))
+    }
+
+    fn canonical(request: &mut Request<Body>, listener: Listener, grpc: bool) -> Result<Self, Failure> {
+        if request.method() == Method::CONNECT {
+            return Err(Failure::NoRoute);
+        }
+        let scheme = scheme_of(request, listener)?;
+        let port = take_authority(request, listener)?;
+        let websocket = take_hop_by_hop(request.headers_mut())?;
+        internal_headers::strip(request.headers_mut());
+        if websocket {
+            // Put back: the one upgrade that is passed on.
+            request.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+        inbound::context::propagate(request.headers_mut());
+        request_id::ensure(request.headers_mut());
+        if !request.headers().contains_key(X_FORWARDED_PROTO) {
+            request.headers_mut().insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
+        }
+        Ok(Self { port, scheme, grpc })
+    }
+
+    /// What routing may look at.
+    pub(crate) fn view<'a>(&self, request: &'a Request<Body>) -> RequestView<'a> {
+        RequestView {
+            method: request.method(),
+            scheme: self.scheme,
+            authority: request.uri().authority().map_or("", Authority::as_str),
+            path: request.uri().path(),
+            query: request.uri().query(),
+            headers: request.headers(),
+            peer: PeerView::default(),
+            port: self.port,
+        }
+    }
+}
+
+/// On HTTP/1 a single `x-forwarded-proto` that is `http` or `https` names the scheme; an empty one
+/// makes the request unroutable. On HTTP/2, and at a gateway, the scheme is the connection's.
+fn scheme_of(request: &Request<Body>, listener: Listener) -> Result<Scheme, Failure> {
+    let own = match request.uri().scheme_str() {
+        Some("https") => Scheme::Https,
+        _ => Scheme::Http,
+    };
+    if matches!(listener, Listener::Gateway { .. }) || request.version() == Version::HTTP_2 {
+        return Ok(own);
+    }
+    let mut lines = request.headers().get_all(X_FORWARDED_PROTO).iter();
+    match (lines.next(), lines.next()) {
+        (Some(line), None) if line.is_empty() => Err(Failure::NoRoute),
+        (Some(line), None) if line.as_bytes().eq_ignore_ascii_case(b"https") => Ok(Scheme::Https),
+        (Some(line), None) if line.as_bytes().eq_ignore_ascii_case(b"http") => Ok(Scheme::Http),
+        _ => Ok(own),
+    }
+}
+
+/// Moves the authority into the URI: the `host` header where the caller set one, else the URI's
+/// own. Gives the listener port.
+fn take_authority(request: &mut Request<Body>, listener: Listener) -> Result<u16, Failure> {
+    let host = request.headers_mut().remove(HOST);
+    let named = request.uri().authority().and_then(Authority::port_u16);
+    let default = if request.uri().scheme() == Some(&UriScheme::HTTPS) { 443 } else { 80 };
+    let has_authority = request.uri().authority().is_some();
+    let host = match host {
+        None if has_authority && request.uri().scheme().is_some() => None,
+        None => return Err(Failure::MalformedRequest),
+        Some(host) if host.is_empty() => return Err(Failure::MalformedRequest),
+        // No host that is not an authority can be one of ours.
+        Some(host) => Some(Authority::from_maybe_shared(bytes::Bytes::copy_from_slice(host.as_bytes())).map_err(|_| Failure::NoRoute)?),
+    };
+    let port = match listener {
+        Listener::Mesh { port: Some(port) } | Listener::Gateway { port } => port,
+        Listener::Mesh { port: None } if has_authority => named.unwrap_or(default),
+        Listener::Mesh { port: None } => host.as_ref().and_then(Authority::port_u16).unwrap_or(default),
+    };
+    if let Some(authority) = host {
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme.get_or_insert(UriScheme::HTTP);
+        parts.authority = Some(authority);
+        parts.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Failure::MalformedRequest)?;
+    }
+    Ok(port)
+}
+
+/// Removes hop-by-hop headers; says whether a WebSocket upgrade was asked for.
+fn take_hop_by_hop(headers: &mut HeaderMap) -> Result<bool, Failure> {
+    // Nothing of the kind is the usual case.
+    if !headers.contains_key(http::header::CONNECTION) && !headers.contains_key(UPGRADE) {
+        internal_headers::strip_hop_by_hop(headers);
+        return Ok(false);
+    }
+    let asked = internal_headers::upgrade_of(headers);
+    let kept = headers.get(UPGRADE).cloned();
+    internal_headers::strip_hop_by_hop(headers);
+    match (asked, kept) {
+        (internal_headers::Upgrade::WebSocket, Some(value)) => {
+            headers.insert(UPGRADE, value);
+            Ok(true)
+        }
+        (internal_headers::Upgrade::Refused, _) => Err(Failure::UpgradeRefused),
+        _ => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESH: Listener = Listener::Mesh { port: None };
+
+    fn take(request: http::request::Builder) -> (Result<Head, (Failure, bool)>, Request<Body>) {
+        let mut request = request.body(Body::empty()).unwrap();
+        (Head::take(&mut request, MESH), request)
+    }
+
+    #[test]
+    fn the_port_of_the_uri_is_the_listener_port() {
+        let (head, request) = take(Request::get("http://reviews:9080/1"));
+        assert_eq!(head.unwrap().port, 9080);
+        assert_eq!(request.uri().authority().unwrap(), "reviews:9080");
+        assert_eq!(take(Request::get("http://reviews/1")).0.unwrap().port, 80);
+        assert_eq!(take(Request::get("https://reviews/1")).0.unwrap().port, 443);
+    }
+
+    #[test]
+    fn a_host_header_decides_the_authority_and_the_uri_the_port() {
+        let (head, request) = take(Request::get("http://10.0.0.1:9080/1").header("host", "reviews"));
+        assert_eq!(head.unwrap().port, 9080);
+        assert_eq!(request.uri(), "http://reviews/1");
+        assert!(!request.headers().contains_key(HOST));
+    }
+
+    #[test]
+    fn an_origin_form_request_takes_both_from_its_host_header() {
+        let (head, request) = take(Request::get("/1").header("host", "reviews:9080"));
+        assert_eq!(head.unwrap().port, 9080);
+        assert_eq!(request.uri(), "http://reviews:9080/1");
+        assert_eq!(take(Request::get("/1")).0.unwrap_err().0, Failure::MalformedRequest);
+    }
+
+    #[test]
+    fn a_forwarded_protocol_names_the_scheme_and_an_empty_one_is_unroutable() {
+        let (head, _) = take(Request::get("http://a/").header("x-forwarded-proto", "HTTPS"));
+        assert_eq!(head.unwrap().scheme, Scheme::Https);
+        let (head, _) = take(Request::get("http://a/").header("x-forwarded-proto", ""));
+        assert_eq!(head.unwrap_err().0, Failure::NoRoute);
+    }
+
+    #[test]
+    fn only_websocket_upgrades_are_passed_on() {
+        let upgrade = |to: &str| Request::get("http://a/").header("connection", "Upgrade").header("upgrade", to.to_owned());
+        assert_eq!(take(upgrade("irc")).0.unwrap_err().0, Failure::UpgradeRefused);
+        let (head, request) = take(upgrade("WebSocket"));
+        head.unwrap();
+        assert_eq!(request.headers()["upgrade"], "WebSocket");
+        let (head, request) = take(upgrade("h2c"));
+        head.unwrap();
+        assert!(!request.headers().contains_key("upgrade"));
+    }
+}

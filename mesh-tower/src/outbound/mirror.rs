@@ -1,0 +1,58 @@
+//! Copies of a request for destinations that only listen.
+
+use std::sync::Arc;
+
+use http::header::{HeaderName, HeaderValue};
+use mesh_core::route::Mirror;
+
+use super::clock::Clock;
+use super::outgoing::Outgoing;
+use super::route_info::Trail;
+use super::{Journey, attempt};
+use crate::cluster::ClusterHandle;
+
+const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
+
+/// The mirrors that this request's draw hits.
+fn hits(journey: &Journey) -> impl Iterator<Item = &Mirror> {
+    journey.route().mirrors.iter().filter(|mirror| mirror.is_hit(journey.routed.draw))
+}
+
+/// Whether a copy of the request is needed.
+pub(crate) fn is_due(journey: &Journey) -> bool {
+    hits(journey).next().is_some()
+}
+
+/// Sends the copies, each in a task of its own: they never delay, fail or change the main call.
+///
+/// None is sent when the main cluster has no healthy endpoint, as in Envoy. A mirror to a cluster
+/// that does not exist is nothing.
+pub(crate) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing) {
+    if !is_due(journey) || !main.has_healthy_endpoint() {
+        return;
+    }
+    for mirror in hits(journey) {
+        let Some(cluster) = mirror.cluster.id.and_then(|id| journey.live.cluster(id)) else { continue };
+        let Some(mut copy) = outgoing.copy(journey.shared.options.mirror_limit) else { continue };
+        copy.headers_mut().insert(INTERNAL, HeaderValue::from_static("true"));
+        let clock = Clock::for_mirror(journey.route(), journey.shared.options.mirror_timeout, crate::clock::now());
+        tokio::spawn(deliver(Arc::clone(cluster), Arc::clone(&journey.shared), Outgoing::new(copy, false, 0), clock));
+    }
+}
+
+async fn deliver(cluster: Arc<ClusterHandle>, shared: Arc<super::Shared>, mut outgoing: Outgoing, mut clock: Clock) {
+    let mut trail = Trail::new(crate::clock::now());
+    let tried = attempt::send(&cluster, &shared.chance, &mut outgoing, &[], &mut clock, &mut trail).await;
+    match tried.result {
+        // Read to the end, so that the connection can be used again.
+        Ok(response) => drain(response, clock).await,
+        Err(error) => tracing::debug!(cluster = %cluster.spec().key, %error, "mirror failed"),
+    }
+}
+
+async fn drain(response: http::Response<crate::Body>, mut clock: Clock) {
+    use http_body_util::BodyExt as _;
+    let mut body = response.into_body();
+    let all = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _late = clock.bounded(all).await;
+}

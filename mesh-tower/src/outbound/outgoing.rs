@@ -1,0 +1,145 @@
+//! The request as tries need it: whole for each, if there may be more than one.
+
+use http::header::{HeaderName, HeaderValue, UPGRADE};
+use http::request::Parts;
+use http::uri::{Authority, Scheme};
+use http::{Request, Version};
+use mesh_core::limits::Permit;
+
+use super::clock::Clock;
+use super::headers;
+use crate::body::replay::{Replay, Tee};
+use crate::Body;
+
+/// A request that is sent once or more.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    source: Source,
+    tries: u32,
+    /// The slot that the current retry takes.
+    retry_permit: Option<Permit>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// For one try; there again if it was not sent.
+    Once(Option<Request<Body>>),
+    /// For many: the head is cloned, the body played again.
+    Many { head: Box<Parts>, body: Recording },
+}
+
+#[derive(Debug)]
+enum Recording {
+    /// Small enough, and all there.
+    Whole(Body),
+    Stream(Replay),
+}
+
+impl Outgoing {
+    /// Keeps a copy only where `copies` says that there may be another try or a mirror.
+    pub(crate) fn new(request: Request<Body>, copies: bool, limit: usize) -> Self {
+        let source = if copies {
+            let (head, body) = request.into_parts();
+            let body = match body.try_clone() {
+                Some(_) => Recording::Whole(body),
+                None => Recording::Stream(Replay::new(body, limit)),
+            };
+            Source::Many { head: Box::new(head), body }
+        } else {
+            Source::Once(Some(request))
+        };
+        Self { source, tries: 0, retry_permit: None }
+    }
+
+    /// The request for the next try, on a connection that was ready at `ready`.
+    ///
+    /// `None` if the body can not be played again.
+    pub(crate) fn next_request(&mut self, clock: &Clock, ready: std::time::Instant) -> Option<Request<Body>> {
+        self.tries += 1;
+        let mut request = match &mut self.source {
+            Source::Once(request) => request.take()?,
+            Source::Many { head, body } => {
+                let body = match body {
+                    Recording::Whole(body) => body.try_clone()?,
+                    Recording::Stream(replay) => Body::new(replay.attempt().ok()?),
+                };
+                Request::from_parts((**head).clone(), body)
+            }
+        };
+        if self.tries > 1 {
+            headers::renew(request.headers_mut(), self.tries, clock, ready);
+        }
+        Some(request)
+    }
+
+    /// Takes back a request of which nothing was sent.
+    pub(crate) fn give_back(&mut self, unsent: Option<Request<Body>>) {
+        if let (Source::Once(slot), Some(request)) = (&mut self.source, unsent) {
+            *slot = Some(request);
+        }
+    }
+
+    /// Whether there can be another try.
+    pub(crate) fn can_go_again(&self) -> bool {
+        match &self.source {
+            Source::Once(request) => request.is_some(),
+            Source::Many { body: Recording::Whole(_), .. } => true,
+            Source::Many { body: Recording::Stream(replay), .. } => replay.is_replayable(),
+        }
+    }
+
+    /// Keeps the slot of a retry for as long as that try lasts.
+    pub(crate) fn hold(&mut self, permit: Option<Permit>) {
+        self.retry_permit = permit;
+    }
+
+    pub(crate) fn take_permit(&mut self) -> Option<Permit> {
+        self.retry_permit.take()
+    }
+
+    /// A copy of the request for a mirror, whose body follows the main one; `None` where no copy is kept.
+    pub(crate) fn copy(&self, limit: usize) -> Option<Request<Body>> {
+        let Source::Many { head, body } = &self.source else { return None };
+        let body = match body {
+            Recording::Whole(body) => body.try_clone()?,
+            Recording::Stream(replay) => Body::new(replay.tee(limit)),
+        };
+        let mut copy = Request::new(body);
+        *copy.method_mut() = head.method.clone();
+        *copy.uri_mut() = head.uri.clone();
+        *copy.version_mut() = head.version;
+        *copy.headers_mut() = head.headers.clone();
+        Some(copy)
+    }
+
+    pub(crate) fn authority(&self) -> Option<&Authority> {
+        self.uri()?.authority()
+    }
+
+    pub(crate) fn default_port(&self) -> u16 {
+        if self.uri().and_then(http::Uri::scheme) == Some(&Scheme::HTTPS) { 443 } else { 80 }
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        match &self.source {
+            Source::Once(request) => request.as_ref().map_or(Version::HTTP_11, Request::version),
+            Source::Many { head, .. } => head.version,
+        }
+    }
+
+    /// Whether this asks for an upgrade, which only HTTP/1 has.
+    pub(crate) fn is_upgrade(&self) -> bool {
+        let headers = match &self.source {
+            Source::Once(request) => request.as_ref().map(Request::headers),
+            Source::Many { head, .. } => Some(&head.headers),
+        };
+        headers.is_some_and(|headers| headers.contains_key(UPGRADE))
+    }
+
+    fn uri(&self) -> Option<&http::Uri> {
+        match &self.source {
+            Source::Once(request) => request.as_ref().map(Request::uri),
+            Source::Many { head, .. } => Some(&head.uri),
+        }
+    }
+}

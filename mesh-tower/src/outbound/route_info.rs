@@ -1,0 +1,174 @@
+//! What became of a request, for whoever wants to know why.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Response;
+use mesh_core::ResponseFlags;
+use mesh_core::cluster::EndpointAddress;
+use mesh_core::cluster::endpoint::EndpointState;
+use mesh_core::route::{Route, Routed};
+
+use super::Journey;
+use crate::live::Live;
+use crate::{Body, Error};
+
+/// How the mesh handled a request; an extension of every response of a [`MeshClient`](crate::MeshClient).
+#[derive(Clone)]
+pub struct RouteInfo {
+    routed: Option<(Arc<Live>, Routed)>,
+    endpoint: Option<Arc<EndpointState>>,
+    attempts: u32,
+    flags: ResponseFlags,
+    details: &'static str,
+    skipped_retries: u32,
+    elapsed: Duration,
+}
+
+impl RouteInfo {
+    /// The rule that took the request; `None` if none did.
+    pub fn route(&self) -> Option<&Route> {
+        self.routed.as_ref().map(|(live, routed)| live.snapshot().rule(routed.route))
+    }
+
+    /// The rule's name, empty if it has none.
+    pub fn route_name(&self) -> &str {
+        self.route().map_or("", |route| &route.name)
+    }
+
+    /// The name of the chosen cluster, such as `outbound|9080|v1|reviews.default.svc.cluster.local`.
+    pub fn cluster_name(&self) -> Option<&str> {
+        let (live, routed) = self.routed.as_ref()?;
+        Some(&live.snapshot().destination(*routed)?.cluster.name)
+    }
+
+    /// The endpoint of the last try.
+    pub fn endpoint(&self) -> Option<&EndpointAddress> {
+        self.endpoint.as_deref().map(EndpointState::address)
+    }
+
+    /// Tries that were made, failed connections included.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Retries that the policy asked for but the request's body, too long to be kept, did not allow.
+    pub fn skipped_retries(&self) -> u32 {
+        self.skipped_retries
+    }
+
+    /// Envoy's response flags.
+    pub fn flags(&self) -> ResponseFlags {
+        self.flags
+    }
+
+    /// Envoy's response code details, such as `via_upstream` or `route_not_found`.
+    pub fn details(&self) -> &'static str {
+        self.details
+    }
+
+    /// Time from the call to the head of the response.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// The version of the configuration that decided; 0 if none did.
+    pub fn version(&self) -> u64 {
+        self.routed.as_ref().map_or(0, |(live, _)| live.version())
+    }
+}
+
+impl fmt::Debug for RouteInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteInfo")
+            .field("route", &self.route_name())
+            .field("cluster", &self.cluster_name())
+            .field("endpoint", &self.endpoint().map(ToString::to_string))
+            .field("attempts", &self.attempts)
+            .field("flags", &self.flags)
+            .field("details", &self.details)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Collects a [`RouteInfo`] along the way.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    arrived: Instant,
+    endpoint: Option<Arc<EndpointState>>,
+    attempts: u32,
+    flags: ResponseFlags,
+    details: &'static str,
+    skipped_retries: u32,
+}
+
+impl Trail {
+    pub(crate) fn new(arrived: Instant) -> Self {
+        Self {
+            arrived,
+            endpoint: None,
+            attempts: 0,
+            flags: ResponseFlags::NONE,
+            details: "",
+            skipped_retries: 0,
+        }
+    }
+
+    pub(crate) fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(crate) fn flags(&self) -> ResponseFlags {
+        self.flags
+    }
+
+    pub(crate) fn details(&self) -> &'static str {
+        self.details
+    }
+
+    pub(crate) fn endpoint(&self) -> Option<&EndpointState> {
+        self.endpoint.as_deref()
+    }
+
+    pub(crate) fn chosen(&mut self, endpoint: &Arc<EndpointState>) {
+        self.attempts += 1;
+        self.endpoint = Some(Arc::clone(endpoint));
+    }
+
+    pub(crate) fn flag(&mut self, flags: ResponseFlags) {
+        self.flags = self.flags.with(flags);
+    }
+
+    pub(crate) fn retry_skipped(&mut self) {
+        self.skipped_retries += 1;
+    }
+
+    /// What made the response: an upstream, or a rule that answers itself.
+    pub(crate) fn answered_by(&mut self, details: &'static str) {
+        self.details = details;
+    }
+
+    pub(crate) fn failed(&mut self, error: &Error) {
+        self.flag(error.failure().flags());
+        self.details = error.failure().details();
+    }
+
+    /// Puts the info on the response.
+    pub(crate) fn attach(self, response: &mut Response<Body>, journey: Option<&Journey>) {
+        let info = RouteInfo {
+            routed: journey.map(|journey| (Arc::clone(&journey.live), journey.routed)),
+            endpoint: self.endpoint,
+            attempts: self.attempts,
+            flags: self.flags,
+            details: self.details,
+            skipped_retries: self.skipped_retries,
+            elapsed: crate::clock::now().saturating_duration_since(self.arrived),
+        };
+        response.extensions_mut().insert(info);
+    }
+}

@@ -1,0 +1,135 @@
+//! One connection, from its first byte to its last.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower_service::Service;
+
+use crate::Body;
+use crate::BoxError;
+
+use super::drain::Participant;
+use super::service::ConnectionService;
+use super::state::ConnectionState;
+use super::tracked::TrackedIo;
+use super::watchdog::{Finding, Watchdog};
+use super::{Address, PeerAddress, ServeOptions};
+
+/// What the connections of one listener share.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) options: ServeOptions,
+    protocol: auto::Builder<TokioExecutor>,
+}
+
+impl Settings {
+    pub(super) fn new(options: ServeOptions) -> Self {
+        let mut protocol = auto::Builder::new(TokioExecutor::new());
+        protocol
+            .http1()
+            .timer(TokioTimer::new())
+            // It would count the time between two requests too; the watchdog tells them apart.
+            .header_read_timeout(None)
+            .half_close(options.half_close)
+            .max_buf_size(options.max_header_bytes as usize)
+            .max_headers(options.max_headers);
+        protocol
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(options.keepalive_interval)
+            .keep_alive_timeout(options.keepalive_timeout)
+            .max_header_list_size(options.max_header_bytes)
+            .max_concurrent_streams(options.max_concurrent_streams);
+        Self { options, protocol }
+    }
+}
+
+/// Serves one connection until it is closed, by either side or by the drain.
+pub(super) async fn serve<I, S, R>(io: I, peer: Address, app: S, mut drain: Participant, settings: Arc<Settings>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<http::Request<Body>, Response = http::Response<R>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    let state = Arc::new(ConnectionState::default());
+    let io = TrackedIo::new(io, Arc::clone(&state));
+    let service = ConnectionService::new(app, PeerAddress(peer), Arc::clone(&state), Arc::clone(&settings));
+    http(io, service, &mut drain, &state, &settings).await;
+
+    // Now the byte stream is gone, or it is an upgraded connection in the application's hands.
+    tokio::select! {
+        biased;
+        () = state.released() => {}
+        () = drain.ended() => state.end(),
+    }
+}
+
+/// Speaks HTTP until the connection is closed or upgraded.
+async fn http<I, S, R>(
+    io: TrackedIo<I>,
+    service: ConnectionService<S>,
+    drain: &mut Participant,
+    state: &ConnectionState,
+    settings: &Settings,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<http::Request<Body>, Response = http::Response<R>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    let mut connection = pin!(settings.protocol.serve_connection_with_upgrades(TokioIo::new(io), service));
+    let mut watchdog = Watchdog::new(&settings.options);
+    let mut closing = Closing::No;
+    loop {
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(error = &*error, "connection ended by an error");
+                }
+                return;
+            }
+            () = closing.next(drain) => {
+                if closing == Closing::Gracefully {
+                    return;
+                }
+                closing = Closing::Gracefully;
+                connection.as_mut().graceful_shutdown();
+            }
+            now = watchdog.tick() => match watchdog.inspect(state.activity(), now) {
+                None => {}
+                Some(Finding::HeadTooSlow) => {
+                    tracing::debug!("connection closed: the head of a request took too long");
+                    return;
+                }
+                Some(Finding::Idle) => connection.as_mut().graceful_shutdown(),
+            },
+        }
+    }
+}
+
+/// How far the drain has come for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    No,
+    Gracefully,
+}
+
+impl Closing {
+    /// Waits for the next step of the drain: first to close gracefully, then to end.
+    async fn next(self, drain: &mut Participant) {
+        match self {
+            Self::No => drain.draining().await,
+            Self::Gracefully => drain.ended().await,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The application, as one connection sees it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body_util::{Either, Full};
+use hyper::body::{Frame, Incoming, SizeHint};
+use pin_project::pin_project;
+use tower::ServiceExt as _;
+use tower::util::Oneshot;
+use tower_service::Service;
+
+use crate::Body;
+use crate::BoxError;
+
+use super::connection::Settings;
+use super::state::{ConnectionState, OpenRequest};
+use super::{PeerAddress, ServeOptions};
+
+/// Makes hyper's requests the application's: own body, [`PeerAddress`] and whatever
+/// [`ServeOptions::extension`] adds.
+#[derive(Debug)]
+pub(super) struct ConnectionService<S> {
+    app: S,
+    peer: PeerAddress,
+    state: Arc<ConnectionState>,
+    settings: Arc<Settings>,
+}
+
+impl<S> ConnectionService<S> {
+    pub(super) fn new(app: S, peer: PeerAddress, state: Arc<ConnectionState>, settings: Arc<Settings>) -> Self {
+        Self { app, peer, state, settings }
+    }
+
+    fn options(&self) -> &ServeOptions {
+        &self.settings.options
+    }
+
+    fn prepare(&self, request: Request<Incoming>) -> Request<Body> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.peer.clone());
+        for extend in &self.options().extend {
+            extend(&self.peer, request.extensions_mut());
+        }
+        request
+    }
+}
+
+impl<S, R> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
+where
+    S: Service<Request<Body>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = Infallible;
+    type Future = ResponseFuture<S>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let open = Some(self.state.begin_request());
+        if request.version() <= Version::HTTP_10 && !self.options().accept_http_10 {
+            return ResponseFuture { reply: Reply::TooOld, open };
+        }
+        let request = self.prepare(request);
+        ResponseFuture { reply: Reply::App(self.app.clone().oneshot(request)), open }
+    }
+}
+
+/// The future of one response.
+#[pin_project]
+pub(super) struct ResponseFuture<S: Service<Request<Body>>> {
+    #[pin]
+    reply: Reply<S>,
+    open: Option<OpenRequest>,
+}
+
+#[pin_project(project = ReplyProjection)]
+enum Reply<S: Service<Request<Body>>> {
+    App(#[pin] Oneshot<S, Request<Body>>),
+    TooOld,
+}
+
+impl<S, R> Future for ResponseFuture<S>
+where
+    S: Service<Request<Body>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<R>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = match this.reply.project() {
+            ReplyProjection::App(future) => match ready!(future.poll(cx)) {
+                Ok(response) => response.map(Either::Left),
+                Err(error) => failed(&error.into()).map(Either::Right),
+            },
+            ReplyProjection::TooOld => too_old().map(Either::Right),
+        };
+        let open = this.open.take();
+        Poll::Ready(Ok(response.map(|body| ResponseBody { body, _open: open })))
+    }
+}
+
+/// The application's body, or that of a reply made here.
+#[pin_project]
+#[derive(Debug)]
+pub(super) struct ResponseBody<R> {
+    #[pin]
+    body: Either<R, Full<Bytes>>,
+    /// The request is under way until this body is dropped.
+    _open: Option<OpenRequest>,
+}
+
+impl<R> http_body::Body for ResponseBody<R>
+where
+    R: http_body::Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The answer to HTTP/1.0, as Envoy gives it.
+fn too_old() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from("Upgrade Required"));
+    *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The answer when the application gives none: axum and tonic never come here.
+fn failed(error: &BoxError) -> Response<Full<Bytes>> {
+    tracing::error!(%error, "the application failed to answer a request");
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}

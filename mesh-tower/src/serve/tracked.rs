@@ -1,0 +1,166 @@
+//! The byte stream of a connection, reporting what it sees.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::state::ConnectionState;
+
+/// Passes bytes through, tells the [`ConnectionState`] about them, and can be made to fail from
+/// outside after it was moved into an upgraded connection.
+#[derive(Debug)]
+pub(super) struct TrackedIo<I> {
+    io: I,
+    state: Arc<ConnectionState>,
+    preface: Preface,
+}
+
+impl<I> TrackedIo<I> {
+    pub(super) fn new(io: I, state: Arc<ConnectionState>) -> Self {
+        Self { io, state, preface: Preface::Matches(0) }
+    }
+}
+
+impl<I> Drop for TrackedIo<I> {
+    fn drop(&mut self) {
+        self.state.release();
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for TrackedIo<I> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.state.has_ended() {
+            return Poll::Ready(Err(cut_off()));
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut this.io).poll_read(cx, buf);
+        if polled.is_pending() {
+            return if this.state.watch_reader(cx) { Poll::Ready(Err(cut_off())) } else { Poll::Pending };
+        }
+        let read = buf.filled().get(before..).unwrap_or_default();
+        if !read.is_empty() {
+            this.state.on_read();
+            if this.preface.read(read) {
+                this.state.on_http2();
+            }
+        }
+        polled
+    }
+}
+
+impl<I: AsyncWrite + Unpin> TrackedIo<I> {
+    fn write<T>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut I>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let this = self.get_mut();
+        if this.state.has_ended() {
+            return Poll::Ready(Err(cut_off()));
+        }
+        let polled = write(Pin::new(&mut this.io), cx);
+        if polled.is_pending() && this.state.watch_writer(cx) {
+            return Poll::Ready(Err(cut_off()));
+        }
+        polled
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for TrackedIo<I> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.write(cx, |io, cx| io.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write(cx, |io, cx| io.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write(cx, |io, cx| io.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write(cx, |io, cx| io.poll_shutdown(cx))
+    }
+}
+
+/// How far the first bytes are those of an HTTP/2 connection.
+#[derive(Clone, Copy, Debug)]
+enum Preface {
+    Matches(usize),
+    Decided,
+}
+
+impl Preface {
+    /// Whether these bytes complete the preface.
+    fn read(&mut self, bytes: &[u8]) -> bool {
+        let Self::Matches(seen) = *self else { return false };
+        let expected = &HTTP2_PREFACE[seen..];
+        let compared = expected.len().min(bytes.len());
+        let same = expected[..compared] == bytes[..compared];
+        let complete = same && compared == expected.len();
+        *self = if same && !complete { Self::Matches(seen + compared) } else { Self::Decided };
+        complete
+    }
+}
+
+fn cut_off() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the server is shutting down")
+}
+
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_preface_is_recognized_however_it_is_cut(cuts in proptest::collection::vec(1_usize..6, 30)) {
+            let mut bytes = HTTP2_PREFACE;
+            let mut preface = Preface::Matches(0);
+            for cut in cuts {
+                let (part, rest) = bytes.split_at(cut.min(bytes.len()));
+                bytes = rest;
+                prop_assert_eq!(preface.read(part), rest.is_empty() && !part.is_empty());
+            }
+        }
+
+        #[test]
+        fn anything_else_is_not_http2(bytes in any::<[u8; 24]>()) {
+            prop_assume!(bytes != HTTP2_PREFACE);
+            prop_assert!(!Preface::Matches(0).read(&bytes));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_waits_for_bytes_can_be_ended() {
+        let (near, _far) = tokio::io::duplex(64);
+        let state = Arc::new(ConnectionState::default());
+        let mut io = TrackedIo::new(near, Arc::clone(&state));
+        let reading = tokio::spawn(async move {
+            let read = io.read_u8().await.map_err(|error| error.kind());
+            (read, io.write_u8(1).await.map_err(|error| error.kind()))
+        });
+        tokio::task::yield_now().await;
+        state.end();
+        let aborted = io::ErrorKind::ConnectionAborted;
+        assert_eq!(reading.await.unwrap(), (Err(aborted), Err(aborted)));
+        state.released().await;
+    }
+}
