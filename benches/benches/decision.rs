@@ -5,6 +5,7 @@
 //! `configuration` the way from text to a snapshot.
 
 #![allow(missing_docs, reason = "criterion's macro writes an undocumented function")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
 #![allow(clippy::expect_used, reason = "a benchmark that cannot be set up says why and ends")]
 
 use std::hint::black_box;

@@ -78,25 +78,25 @@ fn read_file(path: &Path, options: &ParseOptions) -> (Vec<Document>, Report) {
         Ok(text) => parse_with(&path.to_string_lossy(), &text, options),
         Err(finding) => {
             let mut report = Report::new();
-            report.push(finding);
+            report.push(*finding);
             (Vec::new(), report)
         }
     }
 }
 
-fn read_text(path: &Path, options: &ParseOptions) -> Result<String, Diagnostic> {
+fn read_text(path: &Path, options: &ParseOptions) -> Result<String, Box<Diagnostic>> {
     let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if !metadata.is_file() {
         // A pipe would never end.
-        return Err(Diagnostic::error(Code::UNREADABLE, "not a file").at(&origin(path)));
+        return Err(Diagnostic::error(Code::UNREADABLE, "not a file").at(&origin(path)).into());
     }
     let most = options.limits.max_stream_bytes;
     if metadata.len() > most as u64 {
         let message = format!("{} bytes, more than the {most} that are read", metadata.len());
-        return Err(Diagnostic::error(Code::LIMIT, message).at(&origin(path)));
+        return Err(Diagnostic::error(Code::LIMIT, message).at(&origin(path)).into());
     }
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
-    String::from_utf8(bytes).map_err(|error| not_text(path, error.as_bytes(), error.utf8_error().valid_up_to()))
+    String::from_utf8(bytes).map_err(|error| not_text(path, error.as_bytes(), error.utf8_error().valid_up_to()).into())
 }
 
 fn not_text(path: &Path, bytes: &[u8], valid_up_to: usize) -> Diagnostic {
@@ -137,10 +137,21 @@ mod tests {
         let root = directory.path();
         fs::create_dir(root.join("b")).unwrap();
         fs::create_dir(root.join(".git")).unwrap();
-        for (file, name) in [("c.yaml", "c"), ("a.YML", "a"), ("b/x.yaml", "b"), ("note.txt", "no"), (".d.yaml", "no"), (".git/e.yaml", "no")] {
+        for (file, name) in [
+            ("c.yaml", "c"),
+            ("a.YML", "a"),
+            ("b/x.yaml", "b"),
+            ("note.txt", "no"),
+            (".d.yaml", "no"),
+            (".git/e.yaml", "no"),
+        ] {
             fs::write(root.join(file), object(name)).unwrap();
         }
-        fs::write(root.join("d.json"), "{\"apiVersion\": \"v1\", \"kind\": \"Namespace\", \"metadata\": {\"name\": \"d\"}}").unwrap();
+        fs::write(
+            root.join("d.json"),
+            "{\"apiVersion\": \"v1\", \"kind\": \"Namespace\", \"metadata\": {\"name\": \"d\"}}",
+        )
+        .unwrap();
         assert_eq!(read(root), (["a", "b", "c", "d"].map(str::to_owned).to_vec(), vec![]));
     }
 
@@ -178,7 +189,12 @@ mod tests {
         assert_eq!(documents.len(), 1);
         let found: Vec<_> = report.iter().map(|finding| (finding.code, finding.origin.line)).collect();
         assert_eq!(found, [(Code::UNREADABLE, 2), (Code::SYNTAX, 3), (Code::UNREADABLE, 0)]);
-        assert!(report.iter().zip(["b.yaml", "c.yaml", "d.yaml"]).all(|(finding, name)| finding.origin.file.ends_with(name)));
+        assert!(
+            report
+                .iter()
+                .zip(["b.yaml", "c.yaml", "d.yaml"])
+                .all(|(finding, name)| finding.origin.file.ends_with(name))
+        );
     }
 
     #[test]

@@ -1,4 +1,33 @@
 //! Istio's YAML as Rust types: parsed, checked, and ordered as Istio orders it.
+//!
+//! No I/O (but for the feature `fs`, which reads directories), no clock, no async runtime. Text goes in, and out come the
+//! objects that are good and a [`Report`] of everything else; nothing here panics or fails on bad input.
+//!
+//! ```
+//! let (documents, mut report) = mesh_config::parse("mesh/reviews.yaml", "
+//! apiVersion: networking.istio.io/v1
+//! kind: VirtualService
+//! metadata: {name: reviews}
+//! spec:
+//!   hosts: [reviews]
+//!   http:
+//!   - route:
+//!     - destination: {host: reviews, subset: v2}
+//!     timeout: 0s
+//! ");
+//! let (set, duplicates) = mesh_config::ConfigSet::from_documents(documents);
+//! report.extend(duplicates);
+//! report.extend(set.validate());
+//! report.extend(set.analyze());
+//! let found: Vec<_> = report.iter().map(|finding| (finding.code.as_str(), finding.origin.line)).collect();
+//! assert_eq!(found, [("IST0106", 10), ("IST0101", 9)]);
+//! ```
+//!
+//! - [`api`] and [`value`]: the kinds as structs, and the leaf types that are valid once read.
+//! - [`document`]: text to objects. [`dir`] does it for files.
+//! - [`set`]: the objects that count, each once, in Istio's order.
+//! - [`validate`]: the rules of Istio's webhook. [`analyze`]: findings across objects.
+//! - [`diagnostic`]: what a finding is.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

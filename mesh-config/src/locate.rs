@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use serde_saphyr::granit_parser::{Event, Parser, Span};
+use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use crate::diagnostic::{FieldPath, Segment, Target};
 
@@ -34,7 +34,11 @@ pub(crate) struct Node {
 /// What a node is.
 #[derive(Debug)]
 pub(crate) enum NodeKind {
-    Scalar(String),
+    /// A single value, and whether it stands there without quotes.
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     Sequence(Vec<NodeId>),
     Mapping(Vec<(Key, NodeId)>),
     Alias(NodeId),
@@ -90,7 +94,7 @@ impl Tree {
     /// The text of a scalar.
     pub(crate) fn scalar(&self, id: NodeId) -> Option<&str> {
         match &self.nodes[self.resolve(id)].kind {
-            NodeKind::Scalar(text) => Some(text),
+            NodeKind::Scalar { text, .. } => Some(text),
             _ => None,
         }
     }
@@ -144,9 +148,9 @@ impl Tree {
 
     /// The node at a path, if it is there.
     pub(crate) fn at(&self, path: &FieldPath) -> Option<NodeId> {
-        path.segments().iter().try_fold(self.root()?, |at, step| {
-            self.step(at, step).map(|(_, value)| self.resolve(value))
-        })
+        path.segments()
+            .iter()
+            .try_fold(self.root()?, |at, step| self.step(at, step).map(|(_, value)| self.resolve(value)))
     }
 
     /// Every scalar with its path, in the order of the text.
@@ -155,7 +159,7 @@ impl Tree {
         let mut todo: Vec<(FieldPath, NodeId)> = self.root().map(|id| (FieldPath::root(), id)).into_iter().collect();
         while let Some((path, id)) = todo.pop() {
             match &self.nodes[id].kind {
-                NodeKind::Scalar(_) => found.push((path, id)),
+                NodeKind::Scalar { .. } => found.push((path, id)),
                 // What an alias stands for is listed where it was written.
                 NodeKind::Alias(_) => {}
                 NodeKind::Sequence(elements) => {
@@ -198,9 +202,8 @@ impl Tree {
         let entries = self.entries(at);
         let exact = entries.iter().find(|(key, _)| key.text == name);
         // Fields may be written in snake case, too.
-        let found = exact.or_else(|| {
-            entries.iter().find(|(key, _)| key.text.contains('_') && camel_case(&key.text) == name)
-        });
+        let found =
+            exact.or_else(|| entries.iter().find(|(key, _)| key.text.contains('_') && camel_case(&key.text) == name));
         if let Some((key, value)) = found {
             return Some((key, *value));
         }
@@ -253,8 +256,9 @@ impl Builder {
     /// Takes one event; true at the end of the document.
     fn take(&mut self, event: Event<'_>, span: &Span) -> bool {
         match event {
-            Event::Scalar(text, _, anchor, _) => {
-                self.add(NodeKind::Scalar(text.into_owned()), anchor, span);
+            Event::Scalar(text, style, anchor, _) => {
+                let plain = style == ScalarStyle::Plain;
+                self.add(NodeKind::Scalar { text: text.into_owned(), plain }, anchor, span);
             }
             Event::Alias(anchor) => {
                 if let Some(target) = self.anchors.get(&anchor) {
@@ -296,7 +300,7 @@ impl Builder {
         let (line, column) = (narrow(span.start.line()), narrow(span.start.col() + 1));
         let bytes = span.start.byte_offset().unwrap_or(0)..span.end.byte_offset().unwrap_or(0);
         let text = match &kind {
-            NodeKind::Scalar(text) => text.clone(),
+            NodeKind::Scalar { text, .. } => text.clone(),
             _ => String::new(),
         };
         self.tree.nodes.push(Node { line, column, bytes, kind });
@@ -310,7 +314,7 @@ impl Builder {
                 Some(key) => entries.push((key, id)),
                 None => open.key = Some(Key { text, line, column }),
             },
-            NodeKind::Scalar(_) | NodeKind::Alias(_) => {}
+            NodeKind::Scalar { .. } | NodeKind::Alias(_) => {}
         }
         id
     }

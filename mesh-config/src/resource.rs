@@ -103,7 +103,7 @@ macro_rules! define_kinds {
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
         #[expect(missing_docs, reason = "the names are those of the kinds")]
-        pub enum Resource { $($kind(Object<$type>)),* }
+        pub enum Resource { $($kind(Box<Object<$type>>)),* }
 
         impl Resource {
             /// Its kind.
@@ -114,13 +114,13 @@ macro_rules! define_kinds {
 
             /// Its metadata.
             #[must_use]
-            pub const fn meta(&self) -> &ObjectMeta {
+            pub fn meta(&self) -> &ObjectMeta {
                 match self { $(Self::$kind(object) => &object.meta),* }
             }
 
             /// Where it was written.
             #[must_use]
-            pub const fn origin(&self) -> &Origin {
+            pub fn origin(&self) -> &Origin {
                 match self { $(Self::$kind(object) => &object.origin),* }
             }
         }
@@ -131,7 +131,7 @@ macro_rules! define_kinds {
 
         $(impl From<Object<$type>> for Resource {
             fn from(object: Object<$type>) -> Self {
-                Self::$kind(object)
+                Self::$kind(Box::new(object))
             }
         })*
     };

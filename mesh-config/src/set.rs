@@ -154,7 +154,7 @@ macro_rules! typed_iterators {
         impl ConfigSet {
             $($(#[$doc])* $vis fn $method(&self) -> impl Iterator<Item = &Object<$kind>> {
                 self.of_kind(Kind::$kind).filter_map(|resource| match resource {
-                    Resource::$kind(object) => Some(object),
+                    Resource::$kind(object) => Some(object.as_ref()),
                     _ => None,
                 })
             })*
@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn the_later_of_two_documents_with_one_name_counts_and_is_reported() {
-        let (set, report) = ConfigSet::from_documents([service("a", "x", None), service("a", "x", Some("2024-01-01T00:00:00Z"))]);
+        let (set, report) =
+            ConfigSet::from_documents([service("a", "x", None), service("a", "x", Some("2024-01-01T00:00:00Z"))]);
         assert_eq!(set.len(), 1);
         assert!(set.virtual_services().all(|object| object.meta.creation_timestamp.is_some()));
         assert_eq!(report.iter().map(|finding| finding.code).collect::<Vec<_>>(), [Code::DUPLICATE_RESOURCE]);

@@ -89,7 +89,8 @@ pub fn parse_grpc_timeout(text: &str) -> Option<Duration> {
 pub fn format_grpc_timeout(timeout: Duration) -> HeaderValue {
     let millis = timeout.as_nanos().div_ceil(1_000_000);
     // Eight digits are all there may be.
-    let text = if millis <= 99_999_999 { format!("{millis}m") } else { format!("{}S", timeout.as_secs().min(99_999_999)) };
+    let text =
+        if millis <= 99_999_999 { format!("{millis}m") } else { format!("{}S", timeout.as_secs().min(99_999_999)) };
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("99999999S"))
 }
 
@@ -140,7 +141,9 @@ mod tests {
 
     #[test]
     fn grpc_timeouts_are_read_in_milliseconds_rounded_up() {
-        for (text, millis) in [("1n", 1), ("1u", 1), ("1500u", 2), ("7m", 7), ("2S", 2_000), ("1M", 60_000), ("1H", 3_600_000)] {
+        for (text, millis) in
+            [("1n", 1), ("1u", 1), ("1500u", 2), ("7m", 7), ("2S", 2_000), ("1M", 60_000), ("1H", 3_600_000)]
+        {
             assert_eq!(parse_grpc_timeout(text), Some(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "0n", "5", "S", "123456789m", "-1S", "+1S", "1s", "1.5S", "1 S", "\u{fc}"] {

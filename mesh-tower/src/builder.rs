@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_config::api::MeshConfig;
-use mesh_config::{ParseOptions, Report};
+use mesh_config::{ConfigSet, ParseOptions, Report};
 use mesh_core::{Profile, Site};
 use tokio::task::JoinSet;
 
@@ -15,7 +16,7 @@ use crate::config::{Keeper, KeeperOptions};
 use crate::discovery::{Discovery, Dns, Resolver, SystemResolver};
 use crate::live::LiveHandle;
 use crate::outbound::{Options, Shared};
-use crate::source::{Apply as _, ConfigSink, ConfigSource, DirSource};
+use crate::source::{Apply, ConfigSink, ConfigSource, DirSource};
 use crate::{BoxError, Mesh};
 
 /// What a mesh is made of; begun with [`Mesh::builder`].
@@ -24,13 +25,21 @@ pub struct MeshBuilder {
     site: Site,
     texts: Vec<(String, String)>,
     directories: Vec<PathBuf>,
-    sources: Vec<Box<dyn ConfigSource>>,
+    sources: Vec<AnySource>,
     mesh_config: Option<String>,
     discovery: Option<Arc<dyn Discovery>>,
     lenient: bool,
     keep_good: bool,
     seed: Option<u64>,
     options: Options,
+}
+
+struct AnySource(Box<dyn ConfigSource>);
+
+impl fmt::Debug for AnySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConfigSource({})", self.0.name())
+    }
 }
 
 impl MeshBuilder {
@@ -68,7 +77,7 @@ impl MeshBuilder {
     /// A source of documents of one's own.
     #[must_use]
     pub fn source(mut self, source: impl ConfigSource) -> Self {
-        self.sources.push(Box::new(source));
+        self.sources.push(AnySource(Box::new(source)));
         self
     }
 
@@ -158,18 +167,19 @@ impl MeshBuilder {
         self
     }
 
-    /// How many bytes of a request's body are kept for another try, 64 KiB unless set. A longer body
-    /// still streams; the retry that would need it again is left out and counted.
+    /// How many bytes of a request's body are kept for another try or a mirror, 64 KiB unless set. A
+    /// longer body still streams; the retry that would need it again is left out and counted, and the
+    /// mirror is given up.
     #[must_use]
     pub fn replay_limit(mut self, bytes: usize) -> Self {
         self.options.replay_limit = bytes;
         self
     }
 
-    /// How many bytes of a body a mirror may lag behind before it is given up, 64 KiB unless set.
+    /// How long a mirrored request may take where its route has no timeout; 15 s unless set.
     #[must_use]
-    pub fn mirror_limit(mut self, bytes: usize) -> Self {
-        self.options.mirror_limit = bytes;
+    pub fn mirror_timeout(mut self, timeout: Duration) -> Self {
+        self.options.mirror_timeout = timeout;
         self
     }
 
@@ -180,7 +190,8 @@ impl MeshBuilder {
     /// asked for, or if there is an error that concerns this workload as a whole.
     pub async fn build(mut self) -> Result<Mesh, BuildError> {
         self.options.profile = self.site.profile;
-        let parse = ParseOptions::default().strict(!self.lenient).default_namespace(&self.site.namespace);
+        let mut parse = ParseOptions::default().default_namespace(&self.site.namespace);
+        parse.strict = !self.lenient;
         let mesh_config = self.mesh_config.as_deref().map(|text| read_mesh_config(text, &parse)).transpose()?;
         let discovery = self.discovery.unwrap_or_else(|| Arc::new(Dns::new(SystemResolver)));
         let environment = Environment { resolver: Resolver::new(discovery), profile: self.site.profile };
@@ -203,10 +214,10 @@ impl MeshBuilder {
         }
         let mut sources = self.sources;
         for directory in self.directories {
-            let source = DirSource::new(directory, parse.clone());
+            let mut source = DirSource::new(directory, parse.clone());
             let (documents, report) = source.read();
             initial.push((source.name().to_owned(), documents, report));
-            sources.push(Box::new(source));
+            sources.push(AnySource(Box::new(source)));
         }
         // One set, judged as a whole, so that documents may refer to those of another source.
         let applied = keeper.apply_all(initial);
@@ -214,8 +225,8 @@ impl MeshBuilder {
             return Err(BuildError { report: applied.report, source: None });
         }
         let mut tasks = JoinSet::new();
-        for source in sources {
-            let sink = ConfigSink::new(Arc::clone(&keeper) as _, source.name());
+        for AnySource(source) in sources {
+            let sink = ConfigSink::new(Arc::clone(&keeper) as Arc<dyn Apply>, source.name());
             tasks.spawn(async move {
                 if let Err(error) = source.run(sink).await {
                     tracing::error!(%error, "a configuration source ended; its last documents stay in use");
@@ -228,9 +239,9 @@ impl MeshBuilder {
 
 fn read_mesh_config(text: &str, parse: &ParseOptions) -> Result<MeshConfig, BuildError> {
     let (documents, report) = mesh_config::parse_with("mesh config", text, parse);
-    let found = documents.into_iter().find_map(|document| document.resource.into_mesh_config());
-    match found {
-        Some(config) if !report.has_errors() => Ok(config),
+    let (set, _) = ConfigSet::from_documents(documents);
+    match set.mesh_config() {
+        Some(config) if !report.has_errors() => Ok(config.clone()),
         _ => Err(BuildError { report: Arc::new(report), source: Some("this is not a MeshConfig".into()) }),
     }
 }

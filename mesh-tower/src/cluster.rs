@@ -48,13 +48,6 @@ impl Members {
         Some(Member { state: Arc::clone(state), pool: Arc::clone(pool) })
     }
 
-    pub(crate) fn hosts(&self) -> &HostSet {
-        &self.hosts
-    }
-
-    pub(crate) fn pools(&self) -> &[Arc<EndpointPool>] {
-        &self.pools
-    }
 }
 
 /// State of a cluster that a change of its endpoints leaves alone.
@@ -66,6 +59,22 @@ struct Shared {
     next_sweep: AtomicU64,
     epoch: Instant,
     budget: RetryBudget,
+    /// Where a round of the balancer stands.
+    cursor: Arc<AtomicU64>,
+}
+
+impl Shared {
+    fn new(spec: &ClusterSpec, profile: Profile) -> Self {
+        let now = crate::clock::now();
+        Self {
+            permits: Permits::new(spec.limits),
+            detector: spec.outlier.as_ref().map(|outlier| Detector::new(outlier.clone(), now)),
+            next_sweep: AtomicU64::new(0),
+            epoch: now,
+            budget: RetryBudget::new(spec, profile, now),
+            cursor: Arc::default(),
+        }
+    }
 }
 
 /// A cluster of the version in use.
@@ -86,15 +95,7 @@ const DYNAMIC_PLACES: usize = 1024;
 
 impl ClusterHandle {
     pub(crate) fn new(spec: Arc<ClusterSpec>, environment: &Environment) -> Self {
-        let now = crate::clock::now();
-        let detector = spec.outlier.as_ref().map(|outlier| Detector::new(outlier.clone(), now));
-        let shared = Shared {
-            permits: Permits::new(spec.limits),
-            next_sweep: AtomicU64::new(0),
-            epoch: now,
-            budget: RetryBudget::new(&spec, environment.profile),
-            detector,
-        };
+        let shared = Shared::new(&spec, environment.profile);
         Self::with_shared(spec, Arc::new(shared), &[], environment)
     }
 
@@ -148,10 +149,6 @@ impl ClusterHandle {
         &self.shared.budget
     }
 
-    pub(crate) fn members(&self) -> Arc<Members> {
-        self.members.load_full()
-    }
-
     /// Chooses an endpoint for a try.
     ///
     /// # Errors
@@ -159,6 +156,11 @@ impl ClusterHandle {
     pub(crate) fn pick(&self, pick: &Pick<'_>, rng: &mut dyn Rng) -> Result<Member, Failure> {
         self.sweep(pick.now);
         self.members.load().pick(pick, rng).ok_or(Failure::NoHealthyUpstream)
+    }
+
+    /// Whether a try would find an endpoint.
+    pub(crate) fn has_healthy_endpoint(&self) -> bool {
+        matches!(self.spec.endpoints, EndpointSource::OriginalDestination) || self.members.load().hosts.has_choice()
     }
 
     /// The members of a cluster whose requests go where their authority points.
@@ -194,7 +196,8 @@ impl ClusterHandle {
     pub(crate) fn on_outcome(&self, now: Instant, endpoint: &EndpointState, outcome: &Outcome) {
         let Some(detector) = &self.shared.detector else { return };
         if let Some(ejection) = detector.on_outcome(now, endpoint, outcome) {
-            tracing::warn!(cluster = %self.spec.key, endpoint = %endpoint.address(), %ejection, "endpoint ejected");
+            tracing::warn!(cluster = %self.spec.name, endpoint = %endpoint.address(), %ejection, "endpoint ejected");
+            self.rebuild();
         }
     }
 
@@ -211,11 +214,22 @@ impl ClusterHandle {
         if at < self.shared.next_sweep.load(Ordering::Relaxed) {
             return;
         }
-        for endpoint in detector.on_tick(now) {
-            tracing::info!(cluster = %self.spec.key, endpoint = %endpoint, "endpoint back from ejection");
+        let back = detector.on_tick(now);
+        for endpoint in &back {
+            tracing::info!(cluster = %self.spec.name, %endpoint, "endpoint back from ejection");
+        }
+        if !back.is_empty() {
+            self.rebuild();
         }
         let next = detector.next_wakeup().saturating_duration_since(self.shared.epoch);
         self.shared.next_sweep.store(u64::try_from(next.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+impl ClusterHandle {
+    /// Makes the balancer see which endpoints are ejected.
+    fn rebuild(&self) {
+        self.members.rcu(|members| members_from(&self.spec, &self.shared, members_of(members)));
     }
 }
 
@@ -278,7 +292,7 @@ fn members_from(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Me
     if let Some(detector) = &shared.detector {
         detector.set_hosts(&states);
     }
-    Members { hosts: HostSet::new(&spec.lb, spec.panic(), states), pools: pools.into() }
+    Members { hosts: HostSet::new(spec.lb, spec.panic_threshold(), states, &shared.cursor), pools: pools.into() }
 }
 
 /// How long a resolver may take for a request that waits for it.

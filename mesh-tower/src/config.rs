@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use mesh_config::api::MeshConfig;
-use mesh_config::{ConfigSet, Diagnostic, Document, ParseOptions, Report, Severity};
+use mesh_config::{ConfigSet, Document, ParseOptions, Report, Severity};
 use mesh_core::{Site, compile};
 use tokio::sync::watch;
 
@@ -62,10 +62,6 @@ impl Keeper {
         &self.options
     }
 
-    pub(crate) fn site(&self) -> &Site {
-        &self.site
-    }
-
     /// Tells each version that is put into use.
     pub(crate) fn versions(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
@@ -75,17 +71,42 @@ impl Keeper {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Puts the documents of several sources into use as one set.
+    pub(crate) fn apply_all(&self, given: Vec<(String, Vec<Document>, Report)>) -> Applied {
+        let mut report = Report::new();
+        let mut next = self.sources().clone();
+        for (source, documents, found) in given {
+            next.insert(source.into(), documents);
+            report.extend(found);
+        }
+        self.apply_sources(next, report)
+    }
+
+    fn apply_sources(&self, next: BTreeMap<Arc<str>, Vec<Document>>, mut report: Report) -> Applied {
+        // One at a time: a set must not be judged while another one is put into use.
+        let mut sources = self.sources();
+        let (set, replaced) = ConfigSet::from_documents(next.values().flatten().cloned());
+        report.extend(replaced);
+        let applied = self.apply_set(&set, report);
+        if applied.accepted {
+            *sources = next;
+        }
+        applied
+    }
+
     /// Judges a set and puts it into use if it is good.
     fn apply_set(&self, set: &ConfigSet, mut report: Report) -> Applied {
         report.extend(set.validate());
-        report.extend(set.analyze());
-        let refused = report.iter().any(refuses);
+        let refused = report.iter().any(|finding| finding.severity == Severity::Error);
         if refused && !self.keep_good {
             return self.refuse(report);
         }
-        let own = MeshConfig::default();
-        let mesh = self.mesh_config.as_ref().or(set.mesh_config()).unwrap_or(&own);
-        let good = self.without_refused(set, &report);
+        let good = if refused { without_refused(set, &report) } else { set.clone() };
+        // Findings across resources act at run time, as in Istio: a missing subset is 503 for its
+        // share of the requests, not a reason to refuse everything else.
+        report.extend(good.analyze());
+        let default = MeshConfig::default();
+        let mesh = self.mesh_config.as_ref().or(good.mesh_config()).unwrap_or(&default);
         let compiled = compile(&good, mesh, &self.site);
         let broken = compiled.report.has_errors();
         report.extend(compiled.report);
@@ -98,48 +119,31 @@ impl Keeper {
         let report = Arc::new(report);
         self.report.store(Arc::clone(&report));
         self.version.send_replace(version);
-        Applied { version, accepted: true, report }
-    }
-
-    /// The set without the resources that have an error of their own.
-    fn without_refused(&self, set: &ConfigSet, report: &Report) -> ConfigSet {
-        let mut good = set.clone();
-        for id in report.iter().filter(|finding| refuses(finding)).filter_map(|finding| finding.resource.as_ref()) {
-            good.remove(id);
-        }
-        good
+        Applied::new(version, report, true)
     }
 
     fn refuse(&self, report: Report) -> Applied {
         let report = Arc::new(report);
         self.report.store(Arc::clone(&report));
-        Applied { version: self.live.current().version(), accepted: false, report }
+        Applied::new(self.live.current().version(), report, false)
     }
 }
 
-/// Whether a finding makes its set unusable. Findings across resources act at run time, as in Istio:
-/// a missing subset is 503 for its share of the requests, not a reason to refuse everything else.
-fn refuses(finding: &Diagnostic) -> bool {
-    finding.severity == Severity::Error && !finding.code.is_cross_resource()
+/// The set without the resources that have an error of their own.
+fn without_refused(set: &ConfigSet, report: &Report) -> ConfigSet {
+    let mut good = set.clone();
+    for id in report.errors().filter_map(|finding| finding.resource.as_ref()) {
+        good.remove(id);
+    }
+    good
 }
 
 impl Apply for Keeper {
     /// Replaces the documents of one source; those of the others stay. A set that is refused changes
     /// nothing, not even what this source is remembered to have said.
-    fn apply(&self, source: &str, documents: Vec<Document>, mut report: Report) -> Applied {
-        let mut sources = self.sources();
-        let mut next = sources.clone();
+    fn apply(&self, source: &str, documents: Vec<Document>, report: Report) -> Applied {
+        let mut next = self.sources().clone();
         next.insert(source.into(), documents);
-        let mut set = ConfigSet::new();
-        for document in next.values().flatten().cloned() {
-            if let Some(earlier) = set.upsert(document) {
-                report.push(earlier.replaced_finding());
-            }
-        }
-        let applied = self.apply_set(&set, report);
-        if applied.accepted {
-            *sources = next;
-        }
-        applied
+        self.apply_sources(next, report)
     }
 }

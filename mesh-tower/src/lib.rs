@@ -1,1 +1,82 @@
-//! Placeholder.
+//! An Istio-compatible service mesh inside your process: a client, a server and an ingress that
+//! behave by the YAML you already have, as tower services.
+//!
+//! The server, an axum `Router` here (tonic's `Routes` are taken alike):
+//!
+//! ```no_run
+//! # #[tokio::main] async fn main() -> Result<(), mesh_tower::BoxError> {
+//! let mesh = mesh_tower::Mesh::builder().config_dir("mesh/").workload("default/reviews").label("app", "reviews").build().await?;
+//! let app = axum::Router::new().route("/reviews/{id}", axum::routing::get(|| async { "five stars" }));
+//! mesh.serve(tokio::net::TcpListener::bind("0.0.0.0:9080").await?, app).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! The client, which with tonic is the transport:
+//!
+//! ```no_run
+//! # async fn f(mesh: mesh_tower::Mesh) -> Result<(), mesh_tower::BoxError> {
+//! let request = http::Request::get("http://reviews:9080/reviews/1").body(mesh_tower::Body::empty())?;
+//! let response = mesh.client().send(request).await;
+//! # Ok(()) }
+//! ```
+//!
+//! # What happens where
+//!
+//! [`mesh_config`] reads documents, [`mesh_core`] compiles them and decides, this crate does: it
+//! owns the sockets, the clock and the tasks. A request takes one immutable version of everything
+//! ([`Live`]) and keeps it to its end; a change of the configuration swaps a pointer. The steps of a
+//! request on its way out stand on one page, in `outbound/mod.rs`.
+//!
+//! # Backpressure
+//!
+//! [`MeshClient`] is always ready: where a request goes is known only once it is there. Limits take
+//! the place of waiting, and what is over one is answered at once with 503 and the flag `UO`.
+//!
+//! # Cancel safety
+//!
+//! Dropping a call or a response body gives back every slot it held. On HTTP/1 the connection
+//! closes, since the rest of an answer is still on it; on HTTP/2 the stream is reset.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::disallowed_methods,
+        reason = "tests say what they expect, and read the real clock where they measure it"
+    )
+)]
+
+pub mod body;
+mod builder;
+mod chance;
+mod client;
+mod clock;
+mod cluster;
+mod config;
+pub mod discovery;
+mod endpoint;
+mod error;
+pub mod gateway;
+pub mod inbound;
+mod live;
+mod local_reply;
+mod mesh;
+mod outbound;
+mod request_id;
+pub mod serve;
+pub mod source;
+
+pub use mesh_config;
+pub use mesh_core;
+pub use mesh_core::{Failure, Profile, ResponseFlags};
+
+pub use body::Body;
+pub use builder::{BuildError, MeshBuilder};
+pub use client::{MeshClient, ResponseFuture};
+pub use error::{BoxError, Error};
+pub use live::Live;
+pub use mesh::Mesh;
+pub use outbound::RouteInfo;

@@ -1,9 +1,9 @@
 //! Turns a failure into the response that a sidecar would have sent, as HTTP or as gRPC.
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 use mesh_core::Failure;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use mesh_core::route::reply::grpc_message;
 
 use crate::{Body, Error};
 
@@ -11,17 +11,6 @@ const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
-
-/// What a `grpc-message` may not hold as it is.
-const MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
-
-/// Whether a request speaks gRPC: its content type is `application/grpc`, or starts with `application/grpc+`.
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(rest) = headers.get(CONTENT_TYPE).and_then(|t| t.as_bytes().strip_prefix(b"application/grpc")) else {
-        return false;
-    };
-    rest.is_empty() || rest.first() == Some(&b'+')
-}
 
 /// The reply to a request that failed.
 pub(crate) fn reply(error: &Error, grpc: bool) -> Response<Body> {
@@ -33,8 +22,7 @@ pub(crate) fn reply(error: &Error, grpc: bool) -> Response<Body> {
         headers.insert(CONTENT_TYPE, GRPC);
         headers.insert(GRPC_STATUS, HeaderValue::from(failure.grpc_code()));
         if !body.is_empty() {
-            let message = utf8_percent_encode(&body, MESSAGE).to_string();
-            headers.extend(HeaderValue::try_from(message).ok().map(|message| (GRPC_MESSAGE, message)));
+            headers.insert(GRPC_MESSAGE, grpc_message(body.as_bytes()));
         }
     } else {
         *response.status_mut() = failure.http_status();
@@ -88,20 +76,5 @@ mod tests {
         assert_eq!(response.status(), 404);
         assert!(!response.headers().contains_key("content-type"));
         assert_eq!(text(response).await, "");
-    }
-
-    #[test]
-    fn grpc_is_told_by_the_whole_content_type() {
-        for (value, expected) in [
-            ("application/grpc", true),
-            ("application/grpc+proto", true),
-            ("application/grpc-web", false),
-            ("application/grpc;charset=utf-8", false),
-            ("application/json", false),
-        ] {
-            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]);
-            assert_eq!(is_grpc(&headers), expected, "{value}");
-        }
-        assert!(!is_grpc(&HeaderMap::new()));
     }
 }

@@ -1,6 +1,12 @@
 //! Findings that need more than one object, one file per analyzer.
 //!
-//! A new analyzer is a file with a type that implements [`Analyzer`], and an entry in [`ANALYZERS`].
+//! A new analyzer is a file with a type that implements [`Analyzer`], and an entry in [`ANALYZERS`]. What breaks a
+//! rule within one object belongs to [`crate::validate`].
+
+mod conflicting_hosts;
+mod deprecated;
+mod impossible_ejection;
+mod references;
 
 use crate::diagnostic::{Code, Report};
 use crate::set::ConfigSet;
@@ -15,4 +21,19 @@ pub trait Analyzer: Sync {
 }
 
 /// Every analyzer, in the order in which they run.
-pub static ANALYZERS: &[&dyn Analyzer] = &[];
+pub static ANALYZERS: &[&dyn Analyzer] = &[
+    &references::References,
+    &conflicting_hosts::ConflictingHosts,
+    &impossible_ejection::ImpossibleEjection,
+    &deprecated::Deprecated,
+];
+
+/// The domain that short names are completed with. Findings compare completed names with each other only, so that any
+/// would do.
+const CLUSTER_DOMAIN: &str = "cluster.local";
+
+/// The name that stands for the sidecars of the mesh.
+const MESH: &str = "mesh";
+
+#[cfg(test)]
+mod tests;

@@ -245,9 +245,7 @@ impl PodStatus {
     /// Whether the pod takes traffic.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.conditions
-            .iter()
-            .any(|condition| condition.kind == "Ready" && condition.status == "True")
+        self.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == "True")
     }
 }
 

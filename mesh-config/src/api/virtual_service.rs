@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::{Error as _, Deserializer};
+use serde::de::{Deserializer, Error as _};
 
 use crate::api::port::PortSelector;
 use crate::value::proto::{is_unset, message, null_is_empty, or_default, proto_enum};
@@ -99,49 +99,25 @@ pub struct HttpMatchRequest {
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_unset")]
     pub port: u32,
     /// Labels of the calling workload (of the gateway, at a gateway).
-    #[serde(
-        alias = "source_labels",
-        deserialize_with = "or_default",
-        skip_serializing_if = "is_unset"
-    )]
+    #[serde(alias = "source_labels", deserialize_with = "or_default", skip_serializing_if = "is_unset")]
     pub source_labels: Labels,
     /// Gateways the condition is for; replaces those of the `VirtualService`.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_unset")]
     pub gateways: Vec<String>,
     /// Query parameters that have to be there; the first value of each counts, undecoded.
-    #[serde(
-        alias = "query_params",
-        deserialize_with = "or_default",
-        skip_serializing_if = "is_unset"
-    )]
+    #[serde(alias = "query_params", deserialize_with = "or_default", skip_serializing_if = "is_unset")]
     pub query_params: BTreeMap<String, StringMatch>,
     /// Compares exact and prefix of `uri` without regard to case.
-    #[serde(
-        alias = "ignore_uri_case",
-        deserialize_with = "or_default",
-        skip_serializing_if = "is_unset"
-    )]
+    #[serde(alias = "ignore_uri_case", deserialize_with = "or_default", skip_serializing_if = "is_unset")]
     pub ignore_uri_case: bool,
     /// Headers that must not be so, by lower-case name.
-    #[serde(
-        alias = "without_headers",
-        deserialize_with = "or_default",
-        skip_serializing_if = "is_unset"
-    )]
+    #[serde(alias = "without_headers", deserialize_with = "or_default", skip_serializing_if = "is_unset")]
     pub without_headers: BTreeMap<String, StringMatch>,
     /// Namespace of the calling workload. Empty: any.
-    #[serde(
-        alias = "source_namespace",
-        deserialize_with = "or_default",
-        skip_serializing_if = "is_unset"
-    )]
+    #[serde(alias = "source_namespace", deserialize_with = "or_default", skip_serializing_if = "is_unset")]
     pub source_namespace: String,
     /// Prefix of the route's own statistics. Empty: none.
-    #[serde(
-        alias = "stat_prefix",
-        deserialize_with = "or_default",
-        skip_serializing_if = "is_unset"
-    )]
+    #[serde(alias = "stat_prefix", deserialize_with = "or_default", skip_serializing_if = "is_unset")]
     pub stat_prefix: String,
 }
 
@@ -157,9 +133,7 @@ where
         .into_iter()
         .map(|(name, condition)| match condition {
             Some(condition) => Ok((name, condition)),
-            None => Err(D::Error::custom(format!(
-                "header match {name} cannot be null"
-            ))),
+            None => Err(D::Error::custom(format!("header match {name} cannot be null"))),
         })
         .collect()
 }

@@ -21,7 +21,6 @@ macro_rules! codes {
 
 codes! {
     UNKNOWN_FIELD = "MESH0001", "unknown-field", "a field that this kind does not have";
-    DEPRECATED_FIELD = "MESH0002", "deprecated-field", "a field that a newer one replaces";
     IGNORED_FIELD = "MESH0003", "ignored-field", "a field of Istio's that this mesh does not act on";
     SYNTAX = "MESH0004", "syntax", "the text is neither YAML nor JSON";
     WRONG_TYPE = "MESH0005", "wrong-type", "a value that does not fit its field";
@@ -46,6 +45,8 @@ codes! {
     LITERAL_HOST = "MESH0204", "literal-host", "a host that no service defines: its rules act on port 80 only";
     OVERRULED = "MESH0205", "overruled", "a rule that an older one for the same host displaces";
     IMPOSSIBLE_EJECTION = "MESH0501", "impossible-ejection", "outlier detection that can never eject an endpoint";
+    NESTED_POLICY = "MESH0502", "nested-policy",
+        "a policy of a subset or port with what Istio warns about only where it stands at the top";
 
     DEPRECATED = "IST0002", "Deprecated", "a deprecated field";
     REFERENCE_NOT_FOUND = "IST0101", "ReferencedResourceNotFound", "a gateway or subset that no document defines";

@@ -54,8 +54,7 @@ impl Origin {
 /// Two origins are equal if they name the same place.
 impl PartialEq for Origin {
     fn eq(&self, other: &Self) -> bool {
-        (&self.file, self.line, self.column, self.doc_index)
-            == (&other.file, other.line, other.column, other.doc_index)
+        (&self.file, self.line, self.column, self.doc_index) == (&other.file, other.line, other.column, other.doc_index)
     }
 }
 

@@ -129,10 +129,7 @@ mod tests {
 
     #[test]
     fn places_are_filled_in_from_the_text_of_the_document() {
-        let source = Source {
-            text: "a: 1\nspec:\n  hosts:\n  - x\n  - y\n".to_owned(),
-            first_line: 11,
-        };
+        let source = Source { text: "a: 1\nspec:\n  hosts:\n  - x\n  - y\n".to_owned(), first_line: 11 };
         let origin = Origin::new("f", 11, 1).with_source(Arc::new(source));
         let mut report = Report::new();
         report.push(Diagnostic::error(Code::SCHEMA_ERROR, "m").at(&origin).path("spec.hosts[1]"));

@@ -23,10 +23,10 @@ pub(super) fn guess(text: &str) -> Option<Head> {
             Some(b'{' | b'[' | b'\t') => return None,
             _ => None,
         };
-        if let Some((rest, slot)) = slot {
-            if slot.replace(plain(rest)?).is_some() {
-                return None;
-            }
+        if let Some((rest, slot)) = slot
+            && slot.replace(plain(rest)?).is_some()
+        {
+            return None;
         }
     }
     Some(Head { api_version: api_version?, kind: kind? })
@@ -61,8 +61,8 @@ pub(super) fn shape(tree: &Tree) -> Shape {
     let text = |name: &str| tree.get(root, name).and_then(|id| tree.scalar(id)).unwrap_or_default().to_owned();
     match &tree.node(root).kind {
         NodeKind::Sequence(_) => Shape::List,
-        NodeKind::Scalar(text) if matches!(text.as_str(), "" | "~" | "null") => Shape::Empty,
-        NodeKind::Scalar(_) | NodeKind::Alias(_) => Shape::Text,
+        NodeKind::Scalar { text, .. } if matches!(text.as_str(), "" | "~" | "null") => Shape::Empty,
+        NodeKind::Scalar { .. } | NodeKind::Alias(_) => Shape::Text,
         NodeKind::Mapping(entries) if entries.is_empty() => Shape::Empty,
         NodeKind::Mapping(_) => match text("kind") {
             kind if kind.is_empty() => Shape::Untyped,
@@ -87,7 +87,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_left_to_the_parser() {
-        for text in ["kind: A", "kind: &a A\napiVersion: v1", "{kind: A,\napiVersion: v1}", "kind: A\nkind: B\napiVersion: v1"] {
+        for text in
+            ["kind: A", "kind: &a A\napiVersion: v1", "{kind: A,\napiVersion: v1}", "kind: A\nkind: B\napiVersion: v1"]
+        {
             assert_eq!(guess(text), None, "{text}");
         }
     }

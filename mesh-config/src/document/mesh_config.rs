@@ -20,8 +20,9 @@ impl Reader<'_> {
         match MeshConfig::detect(piece.text()) {
             Some(MeshConfigForm::Bare) if is_mostly_known(tree) => self.read_mesh_config(piece, &mesh_meta()),
             None | Some(MeshConfigForm::Bare) => {
-                let finding = Diagnostic::warning(Code::NOT_AN_OBJECT, "no `kind`: not a Kubernetes object; passed over")
-                    .help("values of a Helm chart are read only for their `meshConfig`");
+                let finding =
+                    Diagnostic::warning(Code::NOT_AN_OBJECT, "no `kind`: not a Kubernetes object; passed over")
+                        .help("values of a Helm chart are read only for their `meshConfig`");
                 self.report.push(piece.about(finding));
             }
             Some(form) => self.read_mesh_config_in(piece, tree, form),
@@ -34,7 +35,8 @@ impl Reader<'_> {
             Some(MeshConfigForm::ConfigMap) => self.read_config_map(piece, tree),
             Some(form) => self.read_mesh_config_in(piece, tree, form),
             None => {
-                let finding = Diagnostic::info(Code::FOREIGN_KIND, format!("this {kind} holds no MeshConfig; passed over"));
+                let finding =
+                    Diagnostic::info(Code::FOREIGN_KIND, format!("this {kind} holds no MeshConfig; passed over"));
                 self.report.push(piece.about(finding.path("kind")));
             }
         }
@@ -70,7 +72,7 @@ impl Reader<'_> {
                     self.keep(kind, piece, meta.clone(), read.value);
                 }
             }
-            Err(failure) => self.report_failure::<MeshConfig>(kind, piece, failure),
+            Err(failure) => self.report_failure::<MeshConfig>(kind, Some(id), piece, *failure),
         }
     }
 }

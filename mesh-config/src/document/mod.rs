@@ -193,7 +193,9 @@ impl Reader<'_> {
         let limits = &self.options.limits;
         if text.len() > limits.max_stream_bytes {
             let (is, most) = (text.len(), limits.max_stream_bytes);
-            self.report.push(Diagnostic::error(Code::LIMIT, format!("{is} bytes, more than the {most} that are read")).at(&whole));
+            self.report.push(
+                Diagnostic::error(Code::LIMIT, format!("{is} bytes, more than the {most} that are read")).at(&whole),
+            );
             return;
         }
         for (index, chunk) in split::split(text).enumerate() {
@@ -307,7 +309,7 @@ impl Reader<'_> {
             (@spec $type:path) => { self.read_enveloped::<$type>(kind, piece) };
             (@bare $type:path) => { self.read_bare::<$type>(kind, piece) };
         }
-        for_each_kind!(by_kind)
+        for_each_kind!(by_kind);
     }
 
     fn read_list(&mut self, piece: &Piece, tree: &Tree) {
@@ -354,7 +356,12 @@ impl Reader<'_> {
                 format!("{kind} speaks about Envoy, which is not part of this mesh; skipped"),
             )
             .path("kind"),
-            _ => Diagnostic::info(Code::FOREIGN_KIND, format!("{kind} of `{api_version}` is not read; passed over")).path("kind"),
+            _ if api_version.is_empty() => {
+                let finding = Diagnostic::warning(Code::FRAGMENT, format!("{kind} without `apiVersion`; passed over"));
+                finding.path("kind").help("a patch or a reference to an object is not the object")
+            }
+            _ => Diagnostic::info(Code::FOREIGN_KIND, format!("{kind} of `{api_version}` is not read; passed over"))
+                .path("kind"),
         };
         self.report.push(piece.about(finding));
     }

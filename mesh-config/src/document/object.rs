@@ -19,7 +19,7 @@ impl Reader<'_> {
     {
         let read = match typed::read::<Envelope<T>>(piece.text(), &self.options.limits) {
             Ok(read) => read,
-            Err(failure) => return self.report_failure::<Envelope<T>>(kind, piece, failure),
+            Err(failure) => return self.report_failure::<Envelope<T>>(kind, None, piece, *failure),
         };
         let Read { value, unknown } = read;
         if !is_kind(kind, value.api_version.as_deref(), value.kind.as_deref()) {
@@ -29,9 +29,13 @@ impl Reader<'_> {
         let id = ResourceId::new(kind, &meta.namespace, &meta.name);
         if value.spec.is_none() && kind.is_istio() {
             let finding = Diagnostic::warning(Code::EMPTY_SPEC, "the object has no spec; it is read as an empty one");
-            self.report.push(piece.about(finding.path("spec").resource(id.clone())));
+            self.report.push(piece.about(finding.path("spec").resource(id.clone()).at_key()));
         }
-        if self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown) {
+        let mut good = self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown);
+        if kind.is_istio() && has_quoted_boolean(piece.text()) {
+            good &= self.report_quoted_booleans::<Envelope<T>>(&id, piece);
+        }
+        if good {
             self.keep(kind, piece, meta, value.spec.unwrap_or_default());
         }
     }
@@ -51,7 +55,7 @@ impl Reader<'_> {
                 self.keep(kind, piece, meta, value);
             }
             Ok(_) => self.read_parsed(piece),
-            Err(failure) => self.report_failure::<T>(kind, piece, failure),
+            Err(failure) => self.report_failure::<T>(kind, None, piece, *failure),
         }
     }
 
@@ -62,7 +66,8 @@ impl Reader<'_> {
     {
         let id = ResourceId::new(kind, &meta.namespace, &meta.name);
         if meta.name.is_empty() {
-            let finding = Diagnostic::warning(Code::FRAGMENT, "an object without a name: a patch or a reference to one?");
+            let finding =
+                Diagnostic::warning(Code::FRAGMENT, "an object without a name: a patch or a reference to one?");
             self.report.push(piece.about(finding.path("metadata.name").resource(id.clone())));
         }
         if kind != Kind::Secret && placeholder::is_suspect(piece.text()) {
@@ -87,35 +92,68 @@ impl Reader<'_> {
         meta
     }
 
+    /// Reports strings where booleans are needed, which the reader lets pass; true if there are none.
+    fn report_quoted_booleans<T: DeserializeOwned>(&mut self, id: &ResourceId, piece: &Piece) -> bool {
+        let Ok(tree) = Tree::parse(piece.text()) else { return true };
+        let mut good = true;
+        for (path, node) in tree.scalars() {
+            let NodeKind::Scalar { text, plain: false } = &tree.node(node).kind else { continue };
+            if !BOOLEANS.contains(&text.as_str()) || probe::expected::<T>(&path) != Some(Expected::Boolean) {
+                continue;
+            }
+            let message = format!("expected true or false, found the string {text:?}");
+            let finding = Diagnostic::error(Code::WRONG_TYPE, message).help(format!("without quotes: {text}"));
+            self.report.push(piece.about(finding.path(path).resource(id.clone())));
+            good = false;
+        }
+        good
+    }
+
     fn report_placeholders(&mut self, id: &ResourceId, piece: &Piece) {
         let Ok(tree) = Tree::parse(piece.text()) else { return };
         for (path, node) in tree.scalars().into_iter().filter(|(path, _)| !placeholder::is_exempt(path)) {
             let Some(found) = tree.scalar(node).and_then(placeholder::find) else { continue };
             let place = (tree.node(node).line, tree.node(node).column);
-            let finding = Diagnostic::warning(Code::PLACEHOLDER, format!("the placeholder `{found}` was never filled in"))
-                .path(path)
-                .resource(id.clone());
+            let finding =
+                Diagnostic::warning(Code::PLACEHOLDER, format!("the placeholder `{found}` was never filled in"))
+                    .path(path)
+                    .resource(id.clone());
             self.report.push(piece.about_place(finding, Some(place)));
         }
     }
 
-    /// Reports an object that does not fit its struct.
-    pub(super) fn report_failure<T: DeserializeOwned>(&mut self, kind: Kind, piece: &Piece, failure: Failure) {
+    /// Reports an object that does not fit its struct. Whose it is is read from its metadata unless it is told.
+    pub(super) fn report_failure<T: DeserializeOwned>(
+        &mut self,
+        kind: Kind,
+        id: Option<ResourceId>,
+        piece: &Piece,
+        failure: Failure,
+    ) {
         let tree = Tree::parse(piece.text()).ok();
-        let id = tree.as_ref().and_then(|tree| self.identify(kind, tree));
+        let id = id.or_else(|| self.identify(kind, tree.as_ref()?));
         let place = failure.place.or_else(|| tree.as_ref()?.find(&failure.path, crate::diagnostic::Target::Value));
         let mut finding = Diagnostic::error(failure.code, failure.message).path(failure.path.clone());
-        finding.help = failure.help;
-        if failure.code == Code::WRONG_TYPE {
-            if let Some(found) = tree.as_ref().and_then(|tree| describe(tree, &failure.path)) {
-                if !finding.message.contains(", found ") && finding.message.starts_with("expected ") {
-                    finding.message.push_str(&format!(", found {found}"));
-                }
-            }
+        finding.help = match lacks_unit(&failure.path, &finding.message) {
+            Some(number) => Some(format!("a duration has a unit, as in {number}s")),
+            None => failure.help,
+        };
+        if finding.message.starts_with("expected ")
+            && !finding.message.contains(", found ")
+            && let Some(found) = tree.as_ref().and_then(|tree| describe(tree, &failure.path))
+        {
+            finding.message.push_str(", found ");
+            finding.message.push_str(&found);
         }
         finding = mind_placeholder(finding, piece.text(), place);
         finding.resource.clone_from(&id);
-        self.report.push(piece.about_place(finding, place));
+        let mut finding = piece.about_place(finding, place);
+        if kind == Kind::Secret {
+            "a value does not fit its field; it is not shown".clone_into(&mut finding.message);
+            finding.help = None;
+            finding.origin = finding.origin.without_source();
+        }
+        self.report.push(finding);
         if let Some(id) = id {
             self.report_unknown::<T>(kind, &id, piece, &failure.unknown);
         }
@@ -166,6 +204,12 @@ impl Reader<'_> {
     }
 }
 
+const BOOLEANS: &[&str] = &["true", "false"];
+
+fn has_quoted_boolean(text: &str) -> bool {
+    ["\"true\"", "'true'", "\"false\"", "'false'"].iter().any(|quoted| text.contains(quoted))
+}
+
 /// Whether a document is of the kind that a glance at its lines said.
 fn is_kind(kind: Kind, api_version: Option<&str>, name: Option<&str>) -> bool {
     lookup(api_version.unwrap_or_default(), name.unwrap_or_default()) == Lookup::Known(kind)
@@ -173,16 +217,28 @@ fn is_kind(kind: Kind, api_version: Option<&str>, name: Option<&str>) -> bool {
 
 /// What to do about an unknown field: the nearest name there, or where a field of that name belongs.
 fn advise<T: DeserializeOwned>(path: &FieldPath, name: &str) -> Option<String> {
-    if let Some(Expected::Struct(fields)) = probe::expected::<T>(&path.parent()) {
-        if let Some(near) = nearest(&camel_case(name), fields.iter().copied()) {
-            return Some(format!("did you mean `{near}`?"));
-        }
+    if name.starts_with('$') {
+        return Some("this looks like a patch of Kustomize; load what Kustomize makes of it".to_owned());
+    }
+    let there = probe::expected::<T>(&path.parent());
+    if let Some(Expected::Struct(fields)) = there
+        && let Some(near) = nearest(&camel_case(name), fields.iter().copied())
+    {
+        return Some(format!("did you mean `{near}`?"));
     }
     let places = probe::places_of::<T>(&camel_case(name), &FieldPath::from("spec"));
     let place = places.iter().max_by_key(|place| shared(place, path))?;
     let owner = place.parent().to_string().replace("[0]", "[]").replace("[1]", "[]");
     let owner = if owner.is_empty() { "the top" } else { owner.as_str() };
     Some(format!("`{}` belongs under `{owner}`", place.segments().last()?.name()?))
+}
+
+/// The bare number that stands where a duration should.
+fn lacks_unit<'m>(path: &FieldPath, message: &'m str) -> Option<&'m str> {
+    const ENDINGS: &[&str] = &["timeout", "interval", "delay", "duration", "time", "ttl", "maxage", "backoff", "secs"];
+    let name = path.segments().last()?.name()?.to_lowercase();
+    let number = message.strip_suffix("` is a number in YAML, and a string is needed here")?.strip_prefix('`')?;
+    ENDINGS.iter().any(|ending| name.ends_with(ending)).then_some(number)
 }
 
 /// How many steps two paths have in common, elements of a list being alike.
@@ -208,8 +264,8 @@ fn describe(tree: &Tree, path: &FieldPath) -> Option<String> {
     Some(match &tree.node(tree.at(path)?).kind {
         NodeKind::Mapping(_) => "a mapping".to_owned(),
         NodeKind::Sequence(_) => "a list".to_owned(),
-        NodeKind::Scalar(text) if text.is_empty() => "nothing".to_owned(),
-        NodeKind::Scalar(text) => format!("`{}`", shorten(text)),
+        NodeKind::Scalar { text, .. } if text.is_empty() => "nothing".to_owned(),
+        NodeKind::Scalar { text, .. } => format!("`{}`", shorten(text)),
         NodeKind::Alias(_) => return None,
     })
 }

@@ -54,7 +54,8 @@ fn at_start(text: &str) -> Option<&str> {
         return until(2, ")").filter(|(inner, _)| is_name(inner)).map(|(_, whole)| whole);
     }
     if let Some(rest) = text.strip_prefix('$') {
-        let end = rest.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')).unwrap_or(rest.len());
+        let end =
+            rest.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')).unwrap_or(rest.len());
         let shouted = end >= 2 && rest.starts_with(|c: char| c.is_ascii_uppercase());
         return shouted.then(|| &text[..=end]);
     }
@@ -63,7 +64,8 @@ fn at_start(text: &str) -> Option<&str> {
     }
     if text.starts_with('<') {
         let (inner, whole) = until(1, ">")?;
-        let shouted = inner.contains(|c: char| c.is_ascii_uppercase()) && !inner.contains(|c: char| c.is_ascii_lowercase());
+        let shouted =
+            inner.contains(|c: char| c.is_ascii_uppercase()) && !inner.contains(|c: char| c.is_ascii_lowercase());
         return (is_name(inner) && (shouted || inner.contains(['-', '_', ' ']))).then_some(whole);
     }
     None
@@ -103,7 +105,9 @@ mod tests {
 
     #[test]
     fn ordinary_text_is_left_alone() {
-        for text in ["", "reviews.default", "a < b", "cost: $5", "^/a/.*$", "<b>bold</b>", "%REQ(x)%", "/{*}/x", "$", "${"] {
+        for text in
+            ["", "reviews.default", "a < b", "cost: $5", "^/a/.*$", "<b>bold</b>", "%REQ(x)%", "/{*}/x", "$", "${"]
+        {
             assert!(matches!(find(text), None | Some("${")), "{text}");
         }
     }

@@ -17,6 +17,7 @@ pub(super) enum Expected {
     Struct(Vec<&'static str>),
     List,
     Map,
+    Boolean,
     Value,
 }
 
@@ -47,7 +48,7 @@ pub(super) fn places_of<T: DeserializeOwned>(name: &str, below: &FieldPath) -> V
                 }
                 Some(Expected::List) => next.push(path.index(0)),
                 Some(Expected::Map) => next.push(path.key("1")),
-                Some(Expected::Value) | None => {}
+                Some(Expected::Boolean | Expected::Value) | None => {}
             }
         }
         level = next;
@@ -86,6 +87,10 @@ impl<'de> Deserializer<'de> for Probe<'_> {
             Some(Segment::Index(_)) => self.deserialize_seq(visitor),
             Some(_) => self.deserialize_map(visitor),
         }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
+        self.end(Expected::Boolean)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
@@ -131,7 +136,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
         tuple tuple_struct enum identifier
     }
 
@@ -221,6 +226,8 @@ mod tests {
             ("hosts", Some(Expected::List)),
             ("http[0].match[0].headers", Some(Expected::Map)),
             ("http[0].timeout", Some(Expected::Value)),
+            ("http[0].match[0].ignoreUriCase", Some(Expected::Boolean)),
+            ("http[0].corsPolicy.allowCredentials", Some(Expected::Boolean)),
             ("nothing", None),
         ] {
             assert_eq!(expected::<VirtualService>(&FieldPath::from(path)), shape, "{path}");

@@ -53,7 +53,7 @@ pub(super) struct Failure {
 }
 
 /// Reads a text. Unknown fields are noted, never an error here.
-pub(super) fn read<T: DeserializeOwned>(text: &str, limits: &Limits) -> Result<Read<T>, Failure> {
+pub(super) fn read<T: DeserializeOwned>(text: &str, limits: &Limits) -> Result<Read<T>, Box<Failure>> {
     let mut unknown = Vec::new();
     let mut path = FieldPath::root();
     let result = serde_saphyr::with_deserializer_from_str_with_options(text, options(limits), |yaml| {
@@ -66,10 +66,10 @@ pub(super) fn read<T: DeserializeOwned>(text: &str, limits: &Limits) -> Result<R
         }
         result
     });
-    result.map_err(|error| explain(&error, path)).map_or_else(
-        |failure| Err(Failure { unknown: unknown.clone(), ..failure }),
-        |value| Ok(Read { value, unknown: unknown.clone() }),
-    )
+    match result {
+        Ok(value) => Ok(Read { value, unknown }),
+        Err(error) => Err(Box::new(Failure { unknown, ..explain(&error, path) })),
+    }
 }
 
 fn options(limits: &Limits) -> serde_saphyr::Options {
@@ -119,7 +119,9 @@ fn explain(error: &serde_saphyr::Error, path: FieldPath) -> Failure {
     let place = error.location().map(|at| (narrow(at.line()), narrow(at.column())));
     let (code, message, help) = match innermost {
         Error::DuplicateMappingKey { key, .. } => duplicate(key.as_deref().unwrap_or_default()),
-        Error::Budget { breach, .. } => (Code::LIMIT, format!("the document is too large or too deep: {breach:?}"), None),
+        Error::Budget { breach, .. } => {
+            (Code::LIMIT, format!("the document is too large or too deep: {breach:?}"), None)
+        }
         Error::AliasReplayLimitExceeded { max_total_replayed_events: most, .. } => {
             (Code::LIMIT, format!("aliases stand for more than {most} nodes"), None)
         }
@@ -148,7 +150,7 @@ pub(super) fn syntax(problem: &str) -> Words {
     if problem.contains("recursion limit") {
         return (Code::LIMIT, "lists and mappings are nested too deeply".to_owned(), None);
     }
-    let help = if problem.contains("found a tab") {
+    let help = if problem.contains("tab") {
         Some("YAML is indented with spaces")
     } else if problem.contains("unexpected character: `@'") || problem.contains("unexpected character: ``'") {
         Some("quote the value")
@@ -167,7 +169,11 @@ fn quote(value: &str) -> Words {
         Some(_) if value.eq_ignore_ascii_case("null") => "null",
         Some(_) => "a boolean",
     };
-    (Code::WRONG_TYPE, format!("`{value}` is {read_as} in YAML, and a string is needed here"), Some(format!("quote it: \"{value}\"")))
+    (
+        Code::WRONG_TYPE,
+        format!("`{value}` is {read_as} in YAML, and a string is needed here"),
+        Some(format!("quote it: \"{value}\"")),
+    )
 }
 
 fn mismatch(error: &serde_saphyr::Error) -> Words {
@@ -177,7 +183,8 @@ fn mismatch(error: &serde_saphyr::Error) -> Words {
         Error::InvalidScalar { ty, .. } => format!("expected {}", kind_of_scalar(ty)),
         Error::InvalidBooleanStrict { .. } => "expected true or false".to_owned(),
         Error::NullIntoString { .. } => "expected a string, found null".to_owned(),
-        Error::SerdeInvalidType { unexpected, expected, .. } | Error::SerdeInvalidValue { unexpected, expected, .. } => {
+        Error::SerdeInvalidType { unexpected, expected, .. }
+        | Error::SerdeInvalidValue { unexpected, expected, .. } => {
             format!("expected {expected}, found {unexpected}")
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
@@ -234,7 +241,7 @@ mod tests {
     use super::*;
     use crate::api::{DestinationRule, VirtualService};
 
-    fn fails(spec: &str) -> Failure {
+    fn fails(spec: &str) -> Box<Failure> {
         read::<Envelope<VirtualService>>(&format!("spec:\n  {spec}\n"), &Limits::default()).unwrap_err()
     }
 
@@ -258,7 +265,9 @@ mod tests {
             assert_eq!((failure.path.to_string().as_str(), failure.place), ("spec.hosts[0]", Some((2, 11))));
             assert!(failure.help.is_some_and(|help| help.starts_with("quote it")));
         }
-        assert!(read::<Envelope<VirtualService>>("spec: {hosts: ['no', \"123\", v1, 1.2.3.4]}", &Limits::default()).is_ok());
+        assert!(
+            read::<Envelope<VirtualService>>("spec: {hosts: ['no', \"123\", v1, 1.2.3.4]}", &Limits::default()).is_ok()
+        );
     }
 
     #[test]
@@ -266,7 +275,11 @@ mod tests {
         for (spec, path, message) in [
             ("http: {}", "spec.http", "expected a list"),
             ("http: [{timeout: soon}]", "spec.http[0].timeout", ""),
-            ("http: [{route: [{weight: many}]}]", "spec.http[0].route[0].weight", "expected a whole number that fits the field"),
+            (
+                "http: [{route: [{weight: many}]}]",
+                "spec.http[0].route[0].weight",
+                "expected a whole number that fits the field",
+            ),
             ("hosts: [{a: b}]", "spec.hosts[0]", "expected a single value"),
         ] {
             let failure = fails(spec);

@@ -54,11 +54,12 @@ pub(crate) struct Checker<'a> {
     pub(crate) meta: &'a ObjectMeta,
     origin: &'a Origin,
     report: &'a mut Report,
+    warning: Code,
 }
 
 impl<'a> Checker<'a> {
     pub(crate) fn new(kind: Kind, meta: &'a ObjectMeta, origin: &'a Origin, report: &'a mut Report) -> Self {
-        Self { kind, meta, origin, report }
+        Self { kind, meta, origin, report, warning: Code::SCHEMA_WARNING }
     }
 
     pub(crate) fn namespace(&self) -> &'a str {
@@ -72,7 +73,19 @@ impl<'a> Checker<'a> {
 
     /// What Istio's webhook warns about.
     pub(crate) fn warn(&mut self, at: &At<'_>, message: impl Into<String>) {
-        self.push(at, Diagnostic::warning(Code::SCHEMA_WARNING, message));
+        self.push(at, Diagnostic::warning(self.warning, message));
+    }
+
+    /// Checks something whose warnings Istio's webhook drops. They are kept, under a code of our own.
+    pub(crate) fn without_warnings(&mut self, check: impl FnOnce(&mut Self)) {
+        let outer = std::mem::replace(&mut self.warning, Code::NESTED_POLICY);
+        check(self);
+        self.warning = outer;
+    }
+
+    /// The code of a warning here.
+    pub(crate) fn warning_code(&self) -> Code {
+        self.warning
     }
 
     pub(crate) fn error_if(&mut self, wrong: bool, at: &At<'_>, message: &str) {

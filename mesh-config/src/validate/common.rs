@@ -95,7 +95,10 @@ pub(super) fn export_to(cx: &mut Checker<'_>, at: &At<'_>, entries: &[String], e
         }
     }
     if seen.contains(&"*") && entries.len() > 1 {
-        cx.error(at, "cannot have both public (*) and non-public (i.e. . or specific namespace) exportTo values for a resource");
+        cx.error(
+            at,
+            "cannot have both public (*) and non-public (i.e. . or specific namespace) exportTo values for a resource",
+        );
     }
     if exported == Exported::ServiceEntry && seen.contains(&"~") && entries.len() > 1 {
         cx.error(at, "cannot export service entry to no one (~) and someone");
@@ -182,12 +185,21 @@ pub(super) fn unix_address(path: &str) -> Result<(), String> {
     }
 }
 
+/// Who lists a host with its namespace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Gateway,
+    /// Made from a Gateway of the Kubernetes Gateway API, which may have no routes.
+    GeneratedGateway,
+    Sidecar,
+}
+
 /// `namespace/host`, as gateways and sidecars list hosts.
-pub(super) fn scoped_host(host: &str, is_gateway: bool) -> Vec<String> {
+pub(super) fn scoped_host(host: &str, scope: Scope) -> Vec<String> {
     let Some((namespace, name)) = host.split_once('/') else {
-        return match is_gateway {
-            true => plain_host(host).into_iter().collect(),
-            false => vec!["host must be of form namespace/dnsName".to_owned()],
+        return match scope {
+            Scope::Gateway | Scope::GeneratedGateway => plain_host(host).into_iter().collect(),
+            Scope::Sidecar => vec!["host must be of form namespace/dnsName".to_owned()],
         };
     };
     if name.contains('/') || namespace.is_empty() || name.is_empty() {
@@ -196,17 +208,19 @@ pub(super) fn scoped_host(host: &str, is_gateway: bool) -> Vec<String> {
         return vec![form.to_owned()];
     }
     let mut problems = Vec::new();
-    if is_gateway {
-        // `*` and `.` are any namespace and the object's own.
-        if !matches!(namespace, "*" | ".") && !is_dns_label(namespace) {
+    let is_good = |namespace: &str| matches!(namespace, "*" | ".") || is_dns_label(namespace);
+    match scope {
+        Scope::Gateway if !is_good(namespace) => {
             problems.push(format!("invalid namespace value {namespace:?} in gateway"));
         }
-    } else {
-        // `~` in front leaves out what would else be imported.
-        let named = namespace.strip_prefix('~').filter(|rest| !rest.is_empty()).unwrap_or(namespace);
-        if !matches!(named, "*" | "." | "~") && !is_dns_label(named) {
+        Scope::GeneratedGateway if namespace != "~" && !is_good(namespace) => {
+            problems.push(format!("invalid namespace value {namespace:?} in gateway"));
+        }
+        // `~` is nothing; in front of a namespace it leaves out what would else be imported.
+        Scope::Sidecar if namespace != "~" && !is_good(namespace.strip_prefix('~').unwrap_or(namespace)) => {
             problems.push(format!("invalid namespace value {namespace:?} in sidecar"));
         }
+        _ => {}
     }
     problems.extend(plain_host(name));
     problems
@@ -220,8 +234,7 @@ fn plain_host(host: &str) -> Option<String> {
     if let Err(problem) = crate::value::host::check_wildcard_domain(host) {
         return Some(problem);
     }
-    (!host.contains('.') && !host.starts_with('*'))
-        .then(|| format!("short names (non FQDN) are not allowed: {host:?}"))
+    (!host.contains('.') && !host.starts_with('*')).then(|| format!("short names (non FQDN) are not allowed: {host:?}"))
 }
 
 /// A full name or an address.
@@ -251,21 +264,23 @@ mod tests {
 
     #[test]
     fn hosts_of_gateways_and_sidecars_have_a_scope() {
-        for (host, is_gateway, good) in [
-            ("*", true, true),
-            ("ns/foo.bar", true, true),
-            ("./*.foo.bar", true, true),
-            ("~/foo.bar", true, false),
-            ("ns/short", true, false),
-            ("1.2.3.4", true, true),
-            ("foo.bar", false, false),
-            ("*/*", false, true),
-            ("~/*", false, true),
-            ("~ns/foo.bar", false, true),
-            ("ns/", false, false),
-            ("a/b/c", false, false),
+        for (host, scope, good) in [
+            ("*", Scope::Gateway, true),
+            ("ns/foo.bar", Scope::Gateway, true),
+            ("./*.foo.bar", Scope::Gateway, true),
+            ("~/foo.bar", Scope::Gateway, false),
+            ("~/foo.bar", Scope::GeneratedGateway, true),
+            ("ns/short", Scope::Gateway, false),
+            ("1.2.3.4", Scope::Gateway, true),
+            ("foo.bar", Scope::Sidecar, false),
+            ("*/*", Scope::Sidecar, true),
+            ("~/*", Scope::Sidecar, true),
+            ("~ns/foo.bar", Scope::Sidecar, true),
+            ("~N_S/foo.bar", Scope::Sidecar, false),
+            ("ns/", Scope::Sidecar, false),
+            ("a/b/c", Scope::Sidecar, false),
         ] {
-            assert_eq!(scoped_host(host, is_gateway).is_empty(), good, "{host} {is_gateway}");
+            assert_eq!(scoped_host(host, scope).is_empty(), good, "{host}");
         }
     }
 

@@ -102,8 +102,7 @@ fn check_substitutions(value: &str) -> Result<(), String> {
         rest = match after.strip_prefix('%') {
             Some(literal) => literal,
             None if after.is_empty() => return Err("invalid header configuration. Un-escaped %".to_owned()),
-            None => skip_variable(after)
-                .map_err(|problem| problem.unwrap_or_else(|| unterminated(&rest[at..])))?,
+            None => skip_variable(after).map_err(|problem| problem.unwrap_or_else(|| unterminated(&rest[at..])))?,
         };
     }
     Ok(())
@@ -174,7 +173,7 @@ mod tests {
             "plain",
             "100%%",
             "%START_TIME%",
-            "a-%REQ(x-a?x-b):10%-b",
+            "a-%REQ(x-a?x-b)%-b",
             "%DYNAMIC_METADATA([\"a\", \"b\"])%",
             "%UPSTREAM_METADATA( [ \"a\\\"]\" ] ) %",
             "tab\tinside",
@@ -194,6 +193,7 @@ mod tests {
             ("%V([\"a\\", "Un-terminated backslash in JSON string"),
             ("%V([\"a\"]x)%", "Expecting ')' or whitespace"),
             ("%V(a)x%", "Expecting '%' or whitespace"),
+            ("%REQ(x):10%", "Expecting '%' or whitespace"),
         ] {
             let problem = check_value(value).unwrap_err();
             assert!(problem.starts_with("header value configuration: invalid header configuration. "), "{problem}");

@@ -51,10 +51,7 @@ impl Bytes {
     pub fn to_base64(&self) -> String {
         let mut text = String::with_capacity(self.0.len().div_ceil(3) * 4);
         for group in self.0.chunks(3) {
-            let bits = group
-                .iter()
-                .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
-                << (8 * (3 - group.len()));
+            let bits = group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
             for index in 0..4 {
                 if index > group.len() {
                     text.push('=');
@@ -133,11 +130,7 @@ mod tests {
             ("+/8=", b"\xfb\xff"),
             ("-_8", b"\xfb\xff"),
         ] {
-            assert_eq!(
-                Bytes::from_base64(text),
-                Some(Bytes(bytes.to_vec())),
-                "{text}"
-            );
+            assert_eq!(Bytes::from_base64(text), Some(Bytes(bytes.to_vec())), "{text}");
         }
     }
 

@@ -79,11 +79,7 @@ impl fmt::Display for Duration {
             return write!(formatter, "{sign}{seconds}s");
         }
         let fraction = format!("{rest:09}");
-        write!(
-            formatter,
-            "{sign}{seconds}.{}s",
-            fraction.trim_end_matches('0')
-        )
+        write!(formatter, "{sign}{seconds}.{}s", fraction.trim_end_matches('0'))
     }
 }
 
@@ -91,10 +87,7 @@ impl FromStr for Duration {
     type Err = ParseDurationError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = |problem| ParseDurationError {
-            text: text.to_owned(),
-            problem,
-        };
+        let error = |problem| ParseDurationError { text: text.to_owned(), problem };
         let (negative, mut rest) = match text.as_bytes().first() {
             Some(b'-') => (true, &text[1..]),
             Some(b'+') => (false, &text[1..]),
@@ -118,9 +111,7 @@ impl FromStr for Duration {
         if negative {
             Ok(Self(0_i64.wrapping_sub_unsigned(total)))
         } else {
-            i64::try_from(total)
-                .map(Self)
-                .map_err(|_| error(Problem::Invalid))
+            i64::try_from(total).map(Self).map_err(|_| error(Problem::Invalid))
         }
     }
 }
@@ -135,16 +126,10 @@ fn take_part(text: &str) -> Result<(u64, &str), Problem> {
     if whole.is_empty() && fraction.is_empty() {
         return Err(Problem::Invalid);
     }
-    let end = rest
-        .find(|c: char| c == '.' || c.is_ascii_digit())
-        .unwrap_or(rest.len());
+    let end = rest.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(rest.len());
     let (name, rest) = rest.split_at(end);
     let Some(unit) = UNITS.iter().find(|unit| unit.name == name) else {
-        return Err(if name.is_empty() {
-            Problem::MissingUnit
-        } else {
-            Problem::UnknownUnit(name.to_owned())
-        });
+        return Err(if name.is_empty() { Problem::MissingUnit } else { Problem::UnknownUnit(name.to_owned()) });
     };
     if fraction.trim_end_matches('0').len() > unit.decimals {
         return Err(Problem::TooFine);
@@ -158,9 +143,7 @@ fn take_part(text: &str) -> Result<(u64, &str), Problem> {
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -168,11 +151,7 @@ fn whole_number(digits: &str) -> Result<u64, Problem> {
     if digits.is_empty() {
         return Ok(0);
     }
-    digits
-        .parse()
-        .ok()
-        .filter(|number| *number <= LIMIT)
-        .ok_or(Problem::Invalid)
+    digits.parse().ok().filter(|number| *number <= LIMIT).ok_or(Problem::Invalid)
 }
 
 /// The fraction in nanoseconds, in floating point as Go computes it: `0.3333333333333333333h` is 20 minutes there.
@@ -278,11 +257,7 @@ const UNITS: [Unit; 8] = [
 
 impl Unit {
     const fn new(name: &'static str, nanos: u64, decimals: usize) -> Self {
-        Self {
-            name,
-            nanos,
-            decimals,
-        }
+        Self { name, nanos, decimals }
     }
 }
 
@@ -365,27 +340,12 @@ mod tests {
             ("1d", "time: unknown unit \"d\" in duration \"1d\""),
             ("5S", "time: unknown unit \"S\" in duration \"5S\""),
             ("3000000h", "time: invalid duration \"3000000h\""),
-            (
-                "9223372036854775808ns",
-                "time: invalid duration \"9223372036854775808ns\"",
-            ),
-            (
-                "9223372036s854ms775us808ns",
-                "time: invalid duration \"9223372036s854ms775us808ns\"",
-            ),
-            (
-                "-9223372036854775809ns",
-                "time: invalid duration \"-9223372036854775809ns\"",
-            ),
-            (
-                "99999999999999999999h",
-                "time: invalid duration \"99999999999999999999h\"",
-            ),
+            ("9223372036854775808ns", "time: invalid duration \"9223372036854775808ns\""),
+            ("9223372036s854ms775us808ns", "time: invalid duration \"9223372036s854ms775us808ns\""),
+            ("-9223372036854775809ns", "time: invalid duration \"-9223372036854775809ns\""),
+            ("99999999999999999999h", "time: invalid duration \"99999999999999999999h\""),
             ("0.5ns", "duration \"0.5ns\" is finer than a nanosecond"),
-            (
-                "1.0000000001s",
-                "duration \"1.0000000001s\" is finer than a nanosecond",
-            ),
+            ("1.0000000001s", "duration \"1.0000000001s\" is finer than a nanosecond"),
         ] {
             let error = text.parse::<Duration>().unwrap_err();
             assert_eq!(error.to_string(), message);
@@ -394,13 +354,9 @@ mod tests {
 
     #[test]
     fn a_duration_is_written_in_seconds() {
-        for (text, written) in [
-            ("0", "0s"),
-            ("10ms", "0.01s"),
-            ("-1500ms", "-1.5s"),
-            ("1h", "3600s"),
-            ("1ns", "0.000000001s"),
-        ] {
+        for (text, written) in
+            [("0", "0s"), ("10ms", "0.01s"), ("-1500ms", "-1.5s"), ("1h", "3600s"), ("1ns", "0.000000001s")]
+        {
             assert_eq!(text.parse::<Duration>().unwrap().to_string(), written);
         }
     }
@@ -409,10 +365,7 @@ mod tests {
     fn a_negative_duration_is_zero_for_the_standard_library() {
         assert!(Duration::from_secs(-1).is_negative());
         assert_eq!(Duration::from_secs(-1).to_std(), std::time::Duration::ZERO);
-        assert_eq!(
-            Duration::from_millis(1500).to_std(),
-            std::time::Duration::from_millis(1500)
-        );
+        assert_eq!(Duration::from_millis(1500).to_std(), std::time::Duration::from_millis(1500));
     }
 
     proptest! {

@@ -52,24 +52,15 @@ pub fn subset_of(host: &str, of: &str) -> bool {
 /// Orders hosts, the more specific first: exact before wildcard, longer before shorter, then by alphabet.
 #[must_use]
 pub fn by_specificity(a: &str, b: &str) -> Ordering {
-    is_wildcard(a)
-        .cmp(&is_wildcard(b))
-        .then_with(|| b.len().cmp(&a.len()))
-        .then_with(|| a.cmp(b))
+    is_wildcard(a).cmp(&is_wildcard(b)).then_with(|| b.len().cmp(&a.len())).then_with(|| a.cmp(b))
 }
 
 /// Of the hosts, the most specific one that covers `needle`.
 ///
 /// An exact needle finds itself or a wildcard; a wildcard finds itself or a wider one, and never an exact host.
 #[must_use]
-pub fn most_specific_match<'a>(
-    needle: &str,
-    hosts: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    hosts
-        .into_iter()
-        .filter(|host| subset_of(needle, host))
-        .min_by(|a, b| by_specificity(a, b))
+pub fn most_specific_match<'a>(needle: &str, hosts: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    hosts.into_iter().filter(|host| subset_of(needle, host)).min_by(|a, b| by_specificity(a, b))
 }
 
 /// The hosts that both lists cover: of each pair that has names in common, the narrower one, without repetition.
@@ -148,10 +139,7 @@ pub struct HostMap<T> {
 
 impl<T> Default for HostMap<T> {
     fn default() -> Self {
-        Self {
-            hosts: HashMap::new(),
-            partial: Vec::new(),
-        }
+        Self { hosts: HashMap::new(), partial: Vec::new() }
     }
 }
 
@@ -189,11 +177,7 @@ impl<T> HostMap<T> {
             return Some(found);
         }
         let dotted = self.longest_suffix(needle);
-        let partial = self
-            .partial
-            .iter()
-            .find(|host| subset_of(needle, host))
-            .and_then(|host| self.entry(host));
+        let partial = self.partial.iter().find(|host| subset_of(needle, host)).and_then(|host| self.entry(host));
         match (dotted, partial) {
             (Some(dotted), Some(partial)) => {
                 let dotted_first = by_specificity(dotted.0, partial.0).is_le();
@@ -216,9 +200,7 @@ impl<T> HostMap<T> {
     }
 
     fn entry(&self, host: &str) -> Option<(&str, &T)> {
-        self.hosts
-            .get_key_value(host)
-            .map(|(host, value)| (&**host, value))
+        self.hosts.get_key_value(host).map(|(host, value)| (&**host, value))
     }
 
     /// The hosts and their values, in no order.

@@ -9,10 +9,7 @@ pub type Labels = BTreeMap<String, String>;
 /// Whether every label of `selector` is among `labels` with the same value. An empty selector always is.
 #[must_use]
 pub fn subset_of(selector: &Labels, labels: &Labels) -> bool {
-    selector.len() <= labels.len()
-        && selector
-            .iter()
-            .all(|(key, value)| labels.get(key) == Some(value))
+    selector.len() <= labels.len() && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
 /// Whether a selector that asks for something selects `labels`. An empty selector selects nothing here.
@@ -62,9 +59,7 @@ pub fn check_key(key: &str) -> Result<(), String> {
         return Err(format!("invalid tag key: {key:?}"));
     }
     if prefix.is_some_and(|prefix| prefix.len() > MAX_PREFIX) {
-        return Err(format!(
-            "invalid tag key: {key:?} (DNS prefix is too long)"
-        ));
+        return Err(format!("invalid tag key: {key:?} (DNS prefix is too long)"));
     }
     if name.len() > MAX_NAME {
         return Err(format!("invalid tag key: {key:?} (name is too long)"));
@@ -89,9 +84,7 @@ fn is_qualified_name(name: &str) -> bool {
     let bytes = name.as_bytes();
     alphanumeric(bytes.first())
         && alphanumeric(bytes.last())
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 fn is_dns_prefix(prefix: &str) -> bool {
@@ -106,10 +99,7 @@ mod tests {
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect()
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
@@ -131,10 +121,7 @@ mod tests {
 
     #[test]
     fn labels_are_printed_sorted() {
-        assert_eq!(
-            to_line(&labels(&[("version", "v1"), ("app", "a"), ("foo", "")])),
-            "app=a,foo,version=v1"
-        );
+        assert_eq!(to_line(&labels(&[("version", "v1"), ("app", "a"), ("foo", "")])), "app=a,foo,version=v1");
     }
 
     #[test]
@@ -149,28 +136,18 @@ mod tests {
             ("^", Some("invalid tag key: \"^\"".to_owned())),
             ("/name", Some("invalid tag key: \"/name\"".to_owned())),
             ("a/b/c", Some("invalid tag key: \"a/b/c\"".to_owned())),
-            (
-                &long,
-                Some(format!("invalid tag key: {long:?} (name is too long)")),
-            ),
+            (&long, Some(format!("invalid tag key: {long:?} (name is too long)"))),
         ] {
             assert_eq!(check_key(key).err(), problem, "{key}");
         }
         let prefix = format!("{}/name", ["a"; 128].join("."));
-        assert!(
-            check_key(&prefix)
-                .unwrap_err()
-                .ends_with("(DNS prefix is too long)")
-        );
+        assert!(check_key(&prefix).unwrap_err().ends_with("(DNS prefix is too long)"));
     }
 
     #[test]
     fn values_are_checked_as_istio_checks_them() {
         assert_eq!(check(&labels(&[("a", ""), ("b", "v1.0_x")])), [""; 0]);
-        assert_eq!(
-            check(&labels(&[("^", "^")])),
-            ["invalid tag key: \"^\"", "invalid tag value: \"^\""]
-        );
+        assert_eq!(check(&labels(&[("^", "^")])), ["invalid tag key: \"^\"", "invalid tag value: \"^\""]);
         assert!(check_value(&"a".repeat(64)).is_err());
     }
 }

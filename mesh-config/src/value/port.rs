@@ -62,10 +62,7 @@ impl Protocol {
     /// Whether requests can be seen: routes and HTTP policies apply.
     #[must_use]
     pub const fn is_http(self) -> bool {
-        matches!(
-            self,
-            Self::Http | Self::Http2 | Self::Grpc | Self::GrpcWeb | Self::HttpProxy
-        )
+        matches!(self, Self::Http | Self::Http2 | Self::Grpc | Self::GrpcWeb | Self::HttpProxy)
     }
 
     /// Whether the requests are HTTP/2.
@@ -83,10 +80,7 @@ impl Protocol {
     /// Whether connections are all that can be seen.
     #[must_use]
     pub const fn is_tcp(self) -> bool {
-        matches!(
-            self,
-            Self::Tcp | Self::Https | Self::Tls | Self::Mongo | Self::Redis | Self::MySql
-        )
+        matches!(self, Self::Tcp | Self::Https | Self::Tls | Self::Mongo | Self::Redis | Self::MySql)
     }
 
     /// The protocol of a port of a Kubernetes service: UDP by its transport, else by `appProtocol`, else by how its name
@@ -115,8 +109,7 @@ impl Protocol {
 }
 
 fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// In any case; empty is unspecified.
@@ -249,10 +242,7 @@ mod tests {
     fn a_port_is_between_1_and_65535() {
         assert_eq!(check_port(1), Ok(1));
         assert_eq!(check_port(65535), Ok(65535));
-        assert_eq!(
-            check_port(0).unwrap_err(),
-            "port number 0 must be in the range 1..65535"
-        );
+        assert_eq!(check_port(0).unwrap_err(), "port number 0 must be in the range 1..65535");
         assert!(check_port(65536).is_err());
     }
 

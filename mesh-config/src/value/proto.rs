@@ -35,10 +35,7 @@ where
     T: Default,
     F: NullableRead<'de, T>,
 {
-    deserializer.deserialize_option(Nullable {
-        read,
-        message: PhantomData,
-    })
+    deserializer.deserialize_option(Nullable { read, message: PhantomData })
 }
 
 /// Reads a message that is not `null`. A trait, since a closure cannot be generic over the deserializer.
@@ -141,10 +138,7 @@ macro_rules! null_is_empty {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Read;
                 impl<'de> $crate::value::proto::NullableRead<'de, $name> for Read {
-                    fn read<D: serde::Deserializer<'de>>(
-                        self,
-                        deserializer: D,
-                    ) -> Result<$name, D::Error> {
+                    fn read<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<$name, D::Error> {
                         $name::deserialize(deserializer)
                     }
                 }
@@ -235,8 +229,7 @@ impl<T> Visitor<'_> for EnumVisitor<T> {
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
-        (self.from_number)(number)
-            .ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
+        (self.from_number)(number).ok_or_else(|| E::invalid_value(de::Unexpected::Signed(number), &self))
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
@@ -291,14 +284,8 @@ mod tests {
 
     #[test]
     fn null_is_unset_in_fields_and_refused_in_lists() {
-        assert_eq!(
-            outer("{firstName: null, parts: null, colour: ~, flag:}"),
-            Outer::default()
-        );
-        assert_eq!(
-            outer("parts: [{}, {count: 2}]").parts,
-            [Inner { count: 0 }, Inner { count: 2 }]
-        );
+        assert_eq!(outer("{firstName: null, parts: null, colour: ~, flag:}"), Outer::default());
+        assert_eq!(outer("parts: [{}, {count: 2}]").parts, [Inner { count: 0 }, Inner { count: 2 }]);
         assert!(serde_saphyr::from_str::<Outer>("parts: [null]").is_err());
     }
 
@@ -319,18 +306,12 @@ mod tests {
     #[test]
     fn what_is_unset_is_not_written() {
         let value = outer("{parts: [{}], flag: false}");
-        assert_eq!(
-            serde_json::to_string(&value).unwrap(),
-            r#"{"parts":[{}],"flag":false}"#
-        );
+        assert_eq!(serde_json::to_string(&value).unwrap(), r#"{"parts":[{}],"flag":false}"#);
     }
 
     #[test]
     fn the_names_of_a_message_are_known() {
-        assert_eq!(
-            field_names::<Outer>(),
-            ["firstName", "parts", "colour", "flag"]
-        );
+        assert_eq!(field_names::<Outer>(), ["firstName", "parts", "colour", "flag"]);
         assert!(field_names::<Colour>().is_empty());
     }
 }

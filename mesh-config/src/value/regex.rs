@@ -59,17 +59,12 @@ fn check_source(source: &str) -> Result<(), RegexError> {
 }
 
 fn build(pattern: &str) -> Result<Regex, RegexError> {
-    RegexBuilder::new(pattern)
-        .size_limit(MAX_COMPILED)
-        .nest_limit(MAX_NESTING)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => RegexError::TooLarge {
-                problem: "expression too large",
-                part: pattern.to_owned(),
-            },
-            other => RegexError::Refused(other.to_string()),
-        })
+    RegexBuilder::new(pattern).size_limit(MAX_COMPILED).nest_limit(MAX_NESTING).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => {
+            RegexError::TooLarge { problem: "expression too large", part: pattern.to_owned() }
+        }
+        other => RegexError::Refused(other.to_string()),
+    })
 }
 
 /// Why a source is not taken for a regex. The message is the one of Istio's webhook without the name of the field.
@@ -100,10 +95,7 @@ pub enum RegexError {
 
 impl RegexError {
     fn syntax(problem: &'static str, part: &str) -> Self {
-        Self::Syntax {
-            problem,
-            part: part.to_owned(),
-        }
+        Self::Syntax { problem, part: part.to_owned() }
     }
 }
 
@@ -111,10 +103,7 @@ impl fmt::Display for RegexError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => formatter.write_str("regex string match should not be empty"),
-            Self::TooLong => write!(
-                formatter,
-                "regex is too large, max length allowed is {MAX_SOURCE}"
-            ),
+            Self::TooLong => write!(formatter, "regex is too large, max length allowed is {MAX_SOURCE}"),
             Self::TooLarge { problem, part } | Self::Syntax { problem, part } => {
                 write!(formatter, "error parsing regexp: {problem}: `{part}`{STYLE}")
             }
@@ -127,8 +116,7 @@ impl fmt::Display for RegexError {
 
 impl std::error::Error for RegexError {}
 
-const STYLE: &str =
-    "; Istio uses RE2 style regex-based match (https://github.com/google/re2/wiki/Syntax)";
+const STYLE: &str = "; Istio uses RE2 style regex-based match (https://github.com/google/re2/wiki/Syntax)";
 
 /// Memory that a compiled regex may take, in bytes.
 const MAX_COMPILED: usize = 10 << 20;

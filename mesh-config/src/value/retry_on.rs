@@ -28,8 +28,7 @@ pub struct RetryOn {
 
 impl RetryOn {
     /// What Istio puts where a rule names no condition.
-    pub const DEFAULT: &'static str =
-        "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
+    pub const DEFAULT: &'static str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
 
     /// Reads a list. Items are trimmed; an item that is a status code with a registered text becomes one.
     #[must_use]
@@ -41,9 +40,7 @@ impl RetryOn {
                 None => retry_on.push(item),
             }
         }
-        if !retry_on.status_codes.is_empty()
-            && !retry_on.contains(RetryCondition::RetriableStatusCodes)
-        {
+        if !retry_on.status_codes.is_empty() && !retry_on.contains(RetryCondition::RetriableStatusCodes) {
             retry_on.push(RetryCondition::RetriableStatusCodes.as_str());
         }
         retry_on
@@ -81,10 +78,7 @@ pub fn check_retry_on(list: &str) -> Vec<String> {
 }
 
 fn status_code(item: &str) -> Option<u16> {
-    item.parse::<i64>()
-        .ok()
-        .and_then(|code| u16::try_from(code).ok())
-        .filter(|code| has_registered_text(*code))
+    item.parse::<i64>().ok().and_then(|code| u16::try_from(code).ok()).filter(|code| has_registered_text(*code))
 }
 
 /// Whether Go knows a text for the status.
@@ -180,11 +174,7 @@ mod tests {
         for (list, written, codes) in [
             ("", "", &[][..]),
             ("5xx, reset ,", "5xx,reset", &[]),
-            (
-                "gateway-error,retriable-status-codes,503",
-                "gateway-error,retriable-status-codes",
-                &[503],
-            ),
+            ("gateway-error,retriable-status-codes,503", "gateway-error,retriable-status-codes", &[503]),
             ("503,429", "retriable-status-codes", &[503, 429]),
             ("some,fake,1000", "some,fake,1000", &[]),
             ("+503", "retriable-status-codes", &[503]),
@@ -221,10 +211,7 @@ mod tests {
     #[test]
     fn every_condition_is_read_from_its_name() {
         for condition in RetryCondition::ALL {
-            assert_eq!(
-                RetryCondition::from_name(condition.as_str()),
-                Some(*condition)
-            );
+            assert_eq!(RetryCondition::from_name(condition.as_str()), Some(*condition));
         }
     }
 

@@ -67,9 +67,7 @@ impl<'de> Visitor<'de> for StringMatchVisitor {
                 continue;
             };
             if found != StringMatch::Presence {
-                return Err(de::Error::custom(
-                    "only one of `exact`, `prefix`, `regex` can be set",
-                ));
+                return Err(de::Error::custom("only one of `exact`, `prefix`, `regex` can be set"));
             }
             found = make(text);
         }
@@ -108,11 +106,7 @@ mod tests {
             ("null", StringMatch::Presence),
             ("{exact: null, prefix: a}", StringMatch::Prefix("a".into())),
         ] {
-            assert_eq!(
-                serde_saphyr::from_str::<StringMatch>(yaml).unwrap(),
-                expected,
-                "{yaml}"
-            );
+            assert_eq!(serde_saphyr::from_str::<StringMatch>(yaml).unwrap(), expected, "{yaml}");
         }
     }
 
@@ -127,19 +121,14 @@ mod tests {
     fn an_unknown_key_is_left_to_the_strict_reader() {
         let mut unknown = Vec::new();
         let json = &mut serde_json::Deserializer::from_str(r#"{"suffix":"a"}"#);
-        let parsed: StringMatch =
-            serde_ignored::deserialize(json, |path| unknown.push(path.to_string())).unwrap();
+        let parsed: StringMatch = serde_ignored::deserialize(json, |path| unknown.push(path.to_string())).unwrap();
         assert_eq!(parsed, StringMatch::Presence);
         assert_eq!(unknown, ["?.suffix"]);
     }
 
     #[test]
     fn what_is_written_is_read_again() {
-        for value in [
-            StringMatch::Presence,
-            StringMatch::Exact(String::new()),
-            StringMatch::Regex("a.*".into()),
-        ] {
+        for value in [StringMatch::Presence, StringMatch::Exact(String::new()), StringMatch::Regex("a.*".into())] {
             let json = serde_json::to_string(&value).unwrap();
             assert_eq!(serde_json::from_str::<StringMatch>(&json).unwrap(), value);
         }

@@ -1,7 +1,9 @@
-//! What a traffic policy asks for that is read and checked, but does not act.
+//! What a traffic policy asks for that is read and checked, but does not act yet.
+//!
+//! What Istio ignores as well, such as `consecutiveErrors`, is for validation to tell.
 
 use mesh_config::api::destination_rule::{
-    ConnectionPoolSettings, LoadBalancerSettings, OutlierDetection, PortTrafficPolicy, RetryBudget, TrafficPolicy,
+    ConnectionPoolSettings, LoadBalancerSettings, PortTrafficPolicy, RetryBudget, TrafficPolicy,
 };
 use mesh_config::api::tls::{ClientTlsMode, ClientTlsSettings};
 
@@ -19,7 +21,6 @@ pub fn without_effect(policy: &TrafficPolicy) -> Vec<LowerNote> {
     let mut notes = Notes::default();
     notes.load_balancer(policy.load_balancer.as_ref());
     notes.connection_pool(policy.connection_pool.as_ref());
-    notes.outlier_detection(policy.outlier_detection.as_ref());
     notes.tls(policy.tls.as_ref());
     notes.retry_budget(policy.retry_budget.as_ref());
     notes.add(policy.tunnel.is_some(), "tunnel", "TCP and TLS routes are not served, so nothing is tunnelled");
@@ -47,7 +48,6 @@ impl Notes {
         self.prefix = format!("portLevelSettings[{index}].");
         self.load_balancer(entry.load_balancer.as_ref());
         self.connection_pool(entry.connection_pool.as_ref());
-        self.outlier_detection(entry.outlier_detection.as_ref());
         self.tls(entry.tls.as_ref());
         self.prefix.clear();
     }
@@ -74,14 +74,6 @@ impl Notes {
             http.is_some_and(|http| http.http2_keep_alive.is_some()),
             "connectionPool.http.http2KeepAlive",
             "no PING frames are sent",
-        );
-    }
-
-    fn outlier_detection(&mut self, detection: Option<&OutlierDetection>) {
-        self.add(
-            detection.is_some_and(|detection| detection.consecutive_errors != 0),
-            "outlierDetection.consecutiveErrors",
-            "deprecated, and ignored as in Istio: consecutive5xxErrors counts, which is 5 unless set",
         );
     }
 
@@ -128,20 +120,14 @@ mod tests {
     fn what_does_not_act_is_named_by_its_path() {
         let policy = serde_json::json!({
             "loadBalancer": {"consistentHash": {"httpHeaderName": "x"}, "warmup": {"duration": "10s"}},
-            "outlierDetection": {"consecutiveErrors": 5},
             "proxyProtocol": {},
             "portLevelSettings": [
                 {"port": {"number": 80}},
                 {"port": {"number": 443}, "tls": {"mode": "SIMPLE"}},
             ],
         });
-        let expected = [
-            "loadBalancer.consistentHash",
-            "loadBalancer.warmup",
-            "outlierDetection.consecutiveErrors",
-            "proxyProtocol",
-            "portLevelSettings[1].tls.mode",
-        ];
+        let expected =
+            ["loadBalancer.consistentHash", "loadBalancer.warmup", "proxyProtocol", "portLevelSettings[1].tls.mode"];
         assert_eq!(paths(policy), expected);
     }
 }

@@ -196,7 +196,10 @@ fn outlier(from: &OutlierDetection) -> OutlierSpec {
         consecutive_5xx: from.consecutive_5xx_errors.unwrap_or(default.consecutive_5xx),
         consecutive_gateway: from.consecutive_gateway_errors.unwrap_or(0),
         split_local_origin: from.split_external_local_origin_errors,
-        consecutive_local: from.consecutive_local_origin_failures.filter(|n| *n > 0).unwrap_or(default.consecutive_local),
+        consecutive_local: from
+            .consecutive_local_origin_failures
+            .filter(|n| *n > 0)
+            .unwrap_or(default.consecutive_local),
         interval: set(from.interval).unwrap_or(default.interval),
         base_ejection: set(from.base_ejection_time).unwrap_or(default.base_ejection),
         max_ejection_percent: match percent(from.max_ejection_percent) {
@@ -204,7 +207,11 @@ fn outlier(from: &OutlierDetection) -> OutlierSpec {
             percent => percent,
         },
         min_health_percent: percent(from.min_health_percent),
-        error_codes: from.outlier_detection_http_error_codes.iter().filter_map(|code| u16::try_from(*code).ok()).collect(),
+        error_codes: from
+            .outlier_detection_http_error_codes
+            .iter()
+            .filter_map(|code| u16::try_from(*code).ok())
+            .collect(),
     }
 }
 
@@ -266,6 +273,67 @@ mod tests {
         assert_eq!(spec.limits, Limits::default());
         let outlier = spec.outlier.unwrap();
         assert_eq!((outlier.max_ejection_percent, outlier.consecutive_5xx), (10, 5));
+    }
+
+    #[test]
+    fn a_subsets_port_level_entry_takes_nothing_from_the_rule_but_its_budget() {
+        let top = serde_json::json!({
+            "loadBalancer": {"simple": "ROUND_ROBIN"}, "outlierDetection": {}, "retryBudget": {"percent": 50.0},
+        });
+        let subset = serde_json::json!({
+            "loadBalancer": {"simple": "RANDOM"},
+            "portLevelSettings": [{"port": {"number": 8080}, "connectionPool": {"tcp": {"maxConnections": 1}}}],
+        });
+        let at_port = spec(top.clone(), Some(subset.clone()), 8080);
+        assert_eq!((at_port.lb, at_port.limits.connections), (LbSpec::LeastRequest, 1));
+        assert!(at_port.outlier.is_none() && at_port.budget.is_some_and(|budget| budget.percent == 50.0));
+        let elsewhere = spec(top, Some(subset), 80);
+        assert_eq!(elsewhere.lb, LbSpec::Random);
+        assert!(elsewhere.outlier.is_some());
+    }
+
+    #[test]
+    fn a_subset_without_policy_follows_the_rules_port_level_entry() {
+        let top = serde_json::json!({
+            "loadBalancer": {"simple": "ROUND_ROBIN"},
+            "portLevelSettings": [{"port": {"number": 8080}, "outlierDetection": {}}],
+        });
+        let at_port = spec(top.clone(), Some(serde_json::json!({"connectionPool": {}})), 8080);
+        assert_eq!(at_port.lb, LbSpec::LeastRequest);
+        assert!(at_port.outlier.is_some());
+        assert!(spec(top, None, 80).outlier.is_none());
+    }
+
+    #[test]
+    fn the_rule_decides_about_http2_before_the_mesh_does() {
+        let upgrades = |rule: &str, mesh| {
+            let top = policy(serde_json::json!({"connectionPool": {"http": {"h2UpgradePolicy": rule}}}));
+            let input = PolicyInput { top: Some(&top), ..PolicyInput::default() };
+            effective(&input).upgrades_to_http2(mesh)
+        };
+        assert!(upgrades("UPGRADE", MeshH2UpgradePolicy::DoNotUpgrade));
+        assert!(!upgrades("DO_NOT_UPGRADE", MeshH2UpgradePolicy::Upgrade));
+        assert!(upgrades("DEFAULT", MeshH2UpgradePolicy::Upgrade));
+        assert!(!upgrades("DEFAULT", MeshH2UpgradePolicy::DoNotUpgrade));
+    }
+
+    #[test]
+    fn idle_and_connect_timeouts_are_taken_from_where_they_are_set() {
+        let idle =
+            |pool: serde_json::Value| spec(serde_json::json!({"connectionPool": pool}), None, 80).pool.idle_timeout;
+        assert_eq!(idle(serde_json::json!({"tcp": {}})), Some(Duration::from_secs(3600)));
+        assert_eq!(idle(serde_json::json!({"tcp": {"idleTimeout": "5s"}})), Some(Duration::from_secs(5)));
+        assert_eq!(idle(serde_json::json!({"tcp": {"idleTimeout": "0s"}})), None);
+        let both = serde_json::json!({"tcp": {"idleTimeout": "5s"}, "http": {"idleTimeout": "7s"}});
+        assert_eq!(idle(both), Some(Duration::from_secs(7)));
+        let top = serde_json::json!({"connectionPool": {"tcp": {"connectTimeout": "30ms"}}});
+        assert_eq!(spec(top, None, 80).connect_timeout, Duration::from_millis(30));
+    }
+
+    #[test]
+    fn passthrough_goes_where_the_request_says() {
+        let spec = spec(serde_json::json!({"loadBalancer": {"simple": "PASSTHROUGH"}}), None, 80);
+        assert_eq!(spec.endpoints, EndpointSource::OriginalDestination);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::findings::{self, Findings};
 use super::registry::fqdn;
 use super::visibility::Export;
 use crate::Site;
+use crate::cluster::notes;
 
 /// The rules of one namespace for one host, merged: subsets concatenated, the first policy counts.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ impl<'a> DestinationRules<'a> {
             all.into_iter().partition(|rule| rule.spec.workload_selector.is_some());
         for rule in selected.into_iter().chain(plain) {
             if applies_here(rule, site) {
+                note_without_effect(rule, findings);
                 rules.add(rule, mesh, site, findings);
             }
         }
@@ -138,4 +140,18 @@ fn applies_here(rule: &Object<DestinationRule>, site: &Site) -> bool {
     rule.spec.workload_selector.as_ref().is_none_or(|selector| {
         rule.meta.namespace == site.namespace && labels::subset_of(&selector.match_labels, &site.labels)
     })
+}
+
+/// Names the fields of a rule that are read and checked, but do not act.
+fn note_without_effect(rule: &Object<DestinationRule>, findings: &mut Findings) {
+    let top = rule.spec.traffic_policy.as_ref().map(|policy| ("spec.trafficPolicy".to_owned(), policy));
+    let subsets = rule.spec.subsets.iter().enumerate().filter_map(|(index, subset)| {
+        Some((format!("spec.subsets[{index}].trafficPolicy"), subset.traffic_policy.as_ref()?))
+    });
+    for (policy_path, policy) in top.into_iter().chain(subsets) {
+        for note in notes::without_effect(policy) {
+            let path = format!("{policy_path}.{}", note.path);
+            findings.add(findings::not_enforced(rule, &path, "the field does not act yet", note.message));
+        }
+    }
 }

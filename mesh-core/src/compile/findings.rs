@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mesh_config::api::{DestinationRule, Gateway, ServiceEntry, VirtualService};
+use mesh_config::api::{DestinationRule, Gateway, VirtualService};
 use mesh_config::{Code, Diagnostic, Object, Report, Typed};
 
 use crate::route::{LowerError, RuleOrigin};
@@ -94,12 +94,6 @@ pub(crate) fn rule_refused(object: &Object<VirtualService>, rule: usize, error: 
     about(Diagnostic::error(Code::SCHEMA_ERROR, error.message.clone()), object)
         .path(format!("spec.http[{rule}].{}", error.path).as_str())
         .effect("the set is refused; the last good configuration stays")
-}
-
-/// A ServiceEntry port that is not HTTP.
-pub(crate) fn not_http(entry: &Object<ServiceEntry>, port: usize, protocol: &str) -> Diagnostic {
-    about(Diagnostic::info(Code::NOT_ENFORCED, format!("a {protocol} port carries no HTTP: it is not routed")), entry)
-        .path(format!("spec.ports[{port}].protocol").as_str())
 }
 
 /// A server of a Gateway that is not opened.

@@ -1,8 +1,12 @@
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::SplitMix64;
+use crate::classify::Outcome;
 use crate::cluster::{EndpointAddress, EndpointSpec};
+use crate::outlier::{Detector, OutlierSpec};
 
 fn hosts(weights: &[u32]) -> Vec<Arc<EndpointState>> {
     let host = |(n, weight): (usize, &u32)| {
@@ -77,4 +81,80 @@ fn nothing_is_chosen_from_nothing() {
     let set = set(LbSpec::LeastRequest, &[]);
     assert_eq!(set.pick(&Pick::first(Instant::now()), &mut SplitMix64::new(1)), None);
     assert!(!set.has_choice());
+}
+
+/// Ejects one of the hosts.
+fn eject(hosts: &[Arc<EndpointState>], host: usize) {
+    let spec = OutlierSpec { consecutive_5xx: 1, max_ejection_percent: 100, ..OutlierSpec::default() };
+    let detector = Detector::new(spec, Instant::now());
+    detector.set_hosts(hosts);
+    assert!(detector.on_outcome(Instant::now(), &hosts[host], &Outcome::status(500)).is_some());
+}
+
+#[test]
+fn an_ejected_host_leaves_its_share_to_the_others() {
+    let hosts = hosts(&[2, 1, 1]);
+    eject(&hosts, 1);
+    for spec in [LbSpec::RoundRobin, LbSpec::Random, LbSpec::LeastRequest] {
+        let set = set(spec, &hosts);
+        assert_eq!(set.healthy(), 2);
+        let shares = shares(&set, &[], 3_000);
+        assert!(!shares.contains_key(&1), "{spec:?}");
+        let expected = if spec == LbSpec::Random { 1_500 } else { 2_000 };
+        assert!(shares[&0].abs_diff(expected) < 120, "{spec:?} {shares:?}");
+    }
+}
+
+#[test]
+fn in_panic_ejected_hosts_get_requests_again() {
+    let hosts = hosts(&[1, 1, 1]);
+    eject(&hosts, 0);
+    eject(&hosts, 1);
+    let panicking = HostSet::new(LbSpec::RoundRobin, 50, hosts.clone(), &Arc::default());
+    assert_eq!(shares(&panicking, &[], 300), [(0, 100), (1, 100), (2, 100)].into());
+    eject(&hosts, 2);
+    assert!(!set(LbSpec::RoundRobin, &hosts).has_choice());
+}
+
+#[test]
+fn a_round_goes_on_in_the_next_set() {
+    let (hosts, cursor) = (hosts(&[1, 1]), Arc::default());
+    let mut rng = SplitMix64::new(1);
+    let mut next = || {
+        let set = HostSet::new(LbSpec::RoundRobin, 0, hosts.clone(), &cursor);
+        set.pick(&Pick::first(Instant::now()), &mut rng).unwrap().0
+    };
+    assert_eq!([next(), next(), next()], [0, 1, 0]);
+}
+
+proptest! {
+    #[test]
+    fn least_request_prefers_the_less_loaded_of_two(light in 0_usize..20, more in 1_usize..20, seed in any::<u64>()) {
+        let hosts = hosts(&[1, 1]);
+        let _light: Vec<_> = (0..light).map(|_| hosts[0].begin()).collect();
+        let _heavy: Vec<_> = (0..light + more).map(|_| hosts[1].begin()).collect();
+        let set = set(LbSpec::LeastRequest, &hosts);
+        let mut rng = SplitMix64::new(seed);
+        let heavy = (0..2_000).filter(|_| set.pick(&Pick::first(Instant::now()), &mut rng) == Some(HostIdx(1))).count();
+        // Both draws have to hit it: a quarter, give or take six standard deviations.
+        prop_assert!((380..620).contains(&heavy), "{}", heavy);
+    }
+
+    #[test]
+    fn weighted_shares_converge(weights in prop::collection::vec(1_u32..20, 2..6), seed in any::<u64>()) {
+        let hosts = hosts(&weights);
+        let total: u32 = weights.iter().sum();
+        for spec in [LbSpec::RoundRobin, LbSpec::LeastRequest] {
+            let set = set(spec, &hosts);
+            let mut rng = SplitMix64::new(seed);
+            let mut counts = vec![0_u32; weights.len()];
+            for _ in 0..4_000 {
+                counts[set.pick(&Pick::first(Instant::now()), &mut rng).unwrap().0 as usize] += 1;
+            }
+            for (count, weight) in counts.iter().zip(&weights) {
+                let expected = f64::from(*weight) / f64::from(total);
+                prop_assert!((f64::from(*count) / 4_000.0 - expected).abs() < 0.05, "{:?} {:?}", spec, counts);
+            }
+        }
+    }
 }

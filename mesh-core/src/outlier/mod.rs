@@ -220,11 +220,7 @@ impl Detector {
         }
         let gateway_trips = gateway && record.gateway.count(spec.consecutive_gateway);
         let errors_trip = record.errors.count(spec.consecutive_5xx);
-        if gateway_trips {
-            Some(Cause::ConsecutiveGateway)
-        } else {
-            errors_trip.then_some(Cause::Consecutive5xx)
-        }
+        if gateway_trips { Some(Cause::ConsecutiveGateway) } else { errors_trip.then_some(Cause::Consecutive5xx) }
     }
 
     fn eject(&self, now: Instant, host: &EndpointState, cause: Cause) -> Option<Ejection> {

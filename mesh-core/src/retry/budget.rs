@@ -150,6 +150,9 @@ mod tests {
             held.push(permits.try_acquire(Limit::Retries).unwrap());
         }
         assert_eq!(held.len(), 10);
+        let _one_more = permits.try_acquire(Limit::Requests).unwrap();
+        // Half of 21 is rounded down.
+        assert!(!budget.allows(now, &permits));
     }
 
     #[test]

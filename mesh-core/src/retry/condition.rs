@@ -38,9 +38,11 @@ const TABLE: &[Row] = &[
     row(RetryCondition::ConnectFailure, Needs::Nothing, |outcome, _| is_connect_failure(outcome)),
     row(RetryCondition::RefusedStream, Needs::CopyOnHttp2, |outcome, _| is_failure(outcome, Failure::RefusedStream)),
     row(RetryCondition::Retriable4xx, Needs::Copy, |outcome, _| status_in(outcome, 409..=409)),
-    row(RetryCondition::RetriableStatusCodes, Needs::Copy, |outcome, codes| {
-        matches!(outcome, Outcome::Response { status, .. } if codes.contains(status))
-    }),
+    row(
+        RetryCondition::RetriableStatusCodes,
+        Needs::Copy,
+        |outcome, codes| matches!(outcome, Outcome::Response { status, .. } if codes.contains(status)),
+    ),
     row(RetryCondition::EnvoyRatelimited, Needs::Copy, |outcome, _| is_rate_limited(outcome)),
     row(RetryCondition::Cancelled, Needs::CopyForGrpc, |outcome, _| is_grpc(outcome, 1)),
     row(RetryCondition::DeadlineExceeded, Needs::CopyForGrpc, |outcome, _| is_grpc(outcome, 4)),

@@ -121,8 +121,8 @@ mod tests {
     use super::*;
     use crate::{Failure, SplitMix64};
 
-    fn policy(retries: HttpRetry) -> RetryPolicy {
-        RetryPolicy::lower(Some(&retries), None, false).unwrap()
+    fn policy(retries: &HttpRetry) -> RetryPolicy {
+        RetryPolicy::lower(Some(retries), None, false).unwrap()
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn attempts_count_retries_and_then_are_exhausted() {
-        let policy = policy(HttpRetry { attempts: 2, retry_on: "5xx".into(), ..HttpRetry::default() });
+        let policy = policy(&HttpRetry { attempts: 2, retry_on: "5xx".into(), ..HttpRetry::default() });
         let mut attempts = Attempts::new(Some(&policy));
         let mut rng = SplitMix64::new(1);
         let failed = Outcome::status(500);
@@ -168,15 +168,23 @@ mod tests {
         assert!(default.needs_copy(true, false, Profile::Safe));
         assert!(default.needs_copy(false, true, Profile::Safe));
         assert!(default.needs_copy(false, false, Profile::Istio));
-        let more = policy(HttpRetry { attempts: 1, retry_on: "connect-failure,5xx".into(), ..HttpRetry::default() });
+        let more = policy(&HttpRetry { attempts: 1, retry_on: "connect-failure,5xx".into(), ..HttpRetry::default() });
         assert!(more.needs_copy(false, false, Profile::Safe));
     }
 
     #[test]
     fn a_list_of_failed_connections_never_needs_a_copy() {
-        let unsent = policy(HttpRetry { attempts: 1, retry_on: "connect-failure,reset-before-request".into(), ..HttpRetry::default() });
+        let unsent = policy(&HttpRetry {
+            attempts: 1,
+            retry_on: "connect-failure,reset-before-request".into(),
+            ..HttpRetry::default()
+        });
         assert!(!unsent.needs_copy(true, true, Profile::Istio));
-        let refused = policy(HttpRetry { attempts: 1, retry_on: "connect-failure,refused-stream".into(), ..HttpRetry::default() });
+        let refused = policy(&HttpRetry {
+            attempts: 1,
+            retry_on: "connect-failure,refused-stream".into(),
+            ..HttpRetry::default()
+        });
         assert!(refused.needs_copy(false, true, Profile::Safe) && !refused.needs_copy(false, false, Profile::Istio));
     }
 }

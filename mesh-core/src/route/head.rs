@@ -23,7 +23,7 @@ pub struct RequestHead<'a> {
 
 impl<'a> RequestHead<'a> {
     /// The head that stands in parts whose URI is absolute, with other headers.
-    pub(crate) fn of_uri(method: &'a Method, uri: &'a http::Uri, headers: &'a HeaderMap) -> Self {
+    pub fn of_uri(method: &'a Method, uri: &'a http::Uri, headers: &'a HeaderMap) -> Self {
         Self {
             method,
             scheme: uri.scheme_str().unwrap_or("http"),

@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn weight_zero_takes_nothing_among_several() {
         let route = lower(serde_json::json!({"route": [
-            {"destination": {"host": "a"}}, {"destination": {"host": "b"}, "weight": 5}, {"destination": {"host": "c"}, "weight": 0},
+            {"destination": {"host": "a"}}, json_destination("b", 5), json_destination("c", 0),
         ]}));
         let names: Vec<_> = route.split().iter().map(|destination| &*destination.cluster.name).collect();
         assert_eq!(names, ["b"]);
@@ -191,7 +191,10 @@ mod tests {
 
     #[test]
     fn weights_that_make_no_split_are_refused() {
-        let several = |first: i64, second: i64| serde_json::json!({"route": [json_destination("a", first), json_destination("b", second)]});
+        let several = |first: i64, second: i64| {
+            let (first, second) = (json_destination("a", first), json_destination("b", second));
+            serde_json::json!({"route": [first, second]})
+        };
         assert_eq!(lower_error(several(0, 0)).message, "total destination weight = 0");
         assert_eq!(lower_error(several(-1, 1)).path, "route[0].weight");
         let huge = json_destination("a", 2_147_483_647);

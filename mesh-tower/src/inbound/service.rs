@@ -52,7 +52,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let record = Record::new(&request);
         if let Err(failure) = headers::prepare(&mut request) {
-            let grpc = local_reply::is_grpc(request.headers());
+            let grpc = mesh_core::route::reply::is_grpc(request.headers());
             return ResponseFuture::refused(local_reply::reply(&Error::from(failure), grpc), record);
         }
         let context = Arc::new(RequestContext::of(&request));

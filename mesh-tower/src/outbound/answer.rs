@@ -1,40 +1,78 @@
-//! The last steps: errors become replies, the rule's response headers are set, the trail is told.
+//! The last steps: failures become replies, the rule's response headers are set, the trail is told.
 
-use http::Response;
-use mesh_core::route::prepare;
+use bytes::Bytes;
+use http::{Request, Response};
+use mesh_core::route::{internal_headers, prepare, reply};
+use mesh_core::route::substitution::Exchange;
 
 use super::Journey;
+use super::head::Head;
 use super::route_info::Trail;
 use crate::{Body, Error, local_reply};
 
 /// A request that no rule took.
-pub(crate) fn without_route(error: &Error, grpc: bool, mut trail: Trail) -> Response<Body> {
+pub(super) fn unrouted(error: &Error, grpc: bool, mut trail: Trail) -> Response<Body> {
     trail.failed(error);
     let mut response = local_reply::reply(error, grpc);
-    tracing::debug!(status = response.status().as_u16(), flags = %trail.flags(), details = trail.details(), "request not routed");
+    tracing::debug!(
+        status = response.status().as_u16(),
+        flags = %trail.flags(),
+        details = trail.details(),
+        "request not routed"
+    );
     trail.attach(&mut response, None);
     response
 }
 
-/// A response of an upstream, a redirect or a direct response.
-pub(crate) fn finish(response: Response<Body>, journey: &Journey, trail: Trail) -> Response<Body> {
+/// What the route answers itself; `None` if it forwards.
+pub(super) fn of_route(journey: &Journey, head: &Head, request: &Request<Body>) -> Option<Response<Body>> {
+    let answer = reply::reply(journey.route(), &head.view(request), &journey.exchange())?;
+    Some(Response::from_parts(answer.parts, Body::full(Bytes::copy_from_slice(&answer.body))))
+}
+
+/// The response of an upstream, or of the route itself, whose header operations are done already.
+pub(super) fn finish(response: Response<Body>, journey: &Journey, trail: Trail) -> Response<Body> {
+    let from_upstream = trail.attempts() > 0;
+    let response = if from_upstream { after_upstream(response, journey, &trail) } else { response };
     close(response, journey, trail)
 }
 
-/// A request that was routed and failed: the rule's response header operations act on the reply too.
-pub(crate) fn failed(error: &Error, journey: &Journey, mut trail: Trail) -> Response<Body> {
-    trail.failed(error);
-    close(local_reply::reply(error, journey.grpc), journey, trail)
+fn after_upstream(mut response: Response<Body>, journey: &Journey, trail: &Trail) -> Response<Body> {
+    let upgraded = response.status() == http::StatusCode::SWITCHING_PROTOCOLS;
+    internal_headers::remove_hop_by_hop_of_response(response.headers_mut(), upgraded);
+    let exchange = Exchange { response_code: Some(response.status()), ..exchange(journey, trail) };
+    with_operations(response, journey, &exchange)
 }
 
-fn close(response: Response<Body>, journey: &Journey, trail: Trail) -> Response<Body> {
+/// A request that was routed and failed: the rule's response header operations act on the reply too.
+pub(super) fn failed(error: &Error, journey: &Journey, mut trail: Trail) -> Response<Body> {
+    trail.failed(error);
+    let reply = local_reply::reply(error, journey.grpc);
+    let reply = with_operations(reply, journey, &exchange(journey, &trail));
+    close(reply, journey, trail)
+}
+
+fn exchange<'a>(journey: &'a Journey, trail: &Trail) -> Exchange<'a> {
+    Exchange {
+        upstream: trail.endpoint_socket(),
+        attempts: trail.attempts(),
+        response_details: trail.details(),
+        response_flags: trail.flags(),
+        ..journey.exchange()
+    }
+}
+
+fn with_operations(response: Response<Body>, journey: &Journey, exchange: &Exchange<'_>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
-    prepare::prepare_response(journey.route(), journey.routed.destination, &mut parts, &journey.response_facts(&trail));
-    let mut response = Response::from_parts(parts, body);
+    let destination = journey.routed.destination;
+    prepare::prepare_response(journey.route(), destination, &mut parts, journey.kept_head(), exchange);
+    Response::from_parts(parts, body)
+}
+
+fn close(mut response: Response<Body>, journey: &Journey, trail: Trail) -> Response<Body> {
     tracing::debug!(
         status = response.status().as_u16(),
         route = %journey.route().name,
-        cluster = journey.cluster_name(),
         endpoint = trail.endpoint().map(|endpoint| tracing::field::display(endpoint.address())),
         attempts = trail.attempts(),
         flags = %trail.flags(),

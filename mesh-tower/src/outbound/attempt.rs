@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response, Version};
+use http::{Response, Version};
 use mesh_core::Failure;
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::endpoint::EndpointState;
@@ -12,11 +12,11 @@ use mesh_core::lb::Pick;
 
 use super::clock::Clock;
 use super::response::Holding;
-use super::retry::Outgoing;
+use super::outgoing::Outgoing;
 use super::route_info::Trail;
 use crate::chance::Chance;
 use crate::cluster::{ClusterHandle, LOOKUP_TIMEOUT, Member};
-use crate::endpoint::Protocol;
+use crate::endpoint::{Protocol, Unanswered};
 use crate::{Body, Error};
 
 /// What a try came to, and what it tells the outlier detection and the retry policy.
@@ -42,78 +42,109 @@ pub(crate) async fn send(
     clock: &mut Clock,
     trail: &mut Trail,
 ) -> Tried {
-    let member = match choose(cluster, chance, outgoing, tried, clock).await {
+    let place = place_of(cluster, outgoing);
+    let member = match choose(cluster, chance, place.as_ref(), tried, clock).await {
         Ok(member) => member,
         Err(error) => return Tried::failed(error, None),
     };
     trail.chosen(&member.state);
-    let tried = deliver(cluster, &member, outgoing, clock).await;
+    let tried = deliver(cluster, &member, place.as_ref(), outgoing, clock).await;
     cluster.on_outcome(crate::clock::now(), &member.state, &tried.outcome);
     tried
+}
+
+/// Where a request goes that says so itself.
+type Place = (Box<str>, u16);
+
+/// The request's own authority, if it decides; nothing where the cluster has endpoints.
+fn place_of(cluster: &ClusterHandle, outgoing: &Outgoing) -> Option<Place> {
+    if !matches!(cluster.spec().endpoints, EndpointSource::OriginalDestination) {
+        return None;
+    }
+    let authority = outgoing.authority()?;
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    Some((host.into(), authority.port_u16().unwrap_or_else(|| outgoing.default_port())))
 }
 
 async fn choose(
     cluster: &ClusterHandle,
     chance: &Chance,
-    outgoing: &Outgoing,
+    place: Option<&Place>,
     tried: &[Arc<EndpointState>],
     clock: &mut Clock,
 ) -> Result<Member, Error> {
     let pick = Pick { hash: None, tried, now: crate::clock::now() };
-    if !matches!(cluster.spec().endpoints, EndpointSource::OriginalDestination) {
+    let Some((host, port)) = place else {
         return chance.with(|rng| cluster.pick(&pick, rng)).map_err(Error::from);
-    }
-    let authority = outgoing.authority().ok_or(Failure::MalformedRequest)?;
-    let host = authority.host();
-    let port = authority.port_u16().unwrap_or_else(|| outgoing.default_port());
-    let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, cluster.members_at(host, port));
+    };
+    let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, cluster.members_at(host, *port));
     let members = clock.bounded(lookup).await?.map_err(|_| Failure::NoHealthyUpstream)??;
     chance.with(|rng| members.pick(&pick, rng)).ok_or_else(|| Failure::NoHealthyUpstream.into())
 }
 
-async fn deliver(cluster: &ClusterHandle, member: &Member, outgoing: &mut Outgoing, clock: &mut Clock) -> Tried {
+async fn deliver(
+    cluster: &ClusterHandle,
+    member: &Member,
+    place: Option<&Place>,
+    outgoing: &mut Outgoing,
+    clock: &mut Clock,
+) -> Tried {
     let endpoint = Some(Arc::clone(&member.state));
-    let failed = |error: Error| Tried::failed(error, endpoint.clone());
-    if let TlsSpec::NotYetServed(mode) = &cluster.spec().tls {
-        // Never send in plaintext what the configuration asks to protect.
-        let why = format!("the DestinationRule asks for TLS mode {mode}, which does not act yet");
-        return failed(Error::with_source(Failure::ConnectFailed, why));
-    }
-    let permit = match cluster.permits().try_acquire(Limit::Requests) {
-        Ok(permit) => permit,
-        Err(failure) => return failed(failure.into()),
-    };
-    let active = member.state.begin();
-    let protocol = protocol_of(cluster.spec().protocol, outgoing);
-    let connection = match clock.bounded(member.pool.checkout(protocol)).await {
-        Err(failure) => return failed(failure.into()),
-        Ok(Err(error)) => {
-            forget_place(cluster, outgoing);
-            return failed(error);
-        }
-        Ok(Ok(connection)) => connection,
-    };
-    cluster.on_connected(&member.state);
-    let ready = crate::clock::now();
-    let request = outgoing.next_request(clock, ready);
-    match clock.answering(ready, connection.send(request)).await {
-        Err(failure) => failed(failure.into()),
-        Ok(Err(unsent)) => {
-            outgoing.give_back(unsent.request);
-            failed(unsent.error)
-        }
-        Ok(Ok(response)) => Tried {
+    match exchange(cluster, member, outgoing, clock).await {
+        Ok(response) => Tried {
             outcome: Outcome::of_response(response.status(), response.headers()),
-            result: Ok(Holding { permit, active }.keep(response, clock)),
+            result: Ok(response),
             endpoint,
         },
+        Err(error) => {
+            // A name may have come to mean another place.
+            if let (Some((host, port)), Failure::ConnectFailed | Failure::ConnectTimeout) = (place, error.failure()) {
+                cluster.forget(host, *port);
+            }
+            Tried::failed(error, endpoint)
+        }
     }
 }
 
-fn forget_place(cluster: &ClusterHandle, outgoing: &Outgoing) {
-    if matches!(cluster.spec().endpoints, EndpointSource::OriginalDestination) {
-        if let Some(authority) = outgoing.authority() {
-            cluster.forget(authority.host(), authority.port_u16().unwrap_or_else(|| outgoing.default_port()));
+/// Times a connection that turns out to be closed is replaced by another one within a try.
+const RECONNECTS: u32 = 3;
+
+async fn exchange(
+    cluster: &ClusterHandle,
+    member: &Member,
+    outgoing: &mut Outgoing,
+    clock: &mut Clock,
+) -> Result<Response<Body>, Error> {
+    if let TlsSpec::NotYetServed(mode) = &cluster.spec().tls {
+        // Never send in plaintext what the configuration asks to protect.
+        let why = format!("the DestinationRule asks for TLS mode {mode}, which does not act yet");
+        return Err(Error::with_source(Failure::ConnectFailed, why));
+    }
+    let request_permit = cluster.permits().try_acquire(Limit::Requests)?;
+    let active = member.state.begin();
+    let protocol = protocol_of(cluster.spec().protocol, outgoing);
+    let mut reconnects = 0;
+    loop {
+        let connection = clock.bounded(member.pool.checkout(protocol)).await??;
+        cluster.on_connected(&member.state);
+        let ready = crate::clock::now();
+        let request = outgoing.next_request(clock, ready).ok_or(Failure::LocalReset)?;
+        match clock.answering(ready, connection.send(request)).await? {
+            Ok((response, lease)) => {
+                let retry = outgoing.take_permit();
+                return Ok(Holding { request: request_permit, retry, active, lease }.keep(response, clock));
+            }
+            Err(Unanswered { error, unsent }) => {
+                // A connection that its peer had closed meanwhile: nothing was sent, so another one
+                // may serve the same try.
+                let again = unsent.is_some() && reconnects < RECONNECTS;
+                outgoing.give_back(unsent);
+                if !again {
+                    return Err(error);
+                }
+                reconnects += 1;
+                outgoing.same_try();
+            }
         }
     }
 }
@@ -122,12 +153,8 @@ fn forget_place(cluster: &ClusterHandle, outgoing: &Outgoing) {
 fn protocol_of(spec: UpstreamProtocol, outgoing: &Outgoing) -> Protocol {
     match spec {
         _ if outgoing.is_upgrade() => Protocol::Http1,
-        UpstreamProtocol::Http1 => Protocol::Http1,
         UpstreamProtocol::Http2 => Protocol::Http2,
         UpstreamProtocol::FollowCaller if outgoing.version() == Version::HTTP_2 => Protocol::Http2,
-        UpstreamProtocol::FollowCaller => Protocol::Http1,
+        _ => Protocol::Http1,
     }
 }
-
-/// A request that no try needs any more.
-pub(crate) type Unsent = Option<Request<Body>>;

@@ -21,7 +21,6 @@ use crate::body::ended::{BodyEnd, Ended};
 #[derive(Debug)]
 pub(crate) struct Clock {
     deadline: Deadline,
-    per_try: Option<Duration>,
     arrived: Instant,
     /// `None`: the request has no body worth waiting for.
     body: Option<Arc<BodyEnd>>,
@@ -29,8 +28,8 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn new(deadline: Deadline, per_try: Option<Duration>, arrived: Instant) -> Self {
-        Self { deadline, per_try, arrived, body: None, timer: None }
+    pub(crate) fn new(deadline: Deadline, arrived: Instant) -> Self {
+        Self { deadline, arrived, body: None, timer: None }
     }
 
     pub(crate) fn deadline(&self) -> &Deadline {
@@ -39,9 +38,8 @@ impl Clock {
 
     /// Watches for the end of the request's body, if anything depends on it.
     pub(crate) fn watch(&mut self, body: Body) -> Body {
-        use http_body::Body as _;
-        let timed = self.deadline.timeout().is_some() || self.per_try.is_some();
-        if !timed || body.is_end_stream() || body.is_full() {
+        let timed = self.deadline.timeout().is_some() || self.deadline.per_try().is_some();
+        if !timed || body.try_clone().is_some() {
             return body;
         }
         let end = Arc::new(BodyEnd::default());
@@ -87,7 +85,7 @@ impl Clock {
     }
 
     fn poll_expired(&mut self, ready: Option<Instant>, cx: &mut Context<'_>) -> Poll<Failure> {
-        if self.deadline.timeout().is_none() && (self.per_try.is_none() || ready.is_none()) {
+        if self.deadline.timeout().is_none() && (self.deadline.per_try().is_none() || ready.is_none()) {
             return Poll::Pending;
         }
         if let Some(body) = &self.body {
@@ -95,7 +93,7 @@ impl Clock {
         }
         let Some(ended) = self.body_ended() else { return Poll::Pending };
         let route = self.deadline.timeout().map(|timeout| ended + timeout);
-        let attempt = ready.zip(self.per_try).map(|(ready, per_try)| ready.max(ended) + per_try);
+        let attempt = ready.zip(self.deadline.per_try()).map(|(ready, per_try)| ready.max(ended) + per_try);
         let (at, failure) = match (route, attempt) {
             (Some(route), Some(attempt)) if attempt < route => (attempt, Failure::PerTryTimeout),
             (Some(route), _) => (route, Failure::RequestTimeout),

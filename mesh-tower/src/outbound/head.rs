@@ -1,13 +1,14 @@
 //! A request as the caller wrote it becomes a request as a sidecar would see it.
 
-use http::header::{HOST, HeaderName, HeaderValue, UPGRADE};
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
-use http::{HeaderMap, Method, Request, Version};
-use mesh_core::route::internal_headers;
+use http::{Method, Request, Version};
+use mesh_core::route::{internal_headers, reply};
 use mesh_core::{Failure, PeerView, RequestView, Scheme};
 
 use super::Listener;
-use crate::{Body, inbound, local_reply, request_id};
+use crate::inbound::RequestContext;
+use crate::{Body, request_id};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -26,7 +27,7 @@ impl Head {
     /// # Errors
     /// With the reply the caller gets, and whether it speaks gRPC.
     pub(crate) fn take(request: &mut Request<Body>, listener: Listener) -> Result<Self, (Failure, bool)> {
-        let grpc = local_reply::is_grpc(request.headers());
+        let grpc = reply::is_grpc(request.headers());
         Self::canonical(request, listener, grpc).map_err(|failure| (failure, grpc))
     }
 
@@ -36,13 +37,11 @@ impl Head {
         }
         let scheme = scheme_of(request, listener)?;
         let port = take_authority(request, listener)?;
-        let websocket = take_hop_by_hop(request.headers_mut())?;
+        internal_headers::remove_hop_by_hop(request.headers_mut())?;
         internal_headers::strip(request.headers_mut());
-        if websocket {
-            // Put back: the one upgrade that is passed on.
-            request.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+        if let Some(context) = RequestContext::current() {
+            context.propagate(request.headers_mut());
         }
-        inbound::context::propagate(request.headers_mut());
         request_id::ensure(request.headers_mut());
         if !request.headers().contains_key(X_FORWARDED_PROTO) {
             request.headers_mut().insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
@@ -111,26 +110,6 @@ fn take_authority(request: &mut Request<Body>, listener: Listener) -> Result<u16
         *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Failure::MalformedRequest)?;
     }
     Ok(port)
-}
-
-/// Removes hop-by-hop headers; says whether a WebSocket upgrade was asked for.
-fn take_hop_by_hop(headers: &mut HeaderMap) -> Result<bool, Failure> {
-    // Nothing of the kind is the usual case.
-    if !headers.contains_key(http::header::CONNECTION) && !headers.contains_key(UPGRADE) {
-        internal_headers::strip_hop_by_hop(headers);
-        return Ok(false);
-    }
-    let asked = internal_headers::upgrade_of(headers);
-    let kept = headers.get(UPGRADE).cloned();
-    internal_headers::strip_hop_by_hop(headers);
-    match (asked, kept) {
-        (internal_headers::Upgrade::WebSocket, Some(value)) => {
-            headers.insert(UPGRADE, value);
-            Ok(true)
-        }
-        (internal_headers::Upgrade::Refused, _) => Err(Failure::UpgradeRefused),
-        _ => Ok(false),
-    }
 }
 
 #[cfg(test)]

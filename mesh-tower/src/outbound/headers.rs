@@ -13,13 +13,13 @@ const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-r
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Sets the headers of the first try, before the rule's header operations see them.
-pub(crate) fn begin(headers: &mut HeaderMap, clock: &Clock) {
+pub(super) fn begin(headers: &mut HeaderMap, clock: &Clock) {
     headers.insert(ATTEMPT_COUNT, HeaderValue::from_static("1"));
     set_timeout(headers, clock, clock.deadline().expected(None));
 }
 
 /// Brings them up to date for another try.
-pub(crate) fn renew(headers: &mut HeaderMap, tries: u32, clock: &Clock, now: Instant) {
+pub(super) fn renew(headers: &mut HeaderMap, tries: u32, clock: &Clock, now: Instant) {
     headers.insert(ATTEMPT_COUNT, HeaderValue::from(tries));
     set_timeout(headers, clock, clock.deadline().expected(clock.left(now)));
 }
@@ -28,7 +28,7 @@ fn set_timeout(headers: &mut HeaderMap, clock: &Clock, expected: Option<Duration
     let Some(expected) = expected else { return };
     let millis = u64::try_from(expected.as_millis()).unwrap_or(u64::MAX);
     headers.insert(EXPECTED_TIMEOUT, HeaderValue::from(millis));
-    if clock.deadline().is_grpc() {
+    if clock.deadline().tells_grpc() {
         headers.insert(GRPC_TIMEOUT, deadline::format_grpc_timeout(expected));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
+use mesh_core::deadline::Deadline;
 use mesh_core::route::Mirror;
 
 use super::clock::Clock;
@@ -19,7 +20,7 @@ fn hits(journey: &Journey) -> impl Iterator<Item = &Mirror> {
 }
 
 /// Whether a copy of the request is needed.
-pub(crate) fn is_due(journey: &Journey) -> bool {
+pub(super) fn is_due(journey: &Journey) -> bool {
     hits(journey).next().is_some()
 }
 
@@ -27,15 +28,16 @@ pub(crate) fn is_due(journey: &Journey) -> bool {
 ///
 /// None is sent when the main cluster has no healthy endpoint, as in Envoy. A mirror to a cluster
 /// that does not exist is nothing.
-pub(crate) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing) {
+pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing) {
     if !is_due(journey) || !main.has_healthy_endpoint() {
         return;
     }
     for mirror in hits(journey) {
         let Some(cluster) = mirror.cluster.id.and_then(|id| journey.live.cluster(id)) else { continue };
-        let Some(mut copy) = outgoing.copy(journey.shared.options.mirror_limit) else { continue };
+        let Some(mut copy) = outgoing.copy(journey.shared.options.replay_limit) else { continue };
         copy.headers_mut().insert(INTERNAL, HeaderValue::from_static("true"));
-        let clock = Clock::for_mirror(journey.route(), journey.shared.options.mirror_timeout, crate::clock::now());
+        let limit = journey.route().timeout.unwrap_or(journey.shared.options.mirror_timeout);
+        let clock = Clock::new(Deadline::of(limit), crate::clock::now());
         tokio::spawn(deliver(Arc::clone(cluster), Arc::clone(&journey.shared), Outgoing::new(copy, false, 0), clock));
     }
 }
@@ -46,7 +48,7 @@ async fn deliver(cluster: Arc<ClusterHandle>, shared: Arc<super::Shared>, mut ou
     match tried.result {
         // Read to the end, so that the connection can be used again.
         Ok(response) => drain(response, clock).await,
-        Err(error) => tracing::debug!(cluster = %cluster.spec().key, %error, "mirror failed"),
+        Err(error) => tracing::debug!(cluster = %cluster.spec().key, %error, "mirrored request failed"),
     }
 }
 

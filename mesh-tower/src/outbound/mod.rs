@@ -1,25 +1,33 @@
 //! The way of a request out of this process: every step, in Envoy's order, on one page.
 //!
 //! One asynchronous function instead of a stack of services: the context travels as an argument,
-//! the whole way is one allocation, and the order can be read. The steps are the mechanisms that
-//! are also public as layers of their own ([`crate::retry`], [`crate::timeout`], ...).
+//! the whole way is one allocation, and the order can be read. The mechanisms themselves are pure
+//! functions of mesh-core and the pieces beside this file.
 
 mod answer;
 mod attempt;
 mod clock;
 mod head;
+mod headers;
 mod mirror;
+mod outgoing;
 mod response;
 mod retry;
 mod route_info;
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
-use http::{Request, Response};
-use mesh_core::route::prepare::{self, PrepareContext};
-use mesh_core::route::{Action, Route, Routed};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, Method, Request, Response, Uri, Version, request};
+use mesh_core::cluster::ClusterId;
+use mesh_core::deadline::Deadline;
+use mesh_core::route::substitution::Exchange;
+use mesh_core::route::{Action, Fault, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
-use mesh_core::{Failure, PeerView, RequestView};
+use mesh_core::{Failure, Profile};
 
 use crate::chance::Chance;
 use crate::cluster::ClusterHandle;
@@ -40,14 +48,20 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
 }
 
-/// What may be switched.
+/// What may be set.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) profile: mesh_core::Profile,
-    /// Bytes of a request's body that are kept for another try.
+    pub(crate) profile: Profile,
+    /// Bytes of a request's body that are kept for another try, or for a mirror.
     pub(crate) replay_limit: usize,
-    /// Bytes of a request's body that a mirror may lag behind.
-    pub(crate) mirror_limit: usize,
+    /// How long a mirrored request may take where its route has no timeout.
+    pub(crate) mirror_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { profile: Profile::Safe, replay_limit: 64 * 1024, mirror_timeout: Duration::from_secs(15) }
+    }
 }
 
 /// Which routes apply to a request.
@@ -62,48 +76,88 @@ pub(crate) enum Listener {
 /// A request that is on its way: what was decided, and by which version.
 #[derive(Debug)]
 pub(crate) struct Journey {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) live: Arc<Live>,
-    pub(crate) routed: Routed,
-    pub(crate) grpc: bool,
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    routed: Routed,
+    grpc: bool,
+    protocol: Version,
+    began: SystemTime,
+    /// The head as it was sent on, where response header operations read it.
+    kept: Option<Box<KeptHead>>,
+}
+
+#[derive(Debug)]
+struct KeptHead {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
 }
 
 impl Journey {
-    pub(crate) fn route(&self) -> &Route {
+    fn route(&self) -> &Route {
         self.live.snapshot().rule(self.routed.route)
+    }
+
+    fn exchange(&self) -> Exchange<'_> {
+        Exchange { protocol: self.protocol, ..Exchange::new(self.began) }
+    }
+
+    fn keep_head(&mut self, parts: &request::Parts) {
+        if prepare::response_reads_request(self.route(), self.routed.destination) {
+            self.kept = Some(Box::new(KeptHead {
+                method: parts.method.clone(),
+                uri: parts.uri.clone(),
+                headers: parts.headers.clone(),
+            }));
+        }
+    }
+
+    fn kept_head(&self) -> Option<RequestHead<'_>> {
+        self.kept.as_ref().map(|kept| RequestHead::of_uri(&kept.method, &kept.uri, &kept.headers))
+    }
+
+    fn cluster(&self, id: Option<ClusterId>) -> Result<&Arc<ClusterHandle>, Error> {
+        id.and_then(|id| self.live.cluster(id)).ok_or_else(|| Failure::NoCluster.into())
     }
 }
 
 /// Sends a request and comes back with what the caller gets: a response, always.
 pub(crate) async fn send(shared: Arc<Shared>, listener: Listener, mut request: Request<Body>) -> Response<Body> {
-    let arrived = crate::clock::now();
-    let mut trail = Trail::new(arrived);
+    let mut trail = Trail::new(crate::clock::now());
     let head = match Head::take(&mut request, listener) {
         Ok(head) => head,
-        Err((failure, grpc)) => return answer::without_route(Error::from(failure), grpc, trail),
+        Err((failure, grpc)) => return answer::unrouted(&failure.into(), grpc, trail),
     };
-    // Routing: the first matching route of the host's virtual host; one draw a request.
+    // The first matching route of the host's virtual host; one draw a request.
     let live = shared.live.current();
-    let routed = {
-        let view = head.view(&request);
-        shared.chance.with(|rng| match listener {
-            Listener::Mesh { .. } => live.snapshot().route(&view, rng),
-            Listener::Gateway { port } => {
-                let table = gateway_table(&live, port).ok_or(Failure::NoRoute)?;
-                live.snapshot().route_in(table, &view, rng)
-            }
-        })
-    };
-    let routed = match routed {
+    let routed = match route(&shared, &live, listener, &head, &request) {
         Ok(routed) => routed,
-        Err(failure) => return answer::without_route(Error::from(failure), head.grpc, trail),
+        Err(failure) => return answer::unrouted(&failure.into(), head.grpc, trail),
     };
-    let journey = Journey { shared, live, routed, grpc: head.grpc };
-    trail.routed(&journey);
-    match outbound(&journey, &head, request, &mut trail).await {
+    let protocol = request.version();
+    let began = crate::clock::wall();
+    let mut journey = Journey { shared, live, routed, grpc: head.grpc, protocol, began, kept: None };
+    match outbound(&mut journey, &head, request, &mut trail).await {
         Ok(response) => answer::finish(response, &journey, trail),
-        Err(error) => answer::local_reply(error, &journey, trail),
+        Err(error) => answer::failed(&error, &journey, trail),
     }
+}
+
+fn route(
+    shared: &Shared,
+    live: &Live,
+    listener: Listener,
+    head: &Head,
+    request: &Request<Body>,
+) -> Result<Routed, Failure> {
+    let view = head.view(request);
+    shared.chance.with(|rng| match listener {
+        Listener::Mesh { .. } => live.snapshot().route(&view, rng),
+        Listener::Gateway { port } => {
+            let table = gateway_table(live, port).ok_or(Failure::NoRoute)?;
+            live.snapshot().route_in(table, &view, rng)
+        }
+    })
 }
 
 fn gateway_table(live: &Live, port: u16) -> Option<TableId> {
@@ -112,47 +166,47 @@ fn gateway_table(live: &Live, port: u16) -> Option<TableId> {
 
 /// The steps of a routed request.
 async fn outbound(
-    journey: &Journey,
+    journey: &mut Journey,
     head: &Head,
     mut request: Request<Body>,
     trail: &mut Trail,
 ) -> Result<Response<Body>, Error> {
-    let route = journey.route();
     // Faults come before the clocks of the route and before anything is sent.
-    if let Some(fault) = &route.fault {
+    if let Some(fault) = &journey.route().fault {
         inject(journey, fault, trail).await?;
     }
-    // Redirects and direct responses end here; unknown hosts pass through or are refused.
-    let cluster = match &route.action {
-        Action::Redirect(redirect) => return Ok(redirect.respond(&head.view(&request), journey.grpc).map(Body::from)),
-        Action::DirectResponse(direct) => return Ok(direct.respond(&head.view(&request), journey.grpc).map(Body::from)),
-        Action::Blocked => return Err(Failure::Blocked.into()),
-        Action::Passthrough(id) => cluster(journey, Some(*id))?,
+    // Redirects and direct responses end here.
+    if let Some(reply) = answer::of_route(journey, head, &request) {
+        trail.answered_by("direct_response");
+        return Ok(reply);
+    }
+    // A destination that does not exist is refused before anything else is made of the request.
+    let cluster = Arc::clone(match &journey.route().action {
+        Action::Passthrough(id) => journey.cluster(Some(*id))?,
         Action::Forward(_) => {
             let destination = journey.live.snapshot().destination(journey.routed).ok_or(Failure::NoCluster)?;
-            cluster(journey, destination.cluster.id)?
+            journey.cluster(destination.cluster.id)?
         }
-    };
-    // Header operations, then rewrites: endpoints and hash policies see the result.
-    let mut clock = Clock::new(route.timeout, journey.grpc, request.headers(), trail.arrived);
-    clock.write_headers(request.headers_mut(), route.retry.as_ref(), journey.grpc);
+        _ => return Err(Failure::Blocked.into()),
+    });
+    // Clocks, then header operations and rewrites in Envoy's order: endpoints see the result.
+    let per_try = journey.route().retry.as_ref().and_then(|retry| retry.per_try_timeout);
+    let deadline = Deadline::new(journey.route().timeout, per_try, journey.grpc, request.headers());
+    let mut clock = Clock::new(deadline, trail.arrived());
+    headers::begin(request.headers_mut(), &clock);
     let (mut parts, body) = request.into_parts();
-    let context = PrepareContext { view: head.facts(trail.arrived_wall), cluster: &cluster.spec().key };
-    prepare::prepare_request(route, journey.routed.destination, &mut parts, &context);
-    let body = clock.watch(body);
-    // Mirrors read along; they never delay, fail or change the main call.
-    let request = mirror::send(journey, Request::from_parts(parts, body));
-    retry::send(journey, cluster, request, &mut clock, trail).await
+    prepare::prepare_request(journey.route(), journey.routed.destination, &mut parts, &journey.exchange());
+    journey.keep_head(&parts);
+    let request = Request::from_parts(parts, clock.watch(body));
+    // Mirrors, tries, and tries again.
+    trail.answered_by("via_upstream");
+    retry::send(journey, &cluster, request, &mut clock, trail).await
 }
 
-fn cluster(journey: &Journey, id: Option<mesh_core::cluster::ClusterId>) -> Result<&Arc<ClusterHandle>, Error> {
-    id.and_then(|id| journey.live.cluster(id)).ok_or_else(|| Failure::NoCluster.into())
-}
-
-async fn inject(journey: &Journey, fault: &mesh_core::route::Fault, trail: &mut Trail) -> Result<(), Error> {
+async fn inject(journey: &Journey, fault: &Fault, trail: &mut Trail) -> Result<(), Error> {
     let decision = journey.shared.chance.with(|rng| fault.draw(rng));
     if let Some(delay) = decision.delay {
-        trail.delayed();
+        trail.flag(mesh_core::ResponseFlags::DI);
         tokio::time::sleep(delay).await;
     }
     decision.abort.map_or(Ok(()), |failure| Err(failure.into()))

@@ -1,6 +1,6 @@
 //! The request as tries need it: whole for each, if there may be more than one.
 
-use http::header::{HeaderName, HeaderValue, UPGRADE};
+use http::header::UPGRADE;
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{Request, Version};
@@ -8,8 +8,8 @@ use mesh_core::limits::Permit;
 
 use super::clock::Clock;
 use super::headers;
-use crate::body::replay::{Replay, Tee};
 use crate::Body;
+use crate::body::replay::Replay;
 
 /// A request that is sent once or more.
 #[derive(Debug)]
@@ -73,10 +73,15 @@ impl Outgoing {
     }
 
     /// Takes back a request of which nothing was sent.
-    pub(crate) fn give_back(&mut self, unsent: Option<Request<Body>>) {
+    pub(crate) fn give_back(&mut self, unsent: Option<Box<Request<Body>>>) {
         if let (Source::Once(slot), Some(request)) = (&mut self.source, unsent) {
-            *slot = Some(request);
+            *slot = Some(*request);
         }
+    }
+
+    /// The next request belongs to the same try as the last one.
+    pub(crate) fn same_try(&mut self) {
+        self.tries = self.tries.saturating_sub(1);
     }
 
     /// Whether there can be another try.
@@ -89,8 +94,8 @@ impl Outgoing {
     }
 
     /// Keeps the slot of a retry for as long as that try lasts.
-    pub(crate) fn hold(&mut self, permit: Option<Permit>) {
-        self.retry_permit = permit;
+    pub(crate) fn hold(&mut self, permit: Permit) {
+        self.retry_permit = Some(permit);
     }
 
     pub(crate) fn take_permit(&mut self) -> Option<Permit> {

@@ -8,13 +8,15 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use mesh_core::Failure;
 use mesh_core::cluster::endpoint::Active;
 use mesh_core::limits::Permit;
 use tokio::time::Sleep;
 
 use super::clock::Clock;
+use crate::endpoint::Lease;
 use crate::{Body, BoxError, Error};
-use mesh_core::Failure;
 
 /// What one try occupies.
 #[derive(Debug)]
@@ -25,24 +27,28 @@ pub(crate) struct Holding {
     pub(crate) retry: Option<Permit>,
     /// Counts at the endpoint, for least request.
     pub(crate) active: Active,
+    /// The connection.
+    pub(crate) lease: Lease,
 }
 
 impl Holding {
     /// Ties the holding to the response's body, together with what is left of the route's timeout.
-    pub(crate) fn keep(self, response: Response<Body>, clock: &Clock) -> Response<Body> {
+    pub(crate) fn keep(self, response: Response<Incoming>, clock: &Clock) -> Response<Body> {
         use http_body::Body as _;
         if response.body().is_end_stream() {
-            return response;
+            self.lease.finish();
+            return response.map(|_| Body::empty());
         }
         let deadline = clock.route_deadline();
-        response.map(|inner| Body::new(Held { inner, holding: Some(self), deadline, timer: None }))
+        response.map(|inner| Body::new(Held { inner: Some(inner), holding: Some(self), deadline, timer: None }))
     }
 }
 
 /// A response body that gives up its holding when it ends.
 #[derive(Debug)]
 struct Held {
-    inner: Body,
+    /// `None` once it was cut off.
+    inner: Option<Incoming>,
     holding: Option<Holding>,
     deadline: Option<Instant>,
     /// Armed when the body first makes its reader wait.
@@ -55,31 +61,37 @@ impl http_body::Body for Held {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.inner).poll_frame(cx) {
+        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        match Pin::new(&mut *inner).poll_frame(cx) {
             Poll::Ready(frame) => {
-                let over = match &frame {
-                    None | Some(Err(_)) => true,
-                    Some(Ok(frame)) => frame.is_trailers() || this.inner.is_end_stream(),
-                };
-                if over {
-                    this.holding = None;
+                match &frame {
+                    Some(Err(_)) => this.holding = None,
+                    Some(Ok(frame)) if !frame.is_trailers() && !inner.is_end_stream() => {}
+                    _ => this.finish(),
                 }
-                Poll::Ready(frame)
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => this.poll_late(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
     }
 }
 
 impl Held {
+    /// All has been read: the connection may serve others.
+    fn finish(&mut self) {
+        if let Some(holding) = self.holding.take() {
+            holding.lease.finish();
+        }
+    }
+
     /// Cuts the body off when the route's timeout is over: the caller sees a reset.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
@@ -88,7 +100,7 @@ impl Held {
         std::task::ready!(timer.as_mut().poll(cx));
         self.deadline = None;
         self.holding = None;
-        self.inner = Body::empty();
+        self.inner = None;
         Poll::Ready(Some(Err(Error::from(Failure::RequestTimeout).into())))
     }
 }

@@ -1,6 +1,7 @@
 //! What became of a request, for whoever wants to know why.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -133,6 +134,13 @@ impl Trail {
 
     pub(crate) fn endpoint(&self) -> Option<&EndpointState> {
         self.endpoint.as_deref()
+    }
+
+    pub(crate) fn endpoint_socket(&self) -> Option<SocketAddr> {
+        match self.endpoint()?.address() {
+            EndpointAddress::Socket(address) => Some(*address),
+            _ => None,
+        }
     }
 
     pub(crate) fn chosen(&mut self, endpoint: &Arc<EndpointState>) {

@@ -9,9 +9,7 @@ impl MeshConfig {
     /// Whether requests to unknown hosts pass. Default: they do.
     #[must_use]
     pub fn outbound_traffic_policy_mode(&self) -> OutboundTrafficPolicyMode {
-        self.outbound_traffic_policy
-            .as_ref()
-            .map_or(OutboundTrafficPolicyMode::AllowAny, |policy| policy.mode)
+        self.outbound_traffic_policy.as_ref().map_or(OutboundTrafficPolicyMode::AllowAny, |policy| policy.mode)
     }
 
     /// Limit for making a connection. Default: 10 s.
@@ -59,10 +57,7 @@ impl MeshConfig {
     /// Whether locality counts in load balancing where a rule says nothing. Default: true.
     #[must_use]
     pub fn locality_lb_enabled(&self) -> bool {
-        self.locality_lb_setting
-            .as_ref()
-            .and_then(|setting| setting.enabled)
-            .unwrap_or(true)
+        self.locality_lb_setting.as_ref().and_then(|setting| setting.enabled).unwrap_or(true)
     }
 
     /// How far paths are brought into one form; `DEFAULT` is told as what it stands for. Default: `BASE`.
@@ -86,9 +81,7 @@ impl MeshConfig {
     /// The extension provider of that name.
     #[must_use]
     pub fn extension_provider(&self, reference: &ProviderRef) -> Option<&super::ExtensionProvider> {
-        self.extension_providers
-            .iter()
-            .find(|provider| provider.name == reference.name)
+        self.extension_providers.iter().find(|provider| provider.name == reference.name)
     }
 
     /// The fields that are set and have no effect in process, by their names in YAML.
@@ -112,10 +105,7 @@ impl MeshConfig {
             ("ingressService", &self.ingress_service),
             ("ingressControllerMode", &self.ingress_controller_mode),
             ("ingressSelector", &self.ingress_selector),
-            (
-                "enableEnvoyAccessLogService",
-                &self.enable_envoy_access_log_service,
-            ),
+            ("enableEnvoyAccessLogService", &self.enable_envoy_access_log_service),
             ("disableEnvoyListenerLog", &self.disable_envoy_listener_log),
             ("configSources", &self.config_sources),
             ("certificates", &self.certificates),
@@ -145,10 +135,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_istio() {
         let mesh = MeshConfig::default();
-        assert_eq!(
-            mesh.outbound_traffic_policy_mode(),
-            OutboundTrafficPolicyMode::AllowAny
-        );
+        assert_eq!(mesh.outbound_traffic_policy_mode(), OutboundTrafficPolicyMode::AllowAny);
         assert_eq!(mesh.connect_timeout(), Duration::from_secs(10));
         assert_eq!(mesh.dns_refresh_rate(), Duration::from_secs(60));
         assert_eq!(mesh.root_namespace(), "istio-system");
@@ -169,10 +156,7 @@ mod tests {
              enableAutoMtls: false, localityLbSetting: {enabled: false}, \
              pathNormalization: {normalization: NONE}, defaultConfig: {gatewayTopology: {numTrustedProxies: 2}}}",
         );
-        assert_eq!(
-            mesh.outbound_traffic_policy_mode(),
-            OutboundTrafficPolicyMode::RegistryOnly
-        );
+        assert_eq!(mesh.outbound_traffic_policy_mode(), OutboundTrafficPolicyMode::RegistryOnly);
         assert_eq!(mesh.connect_timeout(), Duration::from_secs(1));
         assert_eq!(mesh.root_namespace(), "root");
         assert_eq!(mesh.trust_domain(), "td");
@@ -192,11 +176,8 @@ mod tests {
                 loose += usize::from(!name.contains('_'));
             }
         }
-        let all: String = names
-            .iter()
-            .filter(|name| !name.contains('_'))
-            .map(|name| format!("{name}: null\n"))
-            .collect();
+        let all: String =
+            names.iter().filter(|name| !name.contains('_')).map(|name| format!("{name}: null\n")).collect();
         assert!(mesh(&all).without_effect().is_empty());
         assert_eq!(loose, 21);
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserializer, IgnoredAny};
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny};
 
 use super::MeshConfig;
 use crate::value::field_names;
@@ -59,8 +59,9 @@ impl MeshConfig {
     pub fn detect(text: &str) -> Option<MeshConfigForm> {
         let probe: Probe = serde_saphyr::from_str(text).ok()?;
         match probe.kind.as_str() {
-            "ConfigMap" => (probe.data.contains_key("mesh") && probe.metadata.is_istio())
-                .then_some(MeshConfigForm::ConfigMap),
+            "ConfigMap" => {
+                (probe.data.contains_key("mesh") && probe.metadata.is_istio()).then_some(MeshConfigForm::ConfigMap)
+            }
             "IstioOperator" | "Istio" => {
                 if probe.spec.mesh_config.0 {
                     Some(MeshConfigForm::IstioOperator)
@@ -96,10 +97,7 @@ impl MeshConfig {
         let Some(form) = Self::detect(text) else {
             return Ok(None);
         };
-        let error = |source: serde_saphyr::Error| MeshConfigError {
-            form,
-            message: source.to_string(),
-        };
+        let error = |source: serde_saphyr::Error| MeshConfigError { form, message: source.to_string() };
         let mesh = match form {
             MeshConfigForm::Bare => serde_saphyr::from_str(text).map_err(error)?,
             MeshConfigForm::ConfigMap => {
@@ -256,22 +254,13 @@ mod tests {
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata:\n  meshNetworks: 'networks: {}'\n  mesh: |-\n    trustDomain: td\n",
             MeshConfigForm::ConfigMap,
         ),
-        (
-            "global: {hub: x}\nmeshConfig: {trustDomain: td}\npilot: {}",
-            MeshConfigForm::HelmValues,
-        ),
+        ("global: {hub: x}\nmeshConfig: {trustDomain: td}\npilot: {}", MeshConfigForm::HelmValues),
         (
             "kind: IstioOperator\nspec: {profile: demo, meshConfig: {trustDomain: td}, values: {global: {}}}",
             MeshConfigForm::IstioOperator,
         ),
-        (
-            "kind: IstioOperator\nspec: {values: {meshConfig: {trustDomain: td}}}",
-            MeshConfigForm::OperatorValues,
-        ),
-        (
-            "kind: Istio\nspec: {values: {meshConfig: {trust_domain: td}}}",
-            MeshConfigForm::OperatorValues,
-        ),
+        ("kind: IstioOperator\nspec: {values: {meshConfig: {trustDomain: td}}}", MeshConfigForm::OperatorValues),
+        ("kind: Istio\nspec: {values: {meshConfig: {trust_domain: td}}}", MeshConfigForm::OperatorValues),
     ];
 
     #[test]

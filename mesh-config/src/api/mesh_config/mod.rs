@@ -16,8 +16,7 @@
 use serde_json::Value;
 
 use crate::api::destination_rule::{
-    ConnectionPoolSettings, LocalityLoadBalancerSetting, OutlierDetection, TcpKeepalive,
-    ZoneAwareLoadBalancerSetting,
+    ConnectionPoolSettings, LocalityLoadBalancerSetting, OutlierDetection, TcpKeepalive, ZoneAwareLoadBalancerSetting,
 };
 use crate::api::sidecar::OutboundTrafficPolicyMode;
 use crate::api::tls::ClientTlsSettings;
@@ -31,15 +30,12 @@ pub mod form;
 mod proxy;
 
 pub use extension_provider::{
-    EnvoyFileAccessLogProvider, EnvoyOtelAccessLogProvider, ExtAuthzGrpcProvider,
-    ExtAuthzHttpProvider, ExtAuthzRequestBody, ExtensionProvider, HttpServiceHeader, LogFormat,
-    OpenTelemetryHttpService, OpenTelemetryTracingProvider, PrometheusMetricsProvider,
-    ZipkinTracingProvider,
+    EnvoyFileAccessLogProvider, EnvoyOtelAccessLogProvider, ExtAuthzGrpcProvider, ExtAuthzHttpProvider,
+    ExtAuthzRequestBody, ExtensionProvider, HttpServiceHeader, LogFormat, OpenTelemetryHttpService,
+    OpenTelemetryTracingProvider, PrometheusMetricsProvider, ZipkinTracingProvider,
 };
 pub use form::{MeshConfigError, MeshConfigForm};
-pub use proxy::{
-    ForwardClientCertDetails, GatewayTopology, MeshProxyConfig, MeshTracing, ZipkinAddress,
-};
+pub use proxy::{ForwardClientCertDetails, GatewayTopology, MeshProxyConfig, MeshTracing, ZipkinAddress};
 
 message! {
     /// Settings of the mesh as a whole.

@@ -5,18 +5,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{
-    AuthorizationPolicy, DestinationRule, Gateway, PeerAuthentication, ProxyConfig,
-    RequestAuthentication, ServiceEntry, Sidecar, Telemetry, VirtualService, WorkloadEntry,
-    WorkloadGroup,
+    AuthorizationPolicy, DestinationRule, Gateway, PeerAuthentication, ProxyConfig, RequestAuthentication,
+    ServiceEntry, Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
 };
 
 #[test]
 #[ignore = "reads $MESH_CASES/conformance/reference/field-paths.json"]
 fn every_field_path_of_the_crds_is_known() {
     let directory = std::env::var("MESH_CASES").unwrap();
-    let text =
-        std::fs::read_to_string(format!("{directory}/conformance/reference/field-paths.json"))
-            .unwrap();
+    let text = std::fs::read_to_string(format!("{directory}/conformance/reference/field-paths.json")).unwrap();
     let entries: Vec<Value> = serde_json::from_str(&text).unwrap();
     let mut unknown = Vec::new();
     let mut known = 0;
@@ -26,10 +23,7 @@ fn every_field_path_of_the_crds_is_known() {
         let Some(path) = path.strip_prefix("spec.") else {
             continue;
         };
-        if candidates(text("type"))
-            .into_iter()
-            .any(|leaf| is_kept(kind, &document(path, leaf)))
-        {
+        if candidates(text("type")).into_iter().any(|leaf| is_kept(kind, &document(path, leaf))) {
             known += 1;
         } else {
             unknown.push(format!("{kind} {path}"));

@@ -9,9 +9,8 @@ use serde_json::Value;
 
 use super::kubernetes;
 use super::{
-    AuthorizationPolicy, DestinationRule, Gateway, MeshConfig, PeerAuthentication, ProxyConfig,
-    RequestAuthentication, ServiceEntry, Sidecar, Telemetry, VirtualService, WorkloadEntry,
-    WorkloadGroup,
+    AuthorizationPolicy, DestinationRule, Gateway, MeshConfig, PeerAuthentication, ProxyConfig, RequestAuthentication,
+    ServiceEntry, Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
 };
 
 mod field_paths;
@@ -40,10 +39,7 @@ where
 fn in_snake_case(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(in_snake_case).collect(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| (snake_case(name), in_snake_case(value)))
-            .collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (snake_case(name), in_snake_case(value))).collect(),
         leaf => leaf.clone(),
     }
 }
@@ -175,7 +171,7 @@ outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: egress, subset: v1,
 }
 
 #[test]
-fn the_security_kinds_hold_every_field() {
+fn the_authentication_kinds_hold_every_field() {
     holds_every_field::<PeerAuthentication>(
         "{selector: {matchLabels: {app: a}}, mtls: {mode: STRICT}, portLevelMtls: {'8080': {mode: DISABLE}, '9090': {}}}",
     );
@@ -199,6 +195,10 @@ jwtRules:
   spaceDelimitedClaims: [roles]
 ",
     );
+}
+
+#[test]
+fn an_authorization_policy_holds_every_field() {
     holds_every_field::<AuthorizationPolicy>(
         r"
 selector: {matchLabels: {app: a}}
@@ -334,9 +334,7 @@ spec: {serviceAccountName: sa, nodeName: node, containers: [{name: a, ports: [{n
 status: {phase: Running, podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}], conditions: [{type: Ready, status: 'True'}]}
 ",
     );
-    reads::<kubernetes::Secret>(
-        "{type: kubernetes.io/tls, data: {tls.crt: YQ==}, stringData: {tls.key: secret}}",
-    );
+    reads::<kubernetes::Secret>("{type: kubernetes.io/tls, data: {tls.crt: YQ==}, stringData: {tls.key: secret}}");
     reads::<kubernetes::ConfigMap>("{data: {mesh: 'a: b'}}");
     reads::<kubernetes::Namespace>("{}");
 }
@@ -355,8 +353,7 @@ status: {qosClass: Burstable, conditions: [{type: Ready, status: 'False', lastPr
     .unwrap();
     assert!(!pod.status.is_ready());
     let secret: kubernetes::Secret =
-        serde_saphyr::from_str("{kind: Secret, data: {a: YQ==, b: Yg==}, stringData: {b: c}}")
-            .unwrap();
+        serde_saphyr::from_str("{kind: Secret, data: {a: YQ==, b: Yg==}, stringData: {b: c}}").unwrap();
     assert_eq!(secret.value("a"), Some(&b"a"[..]));
     assert_eq!(secret.value("b"), Some(&b"c"[..]));
     assert!(!format!("{secret:?}").contains("YQ"));
@@ -370,10 +367,7 @@ fn port_level_mtls_takes_numbers_and_numbers_in_quotes_for_keys() {
         "portLevelMtls: {\"8080\": {mode: 3}}",
     ] {
         let policy: PeerAuthentication = serde_saphyr::from_str(yaml).unwrap();
-        assert!(
-            policy.port_level_mtls.is_some_and(|ports| ports.contains_key(&8080)),
-            "{yaml}"
-        );
+        assert!(policy.port_level_mtls.is_some_and(|ports| ports.contains_key(&8080)), "{yaml}");
     }
     let empty: PeerAuthentication = serde_saphyr::from_str("portLevelMtls: {}").unwrap();
     assert!(empty.port_level_mtls.is_some_and(|ports| ports.is_empty()));
@@ -381,31 +375,22 @@ fn port_level_mtls_takes_numbers_and_numbers_in_quotes_for_keys() {
 
 #[test]
 fn null_is_a_condition_everywhere_but_in_headers() {
-    let service: VirtualService = serde_saphyr::from_str(
-        "http: [{match: [{withoutHeaders: {a: null}, queryParams: {b: null, c: {}}}, null]}]",
-    )
-    .unwrap();
+    let service: VirtualService =
+        serde_saphyr::from_str("http: [{match: [{withoutHeaders: {a: null}, queryParams: {b: null, c: {}}}, null]}]")
+            .unwrap();
     let matches = &service.http[0].matches;
     assert_eq!(matches.len(), 2);
     assert_eq!(matches[0].without_headers.len(), 1);
     assert_eq!(matches[0].query_params.len(), 2);
-    let error =
-        serde_saphyr::from_str::<VirtualService>("http: [{match: [{headers: {a: null}}]}]")
-            .unwrap_err();
-    assert!(
-        error.to_string().contains("header match a cannot be null"),
-        "{error}"
-    );
+    let error = serde_saphyr::from_str::<VirtualService>("http: [{match: [{headers: {a: null}}]}]").unwrap_err();
+    assert!(error.to_string().contains("header match a cannot be null"), "{error}");
 }
 
 #[test]
 fn a_rule_that_is_null_is_refused() {
     // An empty rule would match every request.
     for yaml in ["rules: [null]", "rules: [{from: [null]}]"] {
-        assert!(
-            serde_saphyr::from_str::<AuthorizationPolicy>(yaml).is_err(),
-            "{yaml}"
-        );
+        assert!(serde_saphyr::from_str::<AuthorizationPolicy>(yaml).is_err(), "{yaml}");
     }
     assert!(serde_saphyr::from_str::<VirtualService>("http: [null]").is_err());
     assert!(serde_saphyr::from_str::<RequestAuthentication>("jwtRules: [null]").is_err());
@@ -413,8 +398,7 @@ fn a_rule_that_is_null_is_refused() {
 
 #[test]
 fn a_tag_that_is_null_is_left_to_validation() {
-    let telemetry: Telemetry =
-        serde_saphyr::from_str("tracing: [{customTags: {a: null}}]").unwrap();
+    let telemetry: Telemetry = serde_saphyr::from_str("tracing: [{customTags: {a: null}}]").unwrap();
     let tag = &telemetry.tracing[0].custom_tags["a"];
     assert!(tag.literal.is_none() && tag.header.is_none());
 }

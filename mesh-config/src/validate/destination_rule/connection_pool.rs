@@ -17,7 +17,12 @@ pub(in super::super) fn check(cx: &mut Checker<'_>, at: &At<'_>, pool: &Connecti
 }
 
 fn check_http(cx: &mut Checker<'_>, at: &At<'_>, http: &HttpSettings) {
-    not_negative(cx, &at.field("http1MaxPendingRequests"), http.http1_max_pending_requests, "http1 max pending requests");
+    not_negative(
+        cx,
+        &at.field("http1MaxPendingRequests"),
+        http.http1_max_pending_requests,
+        "http1 max pending requests",
+    );
     not_negative(cx, &at.field("http2MaxRequests"), http.http2_max_requests, "http2 max requests");
     let per_connection = http.max_requests_per_connection;
     not_negative(cx, &at.field("maxRequestsPerConnection"), per_connection, "max requests per connection");

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::super::checker::{At, Checker};
 use super::super::common::duration;
 use crate::api::destination_rule::{
-    ConsistentHashLb, HttpCookie, LoadBalancerSettings, LocalityDistribute, LocalityFailover, LocalityLoadBalancerSetting,
-    Maglev, WarmupConfiguration,
+    ConsistentHashLb, HttpCookie, LoadBalancerSettings, LocalityDistribute, LocalityFailover,
+    LocalityLoadBalancerSetting, Maglev, WarmupConfiguration,
 };
 
 pub(super) fn check(cx: &mut Checker<'_>, at: &At<'_>, settings: &LoadBalancerSettings, has_outlier_detection: bool) {
@@ -47,7 +47,8 @@ fn check_hash(cx: &mut Checker<'_>, at: &At<'_>, hash: &ConsistentHashLb) {
     }
     if hash.minimum_ring_size != 0 {
         let at = at.field("minimumRingSize");
-        let message = "consistent hash MinimumRingSize is deprecated, use ConsistentHashLB's RingHash configuration instead";
+        let message =
+            "consistent hash MinimumRingSize is deprecated, use ConsistentHashLB's RingHash configuration instead";
         cx.warn(&at, message);
         if hash.ring_hash.is_some() || hash.maglev.is_some() {
             cx.error(&at, "only one of MinimumRingSize or Maglev/Ringhash can be specified");
@@ -100,15 +101,21 @@ fn check_warmup(cx: &mut Checker<'_>, at: &At<'_>, warmup: &WarmupConfiguration)
     }
 }
 
-fn check_locality(cx: &mut Checker<'_>, at: &At<'_>, setting: &LocalityLoadBalancerSetting, has_outlier_detection: bool) {
+fn check_locality(
+    cx: &mut Checker<'_>,
+    at: &At<'_>,
+    setting: &LocalityLoadBalancerSetting,
+    has_outlier_detection: bool,
+) {
     if !setting.distribute.is_empty() && !setting.failover.is_empty() {
         return cx.error(at, "can not simultaneously specify 'distribute' and 'failover'");
     }
     if !setting.failover.is_empty() {
         for (index, label) in setting.failover_priority.iter().enumerate() {
             if TOPOLOGY_LABELS.contains(&label.as_str()) {
-                let message =
-                    format!("can not simultaneously set 'failover' and topology label '{label}' in 'failover_priority'");
+                let message = format!(
+                    "can not simultaneously set 'failover' and topology label '{label}' in 'failover_priority'"
+                );
                 return cx.error(&at.field("failoverPriority").index(index), message);
             }
         }
@@ -144,7 +151,8 @@ fn check_localities<'l>(cx: &mut Checker<'_>, at: &At<'_>, localities: impl Iter
     for locality in localities {
         let stars = locality.matches('*').count();
         if stars > 1 || (stars == 1 && !locality.ends_with('*')) {
-            return cx.error(at, format!("locality {locality} wildcard '*' number can not exceed 1 and must be in the end"));
+            return cx
+                .error(at, format!("locality {locality} wildcard '*' number can not exceed 1 and must be in the end"));
         }
         if locality.splitn(3, '/').any(str::is_empty) {
             return cx.error(at, format!("locality {locality} must not contain empty region/zone/subzone info"));
@@ -183,13 +191,9 @@ mod tests {
 
     #[test]
     fn localities_overlap_where_one_is_above_the_other() {
-        for (a, b, expected) in [
-            ("a/b/c", "a/b", true),
-            ("a/*", "a/b/c", true),
-            ("*", "a", true),
-            ("a/b", "a/c", false),
-            ("a", "b", false),
-        ] {
+        for (a, b, expected) in
+            [("a/b/c", "a/b", true), ("a/*", "a/b/c", true), ("*", "a", true), ("a/b", "a/c", false), ("a", "b", false)]
+        {
             assert_eq!(overlap(a, b), expected, "{a} {b}");
         }
     }

@@ -43,7 +43,7 @@ fn check_subsets(cx: &mut Checker<'_>, at: &At<'_>, subsets: &[Subset]) {
         cx.check(&at.field("name"), check_subset_name(&subset.name));
         common::labels(cx, &at.field("labels"), &subset.labels);
         if let Some(policy) = &subset.traffic_policy {
-            check_policy(cx, &at.field("trafficPolicy"), policy);
+            cx.without_warnings(|cx| check_policy(cx, &at.field("trafficPolicy"), policy));
         }
     }
 }
@@ -60,7 +60,7 @@ fn check_policy(cx: &mut Checker<'_>, at: &At<'_>, policy: &TrafficPolicy) {
     };
     blocks.check(cx, at);
     for (index, port) in policy.port_level_settings.iter().enumerate() {
-        check_port_policy(cx, &at.field("portLevelSettings").index(index), port);
+        cx.without_warnings(|cx| check_port_policy(cx, &at.field("portLevelSettings").index(index), port));
     }
     if let Some(tunnel) = &policy.tunnel {
         check_tunnel(cx, &at.field("tunnel"), tunnel);
@@ -68,11 +68,10 @@ fn check_policy(cx: &mut Checker<'_>, at: &At<'_>, policy: &TrafficPolicy) {
     if policy.tunnel.is_some() && policy.proxy_protocol.is_some() {
         cx.error(&at.field("tunnel"), "tunnel and proxyProtocol must not be set together");
     }
-    if let Some(percent) = policy.retry_budget.as_ref().and_then(|budget| budget.percent) {
-        if !(0.0..=100.0).contains(&percent) {
-            let budget = at.field("retryBudget");
-            cx.error(&budget.field("percent"), format!("percentage {percent} is not in range 0..100"));
-        }
+    let percent = policy.retry_budget.as_ref().and_then(|budget| budget.percent);
+    if let Some(percent) = percent.filter(|percent| !(0.0..=100.0).contains(percent)) {
+        let budget = at.field("retryBudget");
+        cx.error(&budget.field("percent"), format!("percentage {percent} is not in range 0..100"));
     }
 }
 
@@ -112,7 +111,8 @@ fn check_port_policy(cx: &mut Checker<'_>, at: &At<'_>, policy: &PortTrafficPoli
         outlier_detection: policy.outlier_detection.as_ref(),
         tls: policy.tls.as_ref(),
     };
-    let PortTrafficPolicy { load_balancer: None, connection_pool: None, outlier_detection: None, tls: None, .. } = policy
+    let PortTrafficPolicy { load_balancer: None, connection_pool: None, outlier_detection: None, tls: None, .. } =
+        policy
     else {
         return blocks.check(cx, at);
     };

@@ -3,7 +3,7 @@
 use super::super::checker::{At, Checker};
 use super::super::common::{duration, percent};
 use crate::api::destination_rule::OutlierDetection;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Diagnostic;
 
 pub(super) fn check(cx: &mut Checker<'_>, at: &At<'_>, outlier: &OutlierDetection) {
     duration(cx, &at.field("interval"), outlier.interval);
@@ -11,7 +11,7 @@ pub(super) fn check(cx: &mut Checker<'_>, at: &At<'_>, outlier: &OutlierDetectio
     if outlier.consecutive_errors != 0 {
         let message = "outlier detection consecutive errors is deprecated, use consecutiveGatewayErrors or \
                        consecutive5xxErrors instead";
-        let finding = Diagnostic::warning(Code::SCHEMA_WARNING, message)
+        let finding = Diagnostic::warning(cx.warning_code(), message)
             .effect("the number is not used; without consecutive5xxErrors the limit is 5");
         cx.push(&at.field("consecutiveErrors"), finding);
     }

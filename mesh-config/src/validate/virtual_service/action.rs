@@ -6,9 +6,9 @@ use super::super::header;
 use super::super::string_match::{self, Place};
 use super::http::{destination, matches_prefixes_only};
 use crate::api::virtual_service::{
-    CorsPolicy, FaultAbort, FaultDelay, HttpDirectResponse, HttpFaultInjection, HttpRedirect, HttpRetry, HttpRewrite, HttpRoute,
+    CorsPolicy, FaultAbort, FaultDelay, HttpDirectResponse, HttpFaultInjection, HttpRedirect, HttpRetry, HttpRewrite,
+    HttpRoute,
 };
-use crate::diagnostic::{Code, Diagnostic};
 use crate::value::port::check_port;
 use crate::value::retry_on::check_retry_on;
 use crate::value::{Percent, StringMatch};
@@ -177,10 +177,6 @@ const GRPC_STATUSES: &[&str] = &[
 
 fn check_delay(cx: &mut Checker<'_>, at: &At<'_>, delay: &FaultDelay) {
     check_percentage(cx, &at.field("percentage"), delay.percentage);
-    if delay.percent != 0 {
-        let finding = Diagnostic::warning(Code::DEPRECATED_FIELD, "`percent` of a delay is deprecated");
-        cx.push(&at.field("percent"), finding.help("use `percentage: {value: ...}`"));
-    }
     common::duration(cx, &at.field("fixedDelay"), delay.fixed_delay);
     if delay.exponential_delay.is_some() {
         common::duration(cx, &at.field("exponentialDelay"), delay.exponential_delay);

@@ -6,7 +6,9 @@ use super::super::header;
 use super::super::string_match::{self, Place};
 use super::{action, gateways};
 use crate::api::port::PortSelector;
-use crate::api::virtual_service::{Destination, Headers, HttpMatchRequest, HttpRewrite, HttpRoute, HttpRouteDestination};
+use crate::api::virtual_service::{
+    Destination, Headers, HttpMatchRequest, HttpRewrite, HttpRoute, HttpRouteDestination,
+};
 use crate::value::StringMatch;
 use crate::value::host::{check_wildcard_domain, is_dns_label};
 use crate::value::port::check_port;
@@ -34,14 +36,22 @@ fn check_conflicts(cx: &mut Checker<'_>, at: &At<'_>, route: &HttpRoute, is_dele
         }
         return;
     }
-    cx.error_if(is_delegate && route.delegate.is_some(), &at.field("delegate"), "delegate HTTP route cannot contain delegate");
+    cx.error_if(
+        is_delegate && route.delegate.is_some(),
+        &at.field("delegate"),
+        "delegate HTTP route cannot contain delegate",
+    );
     let has_route = !route.route.is_empty();
     if route.redirect.is_some() {
         let at = at.field("redirect");
         cx.error_if(has_route, &at, "HTTP route cannot contain both route and redirect");
         cx.error_if(route.fault.is_some(), &at, "HTTP route cannot contain both fault and redirect");
         cx.error_if(route.rewrite.is_some(), &at, "HTTP route rule cannot contain both rewrite and redirect");
-        cx.error_if(route.direct_response.is_some(), &at, "HTTP route rule cannot contain both direct_response and redirect");
+        cx.error_if(
+            route.direct_response.is_some(),
+            &at,
+            "HTTP route rule cannot contain both direct_response and redirect",
+        );
     } else if route.direct_response.is_some() {
         let at = at.field("directResponse");
         cx.error_if(has_route, &at, "HTTP route cannot contain both route and direct_response");
@@ -100,8 +110,9 @@ fn check_authority(cx: &mut Checker<'_>, at: &At<'_>, rewrite: Option<&HttpRewri
     for (field, changes) in [("set", &request.set), ("add", &request.add)] {
         for (name, value) in changes.iter().filter(|(name, _)| header::is_authority(name)) {
             if !have.is_empty() {
-                let message =
-                    format!("authority header cannot be set multiple times: have {have:?}, attempting to set {value:?}");
+                let message = format!(
+                    "authority header cannot be set multiple times: have {have:?}, attempting to set {value:?}"
+                );
                 let headers = at.field("headers");
                 let request = headers.field("request");
                 return cx.error(&request.field(field).key(name), message);

@@ -2,33 +2,35 @@
 
 use super::super::checker::{At, Checker};
 use super::super::common;
-use super::gateways;
 use super::http::{check_total_weight, check_weight, required_destination, source_namespace};
+use super::{gateways, is_passed_through};
+use crate::api::VirtualService;
 use crate::api::virtual_service::{L4MatchAttributes, RouteDestination, TcpRoute, TlsMatchAttributes, TlsRoute};
 use crate::value::Labels;
 use crate::value::host::{self, check_wildcard_domain};
 use crate::value::port::check_port;
 
-pub(super) fn check_tls(cx: &mut Checker<'_>, at: &At<'_>, route: &TlsRoute, hosts: &[String]) {
+pub(super) fn check_tls(cx: &mut Checker<'_>, at: &At<'_>, route: &TlsRoute, service: &VirtualService) {
     cx.error_if(route.matches.is_empty(), at, "TLS route must have at least one match condition");
     for (index, matches) in route.matches.iter().enumerate() {
-        check_tls_match(cx, &at.field("match").index(index), matches, hosts);
+        check_tls_match(cx, &at.field("match").index(index), matches, service);
     }
     cx.error_if(route.route.is_empty(), at, "TLS route is required");
     check_destinations(cx, &at.field("route"), &route.route);
 }
 
-fn check_tls_match(cx: &mut Checker<'_>, at: &At<'_>, matches: &TlsMatchAttributes, hosts: &[String]) {
+fn check_tls_match(cx: &mut Checker<'_>, at: &At<'_>, matches: &TlsMatchAttributes, service: &VirtualService) {
     cx.error_if(matches.sni_hosts.is_empty(), at, "TLS match must have at least one SNI host");
     for (index, name) in matches.sni_hosts.iter().enumerate() {
-        check_server_name(cx, &at.field("sniHosts").index(index), name, hosts);
+        check_server_name(cx, &at.field("sniHosts").index(index), name, service);
     }
     let TlsMatchAttributes { destination_subnets, port, source_labels, gateways, source_namespace, .. } = matches;
     check_selectors(cx, at, destination_subnets, *port, source_labels, gateways, source_namespace);
 }
 
-fn check_server_name(cx: &mut Checker<'_>, at: &At<'_>, name: &str, hosts: &[String]) {
-    if let Err(problem) = check_wildcard_domain(name) {
+fn check_server_name(cx: &mut Checker<'_>, at: &At<'_>, name: &str, service: &VirtualService) {
+    let problem = check_wildcard_domain(name).err().filter(|_| !is_passed_through(service, name));
+    if let Some(problem) = problem {
         return match common::is_ip(name) {
             true => cx.warn(
                 at,
@@ -37,9 +39,10 @@ fn check_server_name(cx: &mut Checker<'_>, at: &At<'_>, name: &str, hosts: &[Str
             false => cx.error(at, problem),
         };
     }
-    if !hosts.iter().any(|of| host::subset_of(name, of)) {
-        let hosts = hosts.join(", ");
-        let message = format!("SNI host {name:?} is not a compatible subset of any of the virtual service hosts: [{hosts}]");
+    if !service.hosts.iter().any(|of| host::subset_of(name, of)) {
+        let hosts = service.hosts.join(", ");
+        let message =
+            format!("SNI host {name:?} is not a compatible subset of any of the virtual service hosts: [{hosts}]");
         cx.error(at, message);
     }
 }

@@ -12,7 +12,8 @@ use super::common::{self, Exported};
 use super::header::is_claim;
 use crate::api::VirtualService;
 use crate::resource::Object;
-use crate::value::host::{self, check_gateway_name, check_wildcard_domain};
+use crate::value::host::{self, check_fqdn, check_gateway_name, check_wildcard_domain, is_dns_label};
+use crate::value::port::check_port;
 
 /// The name that stands for the sidecars of the mesh.
 const MESH: &str = "mesh";
@@ -32,7 +33,7 @@ pub(super) fn check(cx: &mut Checker<'_>, object: &Object<VirtualService>) {
         http::check(cx, &spec.field("http").index(index), route, is_delegate);
     }
     for (index, route) in service.tls.iter().enumerate() {
-        l4::check_tls(cx, &spec.field("tls").index(index), route, &service.hosts);
+        l4::check_tls(cx, &spec.field("tls").index(index), route, service);
     }
     for (index, route) in service.tcp.iter().enumerate() {
         l4::check_tcp(cx, &spec.field("tcp").index(index), route);
@@ -63,7 +64,7 @@ fn check_hosts(cx: &mut Checker<'_>, spec: &At<'_>, service: &VirtualService) {
     let mut all_valid = true;
     for (index, name) in service.hosts.iter().enumerate() {
         let problem = match check_wildcard_domain(name) {
-            Err(problem) if !common::is_ip(name) => problem,
+            Err(problem) if !common::is_ip(name) && !is_passed_through(service, name) => problem,
             Ok(()) if is_mesh && name == "*" => {
                 "wildcard host * is not allowed for virtual services bound to the mesh gateway".to_owned()
             }
@@ -83,6 +84,19 @@ fn check_hosts(cx: &mut Checker<'_>, spec: &At<'_>, service: &VirtualService) {
             }
         }
     }
+}
+
+/// Whether a name is that of a cluster, `outbound_.PORT_.SUBSET_.HOST`, which TLS between networks goes by at a gateway.
+fn is_passed_through(service: &VirtualService, name: &str) -> bool {
+    !service.tls.is_empty() && service.gateways.iter().any(|gateway| gateway != MESH) && is_cluster_name(name)
+}
+
+fn is_cluster_name(name: &str) -> bool {
+    let parts: Vec<_> = name.strip_prefix("outbound_.").unwrap_or_default().splitn(3, '.').collect();
+    let [port, subset, host] = parts.as_slice() else { return false };
+    let is_port = port.strip_suffix('_').is_some_and(|port| port.parse().is_ok_and(|port| check_port(port).is_ok()));
+    let is_subset = subset.strip_suffix('_').is_some_and(|subset| subset.is_empty() || is_dns_label(subset));
+    is_port && is_subset && check_fqdn(host).is_ok()
 }
 
 /// Names of gateways, here and in matches.

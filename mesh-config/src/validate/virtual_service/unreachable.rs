@@ -155,5 +155,7 @@ fn values_cover(earlier: &BTreeMap<String, StringMatch>, later: &BTreeMap<String
         _ => String::new(),
     };
     earlier.len() == later.len()
-        && earlier.iter().all(|(name, value)| later.get(name).is_some_and(|later| text(value).starts_with(&text(later))))
+        && earlier
+            .iter()
+            .all(|(name, value)| later.get(name).is_some_and(|later| text(value).starts_with(&text(later))))
 }

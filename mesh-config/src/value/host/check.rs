@@ -10,9 +10,7 @@ fn has_label_form(label: &str) -> bool {
     !label.is_empty()
         && !label.starts_with('-')
         && !label.ends_with('-')
-        && label
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// A label with an optional `*` or `*-` in front, or `*` alone.
@@ -20,8 +18,7 @@ fn is_wildcard_label(label: &str) -> bool {
     let Some(rest) = label.strip_prefix('*') else {
         return is_dns_label(label);
     };
-    label.len() <= MAX_LABEL
-        && (rest.is_empty() || has_label_form(rest.strip_prefix('-').unwrap_or(rest)))
+    label.len() <= MAX_LABEL && (rest.is_empty() || has_label_form(rest.strip_prefix('-').unwrap_or(rest)))
 }
 
 /// Checks a full name. One trailing dot is allowed; the last label must not be a number.
@@ -71,9 +68,7 @@ fn check_labels(host: &str) -> Result<(), String> {
     }
     let top = host.rsplit('.').next().unwrap_or(host);
     if top.parse::<i64>().is_ok() {
-        return Err(format!(
-            "domain name {host:?} invalid (top level domain {top:?} cannot be all-numeric)"
-        ));
+        return Err(format!("domain name {host:?} invalid (top level domain {top:?} cannot be all-numeric)"));
     }
     let labels = match host.rsplit_once('.') {
         Some((labels, "")) => labels,
@@ -102,36 +97,16 @@ mod tests {
             ("a", None),
             ("UPPER.example", None),
             ("", Some("empty domain name not allowed")),
-            (
-                "istio.io..",
-                Some("domain name \"istio.io..\" invalid (label \"\" invalid)"),
-            ),
-            (
-                "*.foo.com",
-                Some("domain name \"*.foo.com\" invalid (label \"*\" invalid)"),
-            ),
-            (
-                "-a.com",
-                Some("domain name \"-a.com\" invalid (label \"-a\" invalid)"),
-            ),
-            (
-                "a_b.com",
-                Some("domain name \"a_b.com\" invalid (label \"a_b\" invalid)"),
-            ),
-            (
-                "foo.1",
-                Some(
-                    "domain name \"foo.1\" invalid (top level domain \"1\" cannot be all-numeric)",
-                ),
-            ),
+            ("istio.io..", Some("domain name \"istio.io..\" invalid (label \"\" invalid)")),
+            ("*.foo.com", Some("domain name \"*.foo.com\" invalid (label \"*\" invalid)")),
+            ("-a.com", Some("domain name \"-a.com\" invalid (label \"-a\" invalid)")),
+            ("a_b.com", Some("domain name \"a_b.com\" invalid (label \"a_b\" invalid)")),
+            ("foo.1", Some("domain name \"foo.1\" invalid (top level domain \"1\" cannot be all-numeric)")),
         ] {
             assert_eq!(check_fqdn(host).err().as_deref(), problem, "{host}");
         }
         let long = format!("{}com", "a.".repeat(127));
-        assert_eq!(
-            check_fqdn(&long).unwrap_err(),
-            format!("domain name {long:?} too long (max 255)")
-        );
+        assert_eq!(check_fqdn(&long).unwrap_err(), format!("domain name {long:?} too long (max 255)"));
         assert!(check_fqdn(&"a".repeat(64)).is_err());
     }
 
@@ -155,13 +130,9 @@ mod tests {
 
     #[test]
     fn a_partial_wildcard_covers_a_part_of_a_label() {
-        for (host, partial) in [
-            ("*", false),
-            ("*.foo.com", false),
-            ("foo.com", false),
-            ("*foo.com", true),
-            ("*-foo.com", true),
-        ] {
+        for (host, partial) in
+            [("*", false), ("*.foo.com", false), ("foo.com", false), ("*foo.com", true), ("*-foo.com", true)]
+        {
             assert_eq!(is_partial_wildcard(host), partial, "{host}");
         }
     }

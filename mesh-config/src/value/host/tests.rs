@@ -32,10 +32,7 @@ fn two_hosts_match_when_they_have_names_in_common() {
 fn hosts_are_ordered_from_specific_to_wide() {
     let mut hosts = ["*", "*.com", "bar.com", "*.foo.com", "a.foo.com", "foo.com"];
     hosts.sort_by(|a, b| by_specificity(a, b));
-    assert_eq!(
-        hosts,
-        ["a.foo.com", "bar.com", "foo.com", "*.foo.com", "*.com", "*"]
-    );
+    assert_eq!(hosts, ["a.foo.com", "bar.com", "foo.com", "*.foo.com", "*.com", "*"]);
 }
 
 #[test]
@@ -52,28 +49,16 @@ fn the_most_specific_host_is_found() {
         ("*", &["*"], Some("*")),
         ("*", &[], None),
     ] {
-        assert_eq!(
-            most_specific_match(needle, hosts.iter().copied()),
-            found,
-            "{needle}"
-        );
+        assert_eq!(most_specific_match(needle, hosts.iter().copied()), found, "{needle}");
     }
 }
 
 #[test]
 fn the_intersection_holds_the_narrower_hosts() {
     for (a, b, common) in [
-        (
-            &["foo.com", "bar.com"][..],
-            &["bar.com"][..],
-            &["bar.com"][..],
-        ),
+        (&["foo.com", "bar.com"][..], &["bar.com"][..], &["bar.com"][..]),
         (&["foo.com", "bar.com"], &["*.com"], &["foo.com", "bar.com"]),
-        (
-            &["foo.com", "*.net"],
-            &["*.com", "bar.net"],
-            &["foo.com", "bar.net"],
-        ),
+        (&["foo.com", "*.net"], &["*.com", "bar.net"], &["foo.com", "bar.net"]),
         (&["*.com"], &["*.foo.com", "*.net"], &["*.foo.com"]),
         (&["*", "foo.com"], &["foo.com"], &["foo.com"]),
         (&["foo.com"], &[], &[]),
@@ -85,10 +70,7 @@ fn the_intersection_holds_the_narrower_hosts() {
 #[test]
 fn hosts_are_open_to_the_namespace_in_front_of_them() {
     let hosts = ["ns1/foo.com", "*/bar.com", "plain.com"];
-    assert_eq!(
-        for_namespace(&hosts, "ns1"),
-        ["foo.com", "bar.com", "plain.com"]
-    );
+    assert_eq!(for_namespace(&hosts, "ns1"), ["foo.com", "bar.com", "plain.com"]);
     assert_eq!(for_namespace(&hosts, "ns2"), ["bar.com", "plain.com"]);
 }
 

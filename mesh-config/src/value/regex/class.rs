@@ -54,10 +54,7 @@ fn push_range(out: &mut String, rest: &str, whole: &str) -> Result<usize, RegexE
         let (high, high_length) = class_char(end, whole)?;
         length += 1 + high_length;
         if high < low {
-            return Err(RegexError::syntax(
-                "invalid character class range",
-                &rest[..length],
-            ));
+            return Err(RegexError::syntax("invalid character class range", &rest[..length]));
         }
         out.push('-');
         push_literal(out, high);
@@ -75,11 +72,7 @@ fn class_char(rest: &str, whole: &str) -> Result<(char, usize), RegexError> {
 
 /// Reads `[:name:]` or `[:^name:]`, which mean the same in both dialects.
 fn posix(rest: &str) -> Result<Option<(&str, usize)>, RegexError> {
-    let Some(end) = rest
-        .strip_prefix("[:")
-        .and_then(|inside| inside.find(":]"))
-        .map(|at| at + 4)
-    else {
+    let Some(end) = rest.strip_prefix("[:").and_then(|inside| inside.find(":]")).map(|at| at + 4) else {
         return Ok(None);
     };
     let class = &rest[..end];
@@ -127,9 +120,7 @@ fn unicode_class(rest: &str, negated: bool) -> Result<(String, usize), RegexErro
     };
     let invalid = || RegexError::syntax("invalid character class range", &rest[..length]);
     let plain = name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+        && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     if !plain {
         return Err(invalid());
     }
@@ -155,10 +146,7 @@ pub(super) fn escaped_char(rest: &str) -> Result<(char, usize), RegexError> {
     let mut chars = rest.chars();
     chars.next();
     let Some(kind) = chars.next() else {
-        return Err(RegexError::syntax(
-            "trailing backslash at end of expression",
-            "",
-        ));
+        return Err(RegexError::syntax("trailing backslash at end of expression", ""));
     };
     let invalid = |length: usize| {
         let shown = rest.get(..length).unwrap_or(rest);
@@ -195,12 +183,7 @@ fn hexadecimal(rest: &str) -> Option<(char, usize)> {
 
 /// `\0`, `\012`, `\141`: up to three digits. One digit other than 0 alone would be a back-reference.
 fn octal(rest: &str) -> Option<(char, usize)> {
-    let digits = rest
-        .bytes()
-        .skip(1)
-        .take(3)
-        .take_while(|byte| matches!(byte, b'0'..=b'7'))
-        .count();
+    let digits = rest.bytes().skip(1).take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
     if digits == 1 && !rest.starts_with(r"\0") {
         return None;
     }
@@ -209,6 +192,6 @@ fn octal(rest: &str) -> Option<(char, usize)> {
 }
 
 const POSIX: [&str; 14] = [
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
-    "space", "upper", "word", "xdigit",
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
+    "xdigit",
 ];

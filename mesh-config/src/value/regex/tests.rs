@@ -120,11 +120,7 @@ fn what_re2_refuses_is_refused_in_its_words() {
         ("a{2}{3}", "invalid nested repetition operator", "{2}{3}"),
         ("a{1001}", "invalid repeat count", "{1001}"),
         ("a{2,1}", "invalid repeat count", "{2,1}"),
-        (
-            "a{99999999999999999999}",
-            "invalid repeat count",
-            "{99999999999999999999}",
-        ),
+        ("a{99999999999999999999}", "invalid repeat count", "{99999999999999999999}"),
         ("(a", "missing closing )", "(a"),
         ("a)", "unexpected )", "a)"),
         ("[a", "missing closing ]", "[a"),
@@ -134,11 +130,7 @@ fn what_re2_refuses_is_refused_in_its_words() {
         ("[b-a]", "invalid character class range", "b-a"),
         ("[[:nope:]]", "invalid character class range", "[:nope:]"),
         (r"\p{Nope}", "invalid character class range", r"\p{Nope}"),
-        (
-            r"\p{Alphabetic}",
-            "invalid character class range",
-            r"\p{Alphabetic}",
-        ),
+        (r"\p{Alphabetic}", "invalid character class range", r"\p{Alphabetic}"),
         (r"\p{greek}", "invalid character class range", r"\p{greek}"),
         (r"\p", "invalid character class range", r"\p"),
         (r"\1", "invalid escape sequence", r"\1"),
@@ -161,20 +153,13 @@ fn what_re2_refuses_is_refused_in_its_words() {
         ("(?P<n", "invalid named capture", "(?P<n"),
         ("(?P<n>a)(?P<n>b)", "duplicate capture group name", "n"),
     ] {
-        assert_eq!(
-            full_match(source).unwrap_err(),
-            RegexError::syntax(problem, part),
-            "{source}"
-        );
+        assert_eq!(full_match(source).unwrap_err(), RegexError::syntax(problem, part), "{source}");
     }
 }
 
 #[test]
 fn the_messages_are_those_of_istio() {
-    assert_eq!(
-        full_match("").unwrap_err().to_string(),
-        "regex string match should not be empty"
-    );
+    assert_eq!(full_match("").unwrap_err().to_string(), "regex string match should not be empty");
     assert_eq!(
         full_match(&"a".repeat(1025)).unwrap_err().to_string(),
         "regex is too large, max length allowed is 1024"
@@ -188,16 +173,10 @@ fn the_messages_are_those_of_istio() {
 
 #[test]
 fn a_regex_that_would_grow_too_large_is_refused() {
-    assert!(matches!(
-        full_match("((a{1,100}){1,100}){1,100}"),
-        Err(RegexError::TooLarge { .. })
-    ));
+    assert!(matches!(full_match("((a{1,100}){1,100}){1,100}"), Err(RegexError::TooLarge { .. })));
     assert!(matches!(
         full_match(r"(?:\pL{1000}|\pL{999}){1}x\pL{1000}\pL{1000}\pL{1000}"),
-        Err(RegexError::TooLarge {
-            problem: "expression too large",
-            ..
-        })
+        Err(RegexError::TooLarge { problem: "expression too large", .. })
     ));
 }
 

@@ -119,10 +119,7 @@ impl<'a> Translator<'a> {
         let mut chars = self.rest.chars();
         chars.next();
         let Some(kind) = chars.next() else {
-            return Err(RegexError::syntax(
-                "trailing backslash at end of expression",
-                "",
-            ));
+            return Err(RegexError::syntax("trailing backslash at end of expression", ""));
         };
         match kind {
             // A word boundary that knows ASCII only.
@@ -176,10 +173,8 @@ impl<'a> Translator<'a> {
 
     fn open_group(&mut self) -> Result<(), RegexError> {
         if let Some(rest) = self.rest.strip_prefix("(?") {
-            let named = rest.strip_prefix("P<").or_else(|| {
-                rest.strip_prefix('<')
-                    .filter(|rest| !rest.starts_with(['=', '!']))
-            });
+            let named =
+                rest.strip_prefix("P<").or_else(|| rest.strip_prefix('<').filter(|rest| !rest.starts_with(['=', '!'])));
             if let Some(rest) = named {
                 return self.open_named_group(rest);
             }
@@ -196,10 +191,7 @@ impl<'a> Translator<'a> {
             return Err(RegexError::syntax("invalid named capture", self.rest));
         };
         let whole = &self.rest[..self.rest.len() - after.len()];
-        let valid = !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let valid = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !valid {
             return Err(RegexError::syntax("invalid named capture", whole));
         }
@@ -215,9 +207,7 @@ impl<'a> Translator<'a> {
 
     /// `(?flags)` for the rest of the group, or `(?flags:...)`, which is a group.
     fn flags(&mut self, rest: &'a str) -> Result<(), RegexError> {
-        let end = rest
-            .find(|c: char| !matches!(c, 'i' | 'm' | 's' | 'U' | '-'))
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !matches!(c, 'i' | 'm' | 's' | 'U' | '-')).unwrap_or(rest.len());
         let (flags, after) = rest.split_at(end);
         let refused = || {
             let shown = rest.chars().take(end + 1).map(char::len_utf8).sum::<usize>();
@@ -268,10 +258,7 @@ impl<'a> Translator<'a> {
         };
         let whole = self.take(length);
         let highest = count.most.unwrap_or(count.least);
-        if count.least > MAX_COUNT
-            || highest > MAX_COUNT
-            || count.most.is_some_and(|most| most < count.least)
-        {
+        if count.least > MAX_COUNT || highest > MAX_COUNT || count.most.is_some_and(|most| most < count.least) {
             return Err(RegexError::syntax("invalid repeat count", whole));
         }
         let written = match count.most {
@@ -286,26 +273,17 @@ impl<'a> Translator<'a> {
         let begin = self.position() - whole.len();
         let product = match self.group().last {
             Last::Nothing => {
-                return Err(RegexError::syntax(
-                    "missing argument to repetition operator",
-                    whole,
-                ));
+                return Err(RegexError::syntax("missing argument to repetition operator", whole));
             }
             Last::Repetition(first) => {
                 let both = &self.source[first..begin + whole.len()];
-                return Err(RegexError::syntax(
-                    "invalid nested repetition operator",
-                    both,
-                ));
+                return Err(RegexError::syntax("invalid nested repetition operator", both));
             }
             // Repeating something zero times counts for nothing.
             Last::Atom(product) => product.saturating_mul(factor.max(1)),
         };
         if product > MAX_COUNT {
-            return Err(RegexError::TooLarge {
-                problem: "invalid repeat count",
-                part: whole.to_owned(),
-            });
+            return Err(RegexError::TooLarge { problem: "invalid repeat count", part: whole.to_owned() });
         }
         self.out.push_str(written);
         if self.rest.starts_with('?') {

@@ -217,31 +217,31 @@ async fn a_file_is_not_read_while_it_is_being_written() {
     assert_eq!(running.state(|state| state.version), 2);
 }
 
-/// Rewrites a file 20 times a second; each version must be in use within 200 ms, and none may be
-/// passed over.
+/// Rewrites a file 20 times a second. The newest version must never be long in coming: if the
+/// rewrites put it off, it would come when they end, after three seconds. Nor may most be passed
+/// over. (Both leave room for a machine that is busy with other things.)
 async fn rewritten_twenty_times_a_second(write: fn(&Path, &str)) {
+    const VERSIONS: u32 = 60;
     let running = Running::start("", |path| fs::write(path.join("a.yaml"), object("v0")).unwrap()).await;
-    let mut slowest = Duration::ZERO;
     let file = running.path().join("a.yaml");
+    let newest = || running.state(|state| state.ever.iter().filter_map(|name| name[1..].parse::<u32>().ok()).max());
     let mut beat = tokio::time::interval(Duration::from_millis(50));
     let mut written = Vec::new();
-    for version in 1..=40 {
+    let mut slowest = Duration::ZERO;
+    for version in 1..=VERSIONS {
         beat.tick().await;
-        let name = format!("v{version}");
-        write(&file, &object(&name));
-        written.push((name, Instant::now()));
-        // What was written before has had its time.
-        written.retain(|(name, at)| {
-            let known = running.state(|state| state.ever.contains(name));
+        write(&file, &object(&format!("v{version}")));
+        written.push((version, Instant::now()));
+        let newest = newest();
+        written.retain(|(version, at)| {
             slowest = slowest.max(at.elapsed());
-            !known
+            Some(*version) > newest
         });
     }
-    running.until_in_use(&["v40"]).await;
-    assert!(slowest < Duration::from_millis(400), "{slowest:?}");
-    let passed_over: Vec<u32> =
-        running.state(|state| (1..=40).filter(|version| !state.ever.contains(&format!("v{version}"))).collect());
-    assert!(passed_over.len() <= 2, "passed over: {passed_over:?}");
+    running.until_in_use(&[&format!("v{VERSIONS}")]).await;
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    let picked_up = running.state(|state| state.ever.len());
+    assert!(picked_up > 30, "{picked_up} of {VERSIONS}");
     assert_eq!(running.state(|state| state.refused), 0);
 }
 

@@ -1,0 +1,36 @@
+//! The clocks of this crate.
+//!
+//! Time is tokio's, so that a test that pauses it moves everything: timeouts, ejections and ages of
+//! connections follow one clock.
+
+use std::time::{Instant, SystemTime};
+
+/// The time that durations are measured by.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// The time of day, for dates that others read.
+#[expect(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
+pub(crate) fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_test_moves_the_clock() {
+        let before = now();
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert_eq!(now() - before, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_wall_clock_is_past_the_day_this_was_written() {
+        assert!(wall() > SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    }
+}

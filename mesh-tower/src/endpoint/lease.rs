@@ -1,0 +1,42 @@
+//! What a response keeps until its body has been read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::http1;
+
+/// A connection or stream in use by a response that is being read.
+///
+/// [`finish`](Self::finish) when the body has ended: then the connection serves others. Dropped
+/// before that, an HTTP/1 connection closes, since the rest of the body is still on it.
+#[derive(Debug)]
+pub(crate) enum Lease {
+    Http1(Option<http1::Connection>),
+    Http2(StreamLease),
+}
+
+impl Lease {
+    /// The response has been read to its end.
+    pub(crate) fn finish(self) {
+        if let Self::Http1(Some(connection)) = self {
+            connection.give_back();
+        }
+    }
+}
+
+/// A stream on an HTTP/2 connection.
+#[derive(Debug)]
+pub(crate) struct StreamLease(Arc<AtomicU32>);
+
+impl StreamLease {
+    pub(super) fn new(streams: &Arc<AtomicU32>) -> Self {
+        streams.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(streams))
+    }
+}
+
+impl Drop for StreamLease {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
