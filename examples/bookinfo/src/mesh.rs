@@ -47,7 +47,11 @@ pub async fn join(member: &Membership) -> Result<Mesh> {
             .label("version", member.version.as_str()),
     };
     // The scenarios ask for what Istio does, without the extra caution of the default profile.
-    Ok(builder.profile(Profile::Istio).build().await?)
+    let mesh = builder.profile(Profile::Istio).build().await?;
+    for finding in mesh.report().iter() {
+        tracing::warn!(role = member.role.name(), "{finding}");
+    }
+    Ok(mesh)
 }
 
 /// Waits until a mesh acts by the configuration of this generation, or a later one.

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use mesh_tower::{Gateway, Mesh};
+use mesh_tower::Mesh;
+use mesh_tower::gateway::Gateway;
 
 use crate::Result;
 
@@ -12,10 +13,6 @@ const SERVER_PORT: u16 = 80;
 /// Opens the servers of the Gateway, with port 80 at the given address; port 0 there means any free one.
 pub async fn open(mesh: &Mesh, address: SocketAddr) -> Result<(Gateway, SocketAddr)> {
     let gateway = mesh.gateway().map_port(SERVER_PORT, address.port()).address(address.ip()).start().await?;
-    for server in gateway.not_served() {
-        tracing::warn!(server, "not served");
-    }
-    let opened = gateway.addresses().into_iter().find(|(port, _)| *port == SERVER_PORT);
-    let (_, address) = opened.ok_or("no server on port 80 is open")?;
+    let address = gateway.address_of(SERVER_PORT).ok_or("no server on port 80 is open")?;
     Ok((gateway, address))
 }

@@ -16,7 +16,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use mesh_tower::{Gateway, Mesh};
+use mesh_tower::Mesh;
+use mesh_tower::gateway::Gateway;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
