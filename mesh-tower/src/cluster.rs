@@ -6,17 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::cluster::{ClusterSpec, DnsTarget, EndpointAddress, EndpointSource, EndpointSpec};
 use mesh_core::lb::{HostSet, Pick};
 use mesh_core::limits::Permits;
-use mesh_core::outlier::Detector;
+use mesh_core::outlier::{Detector, OutlierSpec};
 use mesh_core::retry::budget::RetryBudget;
 use mesh_core::{Failure, Profile, Rng};
+use tokio::sync::watch;
 
-use crate::discovery::Resolver;
+use crate::discovery::{Resolver, WatchGuard};
 use crate::endpoint::{EndpointPool, PoolOptions};
 
 /// What clusters need from the process they live in.
@@ -36,6 +37,8 @@ pub(crate) struct Member {
 /// The endpoints at one moment: what the balancer chooses from, and their pools by its index.
 #[derive(Debug)]
 pub(crate) struct Members {
+    /// The health that the set of hosts was built for.
+    health: u64,
     hosts: HostSet,
     pools: Box<[Arc<EndpointPool>]>,
 }
@@ -61,6 +64,8 @@ struct Shared {
     budget: RetryBudget,
     /// Where a round of the balancer stands.
     cursor: Arc<AtomicU64>,
+    /// Counts ejections and returns: whoever holds older members builds them anew.
+    health: AtomicU64,
 }
 
 impl Shared {
@@ -68,13 +73,19 @@ impl Shared {
         let now = crate::clock::now();
         Self {
             permits: Permits::new(spec.limits),
-            detector: spec.outlier.as_ref().map(|outlier| Detector::new(outlier.clone(), now)),
+            detector: outlier_of(spec).map(|outlier| Detector::new(outlier.clone(), now)),
             next_sweep: AtomicU64::new(0),
             epoch: now,
             budget: RetryBudget::new(spec, profile, now),
             cursor: Arc::default(),
+            health: AtomicU64::new(0),
         }
     }
+}
+
+/// A cluster whose requests say themselves where they go has no endpoints to choose others from.
+fn outlier_of(spec: &ClusterSpec) -> Option<&OutlierSpec> {
+    spec.outlier.as_ref().filter(|_| spec.endpoints != EndpointSource::OriginalDestination)
 }
 
 /// A cluster of the version in use.
@@ -86,8 +97,15 @@ pub(crate) struct ClusterHandle {
     /// Endpoints of requests that say themselves where they go, by `host:port`.
     dynamic: Mutex<HashMap<Box<str>, Arc<ArcSwap<Members>>>>,
     resolver: Resolver,
-    /// Keeps names looked up while the cluster is in use.
-    _watch: Option<crate::discovery::WatchGuard>,
+    /// Names that are looked up while the cluster is in use.
+    lookup: Option<Lookup>,
+}
+
+#[derive(Debug)]
+struct Lookup {
+    _watch: WatchGuard,
+    /// Whether there was an answer.
+    answered: watch::Receiver<bool>,
 }
 
 /// How many places a pass-through cluster remembers; past that it starts over.
@@ -123,18 +141,25 @@ impl ClusterHandle {
             _ => Vec::new(),
         };
         let members = Arc::new(ArcSwap::from_pointee(build_members(&spec, &shared, &initial, known)));
-        let watch = match &spec.endpoints {
+        let lookup = match &spec.endpoints {
             EndpointSource::Dns { targets, logical, refresh } => {
-                let update = Update { spec: Arc::clone(&spec), shared: Arc::clone(&shared), members: Arc::clone(&members) };
                 // Keep what is known until the first answer is in.
                 if !known.is_empty() {
                     members.store(Arc::new(members_from(&spec, &shared, known.to_vec())));
                 }
-                Some(resolver.watch(targets.clone(), *logical, *refresh, move |answers| update.apply(answers)))
+                let (first, answered) = watch::channel(!known.is_empty());
+                let update = Update {
+                    spec: Arc::clone(&spec),
+                    shared: Arc::clone(&shared),
+                    members: Arc::clone(&members),
+                    first,
+                };
+                let apply = move |answers| update.apply(answers);
+                Some(Lookup { _watch: resolver.watch(targets.clone(), *logical, *refresh, apply), answered })
             }
             _ => None,
         };
-        Self { spec, shared, members, dynamic: Mutex::default(), resolver, _watch: watch }
+        Self { spec, shared, members, dynamic: Mutex::default(), resolver, lookup }
     }
 
     pub(crate) fn spec(&self) -> &Arc<ClusterSpec> {
@@ -155,12 +180,33 @@ impl ClusterHandle {
     /// [`Failure::NoHealthyUpstream`] if there is none to choose.
     pub(crate) fn pick(&self, pick: &Pick<'_>, rng: &mut dyn Rng) -> Result<Member, Failure> {
         self.sweep(pick.now);
-        self.members.load().pick(pick, rng).ok_or(Failure::NoHealthyUpstream)
+        self.current().pick(pick, rng).ok_or(Failure::NoHealthyUpstream)
+    }
+
+    /// The members, built for the health of this moment.
+    fn current(&self) -> Guard<Arc<Members>> {
+        let members = self.members.load();
+        if members.health == self.shared.health.load(Ordering::Acquire) {
+            return members;
+        }
+        self.members.rcu(|members| set_of(&self.spec, &self.shared, members_of(members)));
+        self.members.load()
+    }
+
+    /// Waits for the first answer to a look-up of the endpoints' names, as Envoy keeps a cluster warm
+    /// before it uses it. Nothing to wait for is the usual case.
+    pub(crate) async fn looked_up(&self) {
+        let Some(lookup) = &self.lookup else { return };
+        if *lookup.answered.borrow() {
+            return;
+        }
+        let mut answered = lookup.answered.clone();
+        let _late = tokio::time::timeout(LOOKUP_TIMEOUT, answered.wait_for(|answered| *answered)).await;
     }
 
     /// Whether a try would find an endpoint.
     pub(crate) fn has_healthy_endpoint(&self) -> bool {
-        matches!(self.spec.endpoints, EndpointSource::OriginalDestination) || self.members.load().hosts.has_choice()
+        matches!(self.spec.endpoints, EndpointSource::OriginalDestination) || self.current().hosts.has_choice()
     }
 
     /// The members of a cluster whose requests go where their authority points.
@@ -197,7 +243,7 @@ impl ClusterHandle {
         let Some(detector) = &self.shared.detector else { return };
         if let Some(ejection) = detector.on_outcome(now, endpoint, outcome) {
             tracing::warn!(cluster = %self.spec.name, endpoint = %endpoint.address(), %ejection, "endpoint ejected");
-            self.rebuild();
+            self.shared.health.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -219,17 +265,10 @@ impl ClusterHandle {
             tracing::info!(cluster = %self.spec.name, %endpoint, "endpoint back from ejection");
         }
         if !back.is_empty() {
-            self.rebuild();
+            self.shared.health.fetch_add(1, Ordering::Release);
         }
         let next = detector.next_wakeup().saturating_duration_since(self.shared.epoch);
         self.shared.next_sweep.store(u64::try_from(next.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-}
-
-impl ClusterHandle {
-    /// Makes the balancer see which endpoints are ejected.
-    fn rebuild(&self) {
-        self.members.rcu(|members| members_from(&self.spec, &self.shared, members_of(members)));
     }
 }
 
@@ -238,6 +277,7 @@ struct Update {
     spec: Arc<ClusterSpec>,
     shared: Arc<Shared>,
     members: Arc<ArcSwap<Members>>,
+    first: watch::Sender<bool>,
 }
 
 impl Update {
@@ -248,6 +288,7 @@ impl Update {
             .collect();
         let known = members_of(&self.members.load());
         self.members.store(Arc::new(build_members(&self.spec, &self.shared, &endpoints, &known)));
+        self.first.send_replace(true);
     }
 }
 
@@ -287,12 +328,24 @@ fn build_members(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec]
     members_from(spec, shared, members)
 }
 
+/// Members that the detector is to watch from now on.
 fn members_from(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members {
-    let (states, pools): (Vec<_>, Vec<_>) = members.into_iter().map(|member| (member.state, member.pool)).unzip();
     if let Some(detector) = &shared.detector {
+        let states: Vec<_> = members.iter().map(|member| Arc::clone(&member.state)).collect();
         detector.set_hosts(&states);
     }
-    Members { hosts: HostSet::new(spec.lb, spec.panic_threshold(), states, &shared.cursor), pools: pools.into() }
+    set_of(spec, shared, members)
+}
+
+fn set_of(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members {
+    // Read before the endpoints are looked at: a change meanwhile makes this set an old one.
+    let health = shared.health.load(Ordering::Acquire);
+    let (states, pools): (Vec<_>, Vec<_>) = members.into_iter().map(|member| (member.state, member.pool)).unzip();
+    Members {
+        health,
+        hosts: HostSet::new(spec.lb, spec.panic_threshold(), states, &shared.cursor),
+        pools: pools.into(),
+    }
 }
 
 /// How long a resolver may take for a request that waits for it.

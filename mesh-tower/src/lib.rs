@@ -77,6 +77,7 @@ pub use body::Body;
 pub use builder::{BuildError, MeshBuilder};
 pub use client::{MeshClient, ResponseFuture};
 pub use error::{BoxError, Error};
+pub use gateway::{Gateway, GatewayBuilder};
 pub use live::Live;
 pub use mesh::Mesh;
 pub use outbound::RouteInfo;

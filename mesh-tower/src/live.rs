@@ -51,10 +51,6 @@ impl Live {
     pub(crate) fn cluster(&self, id: ClusterId) -> Option<&Arc<ClusterHandle>> {
         self.clusters.get(id.0 as usize)
     }
-
-    pub(crate) fn clusters(&self) -> &[Arc<ClusterHandle>] {
-        &self.clusters
-    }
 }
 
 /// The place where the current [`Live`] hangs; clones share it.

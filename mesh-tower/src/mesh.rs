@@ -41,7 +41,8 @@ struct Inner {
     keeper: Arc<Keeper>,
     drain: Drain,
     watch: DrainWatch,
-    sources: tokio::task::JoinSet<()>,
+    /// End with the mesh.
+    _sources: tokio::task::JoinSet<()>,
 }
 
 impl Mesh {
@@ -52,7 +53,7 @@ impl Mesh {
 
     pub(crate) fn new(shared: Arc<Shared>, keeper: Arc<Keeper>, sources: tokio::task::JoinSet<()>) -> Self {
         let (drain, watch) = Drain::new();
-        Self { inner: Arc::new(Inner { shared, keeper, drain, watch, sources }) }
+        Self { inner: Arc::new(Inner { shared, keeper, drain, watch, _sources: sources }) }
     }
 
     /// A client; the port of a request's URI is the port that the mesh's rules see.
@@ -107,7 +108,7 @@ impl Mesh {
 
     /// An ingress for the Gateways that select this workload.
     pub fn gateway(&self) -> GatewayBuilder {
-        GatewayBuilder::new(Arc::clone(&self.inner.shared), self.inner.keeper.versions(), self.inner.watch.clone())
+        GatewayBuilder::new(Arc::clone(&self.inner.shared), Arc::clone(&self.inner.keeper), self.inner.watch.clone())
     }
 
     /// Gives documents under a name, replacing those given under it before.

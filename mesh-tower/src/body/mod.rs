@@ -234,14 +234,9 @@ mod tests {
 
     #[test]
     fn a_body_is_not_boxed_twice() {
-        let once = Body::new(stream(&["x"]));
-        let address = |body: &Body| match &body.0 {
-            Inner::Boxed(inner) => std::ptr::from_ref(inner.as_ref().get_ref()).cast::<()>(),
-            _ => std::ptr::null(),
-        };
-        let before = address(&once);
-        assert!(!before.is_null());
-        assert_eq!(address(&Body::new(once)), before);
+        // A body in a second box would not be known for what it is.
+        let twice = Body::new(Body::new(Body::from("x")));
+        assert!(!is_boxed(&twice));
     }
 
     #[test]

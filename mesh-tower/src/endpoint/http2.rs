@@ -119,7 +119,7 @@ impl Stream {
     pub(super) async fn send(mut self, mut request: Request<Body>) -> Result<(Response<Incoming>, Lease), Unanswered> {
         let version = std::mem::replace(request.version_mut(), Version::HTTP_2);
         match self.sender.try_send_request(request).await {
-            Ok(response) => Ok((response, Lease::Http2(self.lease))),
+            Ok(response) => Ok((response, Lease::Http2 { _stream: self.lease })),
             Err(mut failed) => {
                 let unsent = failed.take_message().map(|mut request| {
                     *request.version_mut() = version;

@@ -12,7 +12,7 @@ use super::http1;
 #[derive(Debug)]
 pub(crate) enum Lease {
     Http1(Option<http1::Connection>),
-    Http2(StreamLease),
+    Http2 { _stream: StreamLease },
 }
 
 impl Lease {

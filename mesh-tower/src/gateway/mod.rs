@@ -24,11 +24,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mesh_config::{Code, Diagnostic, Kind};
 use mesh_core::snapshot::GatewayServer;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
+use crate::config::Keeper;
 use crate::outbound::Shared;
 use crate::serve::{self, DrainWatch, ServeOptions};
 
@@ -38,7 +39,7 @@ use self::server::GatewayService;
 #[derive(Debug)]
 pub struct GatewayBuilder {
     shared: Arc<Shared>,
-    versions: watch::Receiver<u64>,
+    keeper: Arc<Keeper>,
     drain: DrainWatch,
     ports: BTreeMap<u16, u16>,
     address: IpAddr,
@@ -46,10 +47,10 @@ pub struct GatewayBuilder {
 }
 
 impl GatewayBuilder {
-    pub(crate) fn new(shared: Arc<Shared>, versions: watch::Receiver<u64>, drain: DrainWatch) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, keeper: Arc<Keeper>, drain: DrainWatch) -> Self {
         Self {
             shared,
-            versions,
+            keeper,
             drain,
             ports: BTreeMap::new(),
             address: Ipv4Addr::UNSPECIFIED.into(),
@@ -86,8 +87,8 @@ impl GatewayBuilder {
         let mut listeners = Listeners { builder: self, open: BTreeMap::new() };
         let addresses: Arc<Mutex<Addresses>> = Arc::default();
         listeners.follow(&addresses).await?;
-        let mut versions = listeners.builder.versions.clone();
-        versions.mark_unchanged();
+        let keeper = Arc::clone(&listeners.builder.keeper);
+        let mut versions = keeper.versions();
         let published = Arc::clone(&addresses);
         let task = tokio::spawn(async move {
             while versions.changed().await.is_ok() {
@@ -95,10 +96,8 @@ impl GatewayBuilder {
                     tracing::error!(%error, "a port of a Gateway cannot be opened; the others work");
                 }
             }
-            // The mesh is gone: the listeners end with their drain.
-            std::future::pending::<()>().await;
         });
-        Ok(Gateway { addresses, task })
+        Ok(Gateway { addresses, keeper, task })
     }
 }
 
@@ -108,6 +107,7 @@ type Addresses = BTreeMap<u16, SocketAddr>;
 #[derive(Debug)]
 pub struct Gateway {
     addresses: Arc<Mutex<Addresses>>,
+    keeper: Arc<Keeper>,
     task: JoinHandle<()>,
 }
 
@@ -121,6 +121,16 @@ impl Gateway {
     /// Where a port of the Gateways is served.
     pub fn address_of(&self, port: u16) -> Option<SocketAddr> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).get(&port).copied()
+    }
+
+    /// The servers of the Gateways that are not opened, each with the reason.
+    pub fn not_served(&self) -> Vec<String> {
+        let report = self.keeper.report();
+        let about = |finding: &&Diagnostic| {
+            let kind = finding.resource.as_ref().map(|id| id.kind);
+            finding.code == Code::NOT_ENFORCED && kind == Some(Kind::Gateway)
+        };
+        report.iter().filter(about).map(ToString::to_string).collect()
     }
 }
 

@@ -43,6 +43,7 @@ mod tests;
 
 pub use self::body::ResponseBody;
 pub use self::context::RequestContext;
+pub(crate) use self::context::propagate;
 pub use self::future::ResponseFuture;
 pub use self::layer::InboundLayer;
 pub use self::service::Inbound;

@@ -37,6 +37,7 @@ impl Tried {
 pub(crate) async fn send(
     cluster: &ClusterHandle,
     chance: &Chance,
+    grpc: bool,
     outgoing: &mut Outgoing,
     tried: &[Arc<EndpointState>],
     clock: &mut Clock,
@@ -49,7 +50,9 @@ pub(crate) async fn send(
     };
     trail.chosen(&member.state);
     let tried = deliver(cluster, &member, place.as_ref(), outgoing, clock).await;
-    cluster.on_outcome(crate::clock::now(), &member.state, &tried.outcome);
+    // Only a gRPC caller's `grpc-status` says how the endpoint is.
+    let counted = if grpc { tried.outcome } else { tried.outcome.without_grpc_status() };
+    cluster.on_outcome(crate::clock::now(), &member.state, &counted);
     tried
 }
 
@@ -74,6 +77,7 @@ async fn choose(
     clock: &mut Clock,
 ) -> Result<Member, Error> {
     let pick = Pick { hash: None, tried, now: crate::clock::now() };
+    clock.bounded(cluster.looked_up()).await?;
     let Some((host, port)) = place else {
         return chance.with(|rng| cluster.pick(&pick, rng)).map_err(Error::from);
     };
@@ -132,7 +136,7 @@ async fn exchange(
         match clock.answering(ready, connection.send(request)).await? {
             Ok((response, lease)) => {
                 let retry = outgoing.take_permit();
-                return Ok(Holding { request: request_permit, retry, active, lease }.keep(response, clock));
+                return Ok(Holding { _request: request_permit, _retry: retry, _active: active, lease }.keep(response, clock));
             }
             Err(Unanswered { error, unsent }) => {
                 // A connection that its peer had closed meanwhile: nothing was sent, so another one

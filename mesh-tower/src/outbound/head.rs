@@ -7,8 +7,7 @@ use mesh_core::route::{internal_headers, reply};
 use mesh_core::{Failure, PeerView, RequestView, Scheme};
 
 use super::Listener;
-use crate::inbound::RequestContext;
-use crate::{Body, request_id};
+use crate::{Body, inbound, request_id};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -39,9 +38,7 @@ impl Head {
         let port = take_authority(request, listener)?;
         internal_headers::remove_hop_by_hop(request.headers_mut())?;
         internal_headers::strip(request.headers_mut());
-        if let Some(context) = RequestContext::current() {
-            context.propagate(request.headers_mut());
-        }
+        inbound::propagate(request.headers_mut());
         request_id::ensure(request.headers_mut());
         if !request.headers().contains_key(X_FORWARDED_PROTO) {
             request.headers_mut().insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));

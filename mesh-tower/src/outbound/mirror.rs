@@ -38,13 +38,20 @@ pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing)
         copy.headers_mut().insert(INTERNAL, HeaderValue::from_static("true"));
         let limit = journey.route().timeout.unwrap_or(journey.shared.options.mirror_timeout);
         let clock = Clock::new(Deadline::of(limit), crate::clock::now());
-        tokio::spawn(deliver(Arc::clone(cluster), Arc::clone(&journey.shared), Outgoing::new(copy, false, 0), clock));
+        let copy = Outgoing::new(copy, false, 0);
+        tokio::spawn(deliver(Arc::clone(cluster), Arc::clone(&journey.shared), journey.grpc, copy, clock));
     }
 }
 
-async fn deliver(cluster: Arc<ClusterHandle>, shared: Arc<super::Shared>, mut outgoing: Outgoing, mut clock: Clock) {
+async fn deliver(
+    cluster: Arc<ClusterHandle>,
+    shared: Arc<super::Shared>,
+    grpc: bool,
+    mut outgoing: Outgoing,
+    mut clock: Clock,
+) {
     let mut trail = Trail::new(crate::clock::now());
-    let tried = attempt::send(&cluster, &shared.chance, &mut outgoing, &[], &mut clock, &mut trail).await;
+    let tried = attempt::send(&cluster, &shared.chance, grpc, &mut outgoing, &[], &mut clock, &mut trail).await;
     match tried.result {
         // Read to the end, so that the connection can be used again.
         Ok(response) => drain(response, clock).await,

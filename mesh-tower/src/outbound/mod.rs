@@ -15,9 +15,6 @@ mod response;
 mod retry;
 mod route_info;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 

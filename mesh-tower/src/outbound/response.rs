@@ -22,11 +22,11 @@ use crate::{Body, BoxError, Error};
 #[derive(Debug)]
 pub(crate) struct Holding {
     /// A slot of `http2MaxRequests`.
-    pub(crate) request: Permit,
+    pub(crate) _request: Permit,
     /// A slot of `maxRetries`, if this is a retry.
-    pub(crate) retry: Option<Permit>,
+    pub(crate) _retry: Option<Permit>,
     /// Counts at the endpoint, for least request.
-    pub(crate) active: Active,
+    pub(crate) _active: Active,
     /// The connection.
     pub(crate) lease: Lease,
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use http::{Request, Response, Version};
 use mesh_core::ResponseFlags;
+use mesh_core::cluster::UpstreamProtocol;
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::failure::Limit;
 use mesh_core::limits::Permit;
@@ -27,7 +28,7 @@ pub(super) async fn send(
     trail: &mut Trail,
 ) -> Result<Response<Body>, Error> {
     let policy = journey.route().retry.as_ref();
-    let copies = policy.is_some_and(|policy| needs_copy(policy, journey, &request)) || mirror::is_due(journey);
+    let copies = policy.is_some_and(|policy| needs_copy(policy, journey, cluster, &request)) || mirror::is_due(journey);
     let mut outgoing = Outgoing::new(request, copies, journey.shared.options.replay_limit);
     mirror::send(journey, cluster, &outgoing);
     let chance = &journey.shared.chance;
@@ -35,8 +36,9 @@ pub(super) async fn send(
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
     loop {
         let Tried { result, outcome, endpoint } =
-            attempt::send(cluster, chance, &mut outgoing, &tried, clock, trail).await;
+            attempt::send(cluster, chance, journey.grpc, &mut outgoing, &tried, clock, trail).await;
         let retries = attempts.retries();
+        let outcome = if copies { outcome } else { outcome.without_grpc_status() };
         let pause = match chance.with(|rng| attempts.next(&outcome, rng)) {
             Next::RetryAfter(pause) => pause,
             Next::Done => return answered(result, retries),
@@ -65,8 +67,11 @@ pub(super) async fn send(
 
 /// Whether the request has to be kept whole: the policy asks for more than a connection that was not
 /// made.
-fn needs_copy(policy: &RetryPolicy, journey: &Journey, request: &Request<Body>) -> bool {
-    let http2 = request.version() == Version::HTTP_2;
+fn needs_copy(policy: &RetryPolicy, journey: &Journey, cluster: &ClusterHandle, request: &Request<Body>) -> bool {
+    let http2 = match cluster.spec().protocol {
+        UpstreamProtocol::FollowCaller => request.version() == Version::HTTP_2,
+        protocol => protocol == UpstreamProtocol::Http2,
+    };
     policy.needs_copy(journey.grpc, http2, journey.shared.options.profile)
 }
 

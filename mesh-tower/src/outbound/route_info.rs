@@ -9,7 +9,7 @@ use http::Response;
 use mesh_core::ResponseFlags;
 use mesh_core::cluster::EndpointAddress;
 use mesh_core::cluster::endpoint::EndpointState;
-use mesh_core::route::{Route, Routed};
+use mesh_core::route::{Action, Route, Routed};
 
 use super::Journey;
 use crate::live::Live;
@@ -41,7 +41,10 @@ impl RouteInfo {
     /// The name of the chosen cluster, such as `outbound|9080|v1|reviews.default.svc.cluster.local`.
     pub fn cluster_name(&self) -> Option<&str> {
         let (live, routed) = self.routed.as_ref()?;
-        Some(&live.snapshot().destination(*routed)?.cluster.name)
+        match &live.snapshot().rule(routed.route).action {
+            Action::Passthrough(id) => Some(&live.snapshot().cluster(*id).name),
+            _ => live.snapshot().destination(*routed).map(|destination| &*destination.cluster.name),
+        }
     }
 
     /// The endpoint of the last try.

@@ -1,5 +1,6 @@
 //! Calls of the ratings: unary and streaming, through the mesh and through the gateway.
 
+use http::Uri;
 use tokio_stream::StreamExt;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Endpoint;
@@ -55,8 +56,9 @@ async fn streams(stage: &Stage, kind: &str, what: &str) -> Result<Vec<Check>> {
 async fn through_the_gateway(stage: &Stage) -> Result<Vec<Check>> {
     const CALLS: usize = 20;
     let case = "grpc-gateway";
-    let channel = Endpoint::from_shared(format!("http://{}", stage.gateway()))?.connect().await?;
-    let mut client = RatingsClient::with_origin(channel, "http://ratings.example.com".parse()?);
+    let endpoint = Endpoint::from_shared(format!("http://{}", stage.gateway()))?;
+    let channel = endpoint.origin(Uri::from_static("http://ratings.example.com")).connect().await?;
+    let mut client = RatingsClient::new(channel);
     let mut answered = 0;
     for _ in 0..CALLS {
         let request = tagged(GetRatingRequest { product_id: "0".to_owned() }, case);

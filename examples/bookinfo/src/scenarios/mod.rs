@@ -81,7 +81,7 @@ impl Scenario {
         let start = Instant::now();
         let question = stage.question(self.file)?;
         stage.put_on(self.file).await?;
-        let checks = (self.play)(stage).await.map_err(|error| format!("{}: {error}", self.name))?;
+        let checks = (self.play)(stage).await?;
         Ok(Outcome { name: self.name, file: self.file, question, checks, took: start.elapsed() })
     }
 }
