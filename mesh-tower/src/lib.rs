@@ -81,3 +81,9 @@ pub use gateway::{Gateway, GatewayBuilder};
 pub use live::Live;
 pub use mesh::Mesh;
 pub use outbound::RouteInfo;
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct ReadmeDoctests;

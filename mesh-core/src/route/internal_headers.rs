@@ -71,11 +71,25 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) -> Result<bool, Failure> {
     for name in named.iter().filter(|name| **name != TE && **name != UPGRADE) {
         headers.remove(name);
     }
-    if headers.get(TE).is_some_and(|te| !te.as_bytes().eq_ignore_ascii_case(b"trailers")) {
-        headers.remove(TE);
-    }
+    keep_only_trailers(headers);
     remove_connection_headers(headers, websocket);
     Ok(websocket)
+}
+
+/// `te` says what the next hop may send; of its values only `trailers` reaches further.
+fn keep_only_trailers(headers: &mut HeaderMap) {
+    let Some(first) = headers.get(TE) else { return };
+    if first.as_bytes() == b"trailers" && headers.get_all(TE).iter().nth(1).is_none() {
+        return;
+    }
+    let tokens = |value: &HeaderValue| {
+        value.as_bytes().split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    };
+    if headers.get_all(TE).iter().any(tokens) {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    } else {
+        headers.remove(TE);
+    }
 }
 
 /// Removes from a response what is about the upstream's connection. With `upgraded` (101) what

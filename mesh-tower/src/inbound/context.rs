@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::Request;
+use mesh_core::deadline::parse_grpc_timeout;
 use tokio::time::Instant;
 
 use crate::serve::PeerAddress;
 
-use super::headers::X_REQUEST_ID;
+use crate::request_id::X_REQUEST_ID;
 
 /// What calls made while handling a request carry on from it.
 ///
@@ -128,33 +129,13 @@ fn is_trace_header(name: &str) -> bool {
 
 fn time_left(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let grpc = text("grpc-timeout").and_then(grpc_timeout);
+    let grpc = text("grpc-timeout").and_then(parse_grpc_timeout);
     let expected = text("x-envoy-expected-rq-timeout-ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
     grpc.into_iter().chain(expected).min()
 }
 
-/// Up to eight digits and a unit.
-fn grpc_timeout(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let count: u64 = digits.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_secs(count * 3600),
-        "M" => Duration::from_secs(count * 60),
-        "S" => Duration::from_secs(count),
-        "m" => Duration::from_millis(count),
-        "u" => Duration::from_micros(count),
-        "n" => Duration::from_nanos(count),
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn context(lines: &[(&str, &str)]) -> RequestContext {
@@ -203,22 +184,6 @@ mod tests {
         let both = [("grpc-timeout", "2S"), ("x-envoy-expected-rq-timeout-ms", "1500")];
         assert_eq!(left(&both), Some(Duration::from_millis(1500)));
         assert_eq!(left(&[("x-envoy-expected-rq-timeout-ms", "soon")]), None);
-    }
-
-    #[test]
-    fn grpc_timeouts_have_up_to_eight_digits_and_a_unit() {
-        assert_eq!(grpc_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
-        assert_eq!(grpc_timeout("250m"), Some(Duration::from_millis(250)));
-        for bad in ["", "S", "100000000S", "1", "1s", "-1S", "+1S", "1.5S", "1 S", "1é"] {
-            assert_eq!(grpc_timeout(bad), None, "{bad}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_timeout_text_panics(text in ".*") {
-            let _ = grpc_timeout(&text);
-        }
     }
 
     #[tokio::test]

@@ -1,9 +1,11 @@
 //! The form in which the application sees a request.
 
-use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Request};
 use mesh_core::Failure;
-use uuid::Uuid;
+use mesh_core::route::internal_headers;
+
+use crate::request_id;
 
 /// Refuses what no application may see and brings the rest into form.
 pub(super) fn prepare<B>(request: &mut Request<B>) -> Result<(), Failure> {
@@ -15,119 +17,16 @@ pub(super) fn prepare<B>(request: &mut Request<B>) -> Result<(), Failure> {
         return Err(Failure::NoRoute);
     }
     let headers = request.headers_mut();
-    let upgrade = Upgrade::of(headers);
-    if upgrade == Upgrade::Other {
-        return Err(Failure::UpgradeRefused);
-    }
-    remove_hop_by_hop(headers, upgrade)?;
-    identify(headers);
+    internal_headers::remove_hop_by_hop(headers)?;
+    request_id::ensure(headers);
     headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
     // Only a caller with a certificate could have sent it honestly.
     headers.remove(X_FORWARDED_CLIENT_CERT);
     Ok(())
 }
 
-/// What an HTTP/1.1 request wants its connection to become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Upgrade {
-    /// Nothing else, or HTTP/2, which nobody need agree to.
-    None,
-    WebSocket,
-    Other,
-}
-
-impl Upgrade {
-    fn of(headers: &HeaderMap) -> Self {
-        let Some(wanted) = headers.get(header::UPGRADE) else { return Self::None };
-        if !connection_tokens(headers).any(|token| token.eq_ignore_ascii_case(b"upgrade")) {
-            return Self::None;
-        }
-        match wanted.as_bytes().trim_ascii() {
-            wanted if wanted.eq_ignore_ascii_case(b"websocket") => Self::WebSocket,
-            wanted if wanted.eq_ignore_ascii_case(b"h2c") => Self::None,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// Removes the headers that concern one connection only, among them those that `connection` names.
-fn remove_hop_by_hop(headers: &mut HeaderMap, upgrade: Upgrade) -> Result<(), Failure> {
-    if headers.contains_key(header::CONNECTION) {
-        let mut named = Vec::new();
-        for token in connection_tokens(headers) {
-            let name = HeaderName::from_bytes(token).map_err(|_| Failure::MalformedRequest)?;
-            if PROTECTED.contains(&name) {
-                return Err(Failure::MalformedRequest);
-            }
-            named.push(name);
-        }
-        let kept = |name: &HeaderName| name == header::TE || (name == header::UPGRADE && upgrade == Upgrade::WebSocket);
-        for name in named.iter().filter(|name| !kept(name)) {
-            headers.remove(name);
-        }
-    }
-    if upgrade != Upgrade::WebSocket {
-        headers.remove(header::CONNECTION);
-        headers.remove(header::UPGRADE);
-    }
-    headers.remove(KEEP_ALIVE);
-    headers.remove(PROXY_CONNECTION);
-    headers.remove(header::TRANSFER_ENCODING);
-    keep_only_trailers(headers);
-    Ok(())
-}
-
-/// `te` says what the next hop may send; of its values only `trailers` reaches further.
-fn keep_only_trailers(headers: &mut HeaderMap) {
-    let Entry::Occupied(mut te) = headers.entry(header::TE) else { return };
-    let trailers = te.iter().flat_map(tokens).any(|token| token.eq_ignore_ascii_case(b"trailers"));
-    if trailers {
-        te.insert(HeaderValue::from_static("trailers"));
-    } else {
-        te.remove_entry_mult().1.for_each(drop);
-    }
-}
-
-/// Makes sure that there is one `x-request-id` and that it says something.
-fn identify(headers: &mut HeaderMap) {
-    let mut values = headers.get_all(&X_REQUEST_ID).iter();
-    let joined = match (values.next(), values.next()) {
-        (Some(only), None) if !only.is_empty() => return,
-        (Some(_), Some(_)) => {
-            let lines: Vec<&[u8]> = headers.get_all(&X_REQUEST_ID).iter().map(HeaderValue::as_bytes).collect();
-            HeaderValue::from_bytes(&lines.join(&b','))
-        }
-        _ => HeaderValue::try_from(new_request_id().as_hyphenated().to_string()),
-    };
-    // Both are made of what a value may hold.
-    if let Ok(joined) = joined {
-        headers.insert(X_REQUEST_ID, joined);
-    }
-}
-
-fn new_request_id() -> Uuid {
-    uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid()
-}
-
-fn connection_tokens(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    headers.get_all(header::CONNECTION).iter().flat_map(tokens)
-}
-
-/// The elements of a comma-separated list.
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
-}
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// `connection` may not make these disappear.
-const PROTECTED: [HeaderName; 4] = [header::HOST, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO];
 
 #[cfg(test)]
 mod tests {
@@ -164,11 +63,9 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_is_made_kept_or_joined() {
-        assert_eq!(Uuid::try_parse(&header(&[], "x-request-id")).unwrap().get_version_num(), 4);
+    fn every_request_has_an_id() {
+        assert!(!header(&[], "x-request-id").is_empty());
         assert_eq!(header(&[("x-request-id", "mine")], "x-request-id"), "mine");
-        assert_eq!(Uuid::try_parse(&header(&[("x-request-id", "")], "x-request-id")).unwrap().get_version_num(), 4);
-        assert_eq!(header(&[("x-request-id", "one"), ("x-request-id", "two")], "x-request-id"), "one,two");
     }
 
     #[test]
