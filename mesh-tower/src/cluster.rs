@@ -154,7 +154,7 @@ impl ClusterHandle {
                     members: Arc::clone(&members),
                     first,
                 };
-                let apply = move |answers| update.apply(answers);
+                let apply = move |answers: Vec<_>| update.apply(&answers);
                 Some(Lookup { _watch: resolver.watch(targets.clone(), *logical, *refresh, apply), answered })
             }
             _ => None,
@@ -281,7 +281,7 @@ struct Update {
 }
 
 impl Update {
-    fn apply(&self, answers: Vec<(DnsTarget, Vec<SocketAddr>)>) {
+    fn apply(&self, answers: &[(DnsTarget, Vec<SocketAddr>)]) {
         let endpoints: Vec<_> = answers
             .iter()
             .flat_map(|(target, addresses)| addresses.iter().map(|address| endpoint_at(target, *address)))

@@ -1,6 +1,6 @@
 //! One process per service, as docker-compose starts them: the same binary with `--role`.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test, of other processes in real time")]
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command};

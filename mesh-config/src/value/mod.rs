@@ -6,6 +6,7 @@
 
 pub mod bytes;
 pub mod duration;
+pub mod grpc_status;
 pub mod host;
 pub mod labels;
 pub mod percent;

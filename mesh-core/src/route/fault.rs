@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use mesh_config::api::virtual_service::{FaultAbort, FaultDelay, HttpFaultInjection};
-use mesh_config::value::Percent;
+use mesh_config::value::{Percent, grpc_status};
 
 use super::lower::LowerError;
 use crate::{Failure, Rng};
@@ -81,7 +81,7 @@ fn lower_abort(from: &FaultAbort) -> Result<Option<(Share, Failure)>, LowerError
             code.ok_or_else(|| LowerError::new("httpStatus", format!("HTTP status {status} is not in range 200-599")))?,
         )
     } else if let Some(name) = &from.grpc_status {
-        let code = grpc_status(name);
+        let code = grpc_status::code(name);
         Failure::FaultAbortGrpc(
             code.ok_or_else(|| LowerError::new("grpcStatus", format!("gRPC status {name:?} is not supported")))?,
         )
@@ -90,31 +90,6 @@ fn lower_abort(from: &FaultAbort) -> Result<Option<(Share, Failure)>, LowerError
     };
     Ok(Share::of(from.percentage).map(|share| (share, failure)))
 }
-
-/// The code behind a name such as `UNAVAILABLE`.
-fn grpc_status(name: &str) -> Option<i32> {
-    GRPC_STATUS.iter().zip(0..).find_map(|(known, code)| (*known == name).then_some(code))
-}
-
-const GRPC_STATUS: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 #[cfg(test)]
 mod tests {

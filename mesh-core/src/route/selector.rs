@@ -3,11 +3,10 @@
 //! `port`, `gateways`, `sourceLabels` and `sourceNamespace` do not look at requests. They decide
 //! whether a block has a route at all for a workload and a listener.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use mesh_config::api::virtual_service::HttpMatchRequest;
-use mesh_config::value::labels;
+use mesh_config::value::{host, labels};
 
 /// For whom and for which listener routes are made.
 #[derive(Clone, Copy, Debug)]
@@ -42,23 +41,7 @@ pub fn applies(block: &HttpMatchRequest, site: &MatchSite<'_>) -> bool {
 pub fn names(entry: &str, namespace: &str, gateway: Option<&str>) -> bool {
     match gateway {
         None => entry == "mesh",
-        Some(gateway) => entry != "mesh" && full_name(entry, namespace) == gateway,
-    }
-}
-
-/// A gateway's `namespace/name`, from what an object of `namespace` calls it: a name of its own
-/// namespace, `./name`, `namespace/name`, or the old form `name.namespace...`.
-pub fn full_name<'a>(entry: &'a str, namespace: &str) -> Cow<'a, str> {
-    match entry.split_once('/') {
-        Some((".", name)) => Cow::Owned(format!("{namespace}/{name}")),
-        Some(_) => Cow::Borrowed(entry),
-        None => match entry.split_once('.') {
-            Some((name, rest)) => {
-                let namespace = rest.split('.').next().unwrap_or_default();
-                Cow::Owned(format!("{namespace}/{name}"))
-            }
-            None => Cow::Owned(format!("{namespace}/{entry}")),
-        },
+        Some(gateway) => entry != "mesh" && host::resolve_gateway_name(entry, namespace) == gateway,
     }
 }
 

@@ -145,10 +145,10 @@ impl Absolute {
 /// An endpoint gets the path alone, and the authority as `host`.
 fn to_origin_form(mut request: Request<Body>) -> (Request<Body>, Absolute) {
     let uri = std::mem::take(request.uri_mut());
-    if let Some(authority) = uri.authority() {
-        if let Ok(host) = HeaderValue::from_str(host_of(authority)) {
-            request.headers_mut().insert(HOST, host);
-        }
+    if let Some(authority) = uri.authority()
+        && let Ok(host) = HeaderValue::from_str(host_of(authority))
+    {
+        request.headers_mut().insert(HOST, host);
     }
     if request.method() == Method::OPTIONS && uri.path_and_query().is_none() {
         *request.uri_mut() = Uri::from_static("*");

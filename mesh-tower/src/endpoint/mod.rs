@@ -103,10 +103,10 @@ impl EndpointPool {
 
     async fn checkout_http1(&self) -> Result<http1::Connection, Error> {
         // Those who wait already come first.
-        if self.shared.waiting.load(Ordering::Relaxed) == 0 {
-            if let Some(connection) = self.http1.take(&self.options.pool).await {
-                return Ok(connection);
-            }
+        if self.shared.waiting.load(Ordering::Relaxed) == 0
+            && let Some(connection) = self.http1.take(&self.options.pool).await
+        {
+            return Ok(connection);
         }
         let _pending = self.permits.try_acquire(Limit::PendingRequests)?;
         let slot = loop {

@@ -12,11 +12,11 @@ use tower_service::Service;
 
 use crate::Body;
 use crate::outbound::{self, Listener, Shared};
+use crate::request_id::X_REQUEST_ID;
 use crate::serve::PeerAddress;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
 
 /// One listener of a gateway.

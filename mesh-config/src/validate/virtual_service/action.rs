@@ -11,7 +11,7 @@ use crate::api::virtual_service::{
 };
 use crate::value::port::check_port;
 use crate::value::retry_on::check_retry_on;
-use crate::value::{Percent, StringMatch};
+use crate::value::{Percent, StringMatch, grpc_status};
 
 pub(super) fn check(cx: &mut Checker<'_>, at: &At<'_>, route: &HttpRoute) {
     if let Some(redirect) = &route.redirect {
@@ -140,7 +140,7 @@ fn check_abort(cx: &mut Checker<'_>, at: &At<'_>, abort: &FaultAbort) {
     if let Some(status) = abort.http_status {
         check_status(cx, &at.field("httpStatus"), i64::from(status));
     } else if let Some(status) = &abort.grpc_status {
-        if !GRPC_STATUSES.contains(&status.as_str()) {
+        if grpc_status::code(status).is_none() {
             let message = format!(
                 "gRPC status {status:?} is not supported. See \
                  https://github.com/grpc/grpc/blob/master/doc/statuscodes.md for a list of supported codes, \
@@ -154,26 +154,6 @@ fn check_abort(cx: &mut Checker<'_>, at: &At<'_>, abort: &FaultAbort) {
         cx.warn(at, "abort configured, but error type not set");
     }
 }
-
-const GRPC_STATUSES: &[&str] = &[
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 fn check_delay(cx: &mut Checker<'_>, at: &At<'_>, delay: &FaultDelay) {
     check_percentage(cx, &at.field("percentage"), delay.percentage);
