@@ -1,5 +1,6 @@
 //! What one try came to, in the terms that retries and outlier detection think in.
 
+use http::header::HeaderName;
 use http::{HeaderMap, StatusCode};
 
 use crate::Failure;
@@ -24,8 +25,8 @@ pub enum Outcome {
 impl Outcome {
     /// The outcome of an answer.
     pub fn of_response(status: StatusCode, headers: &HeaderMap) -> Self {
-        let grpc = headers.get("grpc-status").and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let rate_limited = headers.contains_key("x-envoy-ratelimited");
+        let grpc = headers.get(GRPC_STATUS).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let rate_limited = headers.contains_key(RATE_LIMITED);
         Self::Response { status: status.as_u16(), grpc, rate_limited }
     }
 
@@ -63,6 +64,9 @@ impl Outcome {
         }
     }
 }
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
 
 /// The HTTP status that a gRPC status counts as.
 pub fn http_status_of_grpc(code: i32) -> Option<u16> {

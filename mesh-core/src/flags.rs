@@ -79,7 +79,10 @@ impl ResponseFlags {
 
     /// The set flags, in printing order, with letters and meaning.
     pub fn iter(self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        Self::TABLE.iter().filter(move |(flag, ..)| self.contains(*flag)).map(|(_, letters, advice)| (*letters, *advice))
+        Self::TABLE
+            .iter()
+            .filter(move |(flag, ..)| self.contains(*flag))
+            .map(|(_, letters, advice)| (*letters, *advice))
     }
 }
 

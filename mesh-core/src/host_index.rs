@@ -6,12 +6,14 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::snapshot::VhostId;
 
 /// The domains of one route table.
 #[derive(Clone, Debug, Default)]
 pub struct HostIndex {
-    exact: HashMap<Box<str>, VhostId>,
+    exact: HashMap<Box<str>, VhostId, RandomState>,
     suffix: Wildcards,
     prefix: Wildcards,
     any: Option<VhostId>,
@@ -20,7 +22,7 @@ pub struct HostIndex {
 /// Wildcards by what stands beside the `*`, and the lengths that occur, longest first.
 #[derive(Clone, Debug, Default)]
 struct Wildcards {
-    by_fixed_part: HashMap<Box<str>, VhostId>,
+    by_fixed_part: HashMap<Box<str>, VhostId, RandomState>,
     lengths: Vec<usize>,
 }
 

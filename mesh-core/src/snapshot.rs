@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::cluster::{ClusterId, ClusterSpec};
 use crate::host_index::HostIndex;
 use crate::route::search::RouteSearch;
@@ -24,7 +26,7 @@ pub struct TableId(pub u32);
 pub struct Snapshot {
     pub(crate) tables: Vec<RouteTable>,
     /// The table of each mesh listener port.
-    pub(crate) mesh: HashMap<u16, TableId>,
+    pub(crate) mesh: HashMap<u16, TableId, RandomState>,
     /// For a port that no service has.
     pub(crate) unknown_port: Option<TableId>,
     pub(crate) vhosts: Vec<Vhost>,

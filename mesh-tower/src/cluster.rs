@@ -50,7 +50,6 @@ impl Members {
         let (state, pool) = (self.hosts.host(index)?, self.pools.get(index.0 as usize)?);
         Some(Member { state: Arc::clone(state), pool: Arc::clone(pool) })
     }
-
 }
 
 /// State of a cluster that a change of its endpoints leaves alone.
@@ -129,12 +128,7 @@ impl ClusterHandle {
         Self::with_shared(spec, Arc::clone(&self.shared), &members_of(&current), environment)
     }
 
-    fn with_shared(
-        spec: Arc<ClusterSpec>,
-        shared: Arc<Shared>,
-        known: &[Member],
-        environment: &Environment,
-    ) -> Self {
+    fn with_shared(spec: Arc<ClusterSpec>, shared: Arc<Shared>, known: &[Member], environment: &Environment) -> Self {
         let resolver = environment.resolver.clone();
         let initial = match &spec.endpoints {
             EndpointSource::Static(endpoints) => endpoints.clone(),
@@ -212,15 +206,16 @@ impl ClusterHandle {
     /// The members of a cluster whose requests go where their authority points.
     pub(crate) async fn members_at(&self, host: &str, port: u16) -> Result<Arc<Members>, Failure> {
         let place: Box<str> = format!("{host}:{port}").into();
-        let slot = {
-            let mut dynamic = self.dynamic.lock().unwrap_or_else(PoisonError::into_inner);
-            if dynamic.len() >= DYNAMIC_PLACES {
-                dynamic.clear();
-            }
-            Arc::clone(dynamic.entry(place).or_insert_with(|| {
-                Arc::new(ArcSwap::from_pointee(build_members(&self.spec, &self.shared, &[], &[])))
-            }))
-        };
+        let slot =
+            {
+                let mut dynamic = self.dynamic.lock().unwrap_or_else(PoisonError::into_inner);
+                if dynamic.len() >= DYNAMIC_PLACES {
+                    dynamic.clear();
+                }
+                Arc::clone(dynamic.entry(place).or_insert_with(|| {
+                    Arc::new(ArcSwap::from_pointee(build_members(&self.spec, &self.shared, &[], &[])))
+                }))
+            };
         let current = slot.load_full();
         if !current.pools.is_empty() {
             return Ok(current);
@@ -239,9 +234,9 @@ impl ClusterHandle {
     }
 
     /// Tells the outlier detection what a try came to.
-    pub(crate) fn on_outcome(&self, now: Instant, endpoint: &EndpointState, outcome: &Outcome) {
+    pub(crate) fn on_outcome(&self, endpoint: &EndpointState, outcome: &Outcome) {
         let Some(detector) = &self.shared.detector else { return };
-        if let Some(ejection) = detector.on_outcome(now, endpoint, outcome) {
+        if let Some(ejection) = detector.on_outcome(crate::clock::now(), endpoint, outcome) {
             tracing::warn!(cluster = %self.spec.name, endpoint = %endpoint.address(), %ejection, "endpoint ejected");
             self.shared.health.fetch_add(1, Ordering::Release);
         }
@@ -315,10 +310,9 @@ fn build_members(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec]
         .iter()
         .map(|endpoint| match left.remove(&endpoint.address) {
             Some(member) if member.state.spec() == endpoint => member.clone(),
-            Some(member) => Member {
-                state: Arc::new(member.state.successor(endpoint.clone())),
-                pool: Arc::clone(&member.pool),
-            },
+            Some(member) => {
+                Member { state: Arc::new(member.state.successor(endpoint.clone())), pool: Arc::clone(&member.pool) }
+            }
             None => Member {
                 state: Arc::new(EndpointState::new(endpoint.clone())),
                 pool: EndpointPool::new(endpoint.address.clone(), PoolOptions::of(spec), Arc::clone(&shared.permits)),

@@ -17,7 +17,7 @@ pub(crate) fn ensure(headers: &mut HeaderMap) {
             let lines: Vec<&[u8]> = headers.get_all(&X_REQUEST_ID).iter().map(HeaderValue::as_bytes).collect();
             HeaderValue::from_bytes(&lines.join(&b','))
         }
-        _ => HeaderValue::try_from(random().as_hyphenated().to_string()),
+        _ => HeaderValue::from_str(random().as_hyphenated().encode_lower(&mut Uuid::encode_buffer())),
     };
     // Both are made of what a value may hold.
     if let Ok(value) = value {

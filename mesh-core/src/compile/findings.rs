@@ -33,11 +33,7 @@ fn about<T: Typed>(finding: Diagnostic, object: &Object<T>) -> Diagnostic {
 }
 
 /// Of two DestinationRules for one host the first one's policy counts.
-pub(crate) fn policy_lost(
-    loser: &Object<DestinationRule>,
-    winner: &Object<DestinationRule>,
-    host: &str,
-) -> Diagnostic {
+pub(crate) fn policy_lost(loser: &Object<DestinationRule>, winner: &Object<DestinationRule>, host: &str) -> Diagnostic {
     let message = format!("the trafficPolicy has no effect: {} already sets the one for {host}", winner.id());
     about(Diagnostic::warning(Code::OVERRULED, message), loser)
         .path("spec.trafficPolicy")

@@ -64,7 +64,11 @@ impl Resolver<'_> {
 
     fn port(&self, port: &k8s::ServicePort) -> Option<Port> {
         let number = u16::try_from(port.port).ok().filter(|number| *number != 0)?;
-        Some(Port { number, protocol: Protocol::of_service_port(&port.protocol, &port.app_protocol, &port.name), endpoints: self.endpoints(port, number) })
+        Some(Port {
+            number,
+            protocol: Protocol::of_service_port(&port.protocol, &port.app_protocol, &port.name),
+            endpoints: self.endpoints(port, number),
+        })
     }
 
     fn endpoints(&self, port: &k8s::ServicePort, number: u16) -> EndpointSource {
@@ -85,8 +89,10 @@ impl Resolver<'_> {
             .peekable();
         slices.peek()?;
         let endpoints = slices.flat_map(|slice| {
-            let number = slice.spec.ports.iter().find(|candidate| candidate.name == port.name).and_then(|found| found.port);
-            let ready = slice.spec.endpoints.iter().filter(|endpoint| self.takes(endpoint.conditions.ready.unwrap_or(true)));
+            let number =
+                slice.spec.ports.iter().find(|candidate| candidate.name == port.name).and_then(|found| found.port);
+            let ready =
+                slice.spec.endpoints.iter().filter(|endpoint| self.takes(endpoint.conditions.ready.unwrap_or(true)));
             ready.flat_map(move |endpoint| {
                 endpoint.addresses.iter().filter_map(move |address| {
                     let pod = endpoint.target_ref.as_ref().map(|target| target.name.as_str());
@@ -169,18 +175,9 @@ impl Resolver<'_> {
         // A cluster IP maps the port itself; behind a headless name stand the Pods.
         let port = if headless { target_port(port, None, number) } else { Some(u32::from(number)) };
         let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(number);
-        let target = DnsTarget {
-            host: host.into(),
-            port,
-            weight: 1,
-            labels: BTreeMap::new(),
-            locality: Locality::default(),
-        };
-        EndpointSource::Dns {
-            targets: vec![target],
-            logical: false,
-            refresh: self.mesh.dns_refresh_rate().to_std(),
-        }
+        let target =
+            DnsTarget { host: host.into(), port, weight: 1, labels: BTreeMap::new(), locality: Locality::default() };
+        EndpointSource::Dns { targets: vec![target], logical: false, refresh: self.mesh.dns_refresh_rate().to_std() }
     }
 }
 

@@ -52,11 +52,8 @@ impl<'a> Owners<'a> {
 fn in_lookup_order<'a>(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site) -> Vec<&'a Object<VirtualService>> {
     let mut groups: [Vec<_>; 3] = Default::default();
     for object in set.virtual_services().filter(|object| is_mesh_bound(&object.spec)) {
-        let export = Export::of(
-            &object.spec.export_to,
-            &mesh.default_virtual_service_export_to,
-            &object.meta.namespace,
-        );
+        let export =
+            Export::of(&object.spec.export_to, &mesh.default_virtual_service_export_to, &object.meta.namespace);
         if !export.is_visible_to(&site.namespace) {
             continue;
         }
@@ -154,7 +151,11 @@ impl<'a> MeshBuilder<'a, '_> {
 
     fn lower(&mut self, object: &Object<VirtualService>, port: u16) -> Vec<Route> {
         let place = Place { namespace: &object.meta.namespace, port, gateway: false };
-        rules::lower(Rules { object, place, gateway: None, site: self.site, mesh: self.mesh }, self.clusters, self.findings)
+        rules::lower(
+            Rules { object, place, gateway: None, site: self.site, mesh: self.mesh },
+            self.clusters,
+            self.findings,
+        )
     }
 
     fn default_route(&mut self, service: &Service, port: &Port) -> Route {
@@ -203,6 +204,11 @@ fn domains(service: &Service, site: &Site) -> Vec<String> {
             domains.push(name.to_owned());
         }
     }
-    domains.extend(service.addresses.iter().map(|address| if address.contains(':') { format!("[{address}]") } else { address.clone() }));
+    domains.extend(
+        service
+            .addresses
+            .iter()
+            .map(|address| if address.contains(':') { format!("[{address}]") } else { address.clone() }),
+    );
     domains
 }

@@ -65,18 +65,12 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         findings: &mut findings,
     }
     .build(set);
-    let gateways = GatewayBuilder {
-        mesh,
-        site,
-        clusters: &mut clusters,
-        tables: &mut tables,
-        findings: &mut findings,
-    }
-    .build(set);
+    let gateways =
+        GatewayBuilder { mesh, site, clusters: &mut clusters, tables: &mut tables, findings: &mut findings }.build(set);
     security::check(set, mesh, site, &mut findings);
     let snapshot = Snapshot {
         tables: tables.tables,
-        mesh: mesh_tables.by_port,
+        mesh: mesh_tables.by_port.into_iter().collect(),
         unknown_port: Some(mesh_tables.unknown_port),
         vhosts: tables.vhosts,
         routes: tables.routes,

@@ -1,8 +1,8 @@
 //! The HTTP rules of one VirtualService at one place become routes.
 
 use mesh_config::Object;
-use mesh_config::api::virtual_service::{HttpRetry, VirtualService};
 use mesh_config::api::MeshConfig;
+use mesh_config::api::virtual_service::{HttpRetry, VirtualService};
 
 use super::clusters::{Clusters, Place};
 use super::findings::{self, Findings};

@@ -67,10 +67,11 @@ fn workloads_of(set: &ConfigSet, entry: &Object<ServiceEntry>) -> Vec<WorkloadEn
         own.extend(workload.spec.labels.clone());
         selects(&workload.meta, &own).then(|| WorkloadEntry { labels: own, ..workload.spec.clone() })
     });
-    let pods = set.pods().filter(|pod| pod.spec.status.is_ready() && selects(&pod.meta, &pod.meta.labels)).filter_map(|pod| {
-        let address = super::kubernetes::pod_ip(&pod.spec)?.to_owned();
-        Some(WorkloadEntry { address, labels: pod.meta.labels.clone(), ..WorkloadEntry::default() })
-    });
+    let pods =
+        set.pods().filter(|pod| pod.spec.status.is_ready() && selects(&pod.meta, &pod.meta.labels)).filter_map(|pod| {
+            let address = super::kubernetes::pod_ip(&pod.spec)?.to_owned();
+            Some(WorkloadEntry { address, labels: pod.meta.labels.clone(), ..WorkloadEntry::default() })
+        });
     entries.chain(pods).collect()
 }
 

@@ -70,6 +70,19 @@ pub fn response_reads_request(route: &Route, destination: u16) -> bool {
         || destination_of(route, destination).is_some_and(|destination| destination.response_headers.reads_request())
 }
 
+/// Whether a route has anything to do with the head of a request; without, nothing that operations
+/// could read has to be known.
+pub fn changes_request(route: &Route, destination: u16) -> bool {
+    !route.request_headers.is_empty()
+        || destination_of(route, destination).is_some_and(|destination| !destination.request_headers.is_empty())
+}
+
+/// Whether a route has anything to do with the head of a response.
+pub fn changes_response(route: &Route, destination: u16) -> bool {
+    !route.response_headers.is_empty()
+        || destination_of(route, destination).is_some_and(|destination| !destination.response_headers.is_empty())
+}
+
 /// Whether there was something to do.
 fn apply_to_request(
     ops: &HeaderOps,

@@ -201,7 +201,9 @@ mod tests {
     use super::*;
 
     fn stream(parts: &'static [&'static str]) -> impl http_body::Body<Data = Bytes, Error = Infallible> + Send {
-        StreamBody::new(tokio_stream::iter(parts.iter().map(|part| Ok(Frame::data(Bytes::from_static(part.as_bytes()))))))
+        StreamBody::new(tokio_stream::iter(
+            parts.iter().map(|part| Ok(Frame::data(Bytes::from_static(part.as_bytes())))),
+        ))
     }
 
     fn is_boxed(body: &Body) -> bool {

@@ -78,8 +78,13 @@ impl Discovery for Dns {
         }
         let (sender, receiver) = watch::channel(None);
         watched.insert(name.clone(), sender.clone());
-        let lookups =
-            Lookups { name, sender, resolve: Arc::clone(&self.resolve), watched: Arc::clone(&self.watched), failures: 0 };
+        let lookups = Lookups {
+            name,
+            sender,
+            resolve: Arc::clone(&self.resolve),
+            watched: Arc::clone(&self.watched),
+            failures: 0,
+        };
         tokio::spawn(lookups.run());
         Addresses::new(receiver)
     }

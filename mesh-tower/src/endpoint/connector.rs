@@ -32,7 +32,9 @@ pub(super) async fn connect(address: &EndpointAddress, options: &PoolOptions) ->
     };
     match tokio::time::timeout(options.connect_timeout, connecting).await {
         Ok(Ok(socket)) => Ok(TokioIo::new(socket)),
-        Ok(Err(error)) => Err(Error::with_source(Failure::ConnectFailed, Unreachable { address: address.clone(), error })),
+        Ok(Err(error)) => {
+            Err(Error::with_source(Failure::ConnectFailed, Unreachable { address: address.clone(), error }))
+        }
         Err(_) => Err(Failure::ConnectTimeout.into()),
     }
 }

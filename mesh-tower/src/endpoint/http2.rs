@@ -101,14 +101,8 @@ impl Connections {
             drop(slot);
         });
         let now = crate::clock::now();
-        let mut connection = Connection {
-            sender,
-            streams: Arc::default(),
-            allowed,
-            served: Arc::default(),
-            born: now,
-            last_used: now,
-        };
+        let mut connection =
+            Connection { sender, streams: Arc::default(), allowed, served: Arc::default(), born: now, last_used: now };
         let stream = connection.stream(now);
         self.list().push(connection);
         Ok(stream)

@@ -185,7 +185,10 @@ impl Listeners {
         let port = builder.ports.get(&server.port).copied().unwrap_or(server.port);
         let place = SocketAddr::new(ip, port);
         let listener = TcpListener::bind(place).await.map_err(|error| {
-            io::Error::new(error.kind(), format!("port {} of {}: {place}: {error}", server.port, server.gateways.join(", ")))
+            io::Error::new(
+                error.kind(),
+                format!("port {} of {}: {place}: {error}", server.port, server.gateways.join(", ")),
+            )
         })?;
         let address = listener.local_addr()?;
         tracing::info!(port = server.port, %address, gateways = server.gateways.join(", "), "gateway listens");

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::Request;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use mesh_core::deadline::parse_grpc_timeout;
 use tokio::time::Instant;
 

@@ -48,7 +48,10 @@ async fn the_context_is_there_in_the_call_the_future_and_the_body() {
         }
     });
     let response = InboundLayer::new().layer(app).oneshot(request(&[("x-request-id", "id")])).await.unwrap();
-    assert_eq!((&response.headers()["call"], &response.headers()["future"]), (&"id".parse().unwrap(), &"id".parse().unwrap()));
+    assert_eq!(
+        (&response.headers()["call"], &response.headers()["future"]),
+        (&"id".parse().unwrap(), &"id".parse().unwrap())
+    );
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "id");
     assert_eq!(current_id(), "");
 }
@@ -65,7 +68,10 @@ async fn a_call_made_in_a_handler_carries_the_request_on() {
     let lines = [("traceparent", "00-a-b-01"), ("x-request-id", "id")];
     let response = InboundLayer::new().layer(app).oneshot(request(&lines)).await.unwrap();
     let headers = response.headers();
-    assert_eq!((headers.len(), &headers["traceparent"], &headers["x-request-id"]), (2, &"00-a-b-01".parse().unwrap(), &"id".parse().unwrap()));
+    assert_eq!(
+        (headers.len(), &headers["traceparent"], &headers["x-request-id"]),
+        (2, &"00-a-b-01".parse().unwrap(), &"id".parse().unwrap())
+    );
 
     let mut call = HeaderMap::new();
     super::context::propagate(&mut call);

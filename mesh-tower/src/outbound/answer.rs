@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use mesh_core::route::{internal_headers, prepare, reply};
 use mesh_core::route::substitution::Exchange;
+use mesh_core::route::{internal_headers, prepare, reply};
 
 use super::Journey;
 use super::head::Head;
@@ -63,6 +63,9 @@ fn exchange<'a>(journey: &'a Journey, trail: &Trail) -> Exchange<'a> {
 }
 
 fn with_operations(response: Response<Body>, journey: &Journey, exchange: &Exchange<'_>) -> Response<Body> {
+    if !prepare::changes_response(journey.route(), journey.routed.destination) {
+        return response;
+    }
     let (mut parts, body) = response.into_parts();
     let destination = journey.routed.destination;
     prepare::prepare_response(journey.route(), destination, &mut parts, journey.kept_head(), exchange);

@@ -11,8 +11,8 @@ use mesh_core::failure::Limit;
 use mesh_core::lb::Pick;
 
 use super::clock::Clock;
-use super::response::Holding;
 use super::outgoing::Outgoing;
+use super::response::Holding;
 use super::route_info::Trail;
 use crate::chance::Chance;
 use crate::cluster::{ClusterHandle, LOOKUP_TIMEOUT, Member};
@@ -52,7 +52,7 @@ pub(crate) async fn send(
     let tried = deliver(cluster, &member, place.as_ref(), outgoing, clock).await;
     // Only a gRPC caller's `grpc-status` says how the endpoint is.
     let counted = if grpc { tried.outcome } else { tried.outcome.without_grpc_status() };
-    cluster.on_outcome(crate::clock::now(), &member.state, &counted);
+    cluster.on_outcome(&member.state, &counted);
     tried
 }
 
@@ -131,12 +131,14 @@ async fn exchange(
     loop {
         let connection = clock.bounded(member.pool.checkout(protocol)).await??;
         cluster.on_connected(&member.state);
-        let ready = crate::clock::now();
-        let request = outgoing.next_request(clock, ready).ok_or(Failure::LocalReset)?;
+        let ready = clock.try_begins();
+        let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;
         match clock.answering(ready, connection.send(request)).await? {
             Ok((response, lease)) => {
                 let retry = outgoing.take_permit();
-                return Ok(Holding { _request: request_permit, _retry: retry, _active: active, lease }.keep(response, clock));
+                return Ok(
+                    Holding { _request: request_permit, _retry: retry, _active: active, lease }.keep(response, clock)
+                );
             }
             Err(Unanswered { error, unsent }) => {
                 // A connection that its peer had closed meanwhile: nothing was sent, so another one

@@ -47,6 +47,11 @@ impl Clock {
         Body::new(Ended::new(body, end))
     }
 
+    /// The moment from which a try's limit counts, if there is one; else one that will do.
+    pub(crate) fn try_begins(&self) -> Instant {
+        if self.deadline.per_try().is_some() { crate::clock::now() } else { self.arrived }
+    }
+
     /// When the whole request has to be over; `None` while its body is still being sent.
     pub(crate) fn route_deadline(&self) -> Option<Instant> {
         Some(self.body_ended()? + self.deadline.timeout()?)

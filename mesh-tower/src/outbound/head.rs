@@ -2,7 +2,7 @@
 
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
-use http::{Method, Request, Version};
+use http::{HeaderMap, Method, Request, Version};
 use mesh_core::route::{internal_headers, reply};
 use mesh_core::{Failure, PeerView, RequestView, Scheme};
 
@@ -26,22 +26,30 @@ impl Head {
     /// # Errors
     /// With the reply the caller gets, and whether it speaks gRPC.
     pub(crate) fn take(request: &mut Request<Body>, listener: Listener) -> Result<Self, (Failure, bool)> {
-        let grpc = reply::is_grpc(request.headers());
-        Self::canonical(request, listener, grpc).map_err(|failure| (failure, grpc))
+        let found = Found::among(request.headers());
+        let grpc = found.content_type && reply::is_grpc(request.headers());
+        Self::canonical(request, listener, &found, grpc).map_err(|failure| (failure, grpc))
     }
 
-    fn canonical(request: &mut Request<Body>, listener: Listener, grpc: bool) -> Result<Self, Failure> {
+    fn canonical(request: &mut Request<Body>, listener: Listener, found: &Found, grpc: bool) -> Result<Self, Failure> {
         if request.method() == Method::CONNECT {
             return Err(Failure::NoRoute);
         }
-        let scheme = scheme_of(request, listener)?;
-        let port = take_authority(request, listener)?;
-        internal_headers::remove_hop_by_hop(request.headers_mut())?;
-        internal_headers::strip(request.headers_mut());
-        inbound::propagate(request.headers_mut());
-        request_id::ensure(request.headers_mut());
-        if !request.headers().contains_key(X_FORWARDED_PROTO) {
-            request.headers_mut().insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
+        let scheme = scheme_of(request, listener, found)?;
+        let port = take_authority(request, listener, found)?;
+        let headers = request.headers_mut();
+        // Room for all that is added on the way, at once.
+        headers.reserve(ADDED);
+        if found.hop_by_hop {
+            internal_headers::remove_hop_by_hop(headers)?;
+        }
+        if found.internal || headers.len() > headers.keys_len() {
+            internal_headers::strip(headers);
+        }
+        inbound::propagate(headers);
+        request_id::ensure(headers);
+        if !found.forwarded_proto {
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
         }
         Ok(Self { port, scheme, grpc })
     }
@@ -61,14 +69,48 @@ impl Head {
     }
 }
 
+/// Headers that the mesh, or the connection, adds to a request.
+const ADDED: usize = 6;
+
+/// Which headers that matter here a request has: one look at each name instead of a search for each.
+#[derive(Debug, Default)]
+struct Found {
+    content_type: bool,
+    forwarded_proto: bool,
+    hop_by_hop: bool,
+    host: bool,
+    internal: bool,
+}
+
+impl Found {
+    fn among(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "content-type" => found.content_type = true,
+                "host" => found.host = true,
+                "x-forwarded-proto" => found.forwarded_proto = true,
+                "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade" => {
+                    found.hop_by_hop = true;
+                }
+                "x-forwarded-client-cert" => found.internal = true,
+                other if other.starts_with("x-envoy-") => found.internal = true,
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
 /// On HTTP/1 a single `x-forwarded-proto` that is `http` or `https` names the scheme; an empty one
 /// makes the request unroutable. On HTTP/2, and at a gateway, the scheme is the connection's.
-fn scheme_of(request: &Request<Body>, listener: Listener) -> Result<Scheme, Failure> {
+fn scheme_of(request: &Request<Body>, listener: Listener, found: &Found) -> Result<Scheme, Failure> {
     let own = match request.uri().scheme_str() {
         Some("https") => Scheme::Https,
         _ => Scheme::Http,
     };
-    if matches!(listener, Listener::Gateway { .. }) || request.version() == Version::HTTP_2 {
+    let told = found.forwarded_proto && request.version() != Version::HTTP_2;
+    if matches!(listener, Listener::Gateway { .. }) || !told {
         return Ok(own);
     }
     let mut lines = request.headers().get_all(X_FORWARDED_PROTO).iter();
@@ -82,8 +124,8 @@ fn scheme_of(request: &Request<Body>, listener: Listener) -> Result<Scheme, Fail
 
 /// Moves the authority into the URI: the `host` header where the caller set one, else the URI's
 /// own. Gives the listener port.
-fn take_authority(request: &mut Request<Body>, listener: Listener) -> Result<u16, Failure> {
-    let host = request.headers_mut().remove(HOST);
+fn take_authority(request: &mut Request<Body>, listener: Listener, found: &Found) -> Result<u16, Failure> {
+    let host = if found.host { request.headers_mut().remove(HOST) } else { None };
     let named = request.uri().authority().and_then(Authority::port_u16);
     let default = if request.uri().scheme() == Some(&UriScheme::HTTPS) { 443 } else { 80 };
     let has_authority = request.uri().authority().is_some();
@@ -92,7 +134,10 @@ fn take_authority(request: &mut Request<Body>, listener: Listener) -> Result<u16
         None => return Err(Failure::MalformedRequest),
         Some(host) if host.is_empty() => return Err(Failure::MalformedRequest),
         // No host that is not an authority can be one of ours.
-        Some(host) => Some(Authority::from_maybe_shared(bytes::Bytes::copy_from_slice(host.as_bytes())).map_err(|_| Failure::NoRoute)?),
+        Some(host) => Some(
+            Authority::from_maybe_shared(bytes::Bytes::copy_from_slice(host.as_bytes()))
+                .map_err(|_| Failure::NoRoute)?,
+        ),
     };
     let port = match listener {
         Listener::Mesh { port: Some(port) } | Listener::Gateway { port } => port,
@@ -155,7 +200,8 @@ mod tests {
 
     #[test]
     fn only_websocket_upgrades_are_passed_on() {
-        let upgrade = |to: &str| Request::get("http://a/").header("connection", "Upgrade").header("upgrade", to.to_owned());
+        let upgrade =
+            |to: &str| Request::get("http://a/").header("connection", "Upgrade").header("upgrade", to.to_owned());
         assert_eq!(take(upgrade("irc")).0.unwrap_err().0, Failure::UpgradeRefused);
         let (head, request) = take(upgrade("WebSocket"));
         head.unwrap();

@@ -78,7 +78,8 @@ pub(crate) struct Journey {
     routed: Routed,
     grpc: bool,
     protocol: Version,
-    began: SystemTime,
+    /// The time of day, where header operations may write it.
+    began: Option<SystemTime>,
     /// The head as it was sent on, where response header operations read it.
     kept: Option<Box<KeptHead>>,
 }
@@ -96,7 +97,14 @@ impl Journey {
     }
 
     fn exchange(&self) -> Exchange<'_> {
-        Exchange { protocol: self.protocol, ..Exchange::new(self.began) }
+        Exchange { protocol: self.protocol, ..Exchange::new(self.began.unwrap_or(SystemTime::UNIX_EPOCH)) }
+    }
+
+    fn note_beginning(&mut self) {
+        let destination = self.routed.destination;
+        if prepare::changes_request(self.route(), destination) || prepare::changes_response(self.route(), destination) {
+            self.began = Some(crate::clock::wall());
+        }
     }
 
     fn keep_head(&mut self, parts: &request::Parts) {
@@ -132,8 +140,8 @@ pub(crate) async fn send(shared: Arc<Shared>, listener: Listener, mut request: R
         Err(failure) => return answer::unrouted(&failure.into(), head.grpc, trail),
     };
     let protocol = request.version();
-    let began = crate::clock::wall();
-    let mut journey = Journey { shared, live, routed, grpc: head.grpc, protocol, began, kept: None };
+    let mut journey = Journey { shared, live, routed, grpc: head.grpc, protocol, began: None, kept: None };
+    journey.note_beginning();
     match outbound(&mut journey, &head, request, &mut trail).await {
         Ok(response) => answer::finish(response, &journey, trail),
         Err(error) => answer::failed(&error, &journey, trail),

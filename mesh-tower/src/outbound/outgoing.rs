@@ -21,7 +21,10 @@ pub(crate) struct Outgoing {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "lives in place in the one future of a request; a box would cost every request")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives in place in the one future of a request; a box would cost every request"
+)]
 enum Source {
     /// For one try; there again if it was not sent.
     Once(Option<Request<Body>>),
@@ -52,10 +55,10 @@ impl Outgoing {
         Self { source, tries: 0, retry_permit: None }
     }
 
-    /// The request for the next try, on a connection that was ready at `ready`.
+    /// The request for the next try.
     ///
     /// `None` if the body can not be played again.
-    pub(crate) fn next_request(&mut self, clock: &Clock, ready: std::time::Instant) -> Option<Request<Body>> {
+    pub(crate) fn next_request(&mut self, clock: &Clock) -> Option<Request<Body>> {
         self.tries += 1;
         let mut request = match &mut self.source {
             Source::Once(request) => request.take()?,
@@ -68,7 +71,7 @@ impl Outgoing {
             }
         };
         if self.tries > 1 {
-            headers::renew(request.headers_mut(), self.tries, clock, ready);
+            headers::renew(request.headers_mut(), self.tries, clock, crate::clock::now());
         }
         Some(request)
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::Response;
 use mesh_core::ResponseFlags;
@@ -24,7 +24,6 @@ pub struct RouteInfo {
     flags: ResponseFlags,
     details: &'static str,
     skipped_retries: u32,
-    elapsed: Duration,
 }
 
 impl RouteInfo {
@@ -72,11 +71,6 @@ impl RouteInfo {
         self.details
     }
 
-    /// Time from the call to the head of the response.
-    pub fn elapsed(&self) -> Duration {
-        self.elapsed
-    }
-
     /// The version of the configuration that decided; 0 if none did.
     pub fn version(&self) -> u64 {
         self.routed.as_ref().map_or(0, |(live, _)| live.version())
@@ -109,14 +103,7 @@ pub(crate) struct Trail {
 
 impl Trail {
     pub(crate) fn new(arrived: Instant) -> Self {
-        Self {
-            arrived,
-            endpoint: None,
-            attempts: 0,
-            flags: ResponseFlags::NONE,
-            details: "",
-            skipped_retries: 0,
-        }
+        Self { arrived, endpoint: None, attempts: 0, flags: ResponseFlags::NONE, details: "", skipped_retries: 0 }
     }
 
     pub(crate) fn arrived(&self) -> Instant {
@@ -178,7 +165,6 @@ impl Trail {
             flags: self.flags,
             details: self.details,
             skipped_retries: self.skipped_retries,
-            elapsed: crate::clock::now().saturating_duration_since(self.arrived),
         };
         response.extensions_mut().insert(info);
     }

@@ -87,7 +87,10 @@ async fn read_some(stream: &mut DuplexStream) -> String {
 }
 
 /// Whatever answers with bodies of one type.
-trait App<R>: Service<Request<Body>, Response = Response<R>, Error = Infallible, Future: Send> + Clone + Send + 'static {}
+trait App<R>:
+    Service<Request<Body>, Response = Response<R>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
 
 impl<R, S> App<R> for S where
     S: Service<Request<Body>, Response = Response<R>, Error = Infallible, Future: Send> + Clone + Send + 'static

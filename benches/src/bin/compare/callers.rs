@@ -98,9 +98,13 @@ pub(crate) struct Meshed {
 }
 
 impl Meshed {
-    pub(crate) async fn new(addresses: Addresses, protocol: Protocol) -> Result<Self, BoxError> {
+    pub(crate) async fn new(
+        addresses: Addresses,
+        protocol: Protocol,
+        retry_on: Option<&str>,
+    ) -> Result<Self, BoxError> {
         let mesh = Mesh::builder()
-            .config_yaml("compare.yaml", documents(addresses, protocol))
+            .config_yaml("compare.yaml", documents(addresses, protocol, retry_on))
             .workload("default/caller")
             .label("app", "caller")
             .build()
@@ -119,7 +123,7 @@ impl Caller for Meshed {
 }
 
 /// The policy that the mesh applies; what it asks for, the bare caller does by hand or not at all.
-fn documents(addresses: Addresses, protocol: Protocol) -> String {
+fn documents(addresses: Addresses, protocol: Protocol, retry_on: Option<&str>) -> String {
     let port = protocol.port_name();
     let endpoint = |version: &str, address: &SocketAddr| {
         let (ip, number) = (address.ip(), address.port());
@@ -128,6 +132,7 @@ fn documents(addresses: Addresses, protocol: Protocol) -> String {
     let mut endpoints: String = addresses.v1.iter().map(|address| endpoint("v1", address)).collect();
     endpoints.extend(addresses.v2.iter().map(|address| endpoint("v2", address)));
     let v1_percent = 100 - CANARY_PERCENT;
+    let retry_on = retry_on.map(|list| format!(", retryOn: '{list}'")).unwrap_or_default();
     format!(
         "\
 apiVersion: networking.istio.io/v1
@@ -162,7 +167,7 @@ spec:
     route:
     - destination: {{ host: reviews.example, subset: v2 }}
     timeout: 2s
-    retries: {{ attempts: 2, perTryTimeout: 1s, retryOn: '5xx,reset,connect-failure,refused-stream' }}
+    retries: {{ attempts: 2, perTryTimeout: 1s{retry_on} }}
   - name: split
     route:
     - destination: {{ host: reviews.example, subset: v1 }}
@@ -170,7 +175,7 @@ spec:
     - destination: {{ host: reviews.example, subset: v2 }}
       weight: {CANARY_PERCENT}
     timeout: 2s
-    retries: {{ attempts: 2, perTryTimeout: 1s, retryOn: '5xx,reset,connect-failure,refused-stream' }}
+    retries: {{ attempts: 2, perTryTimeout: 1s{retry_on} }}
 ",
         protocol = port.to_ascii_uppercase(),
     )

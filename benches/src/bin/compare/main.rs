@@ -71,7 +71,7 @@ fn compare(
 ) -> Result<Comparison, BoxError> {
     let addresses = upstream.addresses(protocol);
     let bare = Bare::new(addresses, protocol)?;
-    let meshed = runtime.block_on(Meshed::new(addresses, protocol))?;
+    let meshed = runtime.block_on(Meshed::new(addresses, protocol, options.retry_on.as_deref()))?;
     let mut comparison = Comparison::new(protocol);
     // The first window of each opens connections and warms caches; its figures are dropped.
     measure(runtime, upstream, &bare, options, &mut comparison)?;

@@ -30,6 +30,10 @@ pub(crate) struct Options {
     /// Exit with 1 when the median throughput ratio on HTTP/1.1 is below this
     #[arg(long, value_name = "RATIO")]
     pub(crate) fail_under: Option<f64>,
+    /// Conditions of the retries; Istio's default list unless given. One that asks for more than
+    /// connections that were not made, such as `5xx,reset`, makes the mesh keep each request
+    #[arg(long, value_name = "LIST")]
+    pub(crate) retry_on: Option<String>,
     /// Be the servers: what this program starts itself as
     #[arg(long, hide = true)]
     pub(crate) upstream: bool,

@@ -204,7 +204,8 @@ async fn a_directory_that_is_not_there_yet_is_waited_for() {
 #[tokio::test]
 async fn a_file_is_not_read_while_it_is_being_written() {
     use std::io::Write as _;
-    let running = Running::start("", |path| fs::write(path.join("a.yaml"), object("a") + "---\n" + &object("b")).unwrap()).await;
+    let running =
+        Running::start("", |path| fs::write(path.join("a.yaml"), object("a") + "---\n" + &object("b")).unwrap()).await;
     running.until_in_use(&["a", "b"]).await;
     let mut file = fs::File::create(running.path().join("a.yaml")).unwrap();
     file.write_all(object("a").as_bytes()).unwrap();

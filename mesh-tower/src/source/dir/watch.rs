@@ -83,7 +83,8 @@ impl Watch {
             self.follow_writing(event);
         }
         let (path, name) = (self.path.clone(), self.path.file_name());
-        let itself = |changed: &&PathBuf| **changed == path || (!changed.starts_with(&path) && changed.file_name() == name);
+        let itself =
+            |changed: &&PathBuf| **changed == path || (!changed.starts_with(&path) && changed.file_name() == name);
         if event.paths.iter().any(|changed| itself(&changed)) {
             self.replaced = true;
             return true;
