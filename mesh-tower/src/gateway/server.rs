@@ -6,14 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, Request, Response};
+use http::header::{HeaderName, HeaderValue, UPGRADE};
+use http::{HeaderMap, Request, Response, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use tower_service::Service;
 
-use crate::Body;
 use crate::outbound::{self, Listener, Shared};
 use crate::request_id::X_REQUEST_ID;
 use crate::serve::PeerAddress;
+use crate::{Body, BoxError};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -44,8 +46,29 @@ impl Service<Request<Body>> for GatewayService {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let peer = request.extensions().get::<PeerAddress>().and_then(PeerAddress::socket);
         at_the_edge(request.headers_mut(), peer.map(|peer| peer.ip().to_string()).as_deref());
+        // Where the caller wants another protocol, its side of the connection is taken here.
+        let caller = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let sending = outbound::send(Arc::clone(&self.shared), Listener::Gateway { port: self.port }, request);
-        Box::pin(async move { Ok(sending.await) })
+        Box::pin(async move {
+            let mut response = sending.await;
+            if let (Some(caller), StatusCode::SWITCHING_PROTOCOLS) = (caller, response.status()) {
+                tokio::spawn(join(caller, hyper::upgrade::on(&mut response)));
+            }
+            Ok(response)
+        })
+    }
+}
+
+/// Carries bytes both ways between a caller and an endpoint that have agreed on another protocol,
+/// until both are done or one is gone.
+async fn join(caller: OnUpgrade, endpoint: OnUpgrade) {
+    let carried = async {
+        let (caller, endpoint) = tokio::try_join!(caller, endpoint)?;
+        tokio::io::copy_bidirectional(&mut TokioIo::new(caller), &mut TokioIo::new(endpoint)).await?;
+        Ok::<_, BoxError>(())
+    };
+    if let Err(error) = carried.await {
+        tracing::debug!(%error, "upgraded connection ended");
     }
 }
 
