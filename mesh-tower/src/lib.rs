@@ -27,6 +27,20 @@
 //! ([`Live`]) and keeps it to its end; a change of the configuration swaps a pointer. The steps of a
 //! request on its way out stand on one page, in `outbound/mod.rs`.
 //!
+//! # Layers alone
+//!
+//! The mechanisms stand alone too, in a plain `ServiceBuilder`, with a policy given by hand and no
+//! YAML:
+//!
+//! | layer | does |
+//! |-|-|
+//! | [`retry::RetryLayer`] | tries again: conditions, pauses, budget, bodies played again |
+//! | [`timeout::TimeoutLayer`] | limits the time of the whole exchange |
+//! | [`limit::LimitLayer`] | limits the requests at once; over it they fail at once |
+//! | [`outlier::OutlierLayer`] | leaves a service that keeps failing alone for a while |
+//! | [`fault::FaultLayer`] | delays and aborts on purpose |
+//! | [`mirror::MirrorLayer`] | copies a share of the requests |
+//!
 //! # Backpressure
 //!
 //! [`MeshClient`] is always ready: where a request goes is known only once it is there. Limits take
@@ -59,15 +73,22 @@ mod config;
 pub mod discovery;
 mod endpoint;
 mod error;
+pub mod fault;
 pub mod gateway;
 pub mod inbound;
+mod layers;
+pub mod limit;
 mod live;
 mod local_reply;
 mod mesh;
+pub mod mirror;
 mod outbound;
+pub mod outlier;
 mod request_id;
+pub mod retry;
 pub mod serve;
 pub mod source;
+pub mod timeout;
 
 pub use mesh_config;
 pub use mesh_core;

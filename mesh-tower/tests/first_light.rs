@@ -1,6 +1,12 @@
 //! Documents in, bytes on a socket out: what the files of others make real requests do.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests say what they expect"
+)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,6 +1,12 @@
 //! gRPC through the mesh, from tonic and from Python, and WebSocket through client and gateway.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests say what they expect"
+)]
 
 use std::path::PathBuf;
 

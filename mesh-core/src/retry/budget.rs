@@ -44,10 +44,21 @@ impl RetryBudget {
     pub fn new(spec: &ClusterSpec, profile: Profile, now: Instant) -> Self {
         let kind = match spec.budget {
             Some(budget) => Kind::Configured(budget),
-            None if profile == Profile::Safe && spec.limits.retries == u32::MAX => Kind::Safe(Bucket::new(now)),
+            None if profile == Profile::Safe && spec.limits.retries == u32::MAX => return Self::safe(now),
             None => Kind::Unlimited,
         };
         Self { kind }
+    }
+
+    /// The budget where nothing is said, under [`Profile::Safe`]: a fifth of the active requests, and
+    /// ten a second on top.
+    pub fn safe(now: Instant) -> Self {
+        Self { kind: Kind::Safe(Bucket::new(now)) }
+    }
+
+    /// A budget given by hand.
+    pub fn configured(spec: BudgetSpec) -> Self {
+        Self { kind: Kind::Configured(spec) }
     }
 
     /// Whether a retry may begin now.

@@ -39,6 +39,26 @@ pub struct RetryPolicy {
 const DEFAULT_ATTEMPTS: i32 = 2;
 
 impl RetryPolicy {
+    /// A policy given by hand: up to `attempts` retries on the conditions and status codes of `on`, in
+    /// the words of `retryOn` (`5xx,reset,503`); tokens that do not exist name nothing.
+    ///
+    /// ```
+    /// use mesh_core::retry::RetryPolicy;
+    ///
+    /// let policy = RetryPolicy::new(3, "5xx,reset,connect-failure");
+    /// assert_eq!((policy.attempts, policy.backoff.base.as_millis()), (3, 25));
+    /// ```
+    pub fn new(attempts: u32, on: &str) -> Self {
+        Self {
+            attempts,
+            per_try_timeout: None,
+            on: Conditions::lower(&RetryOn::parse(on)),
+            backoff: Backoff::from_base(None),
+            ignore_previous_hosts: true,
+            remote_localities: false,
+        }
+    }
+
     /// The policy of a rule; `None` where retries are off.
     ///
     /// Without `retries` the mesh's default counts, and without that one Istio's: two retries on

@@ -28,6 +28,13 @@ pub struct FaultDecision {
 }
 
 impl Fault {
+    /// A fault given by hand: shares of the requests, and what happens to them.
+    pub fn new(delay: Option<(Percent, Duration)>, abort: Option<(Percent, Failure)>) -> Self {
+        let delay = delay.and_then(|(percent, delay)| Some((Share::of(Some(percent))?, delay)));
+        let abort = abort.and_then(|(percent, failure)| Some((Share::of(Some(percent))?, failure)));
+        Self { delay, abort }
+    }
+
     /// Draws for one request.
     pub fn draw(&self, rng: &mut dyn Rng) -> FaultDecision {
         FaultDecision { delay: draw(self.delay, rng), abort: draw(self.abort, rng) }

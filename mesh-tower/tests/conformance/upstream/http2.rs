@@ -16,7 +16,11 @@ use crate::wire::{bytes_of, text_of, value_of};
 /// A gRPC message without content.
 pub(crate) const EMPTY_MESSAGE: &[u8] = &[0; 5];
 
-pub(super) async fn serve(stream: TcpStream, name: &str, upstreams: &std::sync::Arc<Upstreams>) -> Result<(), h2::Error> {
+pub(super) async fn serve(
+    stream: TcpStream,
+    name: &str,
+    upstreams: &std::sync::Arc<Upstreams>,
+) -> Result<(), h2::Error> {
     let mut connection = h2::server::handshake(stream).await?;
     let mut streams = JoinSet::new();
     while let Some(accepted) = connection.accept().await {

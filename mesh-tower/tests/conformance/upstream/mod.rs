@@ -21,6 +21,8 @@ use crate::record::{Arrival, Headers};
 use crate::script::Act;
 use crate::wire::{Wire, value_of};
 
+pub(crate) use self::http2::{EMPTY_MESSAGE, append, headers_of, read};
+
 /// Names the request that an attempt belongs to; no rule speaks of it.
 pub(crate) const MARK: &str = "x-case-request";
 
