@@ -8,15 +8,15 @@
     reason = "tests say what they expect"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::StatusCode;
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
@@ -30,23 +30,36 @@ struct Upstream {
     seen: Arc<AtomicU32>,
     /// Answers of this many requests to come are 503.
     failing: Arc<AtomicU32>,
+    /// The callers' addresses: one a connection.
+    callers: Arc<Mutex<BTreeSet<SocketAddr>>>,
 }
 
 impl Upstream {
     async fn start(name: &str) -> Self {
         let (seen, failing) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-        let (counted, fails, name) = (Arc::clone(&seen), Arc::clone(&failing), name.to_owned());
-        let app = Router::new().fallback(move |request: Request| {
+        let callers: Arc<Mutex<BTreeSet<SocketAddr>>> = Arc::default();
+        let (counted, fails, connected) = (Arc::clone(&seen), Arc::clone(&failing), Arc::clone(&callers));
+        let name = name.to_owned();
+        let app = Router::new().fallback(move |ConnectInfo(caller): ConnectInfo<SocketAddr>, request: Request| {
+            connected.lock().unwrap().insert(caller);
             counted.fetch_add(1, Ordering::SeqCst);
             let left = fails.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
             let host = request.headers()["host"].to_str().unwrap().to_owned();
             let answer = format!("{name} {} {host}", request.uri());
-            async move { (if left { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }, answer) }
+            let slow = request.uri().path() == "/slow";
+            async move {
+                if slow {
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
+                (if left { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }, answer)
+            }
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { address, seen, failing }
+        tokio::spawn(
+            async move { axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await },
+        );
+        Self { address, seen, failing, callers }
     }
 
     fn seen(&self) -> u32 {
@@ -349,6 +362,67 @@ async fn the_how_tos_retries_hide_passing_failures() {
 }
 
 #[tokio::test]
+async fn the_how_tos_circuit_breaker_closes_connections_after_two_requests() {
+    let Some((mesh, v1, v2)) = my_app(&["destinationrule-my-app-cb.yaml"]).await else { return };
+    for _ in 0..40 {
+        assert_eq!(ask(&mesh, MY_APP, &[]).await.status, 200);
+    }
+    let connections = v1.callers.lock().unwrap().len() + v2.callers.lock().unwrap().len();
+    assert!((20..=22).contains(&connections), "{connections} connections for 40 requests");
+    assert!(mesh.report().to_string().contains("consecutive errors is deprecated"), "{}", mesh.report());
+}
+
+/// What a person sees who asks a gateway with curl.
+#[tokio::test]
+async fn curl_shows_what_each_flag_stands_for() {
+    let up = Upstream::start("up").await;
+    let rules = "---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: gateway, namespace: default}
+spec:
+  selector: {istio: ingress}
+  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: app-limits, namespace: default}
+spec: {host: app, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 1}}}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: app, namespace: default}
+spec:
+  hosts: [app.example.com]
+  gateways: [gateway]
+  http:
+  - {match: [{headers: {want: {exact: none}}}], route: [{destination: {host: app, subset: v9}}]}
+  - {match: [{headers: {want: {exact: slow}}}], rewrite: {uri: /slow}, timeout: 300ms, route: [{destination: {host: app}}]}
+  - {match: [{headers: {want: {exact: one}}}], rewrite: {uri: /slow}, route: [{destination: {host: app}}]}
+  - {match: [{headers: {want: {exact: ok}}}], route: [{destination: {host: app}}]}
+";
+    let files = [service("app", 80, &[("v1", &up)]), subsets("app", &["v9"]), rules.to_owned()];
+    let mesh = mesh_as("default/gateway", "istio", "ingress", &files).await;
+    let gateway = mesh.gateway().map_port(80, 0).address([127, 0, 0, 1]).start().await.unwrap();
+    let address = gateway.address_of(80).unwrap();
+    let want = |what: &'static str| async move {
+        curl(address, &["-H", "Host: app.example.com", "-H", &format!("want: {what}")]).await
+    };
+    let answer = |status: &str, body: &str| (status.to_owned(), body.to_owned());
+    assert_eq!(want("ok").await.0, "200");
+    assert_eq!(want("nothing of the kind").await, answer("404", ""));
+    assert_eq!(want("none").await, answer("503", "no healthy upstream"));
+    assert_eq!(want("slow").await, answer("504", "upstream request timeout"));
+    let (first, second) = tokio::join!(want("one"), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        want("one").await
+    });
+    assert_eq!(first.0, "200");
+    let overflow = "upstream connect error or disconnect/reset before headers. reset reason: overflow";
+    assert_eq!(second, answer("503", overflow));
+}
+
+#[tokio::test]
 async fn all_files_of_the_how_to_together_follow_the_one_winner_rules() {
     let names = [
         "authorizationpolicy-allow-get-only.yaml",
@@ -521,7 +595,8 @@ async fn a_configuration_with_errors_does_not_start_unless_told_to_go_on_with_wh
 #[tokio::test]
 async fn a_service_calls_itself_through_the_mesh() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let own = Upstream { address: listener.local_addr().unwrap(), seen: Arc::default(), failing: Arc::default() };
+    let address = listener.local_addr().unwrap();
+    let own = Upstream { address, seen: Arc::default(), failing: Arc::default(), callers: Arc::default() };
     let mesh = mesh(&[service("app", 80, &[("v1", &own)])]).await;
     let client = mesh.client();
     let app = Router::new().route("/inner", axum::routing::get(|| async { "inner" })).route(

@@ -95,10 +95,6 @@ impl Step {
     pub(crate) fn is_http2(&self) -> bool {
         self.grpc || self.http == Some(2)
     }
-
-    pub(crate) fn is_upgrade(&self) -> bool {
-        self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("upgrade"))
-    }
 }
 
 /// What became of a step.
