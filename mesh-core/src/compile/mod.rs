@@ -1,9 +1,9 @@
 //! Turns documents into a snapshot.
 //!
 //! Pure: the same function serves a running process, a test and a command line. The way is: the
-//! services there are ([`registry`]), the policy that counts for each ([`destination_rules`]), then
-//! for each listener port of the mesh ([`mesh_hosts`]) and each server of a gateway ([`gateway`])
-//! the virtual hosts with their routes ([`rules`]), whose destinations become [`clusters`].
+//! services there are (`registry`), the policy that counts for each (`destination_rules`), then
+//! for each listener port of the mesh (`mesh_hosts`) and each server of a gateway (`gateway`)
+//! the virtual hosts with their routes (`rules`), whose destinations become `clusters`.
 
 mod clusters;
 mod destination_rules;

@@ -1,7 +1,7 @@
 //! Leaves a service that keeps failing alone for a while.
 //!
 //! Around a service that stands for one endpoint: after so many failures in a row it is out, and
-//! requests fail at once with [`Failure::NoHealthyUpstream`](crate::Failure::NoHealthyUpstream); the
+//! requests fail at once with [`Failure::NoHealthyUpstream`]; the
 //! next sweep after its time takes it back. The algorithm is Envoy's outlier detection, see
 //! [`mesh_core::outlier`]. All services of one layer are one endpoint.
 //!

@@ -1,6 +1,6 @@
 //! A time limit for the whole exchange up to the head of the response.
 //!
-//! What takes longer fails with [`Failure::RequestTimeout`](crate::Failure::RequestTimeout), which a
+//! What takes longer fails with [`Failure::RequestTimeout`], which a
 //! mesh answers with 504. Around a retry it covers all tries and their pauses. The timer is only armed
 //! for a request that has to wait.
 //!

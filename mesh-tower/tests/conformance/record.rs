@@ -122,8 +122,7 @@ pub(crate) struct Observed {
     pub(crate) other_runs: Vec<Vec<Count>>,
     #[serde(default)]
     pub(crate) endpoints: BTreeMap<String, usize>,
-    #[serde(default)]
-    pub(crate) sequence: Vec<(Value, Option<String>, Vec<String>)>,
+    pub(crate) sequence: Option<Vec<(Value, Option<String>, Vec<String>)>>,
 }
 
 /// What an endpoint saw.
