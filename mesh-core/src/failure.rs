@@ -26,9 +26,11 @@ pub enum Failure {
     FaultAbort(StatusCode),
     /// The configuration's: a fault rule aborted the request with a gRPC status. FI.
     FaultAbortGrpc(i32),
+    /// The caller's: the path cannot be brought into one form. 400.
+    InvalidPath,
     /// Ours: the stream to the endpoint was reset by this side. 503 LR.
     LocalReset,
-    /// The caller's: the request has no usable authority or is otherwise malformed. 400 DPE.
+    /// The caller's: the request has no usable authority or is otherwise malformed. 400.
     MalformedRequest,
     /// The configuration's: the destination names a host, port or subset that does not exist. 503 NC.
     NoCluster,
@@ -38,6 +40,8 @@ pub enum Failure {
     NoRoute,
     /// The destination's: a limit of its connection pool is reached. 503 UO.
     Overflow(Limit),
+    /// The caller's: the path does not begin with a slash, such as that of `OPTIONS *`. 404.
+    PathRejected,
     /// The endpoint's: one try took longer than `perTryTimeout`. 504 UT.
     PerTryTimeout,
     /// The endpoint's: what it sent is not HTTP. 502 UPE.
@@ -82,12 +86,13 @@ impl Failure {
     /// The response flags Envoy logs for it.
     pub const fn flags(self) -> ResponseFlags {
         match self {
-            Self::Blocked | Self::UpgradeRefused => ResponseFlags::NONE,
+            Self::Blocked | Self::InvalidPath | Self::MalformedRequest | Self::PathRejected | Self::UpgradeRefused => {
+                ResponseFlags::NONE
+            }
             Self::ConnectFailed | Self::ConnectTimeout => ResponseFlags::UF,
             Self::ConnectionTerminated => ResponseFlags::UC,
             Self::FaultAbort(_) | Self::FaultAbortGrpc(_) => ResponseFlags::FI,
             Self::LocalReset => ResponseFlags::LR,
-            Self::MalformedRequest => ResponseFlags::DPE,
             Self::NoCluster => ResponseFlags::NC,
             Self::NoHealthyUpstream => ResponseFlags::UH,
             Self::NoRoute => ResponseFlags::NR,
@@ -105,8 +110,8 @@ impl Failure {
             Self::FaultAbort(status) => status,
             // Envoy answers plain HTTP with 200 and the fault's body.
             Self::FaultAbortGrpc(_) => StatusCode::OK,
-            Self::MalformedRequest => StatusCode::BAD_REQUEST,
-            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::InvalidPath | Self::MalformedRequest => StatusCode::BAD_REQUEST,
+            Self::NoRoute | Self::PathRejected => StatusCode::NOT_FOUND,
             Self::PerTryTimeout | Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::UpgradeRefused => StatusCode::FORBIDDEN,
             _ => StatusCode::SERVICE_UNAVAILABLE,
@@ -159,12 +164,14 @@ impl Failure {
             Self::ConnectTimeout => "upstream_reset_before_response_started{connection_timeout}",
             Self::ConnectionTerminated => "upstream_reset_before_response_started{connection_termination}",
             Self::FaultAbort(_) | Self::FaultAbortGrpc(_) => "fault_filter_abort",
+            Self::InvalidPath => "path_normalization_failed",
             Self::LocalReset => "upstream_reset_before_response_started{local_reset}",
             Self::MalformedRequest => "missing_host_header",
             Self::NoCluster => "cluster_not_found",
             Self::NoHealthyUpstream => "no_healthy_upstream",
             Self::NoRoute => "route_not_found",
             Self::Overflow(_) => "upstream_reset_before_response_started{overflow}",
+            Self::PathRejected => "absolute_path_rejected",
             Self::PerTryTimeout => "upstream_per_try_timeout",
             Self::ProtocolError => "upstream_reset_before_response_started{protocol_error}",
             Self::RefusedStream => "upstream_reset_before_response_started{remote_refused_stream_reset}",
@@ -199,12 +206,14 @@ impl fmt::Display for Failure {
             Self::ConnectionTerminated => f.write_str("the endpoint closed the connection before it answered"),
             Self::FaultAbort(status) => write!(f, "a fault rule aborted the request with {}", status.as_u16()),
             Self::FaultAbortGrpc(code) => write!(f, "a fault rule aborted the request with gRPC status {code}"),
+            Self::InvalidPath => f.write_str("the path cannot be brought into one form"),
             Self::LocalReset => f.write_str("the stream was reset by this side"),
             Self::MalformedRequest => f.write_str("the request is malformed or names no authority"),
             Self::NoCluster => f.write_str("the destination's host, port or subset does not exist"),
             Self::NoHealthyUpstream => f.write_str("the destination has no healthy endpoint"),
             Self::NoRoute => f.write_str("no virtual host or route matches"),
             Self::Overflow(limit) => write!(f, "{} is reached", limit.field()),
+            Self::PathRejected => f.write_str("the path does not begin with a slash"),
             Self::PerTryTimeout => f.write_str("the try took longer than perTryTimeout"),
             Self::ProtocolError => f.write_str("the endpoint's answer is not HTTP"),
             Self::RefusedStream => f.write_str("the endpoint refused the stream"),
@@ -258,6 +267,8 @@ mod tests {
             (Failure::FaultAbort(StatusCode::IM_A_TEAPOT), 418, 2, "FI", "fault filter abort"),
             (Failure::FaultAbortGrpc(8), 200, 8, "FI", "fault filter abort"),
             (Failure::Blocked, 502, 14, "-", ""),
+            (Failure::InvalidPath, 400, 13, "-", ""),
+            (Failure::PathRejected, 404, 12, "-", ""),
         ];
         for (failure, status, grpc, flags, body) in rows {
             assert_eq!(failure.http_status().as_u16(), *status, "{failure:?}");

@@ -31,6 +31,7 @@ pub mod host_index;
 pub mod lb;
 pub mod limits;
 pub mod outlier;
+pub mod path_normalization;
 pub mod request;
 pub mod retry;
 pub mod rng;

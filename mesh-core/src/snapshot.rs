@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use mesh_config::api::mesh_config::NormalizationType;
 
 use crate::cluster::{ClusterId, ClusterSpec};
 use crate::host_index::HostIndex;
@@ -33,6 +34,8 @@ pub struct Snapshot {
     pub(crate) routes: Vec<Route>,
     pub(crate) clusters: Vec<Arc<ClusterSpec>>,
     pub(crate) gateways: Vec<GatewayServer>,
+    pub(crate) path_normalization: NormalizationType,
+    pub(crate) trusted_proxies: u32,
 }
 
 /// The virtual hosts of one listener.
@@ -128,6 +131,16 @@ impl Snapshot {
     /// With an id of another snapshot.
     pub fn cluster(&self, id: ClusterId) -> &Arc<ClusterSpec> {
         &self.clusters[id.0 as usize]
+    }
+
+    /// How far paths are brought into one form before anything looks at them.
+    pub fn path_normalization(&self) -> NormalizationType {
+        self.path_normalization
+    }
+
+    /// Proxies in front of a gateway whose word about the caller is believed.
+    pub fn trusted_proxies(&self) -> u32 {
+        self.trusted_proxies
     }
 
     /// The listeners of the Gateways that select this workload.

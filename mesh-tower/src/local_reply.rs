@@ -26,10 +26,12 @@ pub(crate) fn reply(error: &Error, grpc: bool) -> Response<Body> {
         }
     } else {
         *response.status_mut() = failure.http_status();
-        // A 204 or 304 that a fault asks for has no body.
-        if !body.is_empty() && !matches!(failure.http_status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        if !body.is_empty() {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-            *response.body_mut() = Body::from(body);
+            // A 204 or 304 that a fault asks for has no body, though it says of which type.
+            if !matches!(failure.http_status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+                *response.body_mut() = Body::from(body);
+            }
         }
     }
     if matches!(failure, Failure::Overflow(_)) {

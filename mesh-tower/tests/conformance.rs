@@ -12,6 +12,8 @@
 //! `MESH_CASES_ONLY=retry` plays only the scenarios with that text in their names.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+#![allow(clippy::disallowed_methods, reason = "measures real time")]
+#![allow(clippy::type_complexity, reason = "records are as nested as the files")]
 
 #[path = "conformance/caller.rs"]
 mod caller;
@@ -41,7 +43,7 @@ use futures_util::StreamExt as _;
 use tokio::runtime::Builder;
 
 use self::gaps::Gaps;
-use self::place::Place;
+use self::place::Claim;
 use self::record::Scenario;
 
 /// Suites whose failures fail the test.
@@ -51,22 +53,19 @@ const GATED: &[&str] = &[];
 const GROUPS: &[(&str, usize)] =
     &[("match", 4), ("split", 2), ("hosts", 4), ("actions", 6), ("resilience", 12), ("gateway", 4)];
 
-/// The first number for the place of a scenario; there is room for 230.
-const FIRST_PLACE: usize = 20;
-
 #[test]
 fn requests_recorded_with_envoy() {
     let Some(recordings) = folder() else { return };
     let gaps = Gaps::parse(include_str!("known_gaps"));
     let runtime = Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
-    let mut places = FIRST_PLACE..;
     let mut broken = Vec::new();
     for (group, at_once) in GROUPS {
         let suite = format!("oracle/{group}");
-        let scenarios: Vec<_> = scenarios(&recordings.join(group)).into_iter().zip(&mut places).collect();
-        let playing = futures_util::stream::iter(scenarios).map(|((name, scenario), place)| {
-            let place = Place(u8::try_from(place).expect("fewer scenarios"));
-            let playing = tokio::spawn(scenario::play(scenario, place));
+        let playing = futures_util::stream::iter(scenarios(&recordings.join(group))).map(|(name, scenario)| {
+            let playing = tokio::spawn(async {
+                let claim = Claim::new();
+                scenario::play(scenario, claim.place).await
+            });
             async move { (name.clone(), playing.await.unwrap_or_else(|error| panic!("{name}: {error}"))) }
         });
         let results: Vec<_> = runtime.block_on(async { playing.buffered(*at_once).collect().await });

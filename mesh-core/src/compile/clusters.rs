@@ -10,7 +10,7 @@ use mesh_config::value::Protocol;
 
 use super::destination_rules::{DestinationRules, MergedRule};
 use super::findings::{self, Findings};
-use super::registry::{Port, Registry, Service, fqdn};
+use super::registry::{Port, Registry, Service, fqdn_as_written};
 use crate::Site;
 use crate::cluster::policy::{self, PolicyInput};
 use crate::cluster::{ClusterId, ClusterKey, ClusterSpec, EndpointSource, UpstreamProtocol, subset};
@@ -60,8 +60,8 @@ impl<'a> Clusters<'a> {
         origin: &RuleOrigin,
         findings: &mut Findings,
     ) -> ClusterRef {
-        let host = fqdn(&destination.host, place.namespace, self.site);
-        let service = self.registry.get(&host);
+        let host = fqdn_as_written(&destination.host, place.namespace, self.site);
+        let service = self.registry.get(&host.to_ascii_lowercase()).filter(|service| service.written == host);
         let number = port_number(destination, service, place);
         let key = ClusterKey::outbound(number, &destination.subset, &host);
         let name: Box<str> = key.to_string().into();
@@ -136,7 +136,7 @@ impl<'a> Clusters<'a> {
     }
 
     fn rule(&self, service: &Service) -> Option<&'a MergedRule<'a>> {
-        self.rules.find(&service.host, &service.namespace)
+        self.rules.find(&service.written, &service.namespace)
     }
 
     fn spec(

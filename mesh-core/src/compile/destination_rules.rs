@@ -8,7 +8,7 @@ use mesh_config::value::{HostMap, labels};
 use mesh_config::{ConfigSet, Object};
 
 use super::findings::{self, Findings};
-use super::registry::fqdn;
+use super::registry::fqdn_as_written;
 use super::visibility::Export;
 use crate::Site;
 use crate::cluster::notes;
@@ -83,7 +83,7 @@ impl<'a> DestinationRules<'a> {
 
     fn add(&mut self, rule: &'a Object<DestinationRule>, mesh: &MeshConfig, site: &Site, findings: &mut Findings) {
         let namespace = rule.meta.namespace.as_str();
-        let host = fqdn(&rule.spec.host, namespace, site);
+        let host = fqdn_as_written(&rule.spec.host, namespace, site);
         let has_selector = rule.spec.workload_selector.is_some();
         let export = if has_selector {
             Export::Namespaces(vec![namespace.to_owned()])

@@ -78,8 +78,7 @@ impl<'a> GatewayBuilder<'a, '_> {
     fn domains(&self, set: &'a ConfigSet, servers: &[Bound<'a>]) -> Vec<(String, DomainRules<'a>)> {
         let mut domains: Vec<(String, DomainRules<'a>)> = Vec::new();
         for bound in servers {
-            let redirects = bound.server.tls.as_ref().is_some_and(|tls| tls.https_redirect);
-            for host in bound.server.hosts.iter().filter(|_| redirects) {
+            for host in bound.server.hosts.iter().filter(|_| redirects_to_https(bound.server)) {
                 domain_of(&mut domains, &host_part(host).1.to_ascii_lowercase()).https_redirect = true;
             }
         }
@@ -88,9 +87,10 @@ impl<'a> GatewayBuilder<'a, '_> {
                 let gateway = name_of(bound.gateway);
                 if binds(object, &gateway) {
                     for domain in self.shared_domains(object, bound) {
-                        let services = &mut domain_of(&mut domains, &domain).services;
-                        if !services.iter().any(|(known, _)| std::ptr::eq(*known, object)) {
-                            services.push((object, gateway.clone()));
+                        let rules = domain_of(&mut domains, &domain);
+                        rules.https_redirect |= redirects_to_https(bound.server);
+                        if !rules.services.iter().any(|(known, _)| std::ptr::eq(*known, object)) {
+                            rules.services.push((object, gateway.clone()));
                         }
                     }
                 }
@@ -150,6 +150,11 @@ fn domain_of<'d, 'a>(domains: &'d mut Vec<(String, DomainRules<'a>)>, domain: &s
         domains.len() - 1
     });
     &mut domains[place].1
+}
+
+/// Whether a server only sends its callers to https; then so do all domains it has a part in.
+fn redirects_to_https(server: &Server) -> bool {
+    server.tls.as_ref().is_some_and(|tls| tls.https_redirect)
 }
 
 /// The port of a server that serves plaintext HTTP, or why it is not served.

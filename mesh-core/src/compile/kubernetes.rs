@@ -32,6 +32,7 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, site: &Site, services:
         let resolver = Resolver { set, mesh, site, service };
         services.push(Service {
             host: resolver.host(),
+            written: resolver.host(),
             namespace: service.meta.namespace.clone(),
             ports: service.spec.ports.iter().filter_map(|port| resolver.port(port)).collect(),
             addresses: cluster_ips(&service.spec),

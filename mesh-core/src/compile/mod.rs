@@ -76,6 +76,8 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         routes: tables.routes,
         clusters: clusters.into_specs(),
         gateways,
+        path_normalization: mesh.normalization(),
+        trusted_proxies: mesh.num_trusted_proxies(),
     };
     Compiled { snapshot, report: findings.into_report() }
 }

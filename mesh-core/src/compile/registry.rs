@@ -15,6 +15,8 @@ use crate::cluster::EndpointSource;
 pub(crate) struct Service {
     /// Lower-case name: FQDN, external name or wildcard.
     pub(crate) host: String,
+    /// The name as it was written: destinations and DestinationRules have to write it alike.
+    pub(crate) written: String,
     pub(crate) namespace: String,
     pub(crate) ports: Vec<Port>,
     /// The addresses that become domains (semantics of Envoy's virtual hosts: single IPs only).
@@ -121,5 +123,10 @@ fn join(known: &mut EndpointSource, more: EndpointSource) {
 
 /// Resolves a host of an object in `namespace`: short names get the namespace and the domain.
 pub(crate) fn fqdn(name: &str, namespace: &str, site: &Site) -> String {
-    host::resolve_short_name(name, namespace, &site.cluster_domain).to_ascii_lowercase()
+    fqdn_as_written(name, namespace, site).to_ascii_lowercase()
+}
+
+/// As [`fqdn`], where upper case counts.
+pub(crate) fn fqdn_as_written(name: &str, namespace: &str, site: &Site) -> String {
+    host::resolve_short_name(name, namespace, &site.cluster_domain)
 }

@@ -21,6 +21,7 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, services: &mut Vec<Ser
             let ports = entry.spec.ports.iter().filter_map(|port| port_of(entry, port, host, &workloads, mesh));
             services.push(Service {
                 host: host.to_ascii_lowercase(),
+                written: host.clone(),
                 namespace: entry.meta.namespace.clone(),
                 ports: ports.collect(),
                 addresses: address_domain(&entry.spec.addresses),

@@ -16,6 +16,8 @@ pub struct Redirect {
     authority: Option<Box<str>>,
     port: Option<u16>,
     path: RedirectPath,
+    /// Whether the request's authority stays as it is, with whatever port.
+    keeps_authority: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +31,8 @@ enum RedirectPath {
 }
 
 impl Redirect {
-    /// 301 to the same URL with `https`: what `httpsRedirect` of a gateway's server asks for.
+    /// 301 to the same URL with `https`: what `httpsRedirect` of a gateway's server asks for. A port of
+    /// the authority stays, be it 80.
     pub fn to_https() -> Self {
         Self {
             status: StatusCode::MOVED_PERMANENTLY,
@@ -37,6 +40,7 @@ impl Redirect {
             authority: None,
             port: None,
             path: RedirectPath::Keep,
+            keeps_authority: true,
         }
     }
 
@@ -51,6 +55,7 @@ impl Redirect {
         let port = self.port.filter(|port| *port != scheme.default_port());
         let authority = match &self.authority {
             Some(authority) => authority,
+            None if self.keeps_authority => req.authority,
             None => kept_authority(req, scheme, port),
         };
         let mut location = String::with_capacity(16 + authority.len() + req.path.len());
@@ -107,6 +112,7 @@ impl Redirect {
             authority: (!from.authority.is_empty()).then(|| from.authority.as_str().into()),
             port: redirect_port(from, port)?,
             path,
+            keeps_authority: false,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -45,10 +46,12 @@ impl Service<Request<Body>> for GatewayService {
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let peer = request.extensions().get::<PeerAddress>().and_then(PeerAddress::socket);
-        at_the_edge(request.headers_mut(), peer.map(|peer| peer.ip().to_string()).as_deref());
+        let trusted = self.shared.live.current().snapshot().trusted_proxies();
+        let from = at_the_edge(request.headers_mut(), peer, trusted);
         // Where the caller wants another protocol, its side of the connection is taken here.
         let caller = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
-        let sending = outbound::send(Arc::clone(&self.shared), Listener::Gateway { port: self.port }, request);
+        let sending =
+            outbound::send(Arc::clone(&self.shared), Listener::Gateway { port: self.port, caller: from }, request);
         Box::pin(async move {
             let mut response = sending.await;
             if let (Some(caller), StatusCode::SWITCHING_PROTOCOLS) = (caller, response.status()) {
@@ -74,26 +77,44 @@ async fn join(caller: OnUpgrade, endpoint: OnUpgrade) {
 
 /// What an edge tells the inside about a caller, and what it does not believe: the request id and
 /// the scheme are the edge's own, the caller's address is appended to `x-forwarded-for`.
-fn at_the_edge(headers: &mut HeaderMap, peer: Option<&str>) {
+///
+/// Behind `trusted` proxies the caller is the one that the outermost of them saw, and the scheme the
+/// one that they name. Gives the caller.
+fn at_the_edge(headers: &mut HeaderMap, peer: Option<SocketAddr>, trusted: u32) -> Option<SocketAddr> {
     headers.remove(X_REQUEST_ID);
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-    let Some(peer) = peer else { return };
+    if trusted == 0 || !headers.contains_key(X_FORWARDED_PROTO) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    let peer = peer?;
     let mut forwarded: Vec<u8> = Vec::new();
     for line in headers.get_all(X_FORWARDED_FOR) {
         forwarded.extend_from_slice(line.as_bytes());
         forwarded.push(b',');
     }
-    forwarded.extend_from_slice(peer.as_bytes());
-    // Made of header values and an address, so these are values too.
-    if let (Ok(forwarded), Ok(peer)) = (HeaderValue::from_bytes(&forwarded), HeaderValue::from_str(peer)) {
+    let caller = told(&forwarded, trusted).map_or(peer, |ip| SocketAddr::new(ip, 0));
+    forwarded.extend_from_slice(peer.ip().to_string().as_bytes());
+    // Made of header values and addresses, so these are values too.
+    if let (Ok(forwarded), Ok(external)) =
+        (HeaderValue::from_bytes(&forwarded), HeaderValue::from_str(&caller.ip().to_string()))
+    {
         headers.insert(X_FORWARDED_FOR, forwarded);
-        headers.insert(EXTERNAL_ADDRESS, peer);
+        headers.insert(EXTERNAL_ADDRESS, external);
     }
+    Some(caller)
+}
+
+/// The address that the outermost of the trusted proxies saw; each appended one.
+fn told(forwarded: &[u8], trusted: u32) -> Option<IpAddr> {
+    let place = usize::try_from(trusted).ok()?.checked_sub(1)?;
+    let entries = std::str::from_utf8(forwarded).ok()?.strip_suffix(',')?;
+    entries.rsplit(',').nth(place)?.trim().parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)), 4000);
 
     #[test]
     fn the_caller_is_appended_and_its_claims_are_not_believed() {
@@ -101,10 +122,30 @@ mod tests {
         headers.insert(X_FORWARDED_FOR, HeaderValue::from_static("9.9.9.9"));
         headers.insert(X_REQUEST_ID, HeaderValue::from_static("mine"));
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-        at_the_edge(&mut headers, Some("192.0.2.2"));
+        assert_eq!(at_the_edge(&mut headers, Some(PEER), 0), Some(PEER));
         assert_eq!(headers["x-forwarded-for"], "9.9.9.9,192.0.2.2");
         assert_eq!(headers["x-envoy-external-address"], "192.0.2.2");
         assert_eq!(headers["x-forwarded-proto"], "http");
         assert!(!headers.contains_key("x-request-id"));
+    }
+
+    #[test]
+    fn trusted_proxies_say_who_the_caller_is() {
+        for (forwarded, trusted, caller) in [
+            ("9.9.9.9", 1, "9.9.9.9"),
+            ("9.9.9.9, 8.8.8.8", 1, "8.8.8.8"),
+            ("9.9.9.9, 8.8.8.8", 2, "9.9.9.9"),
+            ("9.9.9.9, 8.8.8.8", 3, "192.0.2.2"),
+            ("9.9.9.9, unknown", 1, "192.0.2.2"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_FORWARDED_FOR, HeaderValue::from_static(forwarded));
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+            let found = at_the_edge(&mut headers, Some(PEER), trusted);
+            assert_eq!(found.map(|found| found.ip().to_string()).as_deref(), Some(caller));
+            assert_eq!(headers["x-envoy-external-address"], caller);
+            assert_eq!(headers["x-forwarded-for"], format!("{forwarded},192.0.2.2"));
+            assert_eq!(headers["x-forwarded-proto"], "https");
+        }
     }
 }

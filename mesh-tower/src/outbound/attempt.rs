@@ -43,6 +43,8 @@ pub(crate) async fn send(
     clock: &mut Clock,
     trail: &mut Trail,
 ) -> Tried {
+    outgoing.begin_try();
+    trail.try_begins();
     let place = place_of(cluster, outgoing);
     let member = match choose(cluster, chance, place.as_ref(), tried, clock).await {
         Ok(member) => member,
@@ -135,7 +137,7 @@ async fn exchange(
         let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;
         match clock.answering(ready, connection.send(request)).await? {
             Ok((response, lease)) => {
-                let retry = outgoing.take_permit();
+                let retry = outgoing.retry_slot();
                 return Ok(
                     Holding { _request: request_permit, _retry: retry, _active: active, lease }.keep(response, clock)
                 );
@@ -149,7 +151,6 @@ async fn exchange(
                     return Err(error);
                 }
                 reconnects += 1;
-                outgoing.same_try();
             }
         }
     }

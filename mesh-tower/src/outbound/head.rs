@@ -3,6 +3,8 @@
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
 use http::{HeaderMap, Method, Request, Version};
+use mesh_config::api::mesh_config::NormalizationType;
+use mesh_core::path_normalization::normalize;
 use mesh_core::route::{internal_headers, reply};
 use mesh_core::{Failure, PeerView, RequestView, Scheme};
 
@@ -18,6 +20,8 @@ pub(crate) struct Head {
     pub(crate) port: u16,
     pub(crate) scheme: Scheme,
     pub(crate) grpc: bool,
+    /// It asks for an upgrade that is not passed on.
+    pub(crate) upgrade_refused: bool,
 }
 
 impl Head {
@@ -25,10 +29,15 @@ impl Head {
     ///
     /// # Errors
     /// With the reply the caller gets, and whether it speaks gRPC.
-    pub(crate) fn take(request: &mut Request<Body>, listener: Listener) -> Result<Self, (Failure, bool)> {
+    pub(crate) fn take(
+        request: &mut Request<Body>,
+        listener: Listener,
+        paths: NormalizationType,
+    ) -> Result<Self, (Failure, bool)> {
         let found = Found::among(request.headers());
         let grpc = found.content_type && reply::is_grpc(request.headers());
-        Self::canonical(request, listener, &found, grpc).map_err(|failure| (failure, grpc))
+        let head = Self::canonical(request, listener, &found, grpc);
+        head.and_then(|head| take_path(request, paths).map(|()| head)).map_err(|failure| (failure, grpc))
     }
 
     fn canonical(request: &mut Request<Body>, listener: Listener, found: &Found, grpc: bool) -> Result<Self, Failure> {
@@ -40,8 +49,12 @@ impl Head {
         let headers = request.headers_mut();
         // Room for all that is added on the way, at once.
         headers.reserve(ADDED);
+        let mut upgrade_refused = false;
         if found.hop_by_hop {
-            internal_headers::remove_hop_by_hop(headers)?;
+            match internal_headers::remove_hop_by_hop(headers) {
+                Err(Failure::UpgradeRefused) => upgrade_refused = true,
+                other => drop(other?),
+            }
         }
         if found.internal || headers.len() > headers.keys_len() {
             internal_headers::strip(headers);
@@ -51,7 +64,7 @@ impl Head {
         if !found.forwarded_proto {
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
         }
-        Ok(Self { port, scheme, grpc })
+        Ok(Self { port, scheme, grpc, upgrade_refused })
     }
 
     /// What routing may look at.
@@ -140,7 +153,7 @@ fn take_authority(request: &mut Request<Body>, listener: Listener, found: &Found
         ),
     };
     let port = match listener {
-        Listener::Mesh { port: Some(port) } | Listener::Gateway { port } => port,
+        Listener::Mesh { port: Some(port) } | Listener::Gateway { port, .. } => port,
         Listener::Mesh { port: None } if has_authority => named.unwrap_or(default),
         Listener::Mesh { port: None } => host.as_ref().and_then(Authority::port_u16).unwrap_or(default),
     };
@@ -154,6 +167,23 @@ fn take_authority(request: &mut Request<Body>, listener: Listener, found: &Found
     Ok(port)
 }
 
+/// Brings the path into the form that rules are written for, and that the upstream gets.
+fn take_path(request: &mut Request<Body>, how: NormalizationType) -> Result<(), Failure> {
+    let uri = request.uri();
+    if !uri.path().starts_with('/') {
+        return Err(Failure::PathRejected);
+    }
+    let Some(mut path) = normalize(uri.path(), how)? else { return Ok(()) };
+    if let Some(query) = uri.query() {
+        path.push('?');
+        path.push_str(query);
+    }
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(path).map_err(|_| Failure::InvalidPath)?);
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Failure::InvalidPath)?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +192,7 @@ mod tests {
 
     fn take(request: http::request::Builder) -> (Result<Head, (Failure, bool)>, Request<Body>) {
         let mut request = request.body(Body::empty()).unwrap();
-        (Head::take(&mut request, MESH), request)
+        (Head::take(&mut request, MESH, NormalizationType::Default), request)
     }
 
     #[test]
@@ -199,12 +229,23 @@ mod tests {
     }
 
     #[test]
+    fn a_path_comes_in_its_normal_form_and_the_query_as_it_is() {
+        let (head, request) = take(Request::get("http://a/x/%2e%2e/%61//b?q=/../%61"));
+        head.unwrap();
+        assert_eq!(request.uri(), "http://a/a//b?q=/../%61");
+        assert_eq!(take(Request::get("http://a/%00")).0.unwrap_err().0, Failure::InvalidPath);
+        let star = Request::options("*").header("host", "a");
+        assert_eq!(take(star).0.unwrap_err().0, Failure::PathRejected);
+    }
+
+    #[test]
     fn only_websocket_upgrades_are_passed_on() {
         let upgrade =
             |to: &str| Request::get("http://a/").header("connection", "Upgrade").header("upgrade", to.to_owned());
-        assert_eq!(take(upgrade("irc")).0.unwrap_err().0, Failure::UpgradeRefused);
+        // Refused once it has a route.
+        assert!(take(upgrade("irc")).0.unwrap().upgrade_refused);
         let (head, request) = take(upgrade("WebSocket"));
-        head.unwrap();
+        assert!(!head.unwrap().upgrade_refused);
         assert_eq!(request.headers()["upgrade"], "WebSocket");
         let (head, request) = take(upgrade("h2c"));
         head.unwrap();

@@ -15,10 +15,11 @@ mod response;
 mod retry;
 mod route_info;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderMap, Method, Request, Response, Uri, Version, request};
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use mesh_core::cluster::ClusterId;
 use mesh_core::deadline::Deadline;
 use mesh_core::route::substitution::Exchange;
@@ -66,8 +67,8 @@ impl Default for Options {
 pub(crate) enum Listener {
     /// Those of the mesh, by the port of the URI or the given one.
     Mesh { port: Option<u16> },
-    /// Those of a gateway's server.
-    Gateway { port: u16 },
+    /// Those of a gateway's server, for a caller at an address.
+    Gateway { port: u16, caller: Option<SocketAddr> },
 }
 
 /// A request that is on its way: what was decided, and by which version.
@@ -78,6 +79,8 @@ pub(crate) struct Journey {
     routed: Routed,
     grpc: bool,
     protocol: Version,
+    /// Where a gateway's caller is.
+    caller: Option<SocketAddr>,
     /// The time of day, where header operations may write it.
     began: Option<SystemTime>,
     /// The head as it was sent on, where response header operations read it.
@@ -97,7 +100,8 @@ impl Journey {
     }
 
     fn exchange(&self) -> Exchange<'_> {
-        Exchange { protocol: self.protocol, ..Exchange::new(self.began.unwrap_or(SystemTime::UNIX_EPOCH)) }
+        let began = self.began.unwrap_or(SystemTime::UNIX_EPOCH);
+        Exchange { protocol: self.protocol, downstream_remote: self.caller, ..Exchange::new(began) }
     }
 
     fn note_beginning(&mut self) {
@@ -107,13 +111,10 @@ impl Journey {
         }
     }
 
-    fn keep_head(&mut self, parts: &request::Parts) {
+    fn keep_head(&mut self, method: &Method, uri: &Uri, headers: &HeaderMap) {
         if prepare::response_reads_request(self.route(), self.routed.destination) {
-            self.kept = Some(Box::new(KeptHead {
-                method: parts.method.clone(),
-                uri: parts.uri.clone(),
-                headers: parts.headers.clone(),
-            }));
+            let (method, uri, headers) = (method.clone(), uri.clone(), headers.clone());
+            self.kept = Some(Box::new(KeptHead { method, uri, headers }));
         }
     }
 
@@ -127,20 +128,34 @@ impl Journey {
 }
 
 /// Sends a request and comes back with what the caller gets: a response, always.
-pub(crate) async fn send(shared: Arc<Shared>, listener: Listener, mut request: Request<Body>) -> Response<Body> {
+pub(crate) async fn send(shared: Arc<Shared>, listener: Listener, request: Request<Body>) -> Response<Body> {
+    // Whoever answers, and whatever the answer would be: none to HEAD has a body.
+    let bodiless = request.method() == Method::HEAD;
+    let response = answered(shared, listener, request).await;
+    if bodiless { response.map(|_| Body::empty()) } else { response }
+}
+
+async fn answered(shared: Arc<Shared>, listener: Listener, mut request: Request<Body>) -> Response<Body> {
     let mut trail = Trail::new(crate::clock::now());
-    let head = match Head::take(&mut request, listener) {
+    let live = shared.live.current();
+    let head = match Head::take(&mut request, listener, live.snapshot().path_normalization()) {
         Ok(head) => head,
         Err((failure, grpc)) => return answer::unrouted(&failure.into(), grpc, trail),
     };
     // The first matching route of the host's virtual host; one draw a request.
-    let live = shared.live.current();
     let routed = match route(&shared, &live, listener, &head, &request) {
         Ok(routed) => routed,
-        Err(failure) => return answer::unrouted(&failure.into(), head.grpc, trail),
+        Err(failure) => {
+            let failure = if head.upgrade_refused { Failure::UpgradeRefused } else { failure };
+            return answer::unrouted(&failure.into(), head.grpc, trail);
+        }
     };
     let protocol = request.version();
-    let mut journey = Journey { shared, live, routed, grpc: head.grpc, protocol, began: None, kept: None };
+    let caller = match listener {
+        Listener::Gateway { caller, .. } => caller,
+        Listener::Mesh { .. } => None,
+    };
+    let mut journey = Journey { shared, live, routed, grpc: head.grpc, protocol, caller, began: None, kept: None };
     journey.note_beginning();
     match outbound(&mut journey, &head, request, &mut trail).await {
         Ok(response) => answer::finish(response, &journey, trail),
@@ -158,7 +173,7 @@ fn route(
     let view = head.view(request);
     shared.chance.with(|rng| match listener {
         Listener::Mesh { .. } => live.snapshot().route(&view, rng),
-        Listener::Gateway { port } => {
+        Listener::Gateway { port, .. } => {
             let table = gateway_table(live, port).ok_or(Failure::NoRoute)?;
             live.snapshot().route_in(table, &view, rng)
         }
@@ -176,10 +191,16 @@ async fn outbound(
     mut request: Request<Body>,
     trail: &mut Trail,
 ) -> Result<Response<Body>, Error> {
-    // Faults come before the clocks of the route and before anything is sent.
-    if let Some(fault) = &journey.route().fault {
-        inject(journey, fault, trail).await?;
+    if head.upgrade_refused {
+        return Err(Failure::UpgradeRefused.into());
     }
+    // An answer of our own may tell of the request too.
+    journey.keep_head(request.method(), request.uri(), request.headers());
+    // Faults come before the clocks of the route and before anything is sent.
+    let begins = match &journey.route().fault {
+        Some(fault) => inject(journey, fault, trail).await?,
+        None => trail.arrived(),
+    };
     // Redirects and direct responses end here.
     if let Some(reply) = answer::of_route(journey, head, &request) {
         trail.answered_by("direct_response");
@@ -197,22 +218,25 @@ async fn outbound(
     // Clocks, then header operations and rewrites in Envoy's order: endpoints see the result.
     let per_try = journey.route().retry.as_ref().and_then(|retry| retry.per_try_timeout);
     let deadline = Deadline::new(journey.route().timeout, per_try, journey.grpc, request.headers());
-    let mut clock = Clock::new(deadline, trail.arrived());
+    let mut clock = Clock::new(deadline, begins);
     headers::begin(request.headers_mut(), &clock);
     let (mut parts, body) = request.into_parts();
     prepare::prepare_request(journey.route(), journey.routed.destination, &mut parts, &journey.exchange());
-    journey.keep_head(&parts);
+    journey.keep_head(&parts.method, &parts.uri, &parts.headers);
     let request = Request::from_parts(parts, clock.watch(body));
     // Mirrors, tries, and tries again.
     trail.answered_by("via_upstream");
     retry::send(journey, &cluster, request, &mut clock, trail).await
 }
 
-async fn inject(journey: &Journey, fault: &Fault, trail: &mut Trail) -> Result<(), Error> {
+/// Gives when the request goes on.
+async fn inject(journey: &Journey, fault: &Fault, trail: &mut Trail) -> Result<Instant, Error> {
     let decision = journey.shared.chance.with(|rng| fault.draw(rng));
+    let mut goes_on = trail.arrived();
     if let Some(delay) = decision.delay {
         trail.flag(mesh_core::ResponseFlags::DI);
         tokio::time::sleep(delay).await;
+        goes_on = crate::clock::now();
     }
-    decision.abort.map_or(Ok(()), |failure| Err(failure.into()))
+    decision.abort.map_or(Ok(goes_on), |failure| Err(failure.into()))
 }

@@ -1,5 +1,7 @@
 //! The request as tries need it: whole for each, if there may be more than one.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use http::header::UPGRADE;
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
@@ -11,13 +13,23 @@ use super::headers;
 use crate::Body;
 use crate::body::replay::Replay;
 
+/// The slot that a retry takes. It is free when the last copy is gone, or when one says so.
+#[derive(Clone, Debug)]
+pub(crate) struct RetrySlot(Arc<Mutex<Option<Permit>>>);
+
+impl RetrySlot {
+    fn free(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
 /// A request that is sent once or more.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     source: Source,
     tries: u32,
     /// The slot that the current retry takes.
-    retry_permit: Option<Permit>,
+    retry: Option<RetrySlot>,
 }
 
 #[derive(Debug)]
@@ -52,14 +64,13 @@ impl Outgoing {
         } else {
             Source::Once(Some(request))
         };
-        Self { source, tries: 0, retry_permit: None }
+        Self { source, tries: 0, retry: None }
     }
 
     /// The request for the next try.
     ///
     /// `None` if the body can not be played again.
     pub(crate) fn next_request(&mut self, clock: &Clock) -> Option<Request<Body>> {
-        self.tries += 1;
         let mut request = match &mut self.source {
             Source::Once(request) => request.take()?,
             Source::Many { head, body } => {
@@ -83,9 +94,9 @@ impl Outgoing {
         }
     }
 
-    /// The next request belongs to the same try as the last one.
-    pub(crate) fn same_try(&mut self) {
-        self.tries = self.tries.saturating_sub(1);
+    /// Counts a try, whether it gets as far as a connection or not.
+    pub(crate) fn begin_try(&mut self) {
+        self.tries += 1;
     }
 
     /// Whether there can be another try.
@@ -99,11 +110,19 @@ impl Outgoing {
 
     /// Keeps the slot of a retry for as long as that try lasts.
     pub(crate) fn hold(&mut self, permit: Permit) {
-        self.retry_permit = Some(permit);
+        self.retry = Some(RetrySlot(Arc::new(Mutex::new(Some(permit)))));
     }
 
-    pub(crate) fn take_permit(&mut self) -> Option<Permit> {
-        self.retry_permit.take()
+    /// The slot of the current retry, for its answer to hold.
+    pub(crate) fn retry_slot(&self) -> Option<RetrySlot> {
+        self.retry.clone()
+    }
+
+    /// Gives the slot of a retry back while its answer is still there: the next retry may need it.
+    pub(crate) fn end_retry(&mut self) {
+        if let Some(slot) = self.retry.take() {
+            slot.free();
+        }
     }
 
     /// A copy of the request for a mirror, whose body follows the main one; `None` where no copy is kept.

@@ -15,6 +15,7 @@ use mesh_core::limits::Permit;
 use tokio::time::Sleep;
 
 use super::clock::Clock;
+use super::outgoing::RetrySlot;
 use crate::endpoint::Lease;
 use crate::{Body, BoxError, Error};
 
@@ -24,7 +25,7 @@ pub(crate) struct Holding {
     /// A slot of `http2MaxRequests`.
     pub(crate) _request: Permit,
     /// A slot of `maxRetries`, if this is a retry.
-    pub(crate) _retry: Option<Permit>,
+    pub(crate) _retry: Option<RetrySlot>,
     /// Counts at the endpoint, for least request.
     pub(crate) _active: Active,
     /// The connection.

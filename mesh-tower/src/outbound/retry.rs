@@ -51,6 +51,7 @@ pub(super) async fn send(
             trail.retry_skipped();
             return answered(result, retries);
         }
+        outgoing.end_retry();
         let Some(permit) = permit(cluster, crate::clock::now()) else {
             trail.flag(ResponseFlags::UO);
             return answered(result, retries);

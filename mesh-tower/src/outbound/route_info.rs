@@ -51,7 +51,7 @@ impl RouteInfo {
         self.endpoint.as_deref().map(EndpointState::address)
     }
 
-    /// Tries that were made, failed connections included.
+    /// Tries that were made, failed connections and one that found no endpoint included.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
@@ -133,8 +133,12 @@ impl Trail {
         }
     }
 
-    pub(crate) fn chosen(&mut self, endpoint: &Arc<EndpointState>) {
+    /// Counts a try, whether there is an endpoint for it or not.
+    pub(crate) fn try_begins(&mut self) {
         self.attempts += 1;
+    }
+
+    pub(crate) fn chosen(&mut self, endpoint: &Arc<EndpointState>) {
         self.endpoint = Some(Arc::clone(endpoint));
     }
 

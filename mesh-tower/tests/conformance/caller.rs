@@ -65,9 +65,12 @@ impl Outcome {
         }
     }
 
-    fn leave(mut self, place: Place) -> Self {
+    /// With the addresses of the recording.
+    pub(crate) fn leave(mut self, place: Place) -> Self {
         let values = self.headers.iter_mut().chain(&mut self.trailers).map(|(_, value)| value);
-        values.chain([&mut self.body]).for_each(|text| *text = place.leave(text));
+        let arrivals = self.seen.attempts.iter_mut().chain(&mut self.seen.mirrored);
+        let seen = arrivals.flat_map(|arrival| arrival.headers.iter_mut().map(|(_, value)| value));
+        values.chain(seen).chain([&mut self.body]).for_each(|text| *text = place.leave(text));
         self
     }
 }
@@ -79,7 +82,7 @@ pub(crate) enum Callee {
     Gateway(SocketAddr),
 }
 
-pub(crate) async fn call(callee: &Callee, step: &Step, mark: &str, place: Place) -> Outcome {
+pub(crate) async fn call(callee: &Callee, step: &Step, mark: &str) -> Outcome {
     let calling = async {
         match callee {
             Callee::Client(client) => through_client(client, step, mark).await,
@@ -92,7 +95,7 @@ pub(crate) async fn call(callee: &Callee, step: &Step, mark: &str, place: Place)
         }
     };
     let outcome = tokio::time::timeout(PATIENCE, calling).await;
-    outcome.unwrap_or_else(|_| Outcome::failed("timeout")).leave(place)
+    outcome.unwrap_or_else(|_| Outcome::failed("timeout"))
 }
 
 /// The request's own headers and those that its kind has.
@@ -130,11 +133,15 @@ fn request<B>(step: &Step, mark: &str, body: B) -> Result<Request<B>, http::Erro
     if step.is_http2() {
         *request.version_mut() = Version::HTTP_2;
     } else {
-        // A connection would bring them in without padding.
-        headers.iter_mut().for_each(|(_, value)| *value = value.trim_matches([' ', '\t']).to_owned());
+        trim(&mut headers);
     }
     append(request.headers_mut(), &headers);
     Ok(request)
+}
+
+/// An HTTP/1 connection carries values without padding.
+fn trim(headers: &mut Headers) {
+    headers.iter_mut().for_each(|(_, value)| *value = value.trim_matches([' ', '\t']).to_owned());
 }
 
 async fn through_client(client: &MeshClient, step: &Step, mark: &str) -> Outcome {
@@ -150,12 +157,11 @@ async fn through_client(client: &MeshClient, step: &Step, mark: &str) -> Outcome
         attempts: info.attempts(),
         flags: info.flags().to_string(),
     });
-    let outcome = Outcome {
-        status: Some(parts.status.as_u16()),
-        headers: headers_of(&parts.headers),
-        info,
-        ..Outcome::default()
-    };
+    let mut headers = headers_of(&parts.headers);
+    if !step.is_http2() {
+        trim(&mut headers);
+    }
+    let outcome = Outcome { status: Some(parts.status.as_u16()), headers, info, ..Outcome::default() };
     match body.collect().await {
         Ok(body) => {
             let trailers = body.trailers().map(headers_of).unwrap_or_default();

@@ -12,7 +12,8 @@ const CHANCE: f64 = 5.0;
 
 pub(crate) fn repeated(rules: Rules<'_>, expected: &Observed, counts: &[Count], got: &[Outcome]) -> Option<String> {
     let mut found = Vec::new();
-    let known = got.iter().all(|outcome| outcome.info.is_some());
+    // Neither a gateway nor a port that is not HTTP says why.
+    let known = got.iter().all(|outcome| outcome.info.is_some()) && counts.iter().all(Count::has_way);
     let sort_of = |sort: Sort| if known { sort } else { without_way(sort) };
     let mut own: BTreeMap<Sort, Vec<&Outcome>> = BTreeMap::new();
     for outcome in got {
@@ -35,7 +36,6 @@ pub(crate) fn repeated(rules: Rules<'_>, expected: &Observed, counts: &[Count], 
     (!found.is_empty()).then(|| found.join("; "))
 }
 
-/// A gateway does not say why.
 fn without_way(sort: Sort) -> Sort {
     Sort { flags: String::new(), host: String::new(), subset: String::new(), ..sort }
 }
@@ -81,21 +81,41 @@ fn places(rules: Rules<'_>, expected: &Observed, got: &[Outcome]) -> Option<Stri
     if rules.step.racy {
         return None;
     }
-    let mut own: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut own: BTreeMap<&str, usize> = expected.endpoints.keys().map(|endpoint| (endpoint.as_str(), 0)).collect();
     for arrival in got.iter().flat_map(|outcome| &outcome.seen.attempts) {
         *own.entry(&arrival.endpoint).or_default() += 1;
     }
     let exact = !rules.varies.iter().any(|field| field == "endpoints");
     let (total, recorded_total) = (own.values().sum::<usize>(), expected.endpoints.values().sum::<usize>());
-    for endpoint in expected.endpoints.keys().map(String::as_str).chain(own.keys().copied()) {
-        let n = own.get(endpoint).copied().unwrap_or_default();
-        let recorded = expected.endpoints.get(endpoint).copied().unwrap_or_default();
+    let recorded = own.keys().map(|endpoint| expected.endpoints.get(*endpoint).copied().unwrap_or_default());
+    let (mut recorded, mut numbers) = (recorded.collect::<Vec<_>>(), own.values().copied().collect::<Vec<_>>());
+    let endpoints: Vec<&str> = own.keys().copied().collect();
+    if endpoints_are_equal(rules.config) {
+        let mut from = 0;
+        for group in endpoints.chunk_by(|one, other| service(one) == service(other)) {
+            recorded[from..from + group.len()].sort_unstable();
+            numbers[from..from + group.len()].sort_unstable();
+            from += group.len();
+        }
+    }
+    for (endpoint, (n, recorded)) in endpoints.into_iter().zip(numbers.into_iter().zip(recorded)) {
         let likely = || total > 0 && recorded_total > 0 && is_likely(n, total, recorded, recorded_total);
         if n != recorded && (exact || !likely()) {
             return Some(format!("{endpoint} got {n} of {total}, recorded {recorded} of {recorded_total}"));
         }
     }
     None
+}
+
+/// Whether it is chance which of a service's endpoints is taken first, or is the one that fails.
+fn endpoints_are_equal(config: &str) -> bool {
+    !config.contains("consistentHash") && !config.contains("locality")
+}
+
+/// What the endpoints of one service have in common.
+fn service(endpoint: &str) -> (&str, &str) {
+    let (ip, port) = endpoint.rsplit_once(':').unwrap_or((endpoint, ""));
+    (ip.rsplit_once('.').map_or(ip, |(network, _)| network), port)
 }
 
 /// What came after what, where one request was sent after the other.
@@ -130,8 +150,10 @@ fn examples(
     let rules = Rules { varies, ..rules };
     expected.samples.iter().zip(counts).find_map(|(sample, count)| {
         let sort = sort_of(count.sort());
-        let outcome = own.get(&sort)?.first()?;
-        differences(rules, sample, outcome).map(|difference| format!("one of {}: {difference}", name(&sort)))
+        // Outcomes of one sort may still differ, in the port for example.
+        let mut found = own.get(&sort)?.iter().map(|outcome| differences(rules, sample, outcome));
+        let first = found.next()??;
+        found.all(|difference| difference.is_some()).then(|| format!("one of {}: {first}", name(&sort)))
     })
 }
 

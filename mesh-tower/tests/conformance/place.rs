@@ -1,17 +1,42 @@
 //! Where a scenario's endpoints are: each scenario has a part of the loopback network for itself.
 //!
 //! `10.0.a.b` of the recording is `127.S.a.b`, S being the scenario's own number, so that scenarios can run at the
-//! same time. Addresses above `10.0.99.0` are no endpoints and stay what they are.
+//! same time, and so can several runs. Addresses above `10.0.99.0` are no endpoints and stay what they are.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place(pub(crate) u8);
+
+/// A place that nobody else has as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) place: Place,
+    _held: TcpListener,
+}
+
+/// The numbers of places, and what is bound by who has one.
+const NUMBERS: std::ops::Range<u8> = 20..250;
+const HELD: ([u8; 2], u16) = ([255, 254], 1);
+
+impl Claim {
+    pub(crate) fn new() -> Self {
+        let ([third, fourth], port) = HELD;
+        let hold = |number| {
+            let held = TcpListener::bind((Ipv4Addr::new(127, number, third, fourth), port)).ok()?;
+            Some(Self { place: Place(number), _held: held })
+        };
+        NUMBERS.into_iter().find_map(hold).expect("a part of the loopback network, and the right to listen there")
+    }
+}
 
 /// The part of the network for names that stand for one endpoint each.
 const NAMES: u8 = 200;
 /// Where requests go that are passed through.
 const PASSED_THROUGH: u8 = 201;
+
+/// The recorded address of a gateway's callers.
+const OUTSIDE: &str = "198.51.100.7";
 
 impl Place {
     pub(crate) fn of_name(self, number: u8) -> Ipv4Addr {
@@ -27,9 +52,9 @@ impl Place {
         replace(text, "10.0.", &format!("127.{}.", self.0))
     }
 
-    /// The text with the recorded addresses.
+    /// The text with the recorded addresses; `127.0.0.1` is where a gateway's callers are.
     pub(crate) fn leave(self, text: &str) -> String {
-        replace(text, &format!("127.{}.", self.0), "10.0.")
+        replace(text, &format!("127.{}.", self.0), "10.0.").replace("127.0.0.1", OUTSIDE)
     }
 
     /// Every recorded endpoint address in a text.

@@ -184,6 +184,11 @@ pub(crate) struct Sort {
 }
 
 impl Count {
+    /// Whether it is known how the requests went.
+    pub(crate) fn has_way(&self) -> bool {
+        self.flags.is_some()
+    }
+
     pub(crate) fn sort(&self) -> Sort {
         Sort {
             status: if self.status.is_u64() { plain(&self.status) } else { "error".into() },

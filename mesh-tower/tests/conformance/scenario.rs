@@ -21,38 +21,52 @@ pub(crate) type Results = Vec<(String, Option<String>)>;
 /// How long the last copies of a step may take to arrive.
 const COPIES: Duration = Duration::from_millis(400);
 
+/// How often a single request is sent to see it go where it was recorded to go: enough for a share of one in ten.
+const DRAWS: usize = 60;
+
 /// Every step that can be compared.
 ///
 /// # Panics
 /// If the harness itself fails.
 pub(crate) async fn play(scenario: Scenario, place: Place) -> Results {
-    let steps = scenario.steps.iter().filter(|step| is_compared(step));
-    let world = match World::build(&scenario, place).await {
-        Ok(_) if scenario.refused_by_proxy.is_some() => {
-            return steps.map(|step| (step.id.clone(), Some("taken, though Envoy refuses it".into()))).collect();
-        }
-        Err(_) if scenario.refused_by_proxy.is_some() => return steps.map(|step| (step.id.clone(), None)).collect(),
-        Err(error) => return steps.map(|step| (step.id.clone(), Some(error.to_string()))).collect(),
-        Ok(world) => world,
+    let config = accepted(&scenario);
+    let upstreams = Upstreams::new(place, config.contains("mirror"));
+    open_endpoints(&scenario, &config, &upstreams);
+    let world = World::build(&scenario, config, place, &upstreams).await;
+    let all = |difference: Option<String>| {
+        let steps = scenario.steps.iter().filter(|step| is_compared(step));
+        steps.map(|step| (step.id.clone(), difference.clone())).collect()
     };
-    let mut results = Results::new();
-    for step in &scenario.steps {
-        if let Some(pause) = &step.wait {
-            tokio::time::sleep(duration(pause)).await;
-            continue;
-        }
-        // TLS is no subject here, and has no state that a later step could miss.
-        if step.tls {
-            continue;
-        }
-        let difference = world.step(step).await;
-        if is_compared(step) {
-            results.push((step.id.clone(), difference));
-        }
-    }
-    let trouble = world.upstreams.trouble();
+    let results = match world {
+        Ok(_) if scenario.refused_by_proxy.is_some() => all(Some("taken, though Envoy refuses it".into())),
+        Err(_) if scenario.refused_by_proxy.is_some() => all(None),
+        Err(error) => all(Some(error.to_string())),
+        Ok(world) => world.play(&scenario).await,
+    };
+    let trouble = upstreams.close().await;
     assert!(trouble.is_empty(), "{trouble:?}");
     results
+}
+
+impl World {
+    async fn play(&self, scenario: &Scenario) -> Results {
+        let mut results = Results::new();
+        for step in &scenario.steps {
+            if let Some(pause) = &step.wait {
+                tokio::time::sleep(duration(pause)).await;
+                continue;
+            }
+            // TLS is no subject here, and has no state that a later step could miss.
+            if step.tls {
+                continue;
+            }
+            let difference = self.step(step).await;
+            if is_compared(step) {
+                results.push((step.id.clone(), difference));
+            }
+        }
+        results
+    }
 }
 
 fn is_compared(step: &Step) -> bool {
@@ -81,10 +95,12 @@ struct World {
 }
 
 impl World {
-    async fn build(scenario: &Scenario, place: Place) -> Result<Self, BuildError> {
-        let config = accepted(scenario);
-        let upstreams = Upstreams::new(place, config.contains("mirror"));
-        open_endpoints(scenario, &config, &upstreams);
+    async fn build(
+        scenario: &Scenario,
+        config: String,
+        place: Place,
+        upstreams: &Arc<Upstreams>,
+    ) -> Result<Self, BuildError> {
         let mut clients = BTreeMap::new();
         for workload in scenario.clients.iter().chain(&scenario.gateway) {
             let mut builder = Mesh::builder()
@@ -92,7 +108,7 @@ impl World {
                 .namespace(&workload.namespace)
                 .labels(workload.labels.clone())
                 .profile(Profile::Istio)
-                .discovery(Names(Arc::clone(&upstreams)))
+                .discovery(Names(Arc::clone(upstreams)))
                 .seed(7);
             if let Some(locality) = &workload.locality {
                 builder = builder.locality(locality);
@@ -107,7 +123,15 @@ impl World {
             None => None,
         };
         let first = scenario.clients.first().map(|client: &Workload| client.id.clone()).unwrap_or_default();
-        Ok(Self { config, place, upstreams, clients, first, gateway, requests: AtomicUsize::new(0) })
+        Ok(Self {
+            config,
+            place,
+            upstreams: Arc::clone(upstreams),
+            clients,
+            first,
+            gateway,
+            requests: AtomicUsize::new(0),
+        })
     }
 
     async fn step(&self, step: &Step) -> Option<String> {
@@ -123,11 +147,7 @@ impl World {
         };
         let rules = Rules { config: &self.config, step, varies: &step.varies };
         match &observed.counts {
-            None => {
-                let (mark, outcome) = self.request(&callee, step).await;
-                let outcome = self.settled(&mark, outcome, observed).await;
-                single(rules, observed, &outcome)
-            }
+            None => self.once(&callee, rules, observed).await,
             Some(counts) => {
                 let outcomes = self.many(&callee, step).await;
                 repeated(rules, observed, counts, &outcomes)
@@ -135,10 +155,26 @@ impl World {
         }
     }
 
+    /// A single request; another one if the draw of a split went to a destination that the recording's did not.
+    async fn once(&self, callee: &Callee, rules: Rules<'_>, observed: &Observed) -> Option<String> {
+        let mut first = None;
+        for _ in 0..DRAWS {
+            let (mark, outcome) = self.request(callee, rules.step).await;
+            let outcome = self.settled(&mark, outcome, observed).await;
+            let difference = single(rules, observed, &outcome)?;
+            let drawn = self.config.contains("weight:") && is_elsewhere(observed, &outcome);
+            first.get_or_insert(difference);
+            if !drawn {
+                break;
+            }
+        }
+        first
+    }
+
     async fn request(&self, callee: &Callee, step: &Step) -> (String, Outcome) {
         let mark = self.requests.fetch_add(1, Ordering::Relaxed).to_string();
         self.upstreams.expect(&mark, script(step));
-        let outcome = call(callee, step, &mark, self.place).await;
+        let outcome = call(callee, step, &mark).await;
         (mark, outcome)
     }
 
@@ -156,7 +192,7 @@ impl World {
             }
         }
         outcome.seen = self.upstreams.seen(mark);
-        outcome
+        outcome.leave(self.place)
     }
 
     /// In the order of sending.
@@ -171,9 +207,9 @@ impl World {
                 if n >= repeat {
                     return outcomes;
                 }
-                if let Some(stagger) = step.stagger_ms {
-                    tokio::time::sleep_until(begun + Duration::from_millis(stagger) * u32::try_from(n).expect("few"))
-                        .await;
+                let after = after(step, n);
+                if !after.is_zero() {
+                    tokio::time::sleep_until(begun + after).await;
                 }
                 outcomes.push((n, self.request(callee, step).await));
             }
@@ -186,10 +222,29 @@ impl World {
         }
         let seen = |(_, (mark, outcome)): (usize, (String, Outcome))| {
             let seen = self.upstreams.seen(&mark);
-            Outcome { seen, ..outcome }
+            Outcome { seen, ..outcome }.leave(self.place)
         };
         outcomes.into_iter().map(seen).collect()
     }
+}
+
+/// When a request is sent: those of a burst had connections of their own, which come in a few at a time.
+fn after(step: &Step, n: usize) -> Duration {
+    let burst = step.concurrency.is_some() && step.repeat == step.concurrency;
+    let millis = match step.stagger_ms {
+        Some(stagger) => stagger * u64::try_from(n).expect("few"),
+        None if burst => u64::try_from(n / AT_ONCE).expect("few"),
+        None => 0,
+    };
+    Duration::from_millis(millis)
+}
+
+/// Requests of a burst within a millisecond.
+const AT_ONCE: usize = 4;
+
+fn is_elsewhere(observed: &Observed, outcome: &Outcome) -> bool {
+    let own = outcome.info.as_ref().and_then(|info| info.cluster.as_deref());
+    own.zip(observed.cluster.as_ref()).is_some_and(|(own, cluster)| own != cluster.name())
 }
 
 fn script(step: &Step) -> Script {

@@ -8,6 +8,7 @@ use axum::{Json, Router, middleware};
 use mesh_tower::Mesh;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use tower_http::trace::TraceLayer;
 
 use super::connection::Counted;
 use super::{Observer, observe};
@@ -36,7 +37,8 @@ pub async fn serve(mesh: &Mesh, listener: TcpListener, ledger: Ledger, replica: 
     let app = Router::new()
         .route("/details/{id}", get(details))
         .with_state(replica)
-        .layer(middleware::from_fn_with_state(Observer { ledger, connections }, observe));
+        .layer(middleware::from_fn_with_state(Observer { ledger, connections }, observe))
+        .layer(TraceLayer::new_for_http());
     mesh.serve(listener, app).await
 }
 

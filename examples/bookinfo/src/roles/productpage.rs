@@ -27,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio_stream::StreamExt;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
+use tower_http::trace::TraceLayer;
 
 use super::connection::Connections;
 use super::{Observer, observe, passed_on, ratings};
@@ -56,7 +57,8 @@ pub async fn serve(mesh: &Mesh, listener: TcpListener, ledger: Ledger) -> io::Re
         .route("/api/v1/products/{id}/ratings/watch/{n}", get(watch))
         .route("/api/v1/products/{id}/ratings/rate/{n}", get(rate))
         .with_state(shop)
-        .layer(middleware::from_fn_with_state(observer, observe));
+        .layer(middleware::from_fn_with_state(observer, observe))
+        .layer(TraceLayer::new_for_http());
     mesh.serve(listener, app).await
 }
 

@@ -11,6 +11,7 @@ use mesh_tower::{Mesh, MeshClient};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tonic::metadata::MetadataMap;
+use tower_http::trace::TraceLayer;
 
 use super::connection::Counted;
 use super::{Observer, observe, passed_on, ratings};
@@ -69,7 +70,8 @@ pub async fn serve(mesh: &Mesh, listener: TcpListener, ledger: Ledger, version: 
     let app = Router::new()
         .route("/reviews/{id}", get(reviews))
         .with_state(Desk { version, ratings })
-        .layer(middleware::from_fn_with_state(Observer { ledger, connections }, observe));
+        .layer(middleware::from_fn_with_state(Observer { ledger, connections }, observe))
+        .layer(TraceLayer::new_for_http());
     mesh.serve(listener, app).await
 }
 

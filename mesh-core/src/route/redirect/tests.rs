@@ -118,7 +118,9 @@ fn what_a_location_cannot_hold_is_refused() {
 
 #[test]
 fn an_https_redirect_keeps_the_port_of_the_host() {
-    for (authority, expected) in [("a", "https://a/x?q"), ("a:8080", "https://a:8080/x?q"), ("a:80", "https://a/x?q")] {
+    for (authority, expected) in
+        [("a", "https://a/x?q"), ("a:8080", "https://a:8080/x?q"), ("a:80", "https://a:80/x?q")]
+    {
         let request = Request::get("/x?q").authority(authority);
         assert_eq!(Redirect::to_https().location(&request.view()), expected);
     }

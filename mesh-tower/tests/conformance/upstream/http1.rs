@@ -16,7 +16,6 @@ pub(super) async fn serve(mut wire: Wire<TcpStream>, name: &str, upstreams: &Ups
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let mut headers = head.headers;
         let mark = take_mark(&mut headers);
-        let upgrade = value_of(&headers, "upgrade").is_some();
         let authority = value_of(&headers, "host").unwrap_or_default().to_owned();
         headers.retain(|(name, _)| name != "host");
         let arrival = Arrival {
@@ -30,7 +29,7 @@ pub(super) async fn serve(mut wire: Wire<TcpStream>, name: &str, upstreams: &Ups
             one_of: None,
         };
         let act = upstreams.arrive(&mark, arrival);
-        if !perform(&mut wire, act, method == "HEAD", upgrade).await? {
+        if !perform(&mut wire, act, method == "HEAD").await? {
             break;
         }
     }
@@ -38,7 +37,7 @@ pub(super) async fn serve(mut wire: Wire<TcpStream>, name: &str, upstreams: &Ups
 }
 
 /// Gives whether the connection goes on.
-async fn perform(wire: &mut Wire<TcpStream>, mut act: Act, head: bool, upgrade: bool) -> io::Result<bool> {
+async fn perform(wire: &mut Wire<TcpStream>, mut act: Act, head: bool) -> io::Result<bool> {
     while let Act::Delay(time, then) = act {
         tokio::time::sleep(time).await;
         act = *then;
@@ -65,8 +64,6 @@ async fn perform(wire: &mut Wire<TcpStream>, mut act: Act, head: bool, upgrade: 
         wire.write(&bytes_of(&answer)).await?;
         return Ok(false);
     }
-    // An upgrade that is not granted is answered without a body.
-    let body = if upgrade { "" } else { body };
     let bodiless = matches!(status, 100..200 | 204 | 304);
     if !bodiless {
         answer.push_str(&format!("content-length: {}\r\n", body.len()));

@@ -81,9 +81,11 @@ impl Upstreams {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What kept an endpoint from being there, or from knowing what to do.
-    pub(crate) fn trouble(&self) -> Vec<String> {
-        self.inner().trouble.clone()
+    /// Closes all endpoints. Gives what kept one from being there, or from knowing what to do.
+    pub(crate) async fn close(&self) -> Vec<String> {
+        let mut servers = std::mem::take(&mut self.inner().servers);
+        servers.shutdown().await;
+        std::mem::take(&mut self.inner().trouble)
     }
 
     pub(crate) fn expect(&self, mark: &str, script: Script) {
