@@ -14,7 +14,7 @@ use mesh_core::cluster::PoolSpec;
 
 use super::connector::Socket;
 use super::lease::{Lease, StreamLease};
-use super::{Slot, Unanswered, classify};
+use super::{Shared, Slot, Unanswered, classify};
 use crate::{Body, Error};
 
 /// The open connections of an endpoint.
@@ -34,6 +34,7 @@ struct Connection {
     served: Arc<AtomicU32>,
     born: Instant,
     last_used: Instant,
+    shared: Arc<Shared>,
 }
 
 impl Connection {
@@ -55,7 +56,7 @@ impl Connection {
     fn stream(&mut self, now: Instant) -> Stream {
         self.last_used = now;
         self.served.fetch_add(1, Ordering::Relaxed);
-        Stream { sender: self.sender.clone(), lease: StreamLease::new(&self.streams) }
+        Stream { sender: self.sender.clone(), lease: StreamLease::new(&self.streams, &self.shared) }
     }
 }
 
@@ -87,6 +88,7 @@ impl Connections {
         let (sender, connection) = builder.handshake(io).await.map_err(classify::error_of)?;
         let allowed = Arc::new(AtomicU32::new(u32::MAX));
         let told = Arc::clone(&allowed);
+        let shared = Arc::clone(slot.shared());
         tokio::spawn(async move {
             let mut connection = pin!(connection);
             let ended = std::future::poll_fn(|cx| {
@@ -101,8 +103,15 @@ impl Connections {
             drop(slot);
         });
         let now = crate::clock::now();
-        let mut connection =
-            Connection { sender, streams: Arc::default(), allowed, served: Arc::default(), born: now, last_used: now };
+        let mut connection = Connection {
+            sender,
+            streams: Arc::default(),
+            allowed,
+            served: Arc::default(),
+            born: now,
+            last_used: now,
+            shared,
+        };
         let stream = connection.stream(now);
         self.list().push(connection);
         Ok(stream)

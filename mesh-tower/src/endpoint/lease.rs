@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::http1;
+use super::{Shared, http1};
 
 /// A connection or stream in use by a response that is being read.
 ///
@@ -26,17 +26,21 @@ impl Lease {
 
 /// A stream on an HTTP/2 connection.
 #[derive(Debug)]
-pub(crate) struct StreamLease(Arc<AtomicU32>);
+pub(crate) struct StreamLease {
+    streams: Arc<AtomicU32>,
+    shared: Arc<Shared>,
+}
 
 impl StreamLease {
-    pub(super) fn new(streams: &Arc<AtomicU32>) -> Self {
+    pub(super) fn new(streams: &Arc<AtomicU32>, shared: &Arc<Shared>) -> Self {
         streams.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(streams))
+        Self { streams: Arc::clone(streams), shared: Arc::clone(shared) }
     }
 }
 
 impl Drop for StreamLease {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+        self.shared.freed.notify_one();
     }
 }

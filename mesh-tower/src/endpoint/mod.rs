@@ -16,6 +16,7 @@ mod lease;
 #[cfg(test)]
 mod tests;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -67,7 +68,7 @@ pub(crate) struct EndpointPool {
 struct Shared {
     open: AtomicU32,
     waiting: AtomicU32,
-    /// Told once for each connection that becomes free or ends.
+    /// Told once for each connection that becomes free or ends, and each stream that ends.
     freed: Notify,
 }
 
@@ -110,7 +111,9 @@ impl EndpointPool {
         }
         let _pending = self.permits.try_acquire(Limit::PendingRequests)?;
         let slot = loop {
-            let freed = self.shared.freed.notified();
+            // In line before looking: what becomes free meanwhile wakes this one.
+            let mut freed = pin!(self.shared.freed.notified());
+            freed.as_mut().enable();
             if let Some(slot) = self.slot() {
                 break slot;
             }
@@ -132,7 +135,8 @@ impl EndpointPool {
         // One connection is opened at a time: those who wait for it will mostly share it.
         let _opening = self.http2.opening.lock().await;
         loop {
-            let freed = self.shared.freed.notified();
+            let mut freed = pin!(self.shared.freed.notified());
+            freed.as_mut().enable();
             if let Some(stream) = self.http2.take(&self.options.pool) {
                 return Ok(stream);
             }

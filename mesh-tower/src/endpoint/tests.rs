@@ -153,6 +153,18 @@ async fn streams_share_a_connection_until_the_peer_allows_no_more() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_stream_at_the_limit_of_connections_gets_the_next_that_ends() {
+    let server = Server::start(Some(1), Duration::from_millis(10)).await;
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let spec = PoolSpec { max_concurrent_streams: 1, ..PoolSpec::default() };
+    let (pool, permits) = pool_with(server.address, spec, limits);
+    let all = futures_util::future::join_all((0..6).map(|_| ask(&pool, Protocol::Http2)));
+    let all = tokio::time::timeout(Duration::from_secs(5), all).await.expect("nobody is forgotten");
+    assert!(all.iter().all(|answer| answer.as_deref() == Ok("1")), "{all:?}");
+    assert_eq!(permits.in_use(Limit::PendingRequests), 0);
+}
+
+#[tokio::test]
 async fn a_response_that_is_not_read_closes_its_connection() {
     let server = Server::start(None, Duration::ZERO).await;
     let pool = pool(server.address);

@@ -56,7 +56,7 @@ pub(super) async fn send(
             trail.flag(ResponseFlags::UO);
             return answered(result, retries);
         };
-        // The answer is given up, and its connection with it: it may serve the next try.
+        // The answer is given up, unread: on HTTP/1 its connection goes with it.
         drop(result);
         if policy.is_some_and(|policy| policy.ignore_previous_hosts) {
             tried.extend(endpoint);
