@@ -287,6 +287,33 @@ fn a_gateway_routes_what_is_bound_to_it_and_names_what_it_does_not_serve() {
 }
 
 #[test]
+fn a_server_that_redirects_to_https_does_so_for_every_domain_it_has_a_part_in() {
+    let redirecting = GATEWAY.replace("protocol: HTTP}, hosts", "protocol: HTTP}, tls: {httpsRedirect: true}, hosts");
+    let world = World::at(&format!("{REVIEWS}{redirecting}"), &ingress());
+    for authority in ["my-app.example.com", "other.example.com"] {
+        assert_eq!(world.gateway(80, authority, "/"), "answered", "{authority}");
+    }
+}
+
+#[test]
+fn a_destination_is_written_as_its_service_is() {
+    let rule = |host: &str| {
+        format!(
+            "{REVIEWS}---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: reviews, namespace: default}}
+spec: {{hosts: [Reviews], http: [{{route: [{{destination: {{host: {host}}}}}]}}]}}
+"
+        )
+    };
+    // The hosts of a rule are compared with what callers write, where case does not count.
+    let cluster = "outbound|9080||reviews.default.svc.cluster.local";
+    assert_eq!(World::new(&rule("reviews")).to(9080, "REVIEWS", "/"), cluster);
+    assert_eq!(World::new(&rule("Reviews")).to(9080, "reviews", "/"), "NC");
+}
+
+#[test]
 fn rules_of_a_gateway_are_not_the_meshs() {
     let world = World::at(&format!("{REVIEWS}{GATEWAY}"), &ingress());
     assert_eq!(world.to(80, "my-app.example.com", "/"), "passthrough");

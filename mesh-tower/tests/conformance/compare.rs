@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::caller::Outcome;
+use crate::counts::service;
 use crate::record::{Arrival, Headers, Observed, Step};
 use crate::wire::value_of;
 
@@ -128,6 +129,8 @@ fn arrival(rules: Rules<'_>, recorded: &Arrival, own: &Arrival) -> Option<String
     let varies = |field: &str| rules.varies(&format!("upstream[].{field}"));
     let choice = match &recorded.one_of {
         Some(choice) => choice.contains(&own.endpoint),
+        // A hash chooses by the address, which is another one here.
+        None if rules.config.contains("consistentHash") => service(&own.endpoint) == service(&recorded.endpoint),
         None => own.endpoint == recorded.endpoint || varies("endpoint"),
     };
     if !choice {
