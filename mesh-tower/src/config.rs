@@ -13,6 +13,8 @@ use crate::cluster::Environment;
 use crate::live::{Live, LiveHandle};
 use crate::source::{Applied, Apply};
 
+type Sources = BTreeMap<Arc<str>, Vec<Document>>;
+
 /// The documents of every source, and what became of them.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -22,7 +24,7 @@ pub(crate) struct Keeper {
     options: ParseOptions,
     mesh_config: Option<MeshConfig>,
     keep_good: bool,
-    sources: Mutex<BTreeMap<Arc<str>, Vec<Document>>>,
+    sources: Mutex<Sources>,
     report: ArcSwap<Report>,
     version: watch::Sender<u64>,
 }
@@ -67,24 +69,25 @@ impl Keeper {
         self.version.subscribe()
     }
 
-    fn sources(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Vec<Document>>> {
+    fn sources(&self) -> MutexGuard<'_, Sources> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts the documents of several sources into use as one set.
     pub(crate) fn apply_all(&self, given: Vec<(String, Vec<Document>, Report)>) -> Applied {
         let mut report = Report::new();
-        let mut next = self.sources().clone();
+        let mut sources = self.sources();
+        let mut next = sources.clone();
         for (source, documents, found) in given {
             next.insert(source.into(), documents);
             report.extend(found);
         }
-        self.apply_sources(next, report)
+        self.apply_sources(&mut sources, next, report)
     }
 
-    fn apply_sources(&self, next: BTreeMap<Arc<str>, Vec<Document>>, mut report: Report) -> Applied {
-        // One at a time: a set must not be judged while another one is put into use.
-        let mut sources = self.sources();
+    /// Under the lock from the reading of the sources on: of two that deliver at once, neither may
+    /// publish a set that lacks the documents of the other.
+    fn apply_sources(&self, sources: &mut Sources, next: Sources, mut report: Report) -> Applied {
         let (set, replaced) = ConfigSet::from_documents(next.values().flatten().cloned());
         report.extend(replaced);
         let applied = self.apply_set(&set, report);
@@ -142,8 +145,9 @@ impl Apply for Keeper {
     /// Replaces the documents of one source; those of the others stay. A set that is refused changes
     /// nothing, not even what this source is remembered to have said.
     fn apply(&self, source: &str, documents: Vec<Document>, report: Report) -> Applied {
-        let mut next = self.sources().clone();
+        let mut sources = self.sources();
+        let mut next = sources.clone();
         next.insert(source.into(), documents);
-        self.apply_sources(next, report)
+        self.apply_sources(&mut sources, next, report)
     }
 }

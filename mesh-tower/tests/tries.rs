@@ -92,6 +92,17 @@ async fn a_try_that_finds_no_endpoint_counts() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_over_https_never_leaves_in_plaintext() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mesh = mesh(&[], ROUTE, PLAIN).await;
+    let answer = send(&mesh, Request::get(format!("https://127.0.0.1:{port}/"))).await;
+    assert_eq!(answer.status, 503);
+    let connected = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+    assert!(connected.is_err(), "nothing may connect");
+}
+
+#[tokio::test]
 async fn a_try_that_could_not_connect_counts_for_those_after_it() {
     let rule = format!("retries: {{attempts: 5, retryOn: connect-failure}}, {ROUTE}");
     let mesh = mesh(&[closed().await, endpoint().await], &rule, "loadBalancer: {simple: ROUND_ROBIN}").await;

@@ -126,6 +126,10 @@ async fn exchange(
         let why = format!("the DestinationRule asks for TLS mode {mode}, which does not act yet");
         return Err(Error::with_source(Failure::ConnectFailed, why));
     }
+    if outgoing.is_https() {
+        let why = "the request is for https, and TLS to endpoints does not act yet";
+        return Err(Error::with_source(Failure::ConnectFailed, why));
+    }
     let request_permit = cluster.permits().try_acquire(Limit::Requests)?;
     let active = member.state.begin();
     let protocol = protocol_of(cluster.spec().protocol, outgoing);

@@ -152,6 +152,10 @@ fn take_authority(request: &mut Request<Body>, listener: Listener, found: &Found
                 .map_err(|_| Failure::NoRoute)?,
         ),
     };
+    // A user name would hide the host from the rules, but not from the lookup of its address.
+    if host.as_ref().or(request.uri().authority()).is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(Failure::MalformedRequest);
+    }
     let port = match listener {
         Listener::Mesh { port: Some(port) } | Listener::Gateway { port, .. } => port,
         Listener::Mesh { port: None } if has_authority => named.unwrap_or(default),
@@ -218,6 +222,13 @@ mod tests {
         assert_eq!(head.unwrap().port, 9080);
         assert_eq!(request.uri(), "http://reviews:9080/1");
         assert_eq!(take(Request::get("/1")).0.unwrap_err().0, Failure::MalformedRequest);
+    }
+
+    #[test]
+    fn a_user_name_in_the_authority_is_malformed() {
+        for request in [Request::get("http://x@reviews:9080/"), Request::get("/").header("host", "x@reviews")] {
+            assert_eq!(take(request).0.unwrap_err().0, Failure::MalformedRequest);
+        }
     }
 
     #[test]

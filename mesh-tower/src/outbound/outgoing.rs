@@ -144,8 +144,12 @@ impl Outgoing {
         self.uri()?.authority()
     }
 
+    pub(crate) fn is_https(&self) -> bool {
+        self.uri().and_then(http::Uri::scheme) == Some(&Scheme::HTTPS)
+    }
+
     pub(crate) fn default_port(&self) -> u16 {
-        if self.uri().and_then(http::Uri::scheme) == Some(&Scheme::HTTPS) { 443 } else { 80 }
+        if self.is_https() { 443 } else { 80 }
     }
 
     pub(crate) fn version(&self) -> Version {
