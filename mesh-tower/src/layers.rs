@@ -1,5 +1,14 @@
 //! What the layers that stand alone have in common.
 
+use std::error::Error as StdError;
+use std::io;
+
+use http::Response;
+use mesh_core::classify::Outcome;
+
+use crate::endpoint::classify;
+use crate::{BoxError, Error, Failure};
+
 /// Accessors of a service around another one.
 macro_rules! accessors {
     () => {
@@ -8,12 +17,12 @@ macro_rules! accessors {
             &self.inner
         }
 
-        /// The service inside.
+        /// The service inside, to be changed.
         pub fn get_mut(&mut self) -> &mut S {
             &mut self.inner
         }
 
-        /// The service inside.
+        /// Gives up this one for the service inside.
         pub fn into_inner(self) -> S {
             self.inner
         }
@@ -22,10 +31,65 @@ macro_rules! accessors {
 
 pub(crate) use accessors;
 
-use crate::{BoxError, Error, Failure};
+/// What a call of the service inside came to, in the terms that policies think in.
+pub(crate) fn outcome_of<R>(result: &Result<Response<R>, BoxError>) -> Outcome {
+    match result {
+        Ok(response) => Outcome::of_response(response.status(), response.headers()),
+        Err(error) => Outcome::Failed(failure_of(error)),
+    }
+}
 
-/// What an error of a service inside means to policies: what it says if it is ours, else that the
-/// connection broke.
+/// What an error of the service inside means: what it or one of its causes says that we know, else
+/// that the connection broke.
 pub(crate) fn failure_of(error: &BoxError) -> Failure {
-    error.downcast_ref::<Error>().map_or(Failure::ConnectionTerminated, Error::failure)
+    let mut next: Option<&(dyn StdError + 'static)> = Some(&**error);
+    while let Some(error) = next {
+        if let Some(failure) = known(error) {
+            return failure;
+        }
+        next = cause_of(error);
+    }
+    Failure::ConnectionTerminated
+}
+
+fn cause_of<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    // An I/O error passes over what it was made of.
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+fn known(error: &(dyn StdError + 'static)) -> Option<Failure> {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return Some(error.failure());
+    }
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        return Some(classify::failure_of(error));
+    }
+    // Nothing but an attempt to connect is refused like this: nothing was sent.
+    let refused = [io::ErrorKind::ConnectionRefused, io::ErrorKind::HostUnreachable, io::ErrorKind::NetworkUnreachable];
+    let error = error.downcast_ref::<io::Error>()?;
+    refused.contains(&error.kind()).then_some(Failure::ConnectFailed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_what_the_first_of_its_causes_that_we_know_says() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(failure_of(&refused().into()), Failure::ConnectFailed);
+        assert_eq!(failure_of(&io::Error::other(refused()).into()), Failure::ConnectFailed);
+        assert_eq!(failure_of(&Error::with_source(Failure::RefusedStream, refused()).into()), Failure::RefusedStream);
+        assert_eq!(failure_of(&io::Error::other(Error::from(Failure::NoRoute)).into()), Failure::NoRoute);
+    }
+
+    #[test]
+    fn what_nobody_knows_is_a_broken_connection() {
+        assert_eq!(failure_of(&"broken".into()), Failure::ConnectionTerminated);
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert_eq!(failure_of(&reset.into()), Failure::ConnectionTerminated);
+    }
 }

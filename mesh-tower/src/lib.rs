@@ -35,11 +35,15 @@
 //! | layer | does |
 //! |-|-|
 //! | [`retry::RetryLayer`] | tries again: conditions, pauses, budget, bodies played again |
-//! | [`timeout::TimeoutLayer`] | limits the time of the whole exchange |
+//! | [`timeout::TimeoutLayer`] | limits the time of the whole exchange, `grpc-timeout` included |
 //! | [`limit::LimitLayer`] | limits the requests at once; over it they fail at once |
 //! | [`outlier::OutlierLayer`] | leaves a service that keeps failing alone for a while |
 //! | [`fault::FaultLayer`] | delays and aborts on purpose |
 //! | [`mirror::MirrorLayer`] | copies a share of the requests |
+//! | [`local_reply::LocalReplyLayer`] | answers what failed, as HTTP or gRPC |
+//!
+//! They forward readiness, call the instance that was made ready, and keep errors of the service inside
+//! as they are.
 //!
 //! # Backpressure
 //!
@@ -79,11 +83,12 @@ pub mod inbound;
 mod layers;
 pub mod limit;
 mod live;
-mod local_reply;
+pub mod local_reply;
 mod mesh;
 pub mod mirror;
 mod outbound;
 pub mod outlier;
+mod repeatable;
 mod request_id;
 pub mod retry;
 pub mod serve;

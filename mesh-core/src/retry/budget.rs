@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::Profile;
 use crate::cluster::ClusterSpec;
 use crate::failure::Limit;
-use crate::limits::Permits;
+use crate::limits::{Permit, Permits};
 
 /// `retryBudget` of a traffic policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,6 +59,20 @@ impl RetryBudget {
     /// A budget given by hand.
     pub fn configured(spec: BudgetSpec) -> Self {
         Self { kind: Kind::Configured(spec) }
+    }
+
+    /// No budget: only what [`Limits::retries`](crate::limits::Limits::retries) says.
+    pub fn unlimited() -> Self {
+        Self { kind: Kind::Unlimited }
+    }
+
+    /// A slot for one more retry, to be held while that try lasts; `None` if it may not begin now,
+    /// by this budget or by the limit of retries.
+    pub fn try_acquire(&self, now: Instant, permits: &Arc<Permits>) -> Option<Permit> {
+        if !self.allows(now, permits) {
+            return None;
+        }
+        permits.try_acquire(Limit::Retries).ok()
     }
 
     /// Whether a retry may begin now.
@@ -164,6 +178,19 @@ mod tests {
         let _one_more = permits.try_acquire(Limit::Requests).unwrap();
         // Half of 21 is rounded down.
         assert!(!budget.allows(now, &permits));
+    }
+
+    #[test]
+    fn a_slot_is_counted_while_it_is_held_and_never_beyond_the_limit_of_retries() {
+        let now = Instant::now();
+        let permits = Permits::new(Limits { retries: 2, ..Limits::default() });
+        let budget = RetryBudget::unlimited();
+        let held: Vec<_> = (0..5).filter_map(|_| budget.try_acquire(now, &permits)).collect();
+        assert_eq!((held.len(), permits.in_use(Limit::Retries)), (2, 2));
+        drop(held);
+        assert_eq!(permits.in_use(Limit::Retries), 0);
+        let nothing = RetryBudget::configured(BudgetSpec { percent: 0.0, min_concurrency: 0 });
+        assert!(nothing.try_acquire(now, &permits).is_none());
     }
 
     #[test]

@@ -43,9 +43,10 @@ impl RetryPolicy {
     /// the words of `retryOn` (`5xx,reset,503`); tokens that do not exist name nothing.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use mesh_core::retry::RetryPolicy;
     ///
-    /// let policy = RetryPolicy::new(3, "5xx,reset,connect-failure");
+    /// let policy = RetryPolicy::new(3, "5xx,reset,connect-failure").per_try_timeout(Duration::from_secs(2));
     /// assert_eq!((policy.attempts, policy.backoff.base.as_millis()), (3, 25));
     /// ```
     pub fn new(attempts: u32, on: &str) -> Self {
@@ -57,6 +58,18 @@ impl RetryPolicy {
             ignore_previous_hosts: true,
             remote_localities: false,
         }
+    }
+
+    /// Limits each try; 0 for no limit.
+    #[must_use]
+    pub fn per_try_timeout(self, limit: Duration) -> Self {
+        Self { per_try_timeout: Some(limit).filter(|limit| !limit.is_zero()), ..self }
+    }
+
+    /// Another base for the pauses, which grow up to ten times as long; 0 for the usual 25 ms.
+    #[must_use]
+    pub fn backoff(self, base: Duration) -> Self {
+        Self { backoff: Backoff::from_base(Some(base)), ..self }
     }
 
     /// The policy of a rule; `None` where retries are off.

@@ -6,12 +6,13 @@ use http::StatusCode;
 use mesh_config::api::virtual_service::{FaultAbort, FaultDelay, HttpFaultInjection};
 use mesh_config::value::{Percent, grpc_status};
 
+use super::Share;
 use super::lower::LowerError;
 use crate::{Failure, Rng};
 
 /// What a rule injects. Delay and abort are drawn independently, and apart from the draw of the
 /// split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fault {
     delay: Option<(Share, Duration)>,
     abort: Option<(Share, Failure)>,
@@ -28,11 +29,30 @@ pub struct FaultDecision {
 }
 
 impl Fault {
-    /// A fault given by hand: shares of the requests, and what happens to them.
-    pub fn new(delay: Option<(Percent, Duration)>, abort: Option<(Percent, Failure)>) -> Self {
-        let delay = delay.and_then(|(percent, delay)| Some((Share::of(Some(percent))?, delay)));
-        let abort = abort.and_then(|(percent, failure)| Some((Share::of(Some(percent))?, failure)));
-        Self { delay, abort }
+    /// No fault; the beginning of one given by hand.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use mesh_core::route::{Fault, Share};
+    /// use mesh_core::{Failure, SplitMix64};
+    ///
+    /// let fault = Fault::new().with_abort(Share::ALL, Failure::FaultAbortGrpc(14));
+    /// assert_eq!(fault.draw(&mut SplitMix64::new(1)).abort, Some(Failure::FaultAbortGrpc(14)));
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Holds a share of the requests for so long.
+    #[must_use]
+    pub fn with_delay(self, share: Share, delay: Duration) -> Self {
+        Self { delay: Some((share, delay)).filter(|(share, delay)| !share.is_none() && !delay.is_zero()), ..self }
+    }
+
+    /// Answers a share of the requests with [`Failure::FaultAbort`] or [`Failure::FaultAbortGrpc`].
+    #[must_use]
+    pub fn with_abort(self, share: Share, failure: Failure) -> Self {
+        Self { abort: Some((share, failure)).filter(|(share, _)| !share.is_none()), ..self }
     }
 
     /// Draws for one request.
@@ -45,39 +65,27 @@ impl Fault {
     /// # Errors
     /// A status that is none.
     pub(crate) fn lower(from: &HttpFaultInjection) -> Result<Option<Self>, LowerError> {
-        let delay = from.delay.as_ref().and_then(lower_delay);
-        let abort = match &from.abort {
-            Some(abort) => lower_abort(abort).map_err(|error| error.within("fault.abort"))?,
-            None => None,
-        };
-        Ok((delay.is_some() || abort.is_some()).then_some(Self { delay, abort }))
-    }
-}
-
-/// A share of the requests in millionths; more than none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Share(u32);
-
-impl Share {
-    fn of(percentage: Option<Percent>) -> Option<Self> {
-        percentage.map(Percent::numerator).filter(|numerator| *numerator > 0).map(Self)
+        let mut fault = Self::new();
+        if let Some(delay) = &from.delay {
+            fault = lower_delay(delay).map_or(fault, |(share, delay)| fault.with_delay(share, delay));
+        }
+        if let Some(abort) = &from.abort {
+            let abort_with = lower_abort(abort).map_err(|error| error.within("fault.abort"))?;
+            fault = abort_with.map_or(fault, |(share, failure)| fault.with_abort(share, failure));
+        }
+        Ok((fault != Self::new()).then_some(fault))
     }
 }
 
 fn draw<T>(what: Option<(Share, T)>, rng: &mut dyn Rng) -> Option<T> {
-    let (Share(numerator), what) = what?;
-    let denominator = u64::from(Percent::DENOMINATOR);
-    let hit = u64::from(numerator) >= denominator || u64::from(numerator) > rng.next_u64() % denominator;
-    hit.then_some(what)
+    let (share, what) = what?;
+    (share == Share::ALL || share.is_hit(rng.next_u64())).then_some(what)
 }
 
+/// Without a percentage nothing is delayed.
 fn lower_delay(from: &FaultDelay) -> Option<(Share, Duration)> {
-    let share = match from.percentage {
-        Some(percentage) => Share::of(Some(percentage)),
-        None => Share::of(Some(Percent { value: f64::from(from.percent) })),
-    };
-    let delay = from.fixed_delay?.to_std();
-    Some((share?, delay)).filter(|(_, delay)| !delay.is_zero())
+    let percent = from.percentage.unwrap_or(Percent { value: f64::from(from.percent) });
+    Some((percent.into(), from.fixed_delay?.to_std()))
 }
 
 fn lower_abort(from: &FaultAbort) -> Result<Option<(Share, Failure)>, LowerError> {
@@ -95,7 +103,7 @@ fn lower_abort(from: &FaultAbort) -> Result<Option<(Share, Failure)>, LowerError
     } else {
         return Ok(None);
     };
-    Ok(Share::of(from.percentage).map(|share| (share, failure)))
+    Ok(from.percentage.map(|percentage| (percentage.into(), failure)))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use mesh_config::api::virtual_service::HttpRoute;
 use mesh_config::value::Percent;
 
-use super::ClusterRef;
 use super::lower::{LowerError, RuleContext};
+use super::{ClusterRef, Share};
 
 /// A destination that gets copies of some requests. What becomes of a copy changes nothing for the
 /// caller.
@@ -12,8 +12,8 @@ use super::lower::{LowerError, RuleContext};
 pub struct Mirror {
     /// Where the copies go; no copy is sent to a cluster that does not exist.
     pub cluster: ClusterRef,
-    /// Share of the requests, in millionths.
-    pub numerator: u32,
+    /// Which share of the requests is copied.
+    pub share: Share,
 }
 
 impl Mirror {
@@ -22,7 +22,7 @@ impl Mirror {
     /// The draw is the one of the request that the split has read: two mirrors of 50 % get the same
     /// requests.
     pub fn is_hit(&self, draw: u64) -> bool {
-        u64::from(self.numerator) > draw % u64::from(Percent::DENOMINATOR)
+        self.share.is_hit(draw)
     }
 
     /// From `mirror` with its percentage, or from `mirrors`. Mirrors of 0 % are left out.
@@ -32,13 +32,13 @@ impl Mirror {
     pub(crate) fn lower_all(rule: &HttpRoute, ctx: &mut RuleContext<'_>) -> Result<Box<[Self]>, LowerError> {
         let mut mirrors = Vec::new();
         if let Some(destination) = &rule.mirror {
-            let numerator = match (rule.mirror_percentage, rule.mirror_percent) {
-                (Some(percentage), _) => percentage.numerator(),
-                (None, Some(percent)) => percent.saturating_mul(ONE_PERCENT),
-                (None, None) => Percent::DENOMINATOR,
+            let share = match (rule.mirror_percentage, rule.mirror_percent) {
+                (Some(percentage), _) => percentage.into(),
+                (None, Some(percent)) => Share::of_millionths(percent.saturating_mul(ONE_PERCENT)),
+                (None, None) => Share::ALL,
             };
-            if numerator > 0 {
-                mirrors.push(Self { cluster: (ctx.resolve)(destination), numerator });
+            if !share.is_none() {
+                mirrors.push(Self { cluster: (ctx.resolve)(destination), share });
             }
         }
         for (index, mirror) in rule.mirrors.iter().enumerate() {
@@ -47,9 +47,9 @@ impl Mirror {
                 .destination
                 .as_ref()
                 .ok_or_else(|| LowerError::new(field, "destination is required for mirrors"))?;
-            let numerator = mirror.percentage.map_or(Percent::DENOMINATOR, Percent::numerator);
-            if numerator > 0 {
-                mirrors.push(Self { cluster: (ctx.resolve)(destination), numerator });
+            let share = mirror.percentage.map_or(Share::ALL, Share::from);
+            if !share.is_none() {
+                mirrors.push(Self { cluster: (ctx.resolve)(destination), share });
             }
         }
         Ok(mirrors.into())
@@ -65,7 +65,7 @@ mod tests {
 
     fn shares(mut rule: serde_json::Value) -> Vec<u32> {
         rule["route"] = serde_json::json!([{"destination": {"host": "a"}}]);
-        lower(rule).mirrors.iter().map(|mirror| mirror.numerator).collect()
+        lower(rule).mirrors.iter().map(|mirror| mirror.share.millionths()).collect()
     }
 
     #[test]
@@ -97,7 +97,10 @@ mod tests {
 
     #[test]
     fn one_draw_decides_for_all_mirrors() {
-        let mirror = |numerator| Mirror { cluster: ClusterRef { name: "b".into(), id: None }, numerator };
+        let mirror = |millionths| Mirror {
+            cluster: ClusterRef { name: "b".into(), id: None },
+            share: Share::of_millionths(millionths),
+        };
         let (quarter, most, all) = (mirror(250_000), mirror(750_000), mirror(1_000_000));
         for draw in (0..3_000_000).step_by(1_000) {
             assert!(all.is_hit(draw));

@@ -27,6 +27,7 @@ pub mod reply;
 pub mod rewrite;
 pub mod search;
 pub mod selector;
+pub mod share;
 pub mod split;
 pub mod substitution;
 
@@ -50,6 +51,7 @@ pub use lower::{LowerError, RuleContext, lower_rule};
 pub use mirror::Mirror;
 pub use redirect::Redirect;
 pub use rewrite::Rewrite;
+pub use share::Share;
 pub use split::{Split, WeightedDestination};
 pub use substitution::Exchange;
 

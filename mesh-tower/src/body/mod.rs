@@ -8,7 +8,7 @@ pub mod replay;
 
 use std::any::Any;
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -188,6 +188,12 @@ impl From<Full<Bytes>> for Body {
             _ => Self::empty(),
         }
     }
+}
+
+/// Reads a body that nobody is interested in to its end, so that its connection can be used again.
+pub(crate) async fn drain(body: impl http_body::Body) {
+    let mut body = pin!(body);
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use mesh_core::Failure;
 use crate::Error;
 
 /// The failure behind an error of hyper.
-pub(super) fn failure_of(error: &hyper::Error) -> Failure {
+pub(crate) fn failure_of(error: &hyper::Error) -> Failure {
     if let Some(http2) = source_of::<h2::Error>(error) {
         return match http2.reason() {
             Some(Reason::REFUSED_STREAM) => Failure::RefusedStream,

@@ -7,7 +7,7 @@
 //!
 //! The pool closes with its last user: nothing has to be drained when an endpoint goes.
 
-mod classify;
+pub(crate) mod classify;
 mod connector;
 mod http1;
 mod http2;

@@ -10,13 +10,13 @@ use mesh_core::cluster::{EndpointSource, TlsSpec, UpstreamProtocol};
 use mesh_core::failure::Limit;
 use mesh_core::lb::Pick;
 
-use super::clock::Clock;
 use super::outgoing::Outgoing;
 use super::response::Holding;
 use super::route_info::Trail;
 use crate::chance::Chance;
 use crate::cluster::{ClusterHandle, LOOKUP_TIMEOUT, Member};
 use crate::endpoint::{Protocol, Unanswered};
+use crate::timeout::clock::Clock;
 use crate::{Body, Error};
 
 /// What a try came to, and what it tells the outlier detection and the retry policy.

@@ -6,11 +6,12 @@ use http::header::{HeaderName, HeaderValue};
 use mesh_core::deadline::Deadline;
 use mesh_core::route::Mirror;
 
-use super::clock::Clock;
 use super::outgoing::Outgoing;
 use super::route_info::Trail;
 use super::{Journey, attempt};
+use crate::body;
 use crate::cluster::ClusterHandle;
+use crate::timeout::clock::Clock;
 
 const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
 
@@ -54,14 +55,7 @@ async fn deliver(
     let tried = attempt::send(&cluster, &shared.chance, grpc, &mut outgoing, &[], &mut clock, &mut trail).await;
     match tried.result {
         // Read to the end, so that the connection can be used again.
-        Ok(response) => drain(response, clock).await,
+        Ok(response) => drop(clock.bounded(body::drain(response.into_body())).await),
         Err(error) => tracing::debug!(cluster = %cluster.spec().key, %error, "mirrored request failed"),
     }
-}
-
-async fn drain(response: http::Response<crate::Body>, mut clock: Clock) {
-    use http_body_util::BodyExt as _;
-    let mut body = response.into_body();
-    let all = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _late = clock.bounded(all).await;
 }

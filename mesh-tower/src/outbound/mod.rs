@@ -6,7 +6,6 @@
 
 mod answer;
 mod attempt;
-mod clock;
 mod head;
 mod headers;
 mod mirror;
@@ -30,11 +29,11 @@ use mesh_core::{Failure, Profile};
 use crate::chance::Chance;
 use crate::cluster::ClusterHandle;
 use crate::live::{Live, LiveHandle};
+use crate::timeout::clock::Clock;
 use crate::{Body, Error};
 
 pub use route_info::RouteInfo;
 
-use self::clock::Clock;
 use self::head::Head;
 use self::route_info::Trail;
 

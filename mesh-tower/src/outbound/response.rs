@@ -1,23 +1,20 @@
 //! Holds what a request occupies until its response has been read to the end.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use mesh_core::Failure;
 use mesh_core::cluster::endpoint::Active;
 use mesh_core::limits::Permit;
-use tokio::time::Sleep;
 
-use super::clock::Clock;
 use super::outgoing::RetrySlot;
 use crate::endpoint::Lease;
-use crate::{Body, BoxError, Error};
+use crate::timeout::clock::Clock;
+use crate::timeout::cut_off::CutOff;
+use crate::{Body, BoxError};
 
 /// What one try occupies.
 #[derive(Debug)]
@@ -40,8 +37,8 @@ impl Holding {
             self.lease.finish();
             return response.map(|_| Body::empty());
         }
-        let deadline = clock.route_deadline();
-        response.map(|inner| Body::new(Held { inner: Some(inner), holding: Some(self), deadline, timer: None }))
+        let cut_off = CutOff::at(clock.route_deadline());
+        response.map(|inner| Body::new(Held { inner: Some(inner), holding: Some(self), cut_off }))
     }
 }
 
@@ -51,9 +48,7 @@ struct Held {
     /// `None` once it was cut off.
     inner: Option<Incoming>,
     holding: Option<Holding>,
-    deadline: Option<Instant>,
-    /// Armed when the body first makes its reader wait.
-    timer: Option<Pin<Box<Sleep>>>,
+    cut_off: CutOff,
 }
 
 impl http_body::Body for Held {
@@ -95,13 +90,9 @@ impl Held {
 
     /// Cuts the body off when the route's timeout is over: the caller sees a reset.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(deadline) = self.deadline else { return Poll::Pending };
-        let at = tokio::time::Instant::from_std(deadline);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        std::task::ready!(timer.as_mut().poll(cx));
-        self.deadline = None;
+        let late = std::task::ready!(self.cut_off.poll(cx));
         self.holding = None;
         self.inner = None;
-        Poll::Ready(Some(Err(Error::from(Failure::RequestTimeout).into())))
+        Poll::Ready(Some(Err(late.into())))
     }
 }

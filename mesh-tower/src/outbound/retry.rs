@@ -1,22 +1,19 @@
 //! Tries, and tries again: the loop around [`attempt`](super::attempt).
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::{Request, Response, Version};
 use mesh_core::ResponseFlags;
 use mesh_core::cluster::UpstreamProtocol;
 use mesh_core::cluster::endpoint::EndpointState;
-use mesh_core::failure::Limit;
-use mesh_core::limits::Permit;
 use mesh_core::retry::{Attempts, Next, RetryPolicy};
 
 use super::attempt::{self, Tried};
-use super::clock::Clock;
 use super::outgoing::Outgoing;
 use super::route_info::Trail;
 use super::{Journey, mirror};
 use crate::cluster::ClusterHandle;
+use crate::timeout::clock::Clock;
 use crate::{Body, Error};
 
 /// Sends a request, again where the policy says so, and gives the last answer.
@@ -52,7 +49,7 @@ pub(super) async fn send(
             return answered(result, retries);
         }
         outgoing.end_retry();
-        let Some(permit) = permit(cluster, crate::clock::now()) else {
+        let Some(permit) = cluster.budget().try_acquire(crate::clock::now(), cluster.permits()) else {
             trail.flag(ResponseFlags::UO);
             return answered(result, retries);
         };
@@ -74,14 +71,6 @@ fn needs_copy(policy: &RetryPolicy, journey: &Journey, cluster: &ClusterHandle, 
         protocol => protocol == UpstreamProtocol::Http2,
     };
     policy.needs_copy(journey.grpc, http2, journey.shared.options.profile)
-}
-
-/// A slot for one more retry; held while that try lasts.
-fn permit(cluster: &ClusterHandle, now: Instant) -> Option<Permit> {
-    if !cluster.budget().allows(now, cluster.permits()) {
-        return None;
-    }
-    cluster.permits().try_acquire(Limit::Retries).ok()
 }
 
 fn answered(result: Result<Response<Body>, Error>, retries: u32) -> Result<Response<Body>, Error> {

@@ -54,7 +54,7 @@ impl Clock {
 
     /// When the whole request has to be over; `None` while its body is still being sent.
     pub(crate) fn route_deadline(&self) -> Option<Instant> {
-        Some(self.body_ended()? + self.deadline.timeout()?)
+        self.body_ended()?.checked_add(self.deadline.timeout()?)
     }
 
     /// Time left for the request at `now`; `None` if there is no limit (yet).
@@ -89,7 +89,9 @@ impl Clock {
         .await
     }
 
-    fn poll_expired(&mut self, ready: Option<Instant>, cx: &mut Context<'_>) -> Poll<Failure> {
+    /// Comes with the failure when the time is over, for a request that waits; `ready` as in
+    /// [`answering`](Self::answering), `None` where only the route's timeout counts.
+    pub(crate) fn poll_expired(&mut self, ready: Option<Instant>, cx: &mut Context<'_>) -> Poll<Failure> {
         if self.deadline.timeout().is_none() && (self.deadline.per_try().is_none() || ready.is_none()) {
             return Poll::Pending;
         }
@@ -97,8 +99,10 @@ impl Clock {
             body.register(cx.waker());
         }
         let Some(ended) = self.body_ended() else { return Poll::Pending };
-        let route = self.deadline.timeout().map(|timeout| ended + timeout);
-        let attempt = ready.zip(self.deadline.per_try()).map(|(ready, per_try)| ready.max(ended) + per_try);
+        // A limit beyond the end of time is none.
+        let route = self.deadline.timeout().and_then(|timeout| ended.checked_add(timeout));
+        let per_try = ready.zip(self.deadline.per_try());
+        let attempt = per_try.and_then(|(ready, per_try)| ready.max(ended).checked_add(per_try));
         let (at, failure) = match (route, attempt) {
             (Some(route), Some(attempt)) if attempt < route => (attempt, Failure::PerTryTimeout),
             (Some(route), _) => (route, Failure::RequestTimeout),

@@ -1,5 +1,3 @@
-//! Turns a failure into the response that a sidecar would have sent, as HTTP or as gRPC.
-
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use mesh_core::Failure;
@@ -12,8 +10,8 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 
-/// The reply to a request that failed.
-pub(crate) fn reply(error: &Error, grpc: bool) -> Response<Body> {
+/// The reply to a request that failed, to a caller that speaks gRPC or not.
+pub fn reply(error: &Error, grpc: bool) -> Response<Body> {
     let failure = error.failure();
     let body = failure.body(error.is_retried());
     let mut response = Response::new(Body::empty());

@@ -1,0 +1,91 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use mesh_core::failure::Limit;
+use mesh_core::limits::{Limits, Permit, Permits};
+use mesh_core::route::Share;
+use tower_layer::Layer;
+
+use super::Mirror;
+use crate::chance::Chance;
+
+/// Sends copies to another service.
+#[derive(Clone, Debug)]
+pub struct MirrorLayer<M> {
+    pub(super) mirror: M,
+    pub(super) share: Share,
+    pub(super) timeout: Duration,
+    chance: Arc<Chance>,
+    permits: Arc<Permits>,
+    skipped: Arc<AtomicU64>,
+}
+
+/// Copies at once unless set otherwise.
+const MOST: u32 = 1_024;
+
+impl<M> MirrorLayer<M> {
+    /// Copies of `percent` (0 to 100) of the requests for `mirror`; each may take 15 s, and 1,024 may
+    /// be under way at once.
+    pub fn new(mirror: M, percent: f64) -> Self {
+        Self {
+            mirror,
+            share: Share::percent(percent),
+            timeout: Duration::from_secs(15),
+            chance: Arc::default(),
+            permits: at_most(MOST),
+            skipped: Arc::default(),
+        }
+    }
+
+    /// Another time limit for a copy, from the call to the end of its response.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Up to so many copies at once, through all services of this layer.
+    #[must_use]
+    pub fn max_copies(self, most: u32) -> Self {
+        Self { permits: at_most(most), ..self }
+    }
+
+    /// Makes the draws reproducible, for tests.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { chance: Arc::new(Chance::new(Some(seed))), ..self }
+    }
+
+    /// Copies under way.
+    pub fn copies(&self) -> u32 {
+        self.permits.in_use(Limit::Requests)
+    }
+
+    /// Copies that were due and not sent: too many at once, or no tokio runtime to run them.
+    pub fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// The slot of a copy, if one is due and may be sent.
+    pub(super) fn draw(&self) -> Option<Permit> {
+        let due = self.chance.with(|rng| self.share.is_hit(rng.next_u64()));
+        let permit = if due { self.permits.try_acquire(Limit::Requests).ok() } else { return None };
+        if permit.is_none() || tokio::runtime::Handle::try_current().is_err() {
+            self.skipped.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        permit
+    }
+}
+
+fn at_most(copies: u32) -> Arc<Permits> {
+    Permits::new(Limits { requests: copies, ..Limits::default() })
+}
+
+impl<S, M: Clone> Layer<S> for MirrorLayer<M> {
+    type Service = Mirror<S, M>;
+
+    fn layer(&self, inner: S) -> Mirror<S, M> {
+        Mirror::new(inner, self.clone())
+    }
+}

@@ -1,0 +1,81 @@
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use mesh_core::limits::Permit;
+use tower::ServiceExt as _;
+use tower_service::Service;
+
+use super::MirrorLayer;
+use crate::layers::accessors;
+use crate::repeatable::Repeatable;
+use crate::{Body, BoxError, body};
+
+/// How much of a body may be kept for a copy.
+const KEPT: usize = 64 * 1024;
+
+/// A service whose requests are copied; made by a [`MirrorLayer`].
+#[derive(Clone, Debug)]
+pub struct Mirror<S, M> {
+    inner: S,
+    layer: MirrorLayer<M>,
+}
+
+impl<S, M> Mirror<S, M> {
+    pub(super) fn new(inner: S, layer: MirrorLayer<M>) -> Self {
+        Self { inner, layer }
+    }
+
+    accessors!();
+}
+
+impl<S, M, B, R> Service<Request<B>> for Mirror<S, M>
+where
+    S: Service<Request<Body>>,
+    M: Service<Request<Body>, Response = Response<R>> + Clone + Send + 'static,
+    M::Error: Into<BoxError>,
+    M::Future: Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+    R: http_body::Body + Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> S::Future {
+        let request = request.map(Body::new);
+        let Some(permit) = self.layer.draw() else { return self.inner.call(request) };
+        let mut request = Repeatable::new(request, true, KEPT);
+        let copy = request.copy(KEPT);
+        // The first reading of a recording is always to be had.
+        let call = self.inner.call(request.next_request().unwrap_or_default());
+        if let Some(copy) = copy {
+            tokio::spawn(deliver(self.layer.mirror.clone(), copy, self.layer.timeout, permit));
+        }
+        call
+    }
+}
+
+/// Sends a copy, within its time limit.
+async fn deliver<M, R>(mirror: M, copy: Request<Body>, limit: Duration, _permit: Permit)
+where
+    M: Service<Request<Body>, Response = Response<R>>,
+    M::Error: Into<BoxError>,
+    R: http_body::Body,
+{
+    let answer = async {
+        match mirror.oneshot(copy).await.map_err(Into::into) {
+            Ok(response) => body::drain(response.into_body()).await,
+            Err(error) => tracing::debug!(%error, "mirrored request failed"),
+        }
+    };
+    if tokio::time::timeout(limit, answer).await.is_err() {
+        tracing::debug!("mirrored request took too long");
+    }
+}

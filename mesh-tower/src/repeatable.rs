@@ -1,0 +1,169 @@
+//! A request that can be sent more than once.
+
+use http::Request;
+use http::request::Parts;
+
+use crate::Body;
+use crate::body::replay::Replay;
+
+/// A request, whole for each of those it is sent to.
+///
+/// Where there is to be only one, nothing is copied.
+#[derive(Debug)]
+pub(crate) struct Repeatable(Source);
+
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives in place in the one future of a request; a box would cost every request"
+)]
+enum Source {
+    /// For one try; there again if it was not sent.
+    Once(Option<Request<Body>>),
+    /// For many: the head is cloned, the body played again.
+    Many { head: Box<Parts>, body: Recording },
+}
+
+#[derive(Debug)]
+enum Recording {
+    /// Small enough, and all there.
+    Whole(Body),
+    Stream(Replay),
+}
+
+impl Repeatable {
+    /// Keeps the request, and up to `limit` bytes of its body, where `copies` says that it may be
+    /// needed again.
+    pub(crate) fn new(request: Request<Body>, copies: bool, limit: usize) -> Self {
+        if !copies {
+            return Self(Source::Once(Some(request)));
+        }
+        let (head, body) = request.into_parts();
+        let body = match body.try_clone() {
+            Some(_) => Recording::Whole(body),
+            None => Recording::Stream(Replay::new(body, limit)),
+        };
+        Self(Source::Many { head: Box::new(head), body })
+    }
+
+    /// The request for the next try; the one before must no longer be read.
+    ///
+    /// `None` if its body can not be played again.
+    pub(crate) fn next_request(&mut self) -> Option<Request<Body>> {
+        let (head, body) = match &mut self.0 {
+            Source::Once(request) => return request.take(),
+            Source::Many { head, body } => (head, body),
+        };
+        let body = match body {
+            Recording::Whole(body) => body.try_clone()?,
+            Recording::Stream(replay) => Body::new(replay.attempt().ok()?),
+        };
+        Some(Request::from_parts((**head).clone(), body))
+    }
+
+    /// Takes back a request of which nothing was sent.
+    pub(crate) fn give_back(&mut self, unsent: Option<Box<Request<Body>>>) {
+        if let (Source::Once(slot), Some(request)) = (&mut self.0, unsent) {
+            *slot = Some(*request);
+        }
+    }
+
+    /// Whether there can be another try.
+    pub(crate) fn can_go_again(&self) -> bool {
+        match &self.0 {
+            Source::Once(request) => request.is_some(),
+            Source::Many { body: Recording::Whole(_), .. } => true,
+            Source::Many { body: Recording::Stream(replay), .. } => replay.is_replayable(),
+        }
+    }
+
+    /// A copy for a mirror, without extensions, whose body follows the main one up to `limit` bytes;
+    /// `None` where no copy is kept.
+    pub(crate) fn copy(&self, limit: usize) -> Option<Request<Body>> {
+        let Source::Many { head, body } = &self.0 else { return None };
+        let body = match body {
+            Recording::Whole(body) => body.try_clone()?,
+            Recording::Stream(replay) => Body::new(replay.tee(limit)),
+        };
+        let mut copy = Request::new(body);
+        *copy.method_mut() = head.method.clone();
+        *copy.uri_mut() = head.uri.clone();
+        *copy.version_mut() = head.version;
+        *copy.headers_mut() = head.headers.clone();
+        Some(copy)
+    }
+
+    /// Reads something off the request's head; `None` while the only request is out.
+    pub(crate) fn head<'a, T>(
+        &'a self,
+        of_request: impl FnOnce(&'a Request<Body>) -> T,
+        of_parts: impl FnOnce(&'a Parts) -> T,
+    ) -> Option<T> {
+        match &self.0 {
+            Source::Once(request) => request.as_ref().map(of_request),
+            Source::Many { head, .. } => Some(of_parts(head)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    use super::*;
+    use crate::BoxError;
+
+    fn streaming(parts: &'static [&'static str]) -> Request<Body> {
+        let frames = parts.iter().map(|part| Ok::<_, BoxError>(Frame::data(Bytes::from_static(part.as_bytes()))));
+        Request::put("http://a/b")
+            .header("x", "1")
+            .body(Body::new(StreamBody::new(tokio_stream::iter(frames))))
+            .unwrap()
+    }
+
+    async fn text(request: Option<Request<Body>>) -> String {
+        let request = request.unwrap();
+        assert_eq!(
+            (request.uri().path(), request.method().as_str(), &request.headers()["x"]),
+            ("/b", "PUT", &"1".parse().unwrap())
+        );
+        String::from_utf8(request.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_try_gets_the_whole_request() {
+        let mut request = Repeatable::new(streaming(&["he", "llo"]), true, 5);
+        for _ in 0..3 {
+            assert!(request.can_go_again());
+            assert_eq!(text(request.next_request()).await, "hello");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_beyond_the_limit_is_sent_once() {
+        let mut request = Repeatable::new(streaming(&["he", "llo"]), true, 4);
+        assert_eq!(text(request.next_request()).await, "hello");
+        assert!(!request.can_go_again() && request.next_request().is_none());
+    }
+
+    #[tokio::test]
+    async fn without_copies_it_goes_again_only_if_it_came_back_unsent() {
+        let mut request = Repeatable::new(streaming(&["hello"]), false, 5);
+        assert!(request.copy(5).is_none());
+        let sent = request.next_request();
+        assert!(!request.can_go_again());
+        request.give_back(sent.map(Box::new));
+        assert!(request.can_go_again());
+        assert_eq!(text(request.next_request()).await, "hello");
+    }
+
+    #[tokio::test]
+    async fn a_copy_follows_the_main_request() {
+        let mut request = Repeatable::new(streaming(&["he", "llo"]), true, 0);
+        let copy = request.copy(5);
+        assert_eq!(text(request.next_request()).await, "hello");
+        assert_eq!(text(copy).await, "hello");
+    }
+}
