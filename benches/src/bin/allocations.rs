@@ -15,7 +15,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const DECISIONS: usize = 10_000;
+const DECISIONS: usize = 1_000;
 
 fn main() -> Result<ExitCode, String> {
     let mut total = 0;

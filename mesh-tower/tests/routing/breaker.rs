@@ -1,0 +1,135 @@
+//! The how-to's two DestinationRules: limits, requests per connection, ejection.
+
+use mesh_tower::MeshClient;
+use mesh_tower::mesh_config::{Code, Severity};
+use tokio::task::JoinSet;
+
+use super::how_to::{MyApp, URL};
+use crate::support::ask::{Answer, ask, shares};
+
+/// Asks this often at once.
+fn ask_at_once(client: &MeshClient, requests: usize) -> JoinSet<Answer> {
+    let mut asked = JoinSet::new();
+    for _ in 0..requests {
+        let client = client.clone();
+        asked.spawn(async move { ask(&client, URL, &[]).await });
+    }
+    asked
+}
+
+/// Asks one after the other, without an answer, until this many requests are under way.
+async fn fill(app: &MyApp, client: &MeshClient, requests: usize) -> JoinSet<Answer> {
+    let mut asked = JoinSet::new();
+    for n in 0..requests {
+        let client = client.clone();
+        asked.spawn(async move { ask(&client, URL, &[]).await });
+        while app.v1.count() + app.v2.count() <= n {
+            tokio::task::yield_now().await;
+        }
+    }
+    asked
+}
+
+fn assert_overflow(answer: &Answer) {
+    let body = "upstream connect error or disconnect/reset before headers. reset reason: overflow";
+    assert_eq!((answer.status, &*answer.body, answer.flags()), (503, body, "UO".into()));
+    assert_eq!(answer.header("x-envoy-overloaded"), "true");
+    assert_eq!(answer.info.details(), "upstream_reset_before_response_started{overflow}");
+}
+
+#[tokio::test]
+async fn no_connection_carries_more_than_two_requests() {
+    let Some(app) = MyApp::start().await else { return };
+    let client = app.caller(&["destinationrule-my-app-cb.yaml"]).await.client();
+    for _ in 0..40 {
+        assert_eq!(ask(&client, URL, &[]).await.status, 200);
+    }
+    shares(&client, URL, &[], 200).await;
+    for upstream in [&app.v1, &app.v2] {
+        let connections = upstream.connections();
+        assert!(connections.values().all(|requests| *requests <= 2), "{connections:?}");
+        assert!(connections.values().any(|requests| *requests == 2), "they are used again: {connections:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_connections_ten_waiting_and_the_rest_turned_away() {
+    let Some(app) = MyApp::start().await else { return };
+    let client = app.caller(&["destinationrule-my-app-cb.yaml"]).await.client();
+    app.v1.hold();
+    app.v2.hold();
+    let under_way = fill(&app, &client, 100).await;
+    let mut more = ask_at_once(&client, 60);
+    for _ in 0..50 {
+        assert_overflow(&more.join_next().await.unwrap().unwrap());
+    }
+    assert_eq!(app.v1.connections().len() + app.v2.connections().len(), 100);
+    assert_eq!(app.v1.count() + app.v2.count(), 100, "the ten wait for a connection");
+    app.v1.let_go();
+    app.v2.let_go();
+    let answers = under_way.join_all().await.into_iter().chain(more.join_all().await);
+    assert_eq!(answers.map(|answer| answer.status).collect::<Vec<_>>(), [200; 110]);
+    assert_eq!(app.v1.count() + app.v2.count(), 110);
+}
+
+#[tokio::test]
+async fn five_errors_eject_one_of_two_endpoints() {
+    let Some(app) = MyApp::start().await else { return };
+    let client = app.caller(&["destinationrule-my-app-cb.yaml"]).await.client();
+    app.v1.fail(usize::MAX);
+    while app.v1.count() < 5 {
+        let answer = ask(&client, URL, &[]).await;
+        assert_eq!(answer.status, if answer.by() == "v1" { 503 } else { 200 });
+    }
+    let by = shares(&client, URL, &[], 100).await;
+    assert_eq!((by["v2"], app.v1.count()), (100, 5), "it gets nothing for half a minute");
+    // With the other one out of order too, half is all that may be ejected.
+    app.v2.fail(usize::MAX);
+    for _ in 0..20 {
+        let answer = ask(&client, URL, &[]).await;
+        assert_eq!((answer.status, answer.by()), (503, "v2".into()));
+    }
+}
+
+#[tokio::test]
+async fn ten_per_cent_of_two_endpoints_eject_nobody_and_the_report_says_so() {
+    let Some(app) = MyApp::start().await else { return };
+    let mesh = app.caller(&["destinationrule-my-app.yaml"]).await;
+    app.v1.fail(usize::MAX);
+    for _ in 0..80 {
+        ask(&mesh.client(), URL, &[]).await;
+    }
+    assert!(app.v1.count() > 20, "{} of 80", app.v1.count());
+    let report = mesh.report();
+    let finding = report.iter().find(|finding| finding.code == Code::IMPOSSIBLE_EJECTION).expect("it is pointed out");
+    assert_eq!(finding.severity, Severity::Warning);
+    assert!(finding.message.contains("10 % (the default) of 2 endpoints"), "{finding}");
+}
+
+#[tokio::test]
+async fn a_hundred_requests_at_once_are_the_limit_of_the_other_rule() {
+    let Some(app) = MyApp::start().await else { return };
+    let client = app.caller(&["destinationrule-my-app.yaml"]).await.client();
+    app.v1.hold();
+    app.v2.hold();
+    let under_way = fill(&app, &client, 100).await;
+    for _ in 0..5 {
+        assert_overflow(&ask(&client, URL, &[]).await);
+    }
+    app.v1.let_go();
+    app.v2.let_go();
+    assert_eq!(under_way.join_all().await.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200; 100]);
+    assert_eq!(ask(&client, URL, &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_field_that_istio_no_longer_heeds_is_pointed_out() {
+    let Some(app) = MyApp::start().await else { return };
+    for (file, line) in [("destinationrule-my-app-cb.yaml", 15), ("destinationrule-my-app.yaml", 18)] {
+        let report = app.caller(&[file]).await.report();
+        let found = report.iter().find(|finding| finding.message.contains("consecutive errors is deprecated"));
+        let found = found.unwrap_or_else(|| panic!("{file}: {report}"));
+        assert_eq!((found.severity, found.origin.line), (Severity::Warning, line), "{found}");
+        assert!(found.origin.file.ends_with(file), "{found}");
+    }
+}
