@@ -10,9 +10,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use mesh_core::cluster::PoolSpec;
+use tokio::task::AbortHandle;
 
 use super::connector::Socket;
 use super::lease::Lease;
+use super::occupied::{Kept, Occupied};
+use super::upload::Upload;
 use super::{Shared, Slot, Unanswered, classify};
 use crate::{Body, Error};
 
@@ -43,8 +46,7 @@ impl Idle {
             {
                 continue;
             }
-            // The last response was read, but the connection's task may not have seen that yet.
-            if connection.sender.ready().await.is_ok() {
+            if connection.is_settled().await {
                 return Some(connection);
             }
         }
@@ -56,6 +58,8 @@ impl Idle {
 pub(crate) struct Connection {
     sender: SendRequest<Body>,
     idle: Weak<Idle>,
+    task: Task,
+    kept: Arc<Kept>,
     shared: Arc<Shared>,
     born: Instant,
     served: u32,
@@ -70,15 +74,35 @@ pub(super) async fn handshake(
     idle_timeout: Option<Duration>,
 ) -> Result<Connection, Error> {
     let shared = Arc::clone(slot.shared());
-    let (sender, connection) = http1::Builder::new().handshake(io).await.map_err(classify::error_of)?;
-    tokio::spawn(async move {
+    let (io, kept) = Occupied::new(io.into_inner(), slot);
+    let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(io)).await.map_err(classify::error_of)?;
+    let task = tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::trace!(%error, "connection ended");
         }
-        drop(slot);
     });
-    let born = crate::clock::now();
-    Ok(Connection { sender, idle: Arc::downgrade(idle), shared, born, served: 0, idle_timeout })
+    let (task, born) = (Task(Some(task.abort_handle())), crate::clock::now());
+    Ok(Connection { sender, idle: Arc::downgrade(idle), task, kept, shared, born, served: 0, idle_timeout })
+}
+
+/// What drives a connection; ends with it. Left alone it would go on writing a request whose answer was
+/// given up, for as long as its peer does not read.
+#[derive(Debug)]
+struct Task(Option<AbortHandle>);
+
+impl Task {
+    /// Lets it come to its own end.
+    fn detach(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
 }
 
 impl Connection {
@@ -87,22 +111,32 @@ impl Connection {
         old || (spec.max_requests_per_connection > 0 && self.served >= spec.max_requests_per_connection)
     }
 
+    /// Waits for the end of the last exchange: its response was read, but the connection's task may not
+    /// have seen that yet. One that still writes is of no use: its peer answered without reading.
+    async fn is_settled(&mut self) -> bool {
+        let ready = self.sender.is_ready();
+        ready || matches!(tokio::time::timeout(SETTLING, self.sender.ready()).await, Ok(Ok(())))
+    }
+
     /// Whether it has served a request: only then may the peer have just closed it.
     pub(super) fn is_reused(&self) -> bool {
         self.served > 0
     }
 
     pub(super) async fn send(mut self, request: Request<Body>) -> Result<(Response<Incoming>, Lease), Unanswered> {
-        let (request, head) = to_origin_form(request);
+        let (mut request, head) = to_origin_form(request);
+        let upload = Upload::asking(&mut request);
         let reused = self.is_reused();
         self.served += 1;
         match self.sender.try_send_request(request).await {
-            Ok(response) => {
-                // After a switch of protocols nothing more is said in HTTP here.
-                let kept = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(self);
-                Ok((response, Lease::Http1(kept)))
+            // Nothing more is said in HTTP here.
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                self.task.detach();
+                Ok((response, Lease::Upgraded(self.kept)))
             }
+            Ok(response) => Ok((response, Lease::Http1 { connection: self, upload })),
             Err(mut failed) => {
+                upload.release();
                 let unsent = failed.take_message().filter(|_| reused).map(|request| Box::new(head.restore(request)));
                 Err(Unanswered { error: classify::error_of(failed.into_error()), unsent })
             }
@@ -129,6 +163,9 @@ impl Connection {
         shared.freed.notify_one();
     }
 }
+
+/// How long a connection may take to be ready for its next request.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// What of a request's head changes on the way out.
 struct Absolute(Uri, Version);

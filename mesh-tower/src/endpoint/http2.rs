@@ -14,6 +14,7 @@ use mesh_core::cluster::PoolSpec;
 
 use super::connector::Socket;
 use super::lease::{Lease, StreamLease};
+use super::upload::Upload;
 use super::{Shared, Slot, Unanswered, classify};
 use crate::{Body, Error};
 
@@ -84,7 +85,10 @@ impl Connections {
     /// Speaks HTTP/2 on a socket and takes the first stream.
     pub(super) async fn open(&self, io: TokioIo<Socket>, slot: Slot) -> Result<Stream, Error> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder.timer(TokioTimer::new()).adaptive_window(true);
+        builder
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
         let (sender, connection) = builder.handshake(io).await.map_err(classify::error_of)?;
         let allowed = Arc::new(AtomicU32::new(u32::MAX));
         let told = Arc::clone(&allowed);
@@ -121,9 +125,11 @@ impl Connections {
 impl Stream {
     pub(super) async fn send(mut self, mut request: Request<Body>) -> Result<(Response<Incoming>, Lease), Unanswered> {
         let version = std::mem::replace(request.version_mut(), Version::HTTP_2);
+        let upload = Upload::of(&mut request);
         match self.sender.try_send_request(request).await {
-            Ok(response) => Ok((response, Lease::Http2 { _stream: self.lease })),
+            Ok(response) => Ok((response, Lease::Http2 { _stream: self.lease, _upload: upload })),
             Err(mut failed) => {
+                upload.release();
                 let unsent = failed.take_message().map(|mut request| {
                     *request.version_mut() = version;
                     Box::new(request)
@@ -133,3 +139,11 @@ impl Stream {
         }
     }
 }
+
+/// What may lie unread of one response.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// What may lie unread of all responses on a connection. Wide, and Envoy's: a caller that does not read
+/// must not hold up those with whom it shares the connection. Half of it, counted at 256 bytes for each
+/// small piece, is also how many of those may lie unread before the connection is given up.
+const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;

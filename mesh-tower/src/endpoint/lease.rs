@@ -3,23 +3,37 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::occupied::Kept;
+use super::upload::Upload;
 use super::{Shared, http1};
 
 /// A connection or stream in use by a response that is being read.
 ///
 /// [`finish`](Self::finish) when the body has ended: then the connection serves others. Dropped
-/// before that, an HTTP/1 connection closes, since the rest of the body is still on it.
+/// before that, an HTTP/1 connection closes, since the rest of the body is still on it. Either way
+/// what has not been sent of the request is not sent any more.
 #[derive(Debug)]
 pub(crate) enum Lease {
-    Http1(Option<http1::Connection>),
-    Http2 { _stream: StreamLease },
+    Http1 { connection: http1::Connection, upload: Upload },
+    Http2 { _stream: StreamLease, _upload: Upload },
+    /// Another protocol is spoken now, on what was an HTTP/1 connection.
+    Upgraded(Arc<Kept>),
 }
 
 impl Lease {
     /// The response has been read to its end.
     pub(crate) fn finish(self) {
-        if let Self::Http1(Some(connection)) = self {
-            connection.give_back();
+        match self {
+            // Only where the request, too, is at its end can the next one begin.
+            Self::Http1 { connection, upload } if upload.has_ended() => connection.give_back(),
+            _ => {}
+        }
+    }
+
+    /// Keeps what the request occupies for as long as the other protocol is spoken.
+    pub(crate) fn keep(&self, what: impl Send + 'static) {
+        if let Self::Upgraded(kept) = self {
+            kept.keep(what);
         }
     }
 }

@@ -12,6 +12,8 @@ mod connector;
 mod http1;
 mod http2;
 mod lease;
+mod occupied;
+mod upload;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use mesh_core::cluster::endpoint::Active;
@@ -33,12 +33,22 @@ impl Holding {
     /// Ties the holding to the response's body, together with what is left of the route's timeout.
     pub(crate) fn keep(self, response: Response<Incoming>, clock: &Clock) -> Response<Body> {
         use http_body::Body as _;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.upgrade();
+            return response.map(|_| Body::empty());
+        }
         if response.body().is_end_stream() {
             self.lease.finish();
             return response.map(|_| Body::empty());
         }
         let cut_off = CutOff::at(clock.route_deadline());
         response.map(|inner| Body::new(Held { inner: Some(inner), holding: Some(self), cut_off }))
+    }
+
+    /// Lasts as long as the other protocol is spoken, wherever the two ends of it are then.
+    fn upgrade(self) {
+        let Self { _request: request, _retry: retry, _active: active, lease } = self;
+        lease.keep((request, retry, active));
     }
 }
 

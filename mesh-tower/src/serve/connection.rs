@@ -42,6 +42,8 @@ impl Settings {
             .timer(TokioTimer::new())
             .keep_alive_interval(options.keepalive_interval)
             .keep_alive_timeout(options.keepalive_timeout)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(options.max_header_bytes)
             .max_concurrent_streams(options.max_concurrent_streams);
         Self { options, protocol }
@@ -133,3 +135,10 @@ impl Closing {
         }
     }
 }
+
+/// What may lie unread of one request.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// What may lie unread of all requests on a connection: the memory that one caller can take. It has room
+/// for many whole streams, so that a handler that does not read its request does not hold up the others.
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;

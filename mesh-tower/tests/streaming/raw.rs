@@ -12,7 +12,7 @@ use mesh_tower::{Body, Mesh, RouteInfo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::world::{ONE, PLAIN, PROTOCOLS, World, channel, eventually, get, mesh, post};
+use super::world::{Hash, ONE, PLAIN, PROTOCOLS, World, channel, content, eventually, get, mesh, post};
 
 /// Sends the text of a request.
 pub(crate) async fn request(address: SocketAddr, text: &str) -> TcpStream {
@@ -37,7 +37,15 @@ async fn read_to(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(got).unwrap()
 }
 
-/// An endpoint that answers the first head of each connection with some bytes and then reads for ever.
+/// What an endpoint does after its answer.
+#[derive(Clone, Copy, PartialEq)]
+enum Then {
+    Closes,
+    Reads,
+    Sits,
+}
+
+/// An endpoint that answers the first head of each connection with some bytes.
 struct Script {
     mesh: Mesh,
     opened: Arc<AtomicU32>,
@@ -45,8 +53,11 @@ struct Script {
 }
 
 impl Script {
-    /// `close`: it ends the connection after its answer.
-    async fn start(answer: &'static str, close: bool) -> Self {
+    async fn start(answer: &'static str, then: Then) -> Self {
+        Self::with(answer, then, ONE).await
+    }
+
+    async fn with(answer: &'static str, then: Then, policy: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (opened, closed) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
@@ -60,12 +71,15 @@ impl Script {
                     read_to(&mut stream, "\r\n\r\n").await;
                     stream.write_all(answer.as_bytes()).await.unwrap();
                     let mut buffer = [0; 1024];
-                    while !close && stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+                    if then == Then::Sits {
+                        std::future::pending::<()>().await;
+                    }
+                    while then == Then::Reads && stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
                     closing.fetch_add(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { mesh: mesh("HTTP", port, ONE, "name: app").await, opened, closed }
+        Self { mesh: mesh("HTTP", port, policy, "name: app").await, opened, closed }
     }
 
     fn opened(&self) -> u32 {
@@ -75,7 +89,7 @@ impl Script {
 
 #[tokio::test]
 async fn a_connection_whose_request_was_not_sent_to_its_end_serves_no_other() {
-    let script = Script::start("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly", false).await;
+    let script = Script::start("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly", Then::Reads).await;
     for turn in 1..=3 {
         let (pieces, body) = channel();
         pieces.send(Ok(Frame::data(Bytes::from_static(b"first")))).await.unwrap();
@@ -92,7 +106,7 @@ async fn a_connection_whose_request_was_not_sent_to_its_end_serves_no_other() {
 
 #[tokio::test]
 async fn an_early_answer_of_headers_alone_stops_the_sending_too() {
-    let script = Script::start("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n", false).await;
+    let script = Script::start("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n", Then::Reads).await;
     let (pieces, body) = channel();
     pieces.send(Ok(Frame::data(Bytes::from_static(b"first")))).await.unwrap();
     let sending = script.mesh.client().send(post("/", body));
@@ -104,10 +118,27 @@ async fn an_early_answer_of_headers_alone_stops_the_sending_too() {
 }
 
 #[tokio::test]
+async fn a_connection_that_still_writes_when_its_answer_is_there_is_given_up() {
+    let answer = "HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno";
+    let script = Script::with(answer, Then::Sits, "connectionPool: {tcp: {maxConnections: 1}}").await;
+    // More than the system takes for a peer that does not read.
+    let large = content(16 * 1024 * 1024);
+    for _ in 0..2 {
+        let response = script.mesh.client().send(post("/", Body::full(large.clone()))).await;
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "no");
+        assert_eq!(get(&script.mesh, "/").await, (413, "no".to_owned()));
+    }
+    // Given up while it writes, it makes room too.
+    let response = script.mesh.client().send(post("/", Body::full(large.clone()))).await;
+    drop(response);
+    assert_eq!(get(&script.mesh, "/").await, (413, "no".to_owned()));
+}
+
+#[tokio::test]
 async fn informational_answers_are_no_answers() {
     let script = Script::start(
         "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
-        false,
+        Then::Reads,
     )
     .await;
     assert_eq!(get(&script.mesh, "/").await, (200, "ok".to_owned()));
@@ -120,7 +151,7 @@ async fn a_connection_that_ends_within_a_body_makes_the_body_fail() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n8\r\nhalf",
     ] {
-        let script = Script::start(answer, true).await;
+        let script = Script::start(answer, Then::Closes).await;
         for _ in 0..2 {
             let request = http::Request::get("http://app/").body(Body::empty()).unwrap();
             let response = script.mesh.client().send(request).await;
@@ -132,33 +163,33 @@ async fn a_connection_that_ends_within_a_body_makes_the_body_fail() {
 
 #[tokio::test]
 async fn a_body_without_a_length_ends_with_its_connection() {
-    let script = Script::start("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall there is", true).await;
+    let script = Script::start("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall there is", Then::Closes).await;
     assert_eq!(get(&script.mesh, "/").await, (200, "all there is".to_owned()));
     assert_eq!(get(&script.mesh, "/").await, (200, "all there is".to_owned()));
 }
 
 #[tokio::test]
 async fn what_is_not_http_is_a_bad_gateway() {
-    let script = Script::start("SSH-2.0-OpenSSH_9.2\r\n\r\n", false).await;
+    let script = Script::start("SSH-2.0-OpenSSH_9.2\r\n\r\n", Then::Reads).await;
     let request = http::Request::get("http://app/").body(Body::empty()).unwrap();
     let response = script.mesh.client().send(request).await;
     assert_eq!(response.status(), 502);
     assert_eq!(response.extensions().get::<RouteInfo>().unwrap().flags().to_string(), "UPE");
 }
 
-const EXPECTING: &str = "host: app\r\nexpect: 100-continue\r\ncontent-length: 5\r\nconnection: close\r\n\r\n";
+const EXPECTING: &str = "host: app.example.com\r\nexpect: 100-continue\r\ncontent-length: 5\r\nconnection: close\r\n\r\n";
 
 #[tokio::test]
 async fn who_asks_whether_to_go_on_is_told_and_goes_on() {
     for protocol in PROTOCOLS {
         let world = World::start(protocol, PLAIN, "name: app").await;
         let (_gateway, address) = world.gateway().await;
-        let mut stream = request(address, &format!("POST /echo HTTP/1.1\r\n{EXPECTING}")).await;
+        let mut stream = request(address, &format!("POST /hash HTTP/1.1\r\n{EXPECTING}")).await;
         let go_on = read_to(&mut stream, "\r\n\r\n").await;
         assert!(go_on.starts_with("HTTP/1.1 100 "), "{protocol}: {go_on}");
         stream.write_all(b"hello").await.unwrap();
         let answer = read_to(&mut stream, "no end but that of the connection").await;
-        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("hello"), "{protocol}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(&Hash::of(b"hello")), "{protocol}: {answer}");
     }
 }
 

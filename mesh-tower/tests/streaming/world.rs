@@ -24,17 +24,12 @@ use tokio_stream::wrappers::ReceiverStream;
 /// What the upstream has seen and made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
-    requests: Arc<AtomicU32>,
     under_way: Arc<AtomicU32>,
     produced: Arc<AtomicU64>,
     callers: Arc<Mutex<BTreeSet<SocketAddr>>>,
 }
 
 impl Seen {
-    pub(crate) fn requests(&self) -> u32 {
-        self.requests.load(Ordering::SeqCst)
-    }
-
     /// Requests whose handlers or answers have neither ended nor been given up.
     pub(crate) fn under_way(&self) -> u32 {
         self.under_way.load(Ordering::SeqCst)
@@ -51,7 +46,6 @@ impl Seen {
     }
 
     fn begin(&self) -> UnderWay {
-        self.requests.fetch_add(1, Ordering::SeqCst);
         self.under_way.fetch_add(1, Ordering::SeqCst);
         UnderWay(self.clone())
     }
@@ -152,7 +146,11 @@ async fn handle(
         }
         "/early" => Ok(text("early")),
         "/refuse" => Err(StatusCode::EXPECTATION_FAILED),
-        "/never" => std::future::pending().await,
+        "/never" => {
+            // Reading on, it sees that its caller has gone.
+            request.into_body().collect().await.map_err(|_| StatusCode::BAD_REQUEST)?;
+            std::future::pending().await
+        }
         // Keeps the body, and never reads it.
         "/hold" => {
             let _request = request;
@@ -249,7 +247,6 @@ fn endless(seen: Seen, call: UnderWay) -> Response {
 pub(crate) struct World {
     pub(crate) mesh: Mesh,
     pub(crate) seen: Seen,
-    pub(crate) protocol: &'static str,
 }
 
 /// Both protocols towards the endpoint.
@@ -263,7 +260,7 @@ pub(crate) const ONE: &str = "connectionPool: {http: {http2MaxRequests: 1}}";
 
 impl World {
     /// The upstream with a mesh of its own, behind a mesh that speaks `protocol` to it, with a policy and a rule for it.
-    pub(crate) async fn start(protocol: &'static str, policy: &str, rule: &str) -> Self {
+    pub(crate) async fn start(protocol: &str, policy: &str, rule: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Seen::default();
@@ -272,7 +269,7 @@ impl World {
             let own = Mesh::builder().workload("default/app").label("app", "app").build().await.unwrap();
             own.serve(listener, app).await
         });
-        Self { mesh: mesh(protocol, port, policy, rule).await, seen, protocol }
+        Self { mesh: mesh(protocol, port, policy, rule).await, seen }
     }
 
     pub(crate) fn client(&self) -> MeshClient {
