@@ -1,9 +1,9 @@
 //! What a response keeps until its body has been read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Shared, http1};
+use super::http1;
+use super::pool::Pool;
 
 /// A connection or stream in use by a response that is being read.
 ///
@@ -11,15 +11,18 @@ use super::{Shared, http1};
 /// before that, an HTTP/1 connection closes, since the rest of the body is still on it.
 #[derive(Debug)]
 pub(crate) enum Lease {
+    /// `None` for a connection that ends with this response, or speaks another protocol now.
     Http1(Option<http1::Connection>),
-    Http2 { _stream: StreamLease },
+    Http2 {
+        _stream: StreamLease,
+    },
 }
 
 impl Lease {
     /// The response has been read to its end.
     pub(crate) fn finish(self) {
         if let Self::Http1(Some(connection)) = self {
-            connection.give_back();
+            connection.finish();
         }
     }
 }
@@ -27,20 +30,19 @@ impl Lease {
 /// A stream on an HTTP/2 connection.
 #[derive(Debug)]
 pub(crate) struct StreamLease {
-    streams: Arc<AtomicU32>,
-    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    /// Which of the pool's connections.
+    connection: u64,
 }
 
 impl StreamLease {
-    pub(super) fn new(streams: &Arc<AtomicU32>, shared: &Arc<Shared>) -> Self {
-        streams.fetch_add(1, Ordering::Relaxed);
-        Self { streams: Arc::clone(streams), shared: Arc::clone(shared) }
+    pub(super) fn new(pool: &Arc<Pool>, connection: u64) -> Self {
+        Self { pool: Arc::clone(pool), connection }
     }
 }
 
 impl Drop for StreamLease {
     fn drop(&mut self) {
-        self.streams.fetch_sub(1, Ordering::Relaxed);
-        self.shared.freed.notify_one();
+        self.pool.stream_ended(self.connection);
     }
 }
