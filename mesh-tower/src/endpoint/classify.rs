@@ -9,16 +9,8 @@ use crate::Error;
 
 /// The failure behind an error of hyper.
 pub(crate) fn failure_of(error: &hyper::Error) -> Failure {
-    if let Some(http2) = source_of::<h2::Error>(error) {
-        return match http2.reason() {
-            Some(Reason::REFUSED_STREAM) => Failure::RefusedStream,
-            Some(_) if http2.is_reset() && http2.is_remote() => Failure::ResetByUpstream,
-            Some(_) if http2.is_reset() => Failure::LocalReset,
-            Some(Reason::PROTOCOL_ERROR | Reason::FRAME_SIZE_ERROR | Reason::COMPRESSION_ERROR) => {
-                Failure::ProtocolError
-            }
-            _ => Failure::ConnectionTerminated,
-        };
+    if let Some(error) = source_of::<h2::Error>(error) {
+        return failure_of_http2(error);
     }
     if error.is_parse() {
         return Failure::ProtocolError;
@@ -27,6 +19,19 @@ pub(crate) fn failure_of(error: &hyper::Error) -> Failure {
         return Failure::LocalReset;
     }
     Failure::ConnectionTerminated
+}
+
+fn failure_of_http2(error: &h2::Error) -> Failure {
+    match error.reason() {
+        Some(Reason::REFUSED_STREAM) => Failure::RefusedStream,
+        // The peer goes away in good order and says that it has not looked at this stream.
+        Some(Reason::NO_ERROR) if error.is_go_away() && error.is_remote() => Failure::RefusedStream,
+        Some(_) if error.is_remote() && error.is_reset() => Failure::ResetByUpstream,
+        // What we noticed ourselves about the peer's frames.
+        Some(_) if error.is_library() => Failure::ProtocolError,
+        Some(_) if error.is_reset() => Failure::LocalReset,
+        _ => Failure::ConnectionTerminated,
+    }
 }
 
 pub(super) fn error_of(error: hyper::Error) -> Error {

@@ -1,8 +1,10 @@
 //! Opens sockets.
 
-use std::io;
+use std::error::Error as StdError;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::{fmt, io};
 
 use hyper_util::rt::TokioIo;
 use mesh_core::Failure;
@@ -12,39 +14,89 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::PoolOptions;
+use super::classify::failure_of;
+use super::kept::Kept;
+use super::pool::Slot;
 use crate::Error;
 
-/// A connected socket.
+/// A connected socket, and its place among the connections of the cluster: taken until it closes, by
+/// whoever holds it then, as after an upgrade.
 #[derive(Debug)]
-pub(super) enum Socket {
+pub(super) struct Socket {
+    stream: Stream,
+    /// After the stream, so that a place is free once its connection is closed.
+    _slot: Slot,
+    kept: Arc<Kept>,
+}
+
+#[derive(Debug)]
+pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
+/// Why there is no connection, for everybody who waited for it.
+#[derive(Clone, Debug)]
+pub(super) struct Broken {
+    failure: Failure,
+    cause: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl From<hyper::Error> for Broken {
+    fn from(error: hyper::Error) -> Self {
+        Self { failure: failure_of(&error), cause: Some(Arc::new(error)) }
+    }
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self { failure, cause: None }
+    }
+}
+
+impl From<Broken> for Error {
+    fn from(broken: Broken) -> Self {
+        match broken.cause {
+            Some(cause) => Self::with_source(broken.failure, Box::new(cause) as crate::BoxError),
+            None => broken.failure.into(),
+        }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Some(cause) => write!(f, "{}: {cause}", self.failure),
+            None => self.failure.fmt(f),
+        }
+    }
+}
+
 /// Connects, within the cluster's `connectTimeout`.
-pub(super) async fn connect(address: &EndpointAddress, options: &PoolOptions) -> Result<TokioIo<Socket>, Error> {
+pub(super) async fn connect(address: &EndpointAddress, options: &PoolOptions) -> Result<Stream, Broken> {
     let connecting = async {
         match address {
             EndpointAddress::Socket(address) => tcp(TcpStream::connect(address).await?, options),
-            EndpointAddress::Unix(path) => Ok(Socket::Unix(unix(path).await?)),
+            EndpointAddress::Unix(path) => Ok(Stream::Unix(unix(path).await?)),
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     };
     match tokio::time::timeout(options.connect_timeout, connecting).await {
-        Ok(Ok(socket)) => Ok(TokioIo::new(socket)),
+        Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => {
-            Err(Error::with_source(Failure::ConnectFailed, Unreachable { address: address.clone(), error }))
+            let cause = Unreachable { address: address.clone(), error };
+            Err(Broken { failure: Failure::ConnectFailed, cause: Some(Arc::new(cause)) })
         }
         Err(_) => Err(Failure::ConnectTimeout.into()),
     }
 }
 
-fn tcp(stream: TcpStream, options: &PoolOptions) -> io::Result<Socket> {
+fn tcp(stream: TcpStream, options: &PoolOptions) -> io::Result<Stream> {
     stream.set_nodelay(true)?;
     if let Some(keepalive) = &options.pool.keepalive {
         SockRef::from(&stream).set_tcp_keepalive(&probes(keepalive))?;
     }
-    Ok(Socket::Tcp(stream))
+    Ok(Stream::Tcp(stream))
 }
 
 fn probes(from: &Keepalive) -> TcpKeepalive {
@@ -65,11 +117,8 @@ fn probes(from: &Keepalive) -> TcpKeepalive {
 async fn unix(path: &std::path::Path) -> io::Result<UnixStream> {
     #[cfg(target_os = "linux")]
     if let Some(name) = path.to_str().and_then(|path| path.strip_prefix('@')) {
-        use std::os::linux::net::SocketAddrExt as _;
-        let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
-        let stream = std::os::unix::net::UnixStream::connect_addr(&address)?;
-        stream.set_nonblocking(true)?;
-        return UnixStream::from_std(stream);
+        // Tokio takes a name that begins with a zero for an abstract one.
+        return UnixStream::connect(format!("\0{name}")).await;
     }
     UnixStream::connect(path).await
 }
@@ -81,26 +130,37 @@ struct Unreachable {
     error: io::Error,
 }
 
-impl std::fmt::Display for Unreachable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.address, self.error)
     }
 }
 
-impl std::error::Error for Unreachable {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl StdError for Unreachable {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&self.error)
+    }
+}
+
+impl Socket {
+    pub(super) fn new(stream: Stream, slot: Slot) -> TokioIo<Self> {
+        TokioIo::new(Self { stream, _slot: slot, kept: Arc::default() })
+    }
+
+    /// What else lasts as long as the socket is open.
+    pub(super) fn kept(&self) -> &Arc<Kept> {
+        &self.kept
     }
 }
 
 macro_rules! both {
     ($self:expr, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Self::Tcp(stream) => {
+        match &mut $self.get_mut().stream {
+            Stream::Tcp(stream) => {
                 let $stream = Pin::new(stream);
                 $call
             }
-            Self::Unix(stream) => {
+            Stream::Unix(stream) => {
                 let $stream = Pin::new(stream);
                 $call
             }

@@ -1,88 +1,92 @@
-//! HTTP/1.1: one request at a time on a connection, free ones on a stack.
+//! HTTP/1.1: one request at a time on a connection.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, HeaderValue};
+use http::header::{CONNECTION, HOST, HeaderValue, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use mesh_core::Failure;
 use mesh_core::cluster::PoolSpec;
 use tokio::task::AbortHandle;
 
-use super::connector::Socket;
+use super::connector::{Broken, Socket};
+use super::kept::Kept;
 use super::lease::Lease;
-use super::occupied::{Kept, Occupied};
+use super::pool::Pool;
 use super::upload::Upload;
-use super::{Shared, Slot, Unanswered, classify};
-use crate::{Body, Error};
+use super::{Unanswered, classify, reaper};
+use crate::Body;
 
-/// Connections that wait for a request; the one used last comes first, so that the others can age.
-#[derive(Debug, Default)]
-pub(super) struct Idle(Mutex<Vec<Waiting>>);
-
+/// A connection without a request.
 #[derive(Debug)]
-struct Waiting {
-    connection: Connection,
+pub(super) struct Free {
+    sender: SendRequest<Body>,
+    task: Task,
+    kept: Arc<Kept>,
+    born: Instant,
+    served: u32,
+    /// Whether it was kept, or served before: then its peer may have closed it meanwhile.
+    used: bool,
+    /// Whether the last request was short, and so has been written by the time its answer is here.
+    short: bool,
+}
+
+/// A connection that waits for a request.
+#[derive(Debug)]
+pub(super) struct Idle {
+    free: Free,
     since: Instant,
 }
 
 impl Idle {
-    fn stack(&self) -> MutexGuard<'_, Vec<Waiting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn due(&self, spec: &PoolSpec) -> Option<Instant> {
+        reaper::due(spec, self.free.born, Some(self.since))
     }
+}
 
-    /// A free connection that is still good.
-    pub(super) async fn take(&self, spec: &PoolSpec) -> Option<Connection> {
-        loop {
-            let Waiting { mut connection, since } = self.stack().pop()?;
-            let now = crate::clock::now();
-            let idle = now.saturating_duration_since(since);
-            if connection.sender.is_closed()
-                || spec.idle_timeout.is_some_and(|most| idle >= most)
-                || connection.is_worn(spec, now)
-            {
-                continue;
-            }
-            if connection.is_settled().await {
-                return Some(connection);
-            }
+/// The best of the free connections: the last that is ready, or else the last that will be in a moment.
+pub(super) fn take(idle: &mut Vec<Idle>) -> Option<Free> {
+    while let Some(last) = idle.pop() {
+        if last.free.sender.is_ready() {
+            return Some(last.free);
         }
+        if last.free.sender.is_closed() {
+            continue;
+        }
+        let Some(ready) = idle.iter().rposition(|other| other.free.sender.is_ready()) else {
+            return Some(last.free);
+        };
+        let ready = idle.remove(ready);
+        idle.push(last);
+        return Some(ready.free);
     }
+    None
 }
 
-/// A connection and its right to carry one request.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    sender: SendRequest<Body>,
-    idle: Weak<Idle>,
-    task: Task,
-    kept: Arc<Kept>,
-    shared: Arc<Shared>,
-    born: Instant,
-    served: u32,
-    idle_timeout: Option<Duration>,
+/// Puts a connection on the stack.
+pub(super) fn keep(idle: &mut Vec<Idle>, mut free: Free, since: Instant) {
+    // Those that were closed by their peers lie at the bottom, where nobody would come upon them.
+    let closed = idle.iter().take_while(|idle| idle.free.sender.is_closed()).count();
+    idle.drain(..closed);
+    free.used = true;
+    idle.push(Idle { free, since });
 }
 
-/// Speaks HTTP/1.1 on a socket. The connection's place is free again when the socket closes.
-pub(super) async fn handshake(
-    io: TokioIo<Socket>,
-    slot: Slot,
-    idle: &Arc<Idle>,
-    idle_timeout: Option<Duration>,
-) -> Result<Connection, Error> {
-    let shared = Arc::clone(slot.shared());
-    let (io, kept) = Occupied::new(io.into_inner(), slot);
-    let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(io)).await.map_err(classify::error_of)?;
+/// Speaks HTTP/1.1 on a socket.
+pub(super) async fn handshake(io: TokioIo<Socket>) -> Result<Free, Broken> {
+    let kept = Arc::clone(io.inner().kept());
+    let (sender, connection) = http1::Builder::new().handshake(io).await?;
     let task = tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::trace!(%error, "connection ended");
         }
     });
     let (task, born) = (Task(Some(task.abort_handle())), crate::clock::now());
-    Ok(Connection { sender, idle: Arc::downgrade(idle), task, kept, shared, born, served: 0, idle_timeout })
+    Ok(Free { sender, task, kept, born, served: 0, used: false, short: true })
 }
 
 /// What drives a connection; ends with it. Left alone it would go on writing a request whose answer was
@@ -105,67 +109,140 @@ impl Drop for Task {
     }
 }
 
-impl Connection {
-    fn is_worn(&self, spec: &PoolSpec, now: Instant) -> bool {
+impl Free {
+    pub(super) fn born(&self) -> Instant {
+        self.born
+    }
+
+    /// Whether it may take another request.
+    pub(super) fn is_good(&self, spec: &PoolSpec, now: Instant) -> bool {
         let old = spec.max_connection_duration.is_some_and(|most| now.saturating_duration_since(self.born) >= most);
-        old || (spec.max_requests_per_connection > 0 && self.served >= spec.max_requests_per_connection)
+        let worn = spec.max_requests_per_connection > 0 && self.served >= spec.max_requests_per_connection;
+        !old && !worn && !self.sender.is_closed()
     }
 
-    /// Waits for the end of the last exchange: its response was read, but the connection's task may not
-    /// have seen that yet. One that still writes is of no use: its peer answered without reading.
-    async fn is_settled(&mut self) -> bool {
-        let ready = self.sender.is_ready();
-        ready || matches!(tokio::time::timeout(SETTLING, self.sender.ready()).await, Ok(Ok(())))
+    pub(super) fn lease(self, pool: &Arc<Pool>) -> Connection {
+        Connection { free: Some(self), clean: true, kept_alive: true, pool: Arc::clone(pool) }
+    }
+}
+
+/// A connection and its right to carry one request.
+///
+/// Dropped before its request is sent, or after the answer was read, it goes back to the pool; dropped
+/// in between it closes.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// `Some` until it is taken apart.
+    free: Option<Free>,
+    clean: bool,
+    /// Whether the peer keeps it open after this answer.
+    kept_alive: bool,
+    pool: Arc<Pool>,
+}
+
+/// Up to this length a request is written at once.
+const SHORT: u64 = 16 * 1024;
+
+/// How long a request may go on being written after its answer was read. Envoy gives it no time at
+/// all; here the connection's task may just not have got round to noticing that it is done.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(100);
+
+impl Connection {
+    /// The connection without the right to use it, if it was not used.
+    pub(super) fn into_free(mut self) -> Option<Free> {
+        self.free.take_if(|_| self.clean)
     }
 
-    /// Whether it has served a request: only then may the peer have just closed it.
-    pub(super) fn is_reused(&self) -> bool {
-        self.served > 0
+    /// The last response was read, but the connection's task may not have seen that yet.
+    pub(super) async fn settled(&mut self) -> bool {
+        match &mut self.free {
+            Some(free) if free.served == 0 || free.sender.is_ready() => true,
+            Some(free) => free.sender.ready().await.is_ok(),
+            None => false,
+        }
     }
 
     pub(super) async fn send(mut self, request: Request<Body>) -> Result<(Response<Incoming>, Lease), Unanswered> {
+        let Some(free) = &mut self.free else { return Err(Failure::LocalReset.into()) };
+        self.clean = false;
+        let may_be_closed = free.used;
+        free.served += 1;
+        free.used = true;
+        free.short = is_short(request.body());
+        let may_switch = request.headers().contains_key(UPGRADE);
         let (mut request, head) = to_origin_form(request);
         let upload = Upload::asking(&mut request);
-        let reused = self.is_reused();
-        self.served += 1;
-        match self.sender.try_send_request(request).await {
-            // Nothing more is said in HTTP here.
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                self.task.detach();
-                Ok((response, Lease::Upgraded(self.kept)))
+        match free.sender.try_send_request(request).await {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => self.switch(response, may_switch),
+            Ok(response) => {
+                self.kept_alive = is_kept_alive(&response);
+                Ok((response, Lease::Http1 { connection: self, upload }))
             }
-            Ok(response) => Ok((response, Lease::Http1 { connection: self, upload })),
             Err(mut failed) => {
                 upload.release();
-                let unsent = failed.take_message().filter(|_| reused).map(|request| Box::new(head.restore(request)));
+                let unsent = failed.take_message().filter(|_| may_be_closed);
+                let unsent = unsent.map(|request| Box::new(head.restore(request)));
                 Err(Unanswered { error: classify::error_of(failed.into_error()), unsent })
             }
         }
     }
 
-    /// Puts a connection whose response was read back on the stack.
-    pub(super) fn give_back(self) {
-        let Some(idle) = self.idle.upgrade() else { return };
-        if self.sender.is_closed() {
-            return;
+    /// From here on nothing is said in HTTP any more.
+    fn switch(
+        mut self,
+        response: Response<Incoming>,
+        may_switch: bool,
+    ) -> Result<(Response<Incoming>, Lease), Unanswered> {
+        match self.free.take() {
+            Some(free) if may_switch => {
+                free.task.detach();
+                Ok((response, Lease::Upgraded(free.kept)))
+            }
+            _ => Err(Failure::ProtocolError.into()),
         }
-        let shared = Arc::clone(&self.shared);
-        let now = crate::clock::now();
-        let idle_timeout = self.idle_timeout;
-        let mut stack = idle.stack();
-        // The oldest lies at the bottom, where nobody would come upon it.
-        if let Some(most) = idle_timeout {
-            let old = stack.iter().take_while(|waiting| now.saturating_duration_since(waiting.since) >= most).count();
-            stack.drain(..old);
+    }
+
+    /// The response has been read to its end.
+    pub(super) fn finish(mut self) {
+        let Some(free) = self.free.take_if(|_| self.kept_alive) else { return };
+        if free.short || free.sender.is_ready() {
+            self.pool.give_http1(free);
+        } else if !free.sender.is_closed() {
+            self.pool.spawn(finish_later(free, Arc::clone(&self.pool)));
         }
-        stack.push(Waiting { connection: self, since: now });
-        drop(stack);
-        shared.freed.notify_one();
     }
 }
 
-/// How long a connection may take to be ready for its next request.
-const SETTLING: Duration = Duration::from_millis(100);
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(free) = self.free.take_if(|_| self.clean) {
+            self.pool.give_http1(free);
+        }
+    }
+}
+
+/// Waits for the end of a request whose answer is complete, and cuts it off if there is none in sight.
+async fn finish_later(mut free: Free, pool: Arc<Pool>) {
+    match tokio::time::timeout(WRITTEN_WITHIN, free.sender.ready()).await {
+        Ok(Ok(())) => pool.give_http1(free),
+        // Closed, or to be closed.
+        Ok(Err(_)) | Err(_) => drop(free),
+    }
+}
+
+fn is_short(body: &Body) -> bool {
+    use http_body::Body as _;
+    body.is_full() && body.size_hint().lower() <= SHORT
+}
+
+/// Whether the peer keeps the connection open after this response.
+fn is_kept_alive(response: &Response<Incoming>) -> bool {
+    let said = |option: &str| {
+        let values = response.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|said| said.trim().eq_ignore_ascii_case(option))
+    };
+    if response.version() == Version::HTTP_10 { said("keep-alive") } else { !said("close") }
+}
 
 /// What of a request's head changes on the way out.
 struct Absolute(Uri, Version);
@@ -215,5 +292,15 @@ mod tests {
         let request = head.restore(request);
         assert_eq!(request.uri(), "http://user@reviews:9080/1?q=2");
         assert!(request.headers().is_empty());
+    }
+
+    #[test]
+    fn only_what_is_in_memory_and_small_counts_as_short() {
+        assert!(is_short(&Body::empty()));
+        assert!(is_short(&Body::from("x")));
+        assert!(!is_short(&Body::from(vec![0; 1 << 20])));
+        assert!(!is_short(&Body::new(http_body_util::StreamBody::new(futures_util::stream::pending::<
+            Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>,
+        >()))));
     }
 }

@@ -1,125 +1,156 @@
-//! HTTP/2: many requests at once on a connection, and another one where they are too many.
+//! HTTP/2: many requests at once on a connection.
 
-use std::future::Future as _;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
+use futures_util::task::AtomicWaker;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use mesh_core::Failure;
 use mesh_core::cluster::PoolSpec;
+use pin_project::pin_project;
 
-use super::connector::Socket;
+use super::connector::{Broken, Socket};
 use super::lease::{Lease, StreamLease};
+use super::pool::Pool;
 use super::upload::Upload;
-use super::{Shared, Slot, Unanswered, classify};
-use crate::{Body, Error};
+use super::{PoolOptions, Unanswered, classify, reaper};
+use crate::Body;
 
-/// The open connections of an endpoint.
-#[derive(Debug, Default)]
-pub(super) struct Connections {
-    open: Mutex<Vec<Connection>>,
-    /// Held while one is opened.
-    pub(super) opening: tokio::sync::Mutex<()>,
-}
-
-#[derive(Clone, Debug)]
-struct Connection {
+/// A connection that takes requests.
+#[derive(Debug)]
+pub(super) struct Shared {
+    id: u64,
     sender: SendRequest<Body>,
-    streams: Arc<AtomicU32>,
     /// Streams that the peer allows, as its settings say.
     allowed: Arc<AtomicU32>,
-    served: Arc<AtomicU32>,
+    streams: u32,
+    served: u32,
     born: Instant,
-    last_used: Instant,
-    shared: Arc<Shared>,
-}
-
-impl Connection {
-    /// Whether it may take no further request: its peer is going away, or it has served its time.
-    fn is_spent(&self, spec: &PoolSpec, now: Instant) -> bool {
-        let most = spec.max_requests_per_connection;
-        let idle = self.streams.load(Ordering::Relaxed) == 0
-            && spec.idle_timeout.is_some_and(|most| now.saturating_duration_since(self.last_used) >= most);
-        idle || self.sender.is_closed()
-            || (most > 0 && self.served.load(Ordering::Relaxed) >= most)
-            || spec.max_connection_duration.is_some_and(|most| now.saturating_duration_since(self.born) >= most)
-    }
-
-    fn has_room(&self, spec: &PoolSpec) -> bool {
-        let allowed = self.allowed.load(Ordering::Relaxed).min(spec.max_concurrent_streams);
-        self.streams.load(Ordering::Relaxed) < allowed
-    }
-
-    fn stream(&mut self, now: Instant) -> Stream {
-        self.last_used = now;
-        self.served.fetch_add(1, Ordering::Relaxed);
-        Stream { sender: self.sender.clone(), lease: StreamLease::new(&self.streams, &self.shared) }
-    }
+    /// Since when there is no stream.
+    idle_since: Option<Instant>,
 }
 
 /// The right to send one request on a connection.
 #[derive(Debug)]
 pub(crate) struct Stream {
     sender: SendRequest<Body>,
+    /// Whether others came before: then the peer may have gone away meanwhile.
+    used: bool,
     lease: StreamLease,
 }
 
-impl Connections {
-    fn list(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+/// A stream on the first connection that has room. A connection that may take no more leaves the
+/// list, and ends with its last stream.
+pub(super) fn take(list: &mut Vec<Shared>, spec: &PoolSpec, pool: &Arc<Pool>) -> Option<Stream> {
+    list.retain(|shared| !shared.sender.is_closed());
+    let at = list.iter().position(|shared| shared.has_room(spec))?;
+    let shared = list.get_mut(at)?;
+    let used = shared.served > 0;
+    shared.streams += 1;
+    shared.served += 1;
+    shared.idle_since = None;
+    let stream = Stream { sender: shared.sender.clone(), used, lease: StreamLease::new(pool, shared.id) };
+    if spec.max_requests_per_connection > 0 && shared.served >= spec.max_requests_per_connection {
+        list.remove(at);
+    }
+    Some(stream)
+}
+
+impl Shared {
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
-    /// A stream on a connection that has room. Spent connections leave the list and end with their
-    /// last stream.
-    pub(super) fn take(&self, spec: &PoolSpec) -> Option<Stream> {
+    pub(super) fn born(&self) -> Instant {
+        self.born
+    }
+
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.idle_since
+    }
+
+    pub(super) fn allowed(&self) -> u32 {
+        self.allowed.load(Ordering::Relaxed)
+    }
+
+    fn has_room(&self, spec: &PoolSpec) -> bool {
+        self.streams < self.allowed().min(spec.max_concurrent_streams)
+    }
+
+    /// One stream less. With the last one it is idle: says how old it is, and since when.
+    pub(super) fn stream_ended(&mut self) -> Option<(Instant, Instant)> {
+        self.streams -= 1;
+        if self.streams > 0 {
+            return None;
+        }
         let now = crate::clock::now();
-        let mut list = self.list();
-        list.retain(|connection| !connection.is_spent(spec, now));
-        list.iter_mut().find(|connection| connection.has_room(spec)).map(|connection| connection.stream(now))
+        self.idle_since = Some(now);
+        Some((self.born, now))
     }
 
-    /// Speaks HTTP/2 on a socket and takes the first stream.
-    pub(super) async fn open(&self, io: TokioIo<Socket>, slot: Slot) -> Result<Stream, Error> {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW);
-        let (sender, connection) = builder.handshake(io).await.map_err(classify::error_of)?;
-        let allowed = Arc::new(AtomicU32::new(u32::MAX));
-        let told = Arc::clone(&allowed);
-        let shared = Arc::clone(slot.shared());
-        tokio::spawn(async move {
-            let mut connection = pin!(connection);
-            let ended = std::future::poll_fn(|cx| {
-                let ended = connection.as_mut().poll(cx);
-                let most = u32::try_from(connection.current_max_send_streams()).unwrap_or(u32::MAX);
-                told.store(most, Ordering::Relaxed);
-                ended
-            });
-            if let Err(error) = ended.await {
-                tracing::trace!(%error, "connection ended");
+    pub(super) fn due(&self, spec: &PoolSpec) -> Option<Instant> {
+        reaper::due(spec, self.born, self.idle_since)
+    }
+}
+
+/// The largest head of a response, as Envoy's limit.
+const MAX_HEADERS: u32 = 60 * 1024;
+
+/// What may lie unread of one response.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// What may lie unread of all responses on a connection. Wide, and Envoy's: a caller that does not read
+/// must not hold up those with whom it shares the connection. Half of it, counted at 256 bytes for each
+/// small piece, is also how many of those may lie unread before the connection is given up.
+const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
+
+/// Speaks HTTP/2 on a socket and waits for the settings of the peer, so that nobody opens a stream
+/// that it would refuse.
+pub(super) async fn handshake(io: TokioIo<Socket>, id: u64, options: &PoolOptions) -> Result<Shared, Broken> {
+    let progress = Arc::new(AtomicWaker::new());
+    let executor = Executor { progress: Arc::clone(&progress), is_watched: Arc::default() };
+    let mut builder = http2::Builder::new(executor);
+    // What is allowed before the peer has said anything; it overwrites this.
+    builder
+        .initial_max_send_streams(0)
+        .max_header_list_size(MAX_HEADERS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    let (sender, connection) = builder.handshake(io).await?;
+    let mut connection = Box::pin(connection);
+    let allowed = Arc::new(AtomicU32::new(0));
+    let told = Arc::clone(&allowed);
+    let mut drive = move |cx: &mut Context<'_>| {
+        let ended = connection.as_mut().poll(cx);
+        let most = u32::try_from(connection.current_max_send_streams()).unwrap_or(u32::MAX);
+        told.store(most, Ordering::Relaxed);
+        ended
+    };
+    let settings = poll_fn(|cx| {
+        progress.register(cx.waker());
+        match drive(cx) {
+            Poll::Ready(ended) => {
+                Poll::Ready(Err(ended.err().map_or(Broken::from(Failure::ConnectionTerminated), Broken::from)))
             }
-            drop(slot);
-        });
-        let now = crate::clock::now();
-        let mut connection = Connection {
-            sender,
-            streams: Arc::default(),
-            allowed,
-            served: Arc::default(),
-            born: now,
-            last_used: now,
-            shared,
-        };
-        let stream = connection.stream(now);
-        self.list().push(connection);
-        Ok(stream)
-    }
+            Poll::Pending if allowed.load(Ordering::Relaxed) > 0 => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        }
+    });
+    tokio::time::timeout(options.connect_timeout, settings).await.map_err(|_| Failure::ConnectTimeout)??;
+    tokio::spawn(async move {
+        if let Err(error) = poll_fn(drive).await {
+            tracing::trace!(%error, "connection ended");
+        }
+    });
+    let now = crate::clock::now();
+    Ok(Shared { id, sender, allowed, streams: 0, served: 0, born: now, idle_since: Some(now) })
 }
 
 impl Stream {
@@ -130,7 +161,7 @@ impl Stream {
             Ok(response) => Ok((response, Lease::Http2 { _stream: self.lease, _upload: upload })),
             Err(mut failed) => {
                 upload.release();
-                let unsent = failed.take_message().map(|mut request| {
+                let unsent = failed.take_message().filter(|_| self.used).map(|mut request| {
                     *request.version_mut() = version;
                     Box::new(request)
                 });
@@ -140,10 +171,41 @@ impl Stream {
     }
 }
 
-/// What may lie unread of one response.
-const STREAM_WINDOW: u32 = 256 * 1024;
+/// Runs what hyper wants to run beside the connection. The first of that is the one that reads: it
+/// tells `progress` that there may be something new.
+#[derive(Clone)]
+struct Executor {
+    progress: Arc<AtomicWaker>,
+    is_watched: Arc<AtomicBool>,
+}
 
-/// What may lie unread of all responses on a connection. Wide, and Envoy's: a caller that does not read
-/// must not hold up those with whom it shares the connection. Half of it, counted at 256 bytes for each
-/// small piece, is also how many of those may lie unread before the connection is given up.
-const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
+impl<F> hyper::rt::Executor<F> for Executor
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        if self.is_watched.swap(true, Ordering::Relaxed) {
+            tokio::spawn(task);
+        } else {
+            tokio::spawn(Watched { task, progress: Arc::clone(&self.progress) });
+        }
+    }
+}
+
+#[pin_project]
+struct Watched<F> {
+    #[pin]
+    task: F,
+    progress: Arc<AtomicWaker>,
+}
+
+impl<F: Future<Output = ()>> Future for Watched<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let polled = this.task.poll(cx);
+        this.progress.wake();
+        polled
+    }
+}

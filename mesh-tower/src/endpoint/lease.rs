@@ -1,11 +1,11 @@
 //! What a response keeps until its body has been read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::occupied::Kept;
+use super::http1;
+use super::kept::Kept;
+use super::pool::Pool;
 use super::upload::Upload;
-use super::{Shared, http1};
 
 /// A connection or stream in use by a response that is being read.
 ///
@@ -25,7 +25,7 @@ impl Lease {
     pub(crate) fn finish(self) {
         match self {
             // Only where the request, too, is at its end can the next one begin.
-            Self::Http1 { connection, upload } if upload.has_ended() => connection.give_back(),
+            Self::Http1 { connection, upload } if upload.has_ended() => connection.finish(),
             _ => {}
         }
     }
@@ -41,20 +41,19 @@ impl Lease {
 /// A stream on an HTTP/2 connection.
 #[derive(Debug)]
 pub(crate) struct StreamLease {
-    streams: Arc<AtomicU32>,
-    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    /// Which of the pool's connections.
+    connection: u64,
 }
 
 impl StreamLease {
-    pub(super) fn new(streams: &Arc<AtomicU32>, shared: &Arc<Shared>) -> Self {
-        streams.fetch_add(1, Ordering::Relaxed);
-        Self { streams: Arc::clone(streams), shared: Arc::clone(shared) }
+    pub(super) fn new(pool: &Arc<Pool>, connection: u64) -> Self {
+        Self { pool: Arc::clone(pool), connection }
     }
 }
 
 impl Drop for StreamLease {
     fn drop(&mut self) {
-        self.streams.fetch_sub(1, Ordering::Relaxed);
-        self.shared.freed.notify_one();
+        self.pool.stream_ended(self.connection);
     }
 }

@@ -1,38 +1,54 @@
 //! Connections to one endpoint: our own pool, for HTTP/1.1 and HTTP/2.
 //!
 //! A connection is checked out and then used, in two steps, because a try's clock starts between
-//! them. Limits are the cluster's ([`Permits`]): a request that finds no connection takes a slot of
-//! the pending requests while one is opened or becomes free, and where there is no slot it is
-//! refused at once. An endpoint may always have one connection, whatever the cluster's limit says.
+//! them. Limits are the cluster's ([`Permits`](mesh_core::limits::Permits)): a request that finds no
+//! connection takes a slot of the pending requests while one is opened or becomes free, and where
+//! there is no slot it is refused at once. An endpoint may always have one connection of each
+//! protocol, whatever the cluster's limit says.
+//!
+//! As in Envoy, opening a connection is nobody's in particular: those who wait stand in line and get
+//! what comes first, a new connection or one that became free; who gives up leaves the line, and the
+//! connection serves the next. If opening fails, all who wait are told.
 //!
 //! The pool closes with its last user: nothing has to be drained when an endpoint goes.
+//!
+//! | file | is about |
+//! |-|-|
+//! | `pool` | which connection a request gets, and when another one is opened |
+//! | `waiters` | the line of those who wait |
+//! | `reaper` | connections that were idle, or in use, for long enough |
+//! | `http1`, `http2` | what one connection does with a request |
+//! | `upload` | the body of a request on its way: it can be stopped, and wait to be asked for |
+//! | `lease` | what a response keeps until its body was read |
+//! | `kept` | what lasts as long as an upgraded connection |
+//! | `connector` | sockets |
+//! | `classify` | which failure an error of hyper is |
 
 pub(crate) mod classify;
 mod connector;
 mod http1;
 mod http2;
+mod kept;
 mod lease;
-mod occupied;
+mod pool;
+mod reaper;
 mod upload;
+mod waiters;
 
 #[cfg(test)]
 mod tests;
 
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use mesh_core::cluster::{ClusterSpec, EndpointAddress, PoolSpec};
-use mesh_core::failure::Limit;
-use mesh_core::limits::{Permit, Permits};
-use tokio::sync::Notify;
+use mesh_core::Failure;
+use mesh_core::cluster::{ClusterSpec, PoolSpec};
 
 use crate::{Body, Error};
 
 pub(crate) use lease::Lease;
+pub(crate) use pool::EndpointPool;
 
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,151 +70,7 @@ impl PoolOptions {
     }
 }
 
-/// The connections of one endpoint.
-#[derive(Debug)]
-pub(crate) struct EndpointPool {
-    address: EndpointAddress,
-    options: PoolOptions,
-    permits: Arc<Permits>,
-    shared: Arc<Shared>,
-    http1: Arc<http1::Idle>,
-    http2: http2::Connections,
-}
-
-/// What the pool and its connections share.
-#[derive(Debug, Default)]
-struct Shared {
-    open: AtomicU32,
-    waiting: AtomicU32,
-    /// Told once for each connection that becomes free or ends, and each stream that ends.
-    freed: Notify,
-}
-
-impl EndpointPool {
-    pub(crate) fn new(address: EndpointAddress, options: PoolOptions, permits: Arc<Permits>) -> Arc<Self> {
-        Arc::new(Self {
-            address,
-            options,
-            permits,
-            shared: Arc::default(),
-            http1: Arc::default(),
-            http2: http2::Connections::default(),
-        })
-    }
-
-    /// Connections that are open.
-    pub(crate) fn open(&self) -> u32 {
-        self.shared.open.load(Ordering::Relaxed)
-    }
-
-    /// A connection that is ready for a request: one that is free, a new one, or the next that
-    /// becomes free.
-    ///
-    /// # Errors
-    /// [`Overflow`](mesh_core::Failure::Overflow) where nobody may wait any more, and what keeps a
-    /// connection from being made.
-    pub(crate) async fn checkout(&self, protocol: Protocol) -> Result<Checkout, Error> {
-        match protocol {
-            Protocol::Http1 => self.checkout_http1().await.map(Checkout::Http1),
-            Protocol::Http2 => self.checkout_http2().await.map(Checkout::Http2),
-        }
-    }
-
-    async fn checkout_http1(&self) -> Result<http1::Connection, Error> {
-        // Those who wait already come first.
-        if self.shared.waiting.load(Ordering::Relaxed) == 0
-            && let Some(connection) = self.http1.take(&self.options.pool).await
-        {
-            return Ok(connection);
-        }
-        let _pending = self.permits.try_acquire(Limit::PendingRequests)?;
-        let slot = loop {
-            // In line before looking: what becomes free meanwhile wakes this one.
-            let mut freed = pin!(self.shared.freed.notified());
-            freed.as_mut().enable();
-            if let Some(slot) = self.slot() {
-                break slot;
-            }
-            let _waiting = Counted::new(&self.shared.waiting);
-            freed.await;
-            if let Some(connection) = self.http1.take(&self.options.pool).await {
-                return Ok(connection);
-            }
-        };
-        let io = connector::connect(&self.address, &self.options).await?;
-        http1::handshake(io, slot, &self.http1, self.options.pool.idle_timeout).await
-    }
-
-    async fn checkout_http2(&self) -> Result<http2::Stream, Error> {
-        if let Some(stream) = self.http2.take(&self.options.pool) {
-            return Ok(stream);
-        }
-        let _pending = self.permits.try_acquire(Limit::PendingRequests)?;
-        // One connection is opened at a time: those who wait for it will mostly share it.
-        let _opening = self.http2.opening.lock().await;
-        loop {
-            let mut freed = pin!(self.shared.freed.notified());
-            freed.as_mut().enable();
-            if let Some(stream) = self.http2.take(&self.options.pool) {
-                return Ok(stream);
-            }
-            if let Some(slot) = self.slot() {
-                let io = connector::connect(&self.address, &self.options).await?;
-                return self.http2.open(io, slot).await;
-            }
-            freed.await;
-        }
-    }
-
-    /// Room for one more connection; the first of an endpoint is always granted.
-    fn slot(&self) -> Option<Slot> {
-        let permit = match self.permits.try_acquire(Limit::Connections) {
-            Ok(permit) => permit,
-            Err(_) if self.open() == 0 => self.permits.acquire_over_limit(Limit::Connections),
-            Err(_) => return None,
-        };
-        self.shared.open.fetch_add(1, Ordering::Relaxed);
-        Some(Slot { shared: Arc::clone(&self.shared), _permit: permit })
-    }
-}
-
-/// A connection's place; lives as long as the connection.
-#[derive(Debug)]
-struct Slot {
-    shared: Arc<Shared>,
-    _permit: Permit,
-}
-
-impl Slot {
-    fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.shared.open.fetch_sub(1, Ordering::Relaxed);
-        self.shared.freed.notify_one();
-    }
-}
-
-/// One more, until dropped.
-struct Counted<'a>(&'a AtomicU32);
-
-impl<'a> Counted<'a> {
-    fn new(count: &'a AtomicU32) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A connection that is ready for one request.
+/// A connection that is ready for one request. Unused, it goes back to the pool.
 #[derive(Debug)]
 pub(crate) enum Checkout {
     Http1(http1::Connection),
@@ -209,8 +81,14 @@ pub(crate) enum Checkout {
 #[derive(Debug)]
 pub(crate) struct Unanswered {
     pub(crate) error: Error,
-    /// The request, if nothing of it was sent.
+    /// The request, if its peer had closed a used connection before anything was sent.
     pub(crate) unsent: Option<Box<Request<Body>>>,
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self { error: failure.into(), unsent: None }
+    }
 }
 
 impl Checkout {
@@ -220,6 +98,14 @@ impl Checkout {
         match self {
             Self::Http1(connection) => connection.send(request).await,
             Self::Http2(stream) => stream.send(request).await,
+        }
+    }
+
+    /// Waits until the connection can take a request; `false` if it has closed instead.
+    async fn settled(&mut self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.settled().await,
+            Self::Http2(_) => true,
         }
     }
 }

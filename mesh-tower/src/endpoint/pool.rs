@@ -1,0 +1,391 @@
+//! Which connection a request gets, and when another one is opened.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use mesh_core::Failure;
+use mesh_core::cluster::EndpointAddress;
+use mesh_core::failure::Limit;
+use mesh_core::limits::{Permit, Permits};
+use tokio::runtime::Handle;
+
+use super::connector::{self, Broken, Socket};
+use super::reaper::{self, Reaper};
+use super::waiters::{Waiter, Waiters};
+use super::{Checkout, PoolOptions, Protocol, http1, http2};
+use crate::Error;
+
+/// The connections of one endpoint.
+pub(crate) struct EndpointPool {
+    pool: Arc<Pool>,
+}
+
+impl EndpointPool {
+    pub(crate) fn new(address: EndpointAddress, options: PoolOptions, permits: Arc<Permits>) -> Arc<Self> {
+        let pool = Pool { address, options, permits, state: Mutex::default() };
+        Arc::new(Self { pool: Arc::new(pool) })
+    }
+
+    /// A connection that is ready for a request: one that is free, a new one, or the next that
+    /// becomes free.
+    ///
+    /// # Errors
+    /// [`Overflow`](mesh_core::Failure::Overflow) where nobody may wait any more, and what keeps a
+    /// connection from being made.
+    pub(crate) async fn checkout(&self, protocol: Protocol) -> Result<Checkout, Error> {
+        loop {
+            let mut checkout = match self.pool.take_or_wait(protocol)? {
+                Taken::Now(checkout) => checkout,
+                Taken::Later(waiter) => waiter.await?,
+            };
+            if checkout.settled().await {
+                return Ok(checkout);
+            }
+        }
+    }
+
+    /// How things stand.
+    pub(crate) fn counts(&self) -> Counts {
+        let state = self.pool.lock();
+        let sum = |count: fn(&Lane) -> usize| state.lanes.iter().map(count).sum();
+        Counts {
+            opened: state.last_id,
+            open: sum(|lane| lane.open),
+            opening: sum(|lane| lane.opening),
+            idle: state.http1.len(),
+            waiting: sum(|lane| lane.waiters.len()),
+        }
+    }
+}
+
+impl Drop for EndpointPool {
+    fn drop(&mut self) {
+        self.pool.close();
+    }
+}
+
+impl fmt::Debug for EndpointPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts { opened, open, opening, idle, waiting } = self.counts();
+        f.debug_struct("EndpointPool")
+            .field("address", &self.pool.address)
+            .field("opened", &opened)
+            .field("open", &open)
+            .field("opening", &opening)
+            .field("idle", &idle)
+            .field("waiting", &waiting)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A pool in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Connections that were ever begun.
+    pub(crate) opened: u64,
+    /// Connections that there are, those being opened included.
+    pub(crate) open: usize,
+    /// Connections that are being opened.
+    pub(crate) opening: usize,
+    /// HTTP/1.1 connections without a request.
+    pub(crate) idle: usize,
+    /// Requests that wait for a connection.
+    pub(crate) waiting: usize,
+}
+
+/// What the users of a pool, its connections and its responses share.
+pub(super) struct Pool {
+    address: EndpointAddress,
+    options: PoolOptions,
+    permits: Arc<Permits>,
+    /// Locked for moments only, and never while something is awaited, sent or given back.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The endpoint is gone: connections end with what is under way on them.
+    closed: bool,
+    /// Free connections; the one used last comes first, so that the others can age.
+    http1: Vec<http1::Idle>,
+    http2: Vec<http2::Shared>,
+    lanes: [Lane; 2],
+    last_id: u64,
+    /// Streams that the peer allowed on the last connection.
+    streams: Option<u32>,
+    reaper: Reaper,
+    /// Where connections are opened.
+    runtime: Option<Handle>,
+}
+
+/// Who waits for connections of one protocol, and how many there are.
+#[derive(Default)]
+struct Lane {
+    waiters: Waiters,
+    open: usize,
+    opening: usize,
+}
+
+impl State {
+    fn lane(&mut self, protocol: Protocol) -> &mut Lane {
+        &mut self.lanes[protocol as usize]
+    }
+}
+
+enum Taken {
+    Now(Checkout),
+    Later(Waiter),
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A free connection, or a place in the line. Whoever waits already has been served before one
+    /// could be free.
+    fn take_or_wait(self: &Arc<Self>, protocol: Protocol) -> Result<Taken, Error> {
+        let mut state = self.lock();
+        let free = match protocol {
+            Protocol::Http1 => http1::take(&mut state.http1).map(|free| Checkout::Http1(free.lease(self))),
+            Protocol::Http2 => self.stream(&mut state).map(Checkout::Http2),
+        };
+        if let Some(checkout) = free {
+            return Ok(Taken::Now(checkout));
+        }
+        let pending = self.permits.try_acquire(Limit::PendingRequests)?;
+        let runtime = Handle::try_current().map_err(|error| Error::with_source(Failure::ConnectFailed, error))?;
+        state.runtime = Some(runtime);
+        let waiter = state.lane(protocol).waiters.enter(self, protocol, pending);
+        self.open_more(&mut state, protocol);
+        Ok(Taken::Later(waiter))
+    }
+
+    fn stream(self: &Arc<Self>, state: &mut State) -> Option<http2::Stream> {
+        http2::take(&mut state.http2, &self.options.pool, self)
+    }
+
+    pub(super) fn leave(&self, protocol: Protocol, ticket: u64) {
+        self.lock().lane(protocol).waiters.leave(ticket);
+    }
+
+    /// Opens as many connections as those in line need, within the limit.
+    fn open_more(self: &Arc<Self>, state: &mut State, protocol: Protocol) {
+        let Some(runtime) = state.runtime.clone() else { return };
+        let room = match protocol {
+            Protocol::Http1 => 1,
+            Protocol::Http2 => self.options.pool.max_concurrent_streams.min(state.streams.unwrap_or(u32::MAX)).max(1),
+        } as usize;
+        while state.lane(protocol).opening.saturating_mul(room) < state.lane(protocol).waiters.len() {
+            let Some(permit) = self.connection_permit(state.lane(protocol)) else { return };
+            state.last_id += 1;
+            let id = state.last_id;
+            let lane = state.lane(protocol);
+            lane.open += 1;
+            lane.opening += 1;
+            let slot = Slot { pool: Arc::clone(self), protocol, permit: Some(permit) };
+            let opening = Opening { pool: Arc::clone(self), protocol };
+            runtime.spawn(opening.run(id, slot));
+        }
+    }
+
+    /// Room for one more connection; the first of an endpoint is always granted.
+    fn connection_permit(&self, lane: &Lane) -> Option<Permit> {
+        match self.permits.try_acquire(Limit::Connections) {
+            Ok(permit) => Some(permit),
+            Err(_) if lane.open == 0 => Some(self.permits.acquire_over_limit(Limit::Connections)),
+            Err(_) => None,
+        }
+    }
+
+    /// Takes a connection that is free: for the first in line, or to keep.
+    pub(super) fn give_http1(self: &Arc<Self>, mut free: http1::Free) {
+        let now = crate::clock::now();
+        while free.is_good(&self.options.pool, now) {
+            let mut state = self.lock();
+            let Some(grant) = state.lane(Protocol::Http1).waiters.next() else {
+                if !state.closed {
+                    self.keep(&mut state, free, now);
+                }
+                return;
+            };
+            drop(state);
+            match grant.send(Ok(Checkout::Http1(free.lease(self)))) {
+                // Gave up at this very moment: the next one, then.
+                Err(Ok(Checkout::Http1(connection))) => match connection.into_free() {
+                    Some(unused) => free = unused,
+                    None => return,
+                },
+                _ => return,
+            }
+        }
+    }
+
+    fn keep(self: &Arc<Self>, state: &mut State, free: http1::Free, now: Instant) {
+        let due = reaper::due(&self.options.pool, free.born(), Some(now));
+        http1::keep(&mut state.http1, free, now);
+        self.wake_by(state, due);
+    }
+
+    /// A new HTTP/2 connection.
+    fn give_http2(self: &Arc<Self>, connection: http2::Shared) {
+        let mut state = self.lock();
+        state.streams = Some(connection.allowed());
+        let due = reaper::due(&self.options.pool, connection.born(), connection.idle_since());
+        state.http2.push(connection);
+        self.wake_by(&mut state, due);
+        self.serve_http2(state);
+    }
+
+    /// There is room for another stream.
+    pub(super) fn stream_ended(self: &Arc<Self>, connection: u64) {
+        let mut state = self.lock();
+        let idle =
+            state.http2.iter_mut().find(|shared| shared.id() == connection).and_then(http2::Shared::stream_ended);
+        if let Some((born, since)) = idle {
+            self.wake_by(&mut state, reaper::due(&self.options.pool, born, Some(since)));
+        }
+        if state.lane(Protocol::Http2).waiters.len() > 0 {
+            self.serve_http2(state);
+        }
+    }
+
+    /// Hands out streams in the order of the line.
+    fn serve_http2(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let mut served = Vec::new();
+        while state.lane(Protocol::Http2).waiters.len() > 0
+            && let Some(stream) = self.stream(&mut state)
+            && let Some(grant) = state.lane(Protocol::Http2).waiters.next()
+        {
+            served.push((grant, stream));
+        }
+        self.open_more(&mut state, Protocol::Http2);
+        if state.closed {
+            state.http2.clear();
+        }
+        drop(state);
+        for (grant, stream) in served {
+            // A stream whose taker has just given up comes back by being dropped.
+            drop(grant.send(Ok(Checkout::Http2(stream))));
+        }
+    }
+
+    /// No connection could be made: nobody in line will get one.
+    fn fail(&self, protocol: Protocol, broken: &Broken) {
+        tracing::debug!(endpoint = %self.address, %broken, "no connection");
+        let all = self.lock().lane(protocol).waiters.take();
+        for grant in all {
+            drop(grant.send(Err(broken.clone())));
+        }
+    }
+
+    /// Runs something where the pool's connections run.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.lock().runtime {
+            runtime.spawn(task);
+        }
+    }
+
+    fn wake_by(self: &Arc<Self>, state: &mut State, due: Option<Instant>) {
+        if let Some(due) = due {
+            let State { reaper, runtime, .. } = state;
+            reaper.wake_by(due, runtime.as_ref(), self);
+        }
+    }
+
+    /// Closes what is due, and sleeps until the next is.
+    pub(super) fn reap(self: &Arc<Self>) {
+        let now = crate::clock::now();
+        let spec = &self.options.pool;
+        let mut state = self.lock();
+        state.reaper.woke();
+        let dead_http1 = state.http1.extract_if(.., |idle| idle.due(spec).is_some_and(|due| due <= now));
+        let dead_http1: Vec<_> = dead_http1.collect();
+        let dead_http2: Vec<_> =
+            state.http2.extract_if(.., |shared| shared.due(spec).is_some_and(|due| due <= now)).collect();
+        let next_http1 = state.http1.iter().filter_map(|idle| idle.due(spec)).min();
+        let next_http2 = state.http2.iter().filter_map(|shared| shared.due(spec)).min();
+        self.wake_by(&mut state, next_http1.into_iter().chain(next_http2).min());
+        drop(state);
+        drop((dead_http1, dead_http2));
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.reaper.stop();
+        let idle = (std::mem::take(&mut state.http1), std::mem::take(&mut state.http2));
+        drop(state);
+        drop(idle);
+    }
+
+    /// A connection is gone, and there may be room for another one.
+    fn closed(self: &Arc<Self>, protocol: Protocol) {
+        let mut state = self.lock();
+        state.lane(protocol).open -= 1;
+        self.open_more(&mut state, protocol);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({})", self.address)
+    }
+}
+
+/// A connection's place; lives as long as its socket.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pool: Arc<Pool>,
+    protocol: Protocol,
+    permit: Option<Permit>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // First of all, so that whoever may open a connection now finds it.
+        self.permit = None;
+        self.pool.closed(self.protocol);
+    }
+}
+
+/// A connection that is being opened.
+struct Opening {
+    pool: Arc<Pool>,
+    protocol: Protocol,
+}
+
+impl Opening {
+    async fn run(self, id: u64, slot: Slot) {
+        let pool = Arc::clone(&self.pool);
+        let stream = match connector::connect(&pool.address, &pool.options).await {
+            Ok(stream) => stream,
+            // Those in line are told before the slot is free, or one would be opened in vain.
+            Err(broken) => return pool.fail(self.protocol, &broken),
+        };
+        let io = Socket::new(stream, slot);
+        match self.protocol {
+            Protocol::Http1 => match http1::handshake(io).await {
+                Ok(free) => {
+                    drop(self);
+                    pool.give_http1(free);
+                }
+                Err(broken) => pool.fail(self.protocol, &broken),
+            },
+            Protocol::Http2 => match http2::handshake(io, id, &pool.options).await {
+                Ok(connection) => {
+                    drop(self);
+                    pool.give_http2(connection);
+                }
+                Err(broken) => pool.fail(self.protocol, &broken),
+            },
+        }
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.pool.lock().lane(self.protocol).opening -= 1;
+    }
+}

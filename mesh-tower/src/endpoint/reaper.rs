@@ -1,0 +1,63 @@
+//! Closes connections that were idle for too long or are too old.
+//!
+//! One task sleeps until the first of them is due, and there is none while the pool is empty. It
+//! spares requests a look at the clock, and an endpoint that gets no requests its connections.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mesh_core::cluster::PoolSpec;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::pool::Pool;
+
+/// The sleeping task, if there is one.
+#[derive(Debug, Default)]
+pub(super) struct Reaper(Option<Asleep>);
+
+#[derive(Debug)]
+struct Asleep {
+    until: Instant,
+    task: AbortHandle,
+}
+
+/// When a connection that is idle since then has to go; `None` for never.
+pub(super) fn due(spec: &PoolSpec, born: Instant, idle_since: Option<Instant>) -> Option<Instant> {
+    let idle = idle_since.zip(spec.idle_timeout).and_then(|(since, most)| since.checked_add(most));
+    let old = spec.max_connection_duration.and_then(|most| born.checked_add(most));
+    match (idle, old) {
+        (Some(idle), Some(old)) => Some(idle.min(old)),
+        (due, None) | (None, due) => due,
+    }
+}
+
+impl Reaper {
+    /// Makes sure that somebody wakes at `due` at the latest.
+    pub(super) fn wake_by(&mut self, due: Instant, runtime: Option<&Handle>, pool: &Arc<Pool>) {
+        if self.0.as_ref().is_some_and(|asleep| asleep.until <= due) {
+            return;
+        }
+        self.stop();
+        let Some(runtime) = runtime else { return };
+        let pool = Arc::downgrade(pool);
+        let task = runtime.spawn(async move {
+            tokio::time::sleep_until(due.into()).await;
+            if let Some(pool) = pool.upgrade() {
+                pool.reap();
+            }
+        });
+        self.0 = Some(Asleep { until: due, task: task.abort_handle() });
+    }
+
+    /// Whoever slept is awake.
+    pub(super) fn woke(&mut self) {
+        self.0 = None;
+    }
+
+    pub(super) fn stop(&mut self) {
+        if let Some(asleep) = self.0.take() {
+            asleep.task.abort();
+        }
+    }
+}
