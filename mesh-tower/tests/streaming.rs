@@ -55,7 +55,10 @@ async fn a_piece_is_answered_before_the_next_is_sent_and_trailers_pass_both_ways
         drop(pieces);
         let end = response.into_body().collect().await.unwrap();
         let trailers = end.trailers().unwrap_or_else(|| panic!("{protocol}: there are trailers"));
-        assert_eq!((&trailers["x-asked"], trailers["x-hash"].to_str().unwrap()), (&"so".parse().unwrap(), &*all.text()));
+        assert_eq!(
+            (&trailers["x-asked"], trailers["x-hash"].to_str().unwrap()),
+            (&"so".parse().unwrap(), &*all.text())
+        );
         assert!(end.to_bytes().is_empty());
     }
 }

@@ -61,7 +61,7 @@ async fn echo(mut socket: WebSocket, seen: Seen) {
     seen.open.fetch_sub(1, Ordering::SeqCst);
 }
 
-fn app(seen: Seen) -> Router {
+fn app(seen: &Seen) -> Router {
     let upgrades = seen.clone();
     let upgrade = move |upgrade: WebSocketUpgrade| async move {
         upgrades.requests.fetch_add(1, Ordering::SeqCst);
@@ -91,7 +91,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Seen::default();
-        let app = app(seen.clone());
+        let app = app(&seen);
         tokio::spawn(async move {
             let own = Mesh::builder().workload("default/echo").label("app", "echo").build().await.unwrap();
             own.serve(listener, app).await

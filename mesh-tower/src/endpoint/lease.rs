@@ -14,8 +14,14 @@ use super::upload::Upload;
 /// what has not been sent of the request is not sent any more.
 #[derive(Debug)]
 pub(crate) enum Lease {
-    Http1 { connection: http1::Connection, upload: Upload },
-    Http2 { _stream: StreamLease, _upload: Upload },
+    Http1 {
+        connection: http1::Connection,
+        upload: Upload,
+    },
+    Http2 {
+        _stream: StreamLease,
+        _upload: Upload,
+    },
     /// Another protocol is spoken now, on what was an HTTP/1 connection.
     Upgraded(Arc<Kept>),
 }

@@ -45,7 +45,8 @@ enum Then {
     Sits,
 }
 
-/// An endpoint that answers the first head of each connection with some bytes.
+/// An endpoint that answers the first head of each connection with some bytes; one that sits answers
+/// requests without a body until one has a body.
 struct Script {
     mesh: Mesh,
     opened: Arc<AtomicU32>,
@@ -68,10 +69,14 @@ impl Script {
                 opening.fetch_add(1, Ordering::SeqCst);
                 let closing = Arc::clone(&closing);
                 tokio::spawn(async move {
-                    read_to(&mut stream, "\r\n\r\n").await;
+                    let mut head = read_to(&mut stream, "\r\n\r\n").await;
                     stream.write_all(answer.as_bytes()).await.unwrap();
                     let mut buffer = [0; 1024];
                     if then == Then::Sits {
+                        while head.starts_with("GET ") {
+                            head = read_to(&mut stream, "\r\n\r\n").await;
+                            stream.write_all(answer.as_bytes()).await.unwrap();
+                        }
                         std::future::pending::<()>().await;
                     }
                     while then == Then::Reads && stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
@@ -177,7 +182,8 @@ async fn what_is_not_http_is_a_bad_gateway() {
     assert_eq!(response.extensions().get::<RouteInfo>().unwrap().flags().to_string(), "UPE");
 }
 
-const EXPECTING: &str = "host: app.example.com\r\nexpect: 100-continue\r\ncontent-length: 5\r\nconnection: close\r\n\r\n";
+const EXPECTING: &str =
+    "host: app.example.com\r\nexpect: 100-continue\r\ncontent-length: 5\r\nconnection: close\r\n\r\n";
 
 #[tokio::test]
 async fn who_asks_whether_to_go_on_is_told_and_goes_on() {
@@ -223,7 +229,8 @@ async fn an_endpoint_that_never_says_whether_to_go_on_gets_the_body_after_a_whil
         read_to(&mut stream, "no end but that of the connection").await;
     });
     let mesh = mesh("HTTP", port, PLAIN, "name: app").await;
-    let request = http::Request::post("http://app/").header("expect", "100-continue").body(Body::from("hello")).unwrap();
+    let request =
+        http::Request::post("http://app/").header("expect", "100-continue").body(Body::from("hello")).unwrap();
     let response = tokio::time::timeout(Duration::from_secs(4), mesh.client().send(request)).await.expect("an answer");
     assert_eq!(response.status(), 200);
 }
