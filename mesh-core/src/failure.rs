@@ -52,6 +52,9 @@ pub enum Failure {
     RequestTimeout,
     /// The endpoint's: it reset the HTTP/2 stream. 503 UR.
     ResetByUpstream,
+    /// Ours: the configuration or the request asks for TLS to the endpoint, which does not act yet, and
+    /// plaintext is never sent instead. 503 UF; not tried again, and no fault of the endpoint's.
+    TlsNotServed,
     /// The caller's: an upgrade other than WebSocket. 403.
     UpgradeRefused,
 }
@@ -89,7 +92,7 @@ impl Failure {
             Self::Blocked | Self::InvalidPath | Self::MalformedRequest | Self::PathRejected | Self::UpgradeRefused => {
                 ResponseFlags::NONE
             }
-            Self::ConnectFailed | Self::ConnectTimeout => ResponseFlags::UF,
+            Self::ConnectFailed | Self::ConnectTimeout | Self::TlsNotServed => ResponseFlags::UF,
             Self::ConnectionTerminated => ResponseFlags::UC,
             Self::FaultAbort(_) | Self::FaultAbortGrpc(_) => ResponseFlags::FI,
             Self::LocalReset => ResponseFlags::LR,
@@ -129,7 +132,7 @@ impl Failure {
     /// Why the stream ended, in Envoy's words; `None` where no stream was involved.
     pub const fn reset_reason(self) -> Option<&'static str> {
         Some(match self {
-            Self::ConnectFailed => "remote connection failure",
+            Self::ConnectFailed | Self::TlsNotServed => "remote connection failure",
             Self::ConnectTimeout => "connection timeout",
             Self::ConnectionTerminated => "connection termination",
             Self::LocalReset => "local reset",
@@ -160,7 +163,9 @@ impl Failure {
     pub const fn details(self) -> &'static str {
         match self {
             Self::Blocked => "direct_response",
-            Self::ConnectFailed => "upstream_reset_before_response_started{remote_connection_failure}",
+            Self::ConnectFailed | Self::TlsNotServed => {
+                "upstream_reset_before_response_started{remote_connection_failure}"
+            }
             Self::ConnectTimeout => "upstream_reset_before_response_started{connection_timeout}",
             Self::ConnectionTerminated => "upstream_reset_before_response_started{connection_termination}",
             Self::FaultAbort(_) | Self::FaultAbortGrpc(_) => "fault_filter_abort",
@@ -219,6 +224,7 @@ impl fmt::Display for Failure {
             Self::RefusedStream => f.write_str("the endpoint refused the stream"),
             Self::RequestTimeout => f.write_str("the request took longer than the route's timeout"),
             Self::ResetByUpstream => f.write_str("the endpoint reset the stream"),
+            Self::TlsNotServed => f.write_str("TLS to endpoints does not act yet, and plaintext is not sent instead"),
             Self::UpgradeRefused => f.write_str("only WebSocket upgrades are passed on"),
         }
     }

@@ -1,6 +1,7 @@
 //! One version of the configuration, ready to decide by; immutable and shared.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -60,8 +61,8 @@ pub(crate) struct Vhost {
 pub struct GatewayServer {
     /// The port in the Gateway.
     pub port: u16,
-    /// The address to bind, where the Gateway names one.
-    pub bind: Option<Box<str>>,
+    /// The address to bind, where the Gateway names one. With the port, it tells the listeners apart.
+    pub bind: Option<IpAddr>,
     /// Its routes.
     pub table: TableId,
     /// The Gateways behind it, as `namespace/name`.

@@ -146,7 +146,9 @@ impl MeshBuilder {
         self
     }
 
-    /// Goes on with the documents that are good where others have errors, at start and later.
+    /// Goes on with what is good where something has errors: a file with an error goes on saying what it
+    /// said last, and of one that has never been good the documents without an error act. Everything
+    /// else takes effect. Errors stay in the [report](Mesh::report) until they are mended.
     #[must_use]
     pub fn keep_good_on_error(mut self) -> Self {
         self.keep_good = true;

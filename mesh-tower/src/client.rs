@@ -53,7 +53,7 @@ impl MeshClient {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        outbound::send(Arc::clone(&self.shared), self.listener, request.map(Body::new))
+        outbound::send(Arc::clone(&self.shared), self.shared.live.current(), self.listener, request.map(Body::new))
     }
 }
 

@@ -27,4 +27,8 @@ mod local_replies;
 mod my_app;
 #[path = "routing/nine_together.rs"]
 mod nine_together;
+#[path = "routing/places.rs"]
+mod places;
+#[path = "routing/several_sources.rs"]
+mod several_sources;
 mod support;

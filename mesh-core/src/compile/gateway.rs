@@ -1,6 +1,7 @@
 //! The gateway side: the servers of all Gateways that select this workload, merged by port.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use mesh_config::api::gateway::{Gateway, Server};
 use mesh_config::api::{MeshConfig, VirtualService};
@@ -45,11 +46,11 @@ struct DomainRules<'a> {
 
 impl<'a> GatewayBuilder<'a, '_> {
     pub(crate) fn build(mut self, set: &'a ConfigSet) -> Vec<GatewayServer> {
-        let mut listeners: BTreeMap<(u16, &str), Vec<Bound<'a>>> = BTreeMap::new();
+        let mut listeners: BTreeMap<(u16, Option<IpAddr>), Vec<Bound<'a>>> = BTreeMap::new();
         for gateway in set.gateways().filter(|gateway| labels::subset_of(&gateway.spec.selector, &self.site.labels)) {
             for (n, server) in gateway.spec.servers.iter().enumerate() {
-                match plaintext_port(server) {
-                    Ok(port) => listeners.entry((port, &server.bind)).or_default().push(Bound { gateway, server }),
+                match place_of(server) {
+                    Ok(place) => listeners.entry(place).or_default().push(Bound { gateway, server }),
                     Err(why) => self.findings.add(findings::server_not_served(gateway, n, &why)),
                 }
             }
@@ -57,7 +58,13 @@ impl<'a> GatewayBuilder<'a, '_> {
         listeners.into_iter().map(|((port, bind), servers)| self.listener(set, port, bind, &servers)).collect()
     }
 
-    fn listener(&mut self, set: &'a ConfigSet, port: u16, bind: &str, servers: &[Bound<'a>]) -> GatewayServer {
+    fn listener(
+        &mut self,
+        set: &'a ConfigSet,
+        port: u16,
+        bind: Option<IpAddr>,
+        servers: &[Bound<'a>],
+    ) -> GatewayServer {
         let mut hosts = HostIndex::default();
         for (domain, rules) in self.domains(set, servers) {
             let routes = self.routes(&rules, port);
@@ -65,12 +72,7 @@ impl<'a> GatewayBuilder<'a, '_> {
         }
         let mut gateways: Vec<Box<str>> = servers.iter().map(|bound| name_of(bound.gateway).into()).collect();
         gateways.dedup();
-        GatewayServer {
-            port,
-            bind: (!bind.is_empty()).then(|| bind.into()),
-            table: self.tables.add_table(hosts, None),
-            gateways,
-        }
+        GatewayServer { port, bind, table: self.tables.add_table(hosts, None), gateways }
     }
 
     /// The domains of a listener: the server hosts narrowed by the hosts of the VirtualServices
@@ -157,7 +159,15 @@ fn redirects_to_https(server: &Server) -> bool {
     server.tls.as_ref().is_some_and(|tls| tls.https_redirect)
 }
 
-/// The port of a server that serves plaintext HTTP, or why it is not served.
+/// The port and address of a server that serves plaintext HTTP, or why it is not served.
+fn place_of(server: &Server) -> Result<(u16, Option<IpAddr>), String> {
+    let bind = match server.bind.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|_| format!("bind {text:?} is not an IP address"))?),
+    };
+    plaintext_port(server).map(|port| (port, bind))
+}
+
 fn plaintext_port(server: &Server) -> Result<u16, String> {
     let port = server.port.as_ref().ok_or("it names no port")?;
     let number = u16::try_from(port.number).ok().filter(|n| *n != 0).ok_or("its port is out of range")?;

@@ -244,10 +244,11 @@ impl Detector {
 }
 
 /// The status that a failure on this side counts as; `None` for one that says nothing about the
-/// endpoint, such as a limit that was reached.
+/// endpoint, such as a limit that was reached or a request whose own body broke off.
 fn local_status(failure: Failure) -> Option<u16> {
     match failure {
         Failure::PerTryTimeout | Failure::RequestTimeout => Some(504),
+        Failure::LocalReset => None,
         failure => failure.is_upstream().then_some(503),
     }
 }

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mesh_config::{Code, Diagnostic, Kind};
 use mesh_core::snapshot::GatewayServer;
 use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 
 use crate::config::Keeper;
 use crate::outbound::Shared;
@@ -86,9 +86,10 @@ impl GatewayBuilder {
     pub async fn start(self) -> io::Result<Gateway> {
         let mut listeners = Listeners { builder: self, open: BTreeMap::new() };
         let addresses: Arc<Mutex<Addresses>> = Arc::default();
-        listeners.follow(&addresses).await?;
         let keeper = Arc::clone(&listeners.builder.keeper);
+        // Before the first look, so that no version falls in between.
         let mut versions = keeper.versions();
+        listeners.follow(&addresses).await?;
         let published = Arc::clone(&addresses);
         let task = tokio::spawn(async move {
             while versions.changed().await.is_ok() {
@@ -101,7 +102,7 @@ impl GatewayBuilder {
     }
 }
 
-type Addresses = BTreeMap<u16, SocketAddr>;
+type Addresses = Vec<(u16, SocketAddr)>;
 
 /// An ingress that runs; ends with its mesh, or when it is dropped.
 #[derive(Debug)]
@@ -114,18 +115,17 @@ pub struct Gateway {
 impl Gateway {
     /// The ports of the Gateways that are served, and where.
     pub fn addresses(&self) -> Vec<(u16, SocketAddr)> {
-        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        addresses.iter().map(|(port, address)| (*port, *address)).collect()
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where a port of the Gateways is served.
+    /// Where a port of the Gateways is served; the first place, if servers bind it at several addresses.
     pub fn address_of(&self, port: u16) -> Option<SocketAddr> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).get(&port).copied()
+        self.addresses().iter().find(|(served, _)| *served == port).map(|(_, address)| *address)
     }
 
     /// The servers of the Gateways that are not opened, each with the reason.
     pub fn not_served(&self) -> Vec<String> {
-        let report = self.keeper.report();
+        let report = self.keeper.report_in_use();
         let about = |finding: &&Diagnostic| {
             let kind = finding.resource.as_ref().map(|id| id.kind);
             finding.code == Code::NOT_ENFORCED && kind == Some(Kind::Gateway)
@@ -143,14 +143,26 @@ impl Drop for Gateway {
 #[derive(Debug)]
 struct Listeners {
     builder: GatewayBuilder,
-    open: BTreeMap<u16, Open>,
+    open: BTreeMap<Place, Open>,
 }
+
+/// A port of the Gateways, and the address where a server names one.
+type Place = (u16, Option<IpAddr>);
 
 /// A listener that is open; closes when dropped.
 #[derive(Debug)]
 struct Open {
     address: SocketAddr,
-    accepting: AbortHandle,
+    accepting: JoinHandle<()>,
+}
+
+impl Open {
+    /// Closes it, and waits until its address is free.
+    async fn close(mut self) {
+        self.accepting.abort();
+        // Aborted, or ended already.
+        let _ended = (&mut self.accepting).await;
+    }
 }
 
 impl Drop for Open {
@@ -164,24 +176,29 @@ impl Listeners {
     async fn follow(&mut self, addresses: &Mutex<Addresses>) -> io::Result<()> {
         let live = self.builder.shared.live.current();
         let wanted = live.snapshot().gateway_servers();
-        self.open.retain(|port, _| wanted.iter().any(|server| server.port == *port));
+        let is_wanted = |place: &Place| wanted.iter().any(|server| (server.port, server.bind) == *place);
+        let unwanted: Vec<_> = self.open.extract_if(.., |place, _| !is_wanted(place)).collect();
+        for (_, open) in unwanted {
+            open.close().await;
+        }
         let mut failed = None;
         for server in wanted {
-            if !self.open.contains_key(&server.port) {
+            let place = (server.port, server.bind);
+            if !self.open.contains_key(&place) {
                 match self.open(server).await {
-                    Ok(open) => drop(self.open.insert(server.port, open)),
+                    Ok(open) => drop(self.open.insert(place, open)),
                     Err(error) => failed = Some(error),
                 }
             }
         }
-        let current = self.open.iter().map(|(port, open)| (*port, open.address)).collect();
+        let current = self.open.iter().map(|((port, _), open)| (*port, open.address)).collect();
         *addresses.lock().unwrap_or_else(PoisonError::into_inner) = current;
         failed.map_or(Ok(()), Err)
     }
 
     async fn open(&self, server: &GatewayServer) -> io::Result<Open> {
         let builder = &self.builder;
-        let ip = server.bind.as_deref().and_then(|bind| bind.parse().ok()).unwrap_or(builder.address);
+        let ip = server.bind.unwrap_or(builder.address);
         let port = builder.ports.get(&server.port).copied().unwrap_or(server.port);
         let place = SocketAddr::new(ip, port);
         let listener = TcpListener::bind(place).await.map_err(|error| {
@@ -192,8 +209,8 @@ impl Listeners {
         })?;
         let address = listener.local_addr()?;
         tracing::info!(port = server.port, %address, gateways = server.gateways.join(", "), "gateway listens");
-        let service = GatewayService::new(Arc::clone(&builder.shared), server.port);
-        let serving = tokio::spawn(serve::run(listener, service, builder.drain.clone(), builder.options.clone()));
-        Ok(Open { address, accepting: serving.abort_handle() })
+        let service = GatewayService::new(Arc::clone(&builder.shared), (server.port, server.bind));
+        let accepting = tokio::spawn(serve::run(listener, service, builder.drain.clone(), builder.options.clone()));
+        Ok(Open { address, accepting })
     }
 }

@@ -27,11 +27,12 @@ const EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-a
 pub(crate) struct GatewayService {
     shared: Arc<Shared>,
     port: u16,
+    bind: Option<IpAddr>,
 }
 
 impl GatewayService {
-    pub(crate) fn new(shared: Arc<Shared>, port: u16) -> Self {
-        Self { shared, port }
+    pub(crate) fn new(shared: Arc<Shared>, (port, bind): (u16, Option<IpAddr>)) -> Self {
+        Self { shared, port, bind }
     }
 }
 
@@ -46,12 +47,12 @@ impl Service<Request<Body>> for GatewayService {
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let peer = request.extensions().get::<PeerAddress>().and_then(PeerAddress::socket);
-        let trusted = self.shared.live.current().snapshot().trusted_proxies();
-        let from = at_the_edge(request.headers_mut(), peer, trusted);
+        let live = self.shared.live.current();
+        let from = at_the_edge(request.headers_mut(), peer, live.snapshot().trusted_proxies());
         // Where the caller wants another protocol, its side of the connection is taken here.
         let caller = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
-        let sending =
-            outbound::send(Arc::clone(&self.shared), Listener::Gateway { port: self.port, caller: from }, request);
+        let listener = Listener::Gateway { port: self.port, bind: self.bind, caller: from };
+        let sending = outbound::send(Arc::clone(&self.shared), live, listener, request);
         Box::pin(async move {
             let mut response = sending.await;
             if let (Some(caller), StatusCode::SWITCHING_PROTOCOLS) = (caller, response.status()) {

@@ -23,7 +23,8 @@ use crate::{Body, Error};
 pub(crate) struct Tried {
     pub(crate) result: Result<Response<Body>, Error>,
     pub(crate) outcome: Outcome,
-    /// Where it went, if it got that far.
+    /// Where it went, if it got that far: one that was still waiting for a connection says nothing
+    /// about the endpoint.
     pub(crate) endpoint: Option<Arc<EndpointState>>,
 }
 
@@ -45,6 +46,9 @@ pub(crate) async fn send(
 ) -> Tried {
     outgoing.begin_try();
     trail.try_begins();
+    if let Err(error) = may_send(cluster, outgoing) {
+        return Tried::failed(error, None);
+    }
     let place = place_of(cluster, outgoing);
     let member = match choose(cluster, chance, place.as_ref(), tried, clock).await {
         Ok(member) => member,
@@ -52,10 +56,25 @@ pub(crate) async fn send(
     };
     trail.chosen(&member.state);
     let tried = deliver(cluster, &member, place.as_ref(), outgoing, clock).await;
-    // Only a gRPC caller's `grpc-status` says how the endpoint is.
-    let counted = if grpc { tried.outcome } else { tried.outcome.without_grpc_status() };
-    cluster.on_outcome(&member.state, &counted);
+    if tried.endpoint.is_some() {
+        // Only a gRPC caller's `grpc-status` says how the endpoint is.
+        let counted = if grpc { tried.outcome } else { tried.outcome.without_grpc_status() };
+        cluster.on_outcome(&member.state, &counted);
+    }
     tried
+}
+
+/// Never sends in plaintext what the configuration or the request asks to protect.
+fn may_send(cluster: &ClusterHandle, outgoing: &Outgoing) -> Result<(), Error> {
+    if let TlsSpec::NotYetServed(mode) = &cluster.spec().tls {
+        let why = format!("the DestinationRule asks for TLS mode {mode}, which does not act yet");
+        return Err(Error::with_source(Failure::TlsNotServed, why));
+    }
+    if outgoing.is_https() {
+        let why = "the request is for https, and TLS to endpoints does not act yet";
+        return Err(Error::with_source(Failure::TlsNotServed, why));
+    }
+    Ok(())
 }
 
 /// Where a request goes that says so itself.
@@ -102,13 +121,27 @@ async fn deliver(
             result: Ok(response),
             endpoint,
         },
-        Err(error) => {
+        Err(Missed { error, queued: true }) => Tried::failed(error, None),
+        Err(Missed { error, queued: false }) => {
             // A name may have come to mean another place.
             if let (Some((host, port)), Failure::ConnectFailed | Failure::ConnectTimeout) = (place, error.failure()) {
                 cluster.forget(host, *port);
             }
             Tried::failed(error, endpoint)
         }
+    }
+}
+
+/// Why there is no answer.
+struct Missed {
+    error: Error,
+    /// The time was over before there was a connection.
+    queued: bool,
+}
+
+impl<E: Into<Error>> From<E> for Missed {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), queued: false }
     }
 }
 
@@ -120,22 +153,14 @@ async fn exchange(
     member: &Member,
     outgoing: &mut Outgoing,
     clock: &mut Clock,
-) -> Result<Response<Body>, Error> {
-    if let TlsSpec::NotYetServed(mode) = &cluster.spec().tls {
-        // Never send in plaintext what the configuration asks to protect.
-        let why = format!("the DestinationRule asks for TLS mode {mode}, which does not act yet");
-        return Err(Error::with_source(Failure::ConnectFailed, why));
-    }
-    if outgoing.is_https() {
-        let why = "the request is for https, and TLS to endpoints does not act yet";
-        return Err(Error::with_source(Failure::ConnectFailed, why));
-    }
+) -> Result<Response<Body>, Missed> {
     let request_permit = cluster.permits().try_acquire(Limit::Requests)?;
     let active = member.state.begin();
     let protocol = protocol_of(cluster.spec().protocol, outgoing);
     let mut reconnects = 0;
     loop {
-        let connection = clock.bounded(member.pool.checkout(protocol)).await??;
+        let checkout = clock.bounded(member.pool.checkout(protocol)).await;
+        let connection = checkout.map_err(|late| Missed { error: late.into(), queued: true })??;
         cluster.on_connected(&member.state);
         let ready = clock.try_begins();
         let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;
@@ -152,7 +177,7 @@ async fn exchange(
                 let again = unsent.is_some() && reconnects < RECONNECTS;
                 outgoing.give_back(unsent);
                 if !again {
-                    return Err(error);
+                    return Err(error.into());
                 }
                 reconnects += 1;
             }

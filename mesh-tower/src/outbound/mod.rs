@@ -14,7 +14,7 @@ mod response;
 mod retry;
 mod route_info;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -66,8 +66,8 @@ impl Default for Options {
 pub(crate) enum Listener {
     /// Those of the mesh, by the port of the URI or the given one.
     Mesh { port: Option<u16> },
-    /// Those of a gateway's server, for a caller at an address.
-    Gateway { port: u16, caller: Option<SocketAddr> },
+    /// Those of a gateway's listener, for a caller at an address.
+    Gateway { port: u16, bind: Option<IpAddr>, caller: Option<SocketAddr> },
 }
 
 /// A request that is on its way: what was decided, and by which version.
@@ -127,16 +127,25 @@ impl Journey {
 }
 
 /// Sends a request and comes back with what the caller gets: a response, always.
-pub(crate) async fn send(shared: Arc<Shared>, listener: Listener, request: Request<Body>) -> Response<Body> {
+pub(crate) async fn send(
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    listener: Listener,
+    request: Request<Body>,
+) -> Response<Body> {
     // Whoever answers, and whatever the answer would be: none to HEAD has a body.
     let bodiless = request.method() == Method::HEAD;
-    let response = answered(shared, listener, request).await;
+    let response = answered(shared, live, listener, request).await;
     if bodiless { response.map(|_| Body::empty()) } else { response }
 }
 
-async fn answered(shared: Arc<Shared>, listener: Listener, mut request: Request<Body>) -> Response<Body> {
+async fn answered(
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    listener: Listener,
+    mut request: Request<Body>,
+) -> Response<Body> {
     let mut trail = Trail::new(crate::clock::now());
-    let live = shared.live.current();
     let head = match Head::take(&mut request, listener, live.snapshot().path_normalization()) {
         Ok(head) => head,
         Err((failure, grpc)) => return answer::unrouted(&failure.into(), grpc, trail),
@@ -172,15 +181,16 @@ fn route(
     let view = head.view(request);
     shared.chance.with(|rng| match listener {
         Listener::Mesh { .. } => live.snapshot().route(&view, rng),
-        Listener::Gateway { port, .. } => {
-            let table = gateway_table(live, port).ok_or(Failure::NoRoute)?;
+        Listener::Gateway { port, bind, .. } => {
+            let table = gateway_table(live, port, bind).ok_or(Failure::NoRoute)?;
             live.snapshot().route_in(table, &view, rng)
         }
     })
 }
 
-fn gateway_table(live: &Live, port: u16) -> Option<TableId> {
-    live.snapshot().gateway_servers().iter().find(|server| server.port == port).map(|server| server.table)
+fn gateway_table(live: &Live, port: u16, bind: Option<IpAddr>) -> Option<TableId> {
+    let mut servers = live.snapshot().gateway_servers().iter();
+    servers.find(|server| (server.port, server.bind) == (port, bind)).map(|server| server.table)
 }
 
 /// The steps of a routed request.

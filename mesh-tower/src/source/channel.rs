@@ -5,7 +5,6 @@ use futures_util::future::BoxFuture;
 use mesh_config::{Document, ParseOptions, Report};
 use tokio::sync::{mpsc, oneshot};
 
-use super::problems::ProblemLog;
 use super::{Applied, ConfigSink, ConfigSource, SourceError};
 
 /// The receiving end, given to the mesh.
@@ -67,10 +66,8 @@ impl ConfigSource for ChannelSource {
 
     fn run(mut self: Box<Self>, sink: ConfigSink) -> BoxFuture<'static, Result<(), SourceError>> {
         async move {
-            let mut log = ProblemLog::default();
             while let Some(push) = self.pushes.recv().await {
                 let applied = sink.replace_async(push.documents, push.report).await?;
-                log.record(sink.source(), &applied);
                 // Who pushed may have given up waiting.
                 let _ = push.reply.send(applied);
             }

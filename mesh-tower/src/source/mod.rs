@@ -3,7 +3,7 @@
 //! A [`ConfigSource`] runs for as long as the mesh does and hands its whole set of documents to a
 //! [`ConfigSink`] each time they change. Whether a set is taken is decided behind the sink, in one
 //! place for all sources: a set with errors changes nothing, and [`Applied`] says so. That is the
-//! answer which a control plane would get as ACK or NACK; a directory logs it.
+//! answer which a control plane would get as ACK or NACK; the log has it too.
 //!
 //! | source | what |
 //! |-|-|
@@ -13,7 +13,6 @@
 
 mod channel;
 mod dir;
-mod problems;
 mod sink;
 mod static_;
 

@@ -4,7 +4,6 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use mesh_config::{Document, ParseOptions, Report};
 
-use super::problems::ProblemLog;
 use super::{ConfigSink, ConfigSource, SourceError};
 
 /// Documents that are given once and never change.
@@ -35,11 +34,6 @@ impl ConfigSource for StaticSource {
     }
 
     fn run(self: Box<Self>, sink: ConfigSink) -> BoxFuture<'static, Result<(), SourceError>> {
-        async move {
-            let applied = sink.replace_async(self.documents, self.report).await?;
-            ProblemLog::default().record(sink.source(), &applied);
-            Ok(())
-        }
-        .boxed()
+        async move { sink.replace_async(self.documents, self.report).await.map(drop) }.boxed()
     }
 }

@@ -1,11 +1,13 @@
 //! The how-to's two DestinationRules: limits, requests per connection, ejection.
 
-use mesh_tower::MeshClient;
 use mesh_tower::mesh_config::{Code, Severity};
+use mesh_tower::{Mesh, MeshClient};
 use tokio::task::JoinSet;
 
 use super::how_to::{MyApp, URL};
 use crate::support::ask::{Answer, ask, shares};
+use crate::support::documents::{policy, service, virtual_service};
+use crate::support::upstream::Upstream;
 
 /// Asks this often at once.
 fn ask_at_once(client: &MeshClient, requests: usize) -> JoinSet<Answer> {
@@ -132,4 +134,47 @@ async fn a_field_that_istio_no_longer_heeds_is_pointed_out() {
         assert_eq!((found.severity, found.origin.line), (Severity::Warning, line), "{found}");
         assert!(found.origin.file.ends_with(file), "{found}");
     }
+}
+
+/// One endpoint that a single error ejects.
+const TOUCHY: &str = "outlierDetection: {consecutive5xxErrors: 1, consecutiveGatewayErrors: 1, maxEjectionPercent: 100, \
+                      interval: 300s, baseEjectionTime: 300s}";
+
+#[tokio::test]
+async fn who_waits_for_a_connection_in_vain_holds_nothing_against_the_endpoint() {
+    let up = Upstream::start("up").await;
+    let rules = [
+        "timeout: 100ms, match: [{uri: {prefix: /short}}], route: [{destination: {host: app}}]",
+        "route: [{destination: {host: app}}]",
+    ];
+    let limits = format!("connectionPool: {{tcp: {{maxConnections: 1}}}}, {TOUCHY}");
+    let text = service("app", 80, &[("v1", up.address)]) + &policy("app", &limits) + &virtual_service("app", &rules);
+    let mesh = Mesh::builder().workload("default/caller").config_yaml("app.yaml", text).build().await.unwrap();
+    let client = mesh.client();
+    up.hold();
+    let first = tokio::spawn(async move { ask(&client, "http://app/", &[]).await });
+    up.has_seen(1).await;
+    let late = ask(&mesh.client(), "http://app/short", &[]).await;
+    assert_eq!((late.status, late.flags()), (504, "UT".into()));
+    assert_eq!(up.count(), 1, "it was still waiting for the connection");
+    up.let_go();
+    assert_eq!(first.await.unwrap().status, 200);
+    assert_eq!(ask(&mesh.client(), "http://app/", &[]).await.status, 200, "the endpoint is not ejected");
+    // One that has reached it counts.
+    up.hold();
+    assert_eq!(ask(&mesh.client(), "http://app/short", &[]).await.status, 504);
+    up.let_go();
+    assert_eq!(ask(&mesh.client(), "http://app/", &[]).await.flags(), "UH");
+}
+
+#[tokio::test]
+async fn a_request_that_would_need_tls_is_refused_once_and_ejects_nobody() {
+    let up = Upstream::start("up").await;
+    let rules = ["retries: {attempts: 3, retryOn: 'connect-failure,5xx,reset'}, route: [{destination: {host: app}}]"];
+    let text = service("app", 80, &[("v1", up.address)]) + &policy("app", TOUCHY) + &virtual_service("app", &rules);
+    let mesh = Mesh::builder().workload("default/caller").config_yaml("app.yaml", text).build().await.unwrap();
+    let answer = ask(&mesh.client_for_port(80), "https://app/", &[]).await;
+    assert_eq!((answer.status, answer.flags(), up.count()), (503, "UF".into(), 0));
+    assert_eq!(answer.info.attempts(), 1);
+    assert_eq!(ask(&mesh.client(), "http://app/", &[]).await.status, 200, "the endpoint is not ejected");
 }

@@ -24,9 +24,8 @@ use futures_util::future::BoxFuture;
 use mesh_config::dir::read_path;
 use mesh_config::{Document, ParseOptions, Report};
 
-use super::problems::ProblemLog;
 use super::sink::on_thread;
-use super::{Applied, ConfigSink, ConfigSource, SourceError};
+use super::{ConfigSink, ConfigSource, SourceError};
 
 use self::fingerprint::Fingerprint;
 use self::watch::Watch;
@@ -72,12 +71,11 @@ impl DirSource {
     }
 
     /// Reads and delivers the files, unless they are what they were.
-    fn deliver(&mut self, sink: &ConfigSink) -> Option<Applied> {
-        if self.seen == Some(Fingerprint::of(&self.path)) {
-            return None;
+    fn deliver(&mut self, sink: &ConfigSink) {
+        if self.seen != Some(Fingerprint::of(&self.path)) {
+            let (documents, report) = self.read();
+            sink.replace(documents, report);
         }
-        let (documents, report) = self.read();
-        Some(sink.replace(documents, report))
     }
 }
 
@@ -90,19 +88,14 @@ impl ConfigSource for DirSource {
         async move {
             // Before the first look, so that no change falls in between.
             let mut watch = Watch::new(&self.path);
-            let mut log = ProblemLog::default();
             let mut source = self;
             loop {
                 let to = sink.clone();
-                let (back, applied) = on_thread(move || {
-                    let applied = source.deliver(&to);
-                    (source, applied)
+                source = on_thread(move || {
+                    source.deliver(&to);
+                    source
                 })
                 .await?;
-                source = back;
-                if let Some(applied) = applied {
-                    log.record(sink.source(), &applied);
-                }
                 watch.changed().await;
             }
         }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
-use crate::source::Apply;
+use crate::source::{Applied, Apply};
 
 /// Takes every set without errors, as the mesh would, and remembers what it was given.
 #[derive(Default)]

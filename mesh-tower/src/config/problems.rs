@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use mesh_config::Severity;
 
-use super::Applied;
+use crate::source::Applied;
 
-/// Logs what becomes of one source's sets: a finding once, for as long as it stays.
+/// Logs what becomes of each delivery: a finding once, for as long as it stays.
 #[derive(Debug, Default)]
 pub(super) struct ProblemLog {
     known: HashSet<String>,
