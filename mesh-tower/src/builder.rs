@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_config::api::MeshConfig;
-use mesh_config::{ConfigSet, ParseOptions, Report};
+use mesh_config::{ConfigSet, Diagnostic, ParseOptions, Report, Severity};
 use mesh_core::{Profile, Site};
 use tokio::task::JoinSet;
 
@@ -265,7 +265,11 @@ impl BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the configuration has errors")?;
-        for finding in self.report.errors() {
+        // What stands at the same place says more about it, such as that a value is a placeholder.
+        let explains = |finding: &Diagnostic| {
+            self.report.errors().any(|error| finding.origin.line > 0 && error.origin == finding.origin)
+        };
+        for finding in self.report.iter().filter(|finding| finding.severity == Severity::Error || explains(finding)) {
             write!(f, "\n{finding}")?;
         }
         Ok(())

@@ -94,7 +94,7 @@ pub(crate) struct ClusterHandle {
     shared: Arc<Shared>,
     members: Arc<ArcSwap<Members>>,
     /// Endpoints of requests that say themselves where they go, by `host:port`.
-    dynamic: Mutex<HashMap<Box<str>, Arc<ArcSwap<Members>>>>,
+    dynamic: Mutex<HashMap<Box<str>, Arc<Place>>>,
     resolver: Resolver,
     /// Names that are looked up while the cluster is in use.
     lookup: Option<Lookup>,
@@ -109,6 +109,29 @@ struct Lookup {
 
 /// How many places a pass-through cluster remembers; past that it starts over.
 const DYNAMIC_PLACES: usize = 1024;
+
+/// How long a place is taken to stay where it was found, as names of clusters are by default.
+const DYNAMIC_AGE: Duration = Duration::from_secs(60);
+
+/// Where a request goes that says so itself.
+#[derive(Debug)]
+struct Place {
+    members: ArcSwap<Members>,
+    /// When it was last looked up, or somebody went to do so; `None` for never.
+    asked: Mutex<Option<Instant>>,
+}
+
+impl Place {
+    /// Whether it is for whoever asks now to look it up again: the others go on with what is known.
+    fn is_due(&self, now: Instant) -> bool {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = asked.is_none_or(|asked| now.saturating_duration_since(asked) >= DYNAMIC_AGE);
+        if due {
+            *asked = Some(now);
+        }
+        due
+    }
+}
 
 impl ClusterHandle {
     pub(crate) fn new(spec: Arc<ClusterSpec>, environment: &Environment) -> Self {
@@ -205,27 +228,35 @@ impl ClusterHandle {
 
     /// The members of a cluster whose requests go where their authority points.
     pub(crate) async fn members_at(&self, host: &str, port: u16) -> Result<Arc<Members>, Failure> {
-        let place: Box<str> = format!("{host}:{port}").into();
-        let slot =
-            {
-                let mut dynamic = self.dynamic.lock().unwrap_or_else(PoisonError::into_inner);
-                if dynamic.len() >= DYNAMIC_PLACES {
-                    dynamic.clear();
-                }
-                Arc::clone(dynamic.entry(place).or_insert_with(|| {
-                    Arc::new(ArcSwap::from_pointee(build_members(&self.spec, &self.shared, &[], &[])))
-                }))
-            };
-        let current = slot.load_full();
-        if !current.pools.is_empty() {
+        let place = self.place(format!("{host}:{port}"));
+        let current = place.members.load_full();
+        let due = place.is_due(crate::clock::now());
+        if !current.pools.is_empty() && !due {
             return Ok(current);
         }
         let target = DnsTarget::of(host, port);
-        let answers = self.resolver.once(&target).await.map_err(|_| Failure::NoHealthyUpstream)?;
+        let Ok(answers) = self.resolver.once(&target).await else {
+            // What is known serves on while the resolver has no answer.
+            return if current.pools.is_empty() { Err(Failure::NoHealthyUpstream) } else { Ok(current) };
+        };
         let endpoints: Vec<_> = answers.into_iter().map(|address| endpoint_at(&target, address)).collect();
-        let members = Arc::new(build_members(&self.spec, &self.shared, &endpoints, &[]));
-        slot.store(Arc::clone(&members));
+        let members = Arc::new(build_members(&self.spec, &self.shared, &endpoints, &members_of(&current)));
+        place.members.store(Arc::clone(&members));
         Ok(members)
+    }
+
+    fn place(&self, name: String) -> Arc<Place> {
+        let mut dynamic = self.dynamic.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = dynamic.get(name.as_str()) {
+            return Arc::clone(place);
+        }
+        if dynamic.len() >= DYNAMIC_PLACES {
+            dynamic.clear();
+        }
+        let nobody = build_members(&self.spec, &self.shared, &[], &[]);
+        let place = Arc::new(Place { members: ArcSwap::from_pointee(nobody), asked: Mutex::default() });
+        dynamic.insert(name.into(), Arc::clone(&place));
+        place
     }
 
     /// Forgets where a place was, after connecting there failed.
@@ -344,3 +375,6 @@ fn set_of(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members 
 
 /// How long a resolver may take for a request that waits for it.
 pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -115,6 +115,8 @@ impl ClusterSpec {
     pub fn same_policy(&self, other: &Self) -> bool {
         let same_kind = match (&self.endpoints, &other.endpoints) {
             (EndpointSource::Static(_), EndpointSource::Static(_)) => true,
+            // Other names, or another pace of asking for them, are other endpoints too.
+            (EndpointSource::Dns { logical: left, .. }, EndpointSource::Dns { logical: right, .. }) => left == right,
             (left, right) => left == right,
         };
         let bare = |spec: &Self| Self { endpoints: EndpointSource::OriginalDestination, ..spec.clone() };

@@ -208,6 +208,9 @@ struct Tape {
     frames: Vec<Recorded>,
     /// Bytes read so far, recorded or not.
     bytes: u64,
+    /// Frames read so far, recorded or not, and what those cost beside their bytes.
+    read: u64,
+    overhead: u64,
     /// How many bytes a further attempt may need.
     limit: u64,
     /// How many bytes are kept: `limit`, or more if a follower asks for it.
@@ -242,6 +245,8 @@ impl Tape {
             hint,
             frames: Vec::new(),
             bytes: 0,
+            read: 0,
+            overhead: 0,
             limit,
             keep: limit,
             attempts: 0,
@@ -251,15 +256,17 @@ impl Tape {
         }
     }
 
-    /// Bytes that the body has at least, as far as is known.
-    fn length(&self) -> u64 {
-        self.bytes.max(self.hint.lower())
+    /// Whether the body, as far as is known, is longer than a limit, or in so small pieces that keeping
+    /// track of them takes more than that.
+    fn exceeds(&self, limit: u64) -> bool {
+        self.bytes.max(self.hint.lower()) > limit || self.overhead > limit.max(LEAST_OVERHEAD)
     }
 
     fn replayable(&self) -> Result<(), NotReplayable> {
         match self.source {
             Source::Failed => Err(NotReplayable::Failed),
-            _ if self.length() > self.limit => Err(NotReplayable::OverLimit),
+            // Of a body that nobody has read nothing is missing, however long it is.
+            _ if self.read > 0 && self.exceeds(self.limit) => Err(NotReplayable::OverLimit),
             _ => Ok(()),
         }
     }
@@ -268,8 +275,8 @@ impl Tape {
     fn is_given_up(&self, limit: u64) -> bool {
         match self.source {
             Source::Failed => true,
-            Source::Ended => self.length() > limit,
-            Source::Open(_) => self.readers == 0 || self.length() > limit,
+            Source::Ended => self.exceeds(limit),
+            Source::Open(_) => self.readers == 0 || self.exceeds(limit),
         }
     }
 
@@ -318,8 +325,10 @@ impl Tape {
     }
 
     fn record(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        self.read += 1;
         self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if self.length() > self.keep {
+        self.overhead += PER_FRAME + frame.trailers_ref().map_or(0, size_of_trailers);
+        if self.exceeds(self.keep) {
             // Nobody may play it again: the memory is better used elsewhere.
             self.frames = Vec::new();
             return frame;
@@ -340,6 +349,16 @@ impl Tape {
             self.followers.push(waker.clone());
         }
     }
+}
+
+/// What a frame takes beside its bytes.
+const PER_FRAME: u64 = 64;
+
+/// What keeping track of a body may take where the limit for the body itself is small.
+const LEAST_OVERHEAD: u64 = 4 * 1024;
+
+fn size_of_trailers(trailers: &HeaderMap) -> u64 {
+    trailers.iter().map(|(name, value)| PER_FRAME + (name.as_str().len() + value.len()) as u64).sum()
 }
 
 impl fmt::Debug for Tape {

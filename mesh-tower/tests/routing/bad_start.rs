@@ -33,6 +33,13 @@ async fn each_bad_file_keeps_a_mesh_from_starting_and_is_named_with_its_line() {
 }
 
 #[tokio::test]
+async fn a_placeholder_is_named_where_it_keeps_a_mesh_from_starting() {
+    let text = service("app", 80, &[]).replace("number: 80", "number: ${PORT}");
+    let error = refused(caller().config_yaml("app.yaml", text)).await.to_string();
+    assert!(error.contains("${PORT}") && error.contains(&Code::PLACEHOLDER.to_string()), "{error}");
+}
+
+#[tokio::test]
 async fn a_mesh_that_is_told_to_goes_on_with_what_is_good_and_reports_the_rest() {
     let up = Upstream::start("up").await;
     for bad in BAD {

@@ -63,6 +63,41 @@ async fn a_body_known_to_be_too_long_is_not_kept_at_all() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_too_long_can_be_sent_anew_as_long_as_nothing_was_read_of_it() {
+    let replay = Replay::new(Body::from("too long"), 4);
+    drop(replay.attempt().unwrap());
+    assert!(replay.is_replayable());
+    assert_eq!(text(replay.attempt().unwrap()).await, "too long");
+    assert!(!replay.is_replayable());
+}
+
+#[tokio::test]
+async fn pieces_so_small_that_they_cost_more_than_they_hold_are_not_kept() {
+    let pieces = |count: usize| frames(vec![Bytes::from_static(b"x"); count]);
+    let limit = 64 * 1024;
+    let replay = Replay::new(pieces(1_000), limit);
+    assert_eq!(text(replay.attempt().unwrap()).await.len(), 1_000);
+    assert!(replay.is_replayable());
+    let replay = Replay::new(pieces(2_000), limit);
+    assert_eq!(text(replay.attempt().unwrap()).await.len(), 2_000, "it streams on");
+    assert!(!replay.is_replayable());
+    assert!(replay.tape.lock().frames.is_empty());
+}
+
+#[tokio::test]
+async fn trailers_count_too() {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("x-large", "x".repeat(5_000).parse().unwrap());
+    let (feed, body) = fed();
+    feed.send(data("ab")).unwrap();
+    feed.send(Ok(Frame::trailers(trailers))).unwrap();
+    drop(feed);
+    let replay = Replay::new(body, 16);
+    assert_eq!(replay.attempt().unwrap().collect().await.unwrap().trailers().unwrap()["x-large"].len(), 5_000);
+    assert!(!replay.is_replayable() && replay.tape.lock().frames.is_empty());
+}
+
+#[tokio::test]
 async fn exactly_the_limit_can_be_played_again() {
     let replay = Replay::new(chunks(&["ab", "cd"]), 4);
     assert_eq!(text(replay.attempt().unwrap()).await, "abcd");

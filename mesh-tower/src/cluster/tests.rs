@@ -1,0 +1,70 @@
+use mesh_core::cluster::ClusterKey;
+use tokio::time::{advance, sleep};
+
+use super::*;
+use crate::discovery::Dns;
+use crate::discovery::fake::FakeDns;
+
+fn environment(fake: &FakeDns) -> Environment {
+    Environment { resolver: Resolver::new(Arc::new(Dns::new(fake.clone()))), profile: Profile::Safe }
+}
+
+fn cluster(endpoints: EndpointSource) -> Arc<ClusterSpec> {
+    Arc::new(ClusterSpec::new(ClusterKey::outbound(80, "", "app"), endpoints))
+}
+
+/// The addresses of some members, by their last bytes.
+fn last_bytes(members: &Members) -> Vec<String> {
+    let last = |state: &Arc<EndpointState>| state.address().to_string().rsplit(['.', ':']).nth(1).unwrap().to_owned();
+    members.hosts.iter().map(last).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_looked_up_again_when_it_has_aged() {
+    let fake = FakeDns::default();
+    fake.answer("else.where", &[1]);
+    let handle = ClusterHandle::new(cluster(EndpointSource::OriginalDestination), &environment(&fake));
+    let at = async || last_bytes(&handle.members_at("else.where", 80).await.unwrap());
+    assert_eq!(at().await, ["1"]);
+    fake.answer("else.where", &[2]);
+    advance(DYNAMIC_AGE - Duration::from_secs(1)).await;
+    assert_eq!((at().await, fake.asked("else.where")), (vec!["1".to_owned()], 1));
+    advance(Duration::from_secs(1)).await;
+    assert_eq!((at().await, fake.asked("else.where")), (vec!["2".to_owned()], 2));
+    // Without an answer the last one serves on, and is asked for at the same pace.
+    fake.fail("else.where");
+    advance(DYNAMIC_AGE).await;
+    assert_eq!((at().await, at().await), (vec!["2".to_owned()], vec!["2".to_owned()]));
+    assert_eq!(fake.asked("else.where"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_without_an_address_is_asked_for_each_time() {
+    let fake = FakeDns::default();
+    let handle = ClusterHandle::new(cluster(EndpointSource::OriginalDestination), &environment(&fake));
+    for _ in 0..2 {
+        assert_eq!(handle.members_at("nowhere", 80).await.unwrap_err(), Failure::NoHealthyUpstream);
+    }
+    assert_eq!(fake.asked("nowhere"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_gets_another_name_keeps_its_permits_and_its_endpoints_until_there_is_an_answer() {
+    let fake = FakeDns::default();
+    fake.answer("one", &[1]);
+    let dns = |host: &str| {
+        let refresh = Duration::from_secs(5);
+        cluster(EndpointSource::Dns { targets: vec![DnsTarget::of(host, 80)], logical: false, refresh })
+    };
+    let first = ClusterHandle::new(dns("one"), &environment(&fake));
+    first.looked_up().await;
+    let held = first.permits().try_acquire(mesh_core::failure::Limit::Requests).unwrap();
+    let second = first.successor(dns("two"), &environment(&fake));
+    assert_eq!(second.permits().in_use(mesh_core::failure::Limit::Requests), 1);
+    assert_eq!(last_bytes(&second.current()), ["1"]);
+    sleep(Duration::from_secs(1)).await;
+    fake.answer("two", &[2]);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(last_bytes(&second.current()), ["2"]);
+    drop(held);
+}
