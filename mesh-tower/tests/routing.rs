@@ -19,8 +19,12 @@ mod bookinfo;
 mod breaker;
 #[path = "routing/edge.rs"]
 mod edge;
+#[path = "routing/embedding.rs"]
+mod embedding;
 #[path = "routing/how_to.rs"]
 mod how_to;
+#[path = "routing/live_change.rs"]
+mod live_change;
 #[path = "routing/local_replies.rs"]
 mod local_replies;
 #[path = "routing/my_app.rs"]
