@@ -148,7 +148,8 @@ impl MeshBuilder {
 
     /// Goes on with what is good where something has errors: a file with an error goes on saying what it
     /// said last, and of one that has never been good the documents without an error act. Everything
-    /// else takes effect. Errors stay in the [report](Mesh::report) until they are mended.
+    /// else takes effect. A workload without labels where policies select by label remains an error of the
+    /// whole: going on would leave a door open. Errors stay in the [report](Mesh::report) until they are mended.
     #[must_use]
     pub fn keep_good_on_error(mut self) -> Self {
         self.keep_good = true;

@@ -63,6 +63,8 @@ struct Shared {
     budget: RetryBudget,
     /// Where a round of the balancer stands.
     cursor: Arc<AtomicU64>,
+    /// Counts the handles that have shared this: only the endpoints of the latest can be ejected.
+    handles: AtomicU64,
     /// Counts ejections and returns: whoever holds older members builds them anew.
     health: AtomicU64,
 }
@@ -77,6 +79,7 @@ impl Shared {
             epoch: now,
             budget: RetryBudget::new(spec, profile, now),
             cursor: Arc::default(),
+            handles: AtomicU64::new(0),
             health: AtomicU64::new(0),
         }
     }
@@ -153,6 +156,7 @@ impl ClusterHandle {
 
     fn with_shared(spec: Arc<ClusterSpec>, shared: Arc<Shared>, known: &[Member], environment: &Environment) -> Self {
         let resolver = environment.resolver.clone();
+        let number = shared.handles.fetch_add(1, Ordering::AcqRel) + 1;
         let initial = match &spec.endpoints {
             EndpointSource::Static(endpoints) => endpoints.clone(),
             _ => Vec::new(),
@@ -169,6 +173,7 @@ impl ClusterHandle {
                     spec: Arc::clone(&spec),
                     shared: Arc::clone(&shared),
                     members: Arc::clone(&members),
+                    number,
                     first,
                 };
                 let apply = move |answers: Vec<_>| update.apply(&answers);
@@ -303,6 +308,8 @@ struct Update {
     spec: Arc<ClusterSpec>,
     shared: Arc<Shared>,
     members: Arc<ArcSwap<Members>>,
+    /// Which of the handles it is for.
+    number: u64,
     first: watch::Sender<bool>,
 }
 
@@ -313,7 +320,11 @@ impl Update {
             .flat_map(|(target, addresses)| addresses.iter().map(|address| endpoint_at(target, *address)))
             .collect();
         let known = members_of(&self.members.load());
-        self.members.store(Arc::new(build_members(&self.spec, &self.shared, &endpoints, &known)));
+        let members = members_at(&self.spec, &self.shared, &endpoints, &known);
+        // A handle of an older version goes on for the requests that it has, and no more than that.
+        let is_latest = self.shared.handles.load(Ordering::Acquire) == self.number;
+        let build = if is_latest { members_from } else { set_of };
+        self.members.store(Arc::new(build(&self.spec, &self.shared, members)));
         self.first.send_replace(true);
     }
 }
@@ -332,12 +343,16 @@ fn members_of(members: &Members) -> Vec<Member> {
     states.zip(members.pools.iter().cloned()).map(|(state, pool)| Member { state, pool }).collect()
 }
 
+fn build_members(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], known: &[Member]) -> Members {
+    members_from(spec, shared, members_at(spec, shared, endpoints, known))
+}
+
 /// Endpoints that stay keep their state and connections. The pool of one that goes closes when the last
 /// request that may still choose it has ended.
-fn build_members(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], known: &[Member]) -> Members {
+fn members_at(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], known: &[Member]) -> Vec<Member> {
     let mut left: HashMap<&EndpointAddress, &Member> =
         known.iter().map(|member| (member.state.address(), member)).collect();
-    let members: Vec<Member> = endpoints
+    endpoints
         .iter()
         .map(|endpoint| match left.remove(&endpoint.address) {
             Some(member) if member.state.spec() == endpoint => member.clone(),
@@ -349,8 +364,7 @@ fn build_members(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec]
                 pool: EndpointPool::new(endpoint.address.clone(), PoolOptions::of(spec), Arc::clone(&shared.permits)),
             },
         })
-        .collect();
-    members_from(spec, shared, members)
+        .collect()
 }
 
 /// Members that the detector is to watch from now on.

@@ -162,7 +162,8 @@ fn redirects_to_https(server: &Server) -> bool {
 /// The port and address of a server that serves plaintext HTTP, or why it is not served.
 fn place_of(server: &Server) -> Result<(u16, Option<IpAddr>), String> {
     let bind = match server.bind.as_str() {
-        "" => None,
+        // All addresses is what a server without a bind listens at, too.
+        "" | "0.0.0.0" => None,
         text => Some(text.parse().map_err(|_| format!("bind {text:?} is not an IP address"))?),
     };
     plaintext_port(server).map(|port| (port, bind))

@@ -1,10 +1,10 @@
 //! What one source has said: the documents of it that act, and what was found in the last it gave.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use mesh_config::{ConfigSet, Document, Report, ResourceId};
+use mesh_config::{ConfigSet, Diagnostic, Document, Report, ResourceId};
 
 /// A source's documents that are in use, and the findings of its last delivery.
 #[derive(Clone, Debug, Default)]
@@ -38,19 +38,31 @@ impl Said {
         let is_good = |document: &Document| {
             let file = &document.origin.file;
             let has_fallen_back = bad.contains(file) && before.contains(file);
-            !has_fallen_back && !refused.contains(&document.resource.id())
+            !has_fallen_back && !refused.contains(&(Arc::clone(file), document.resource.id()))
         };
+        let has_fallen_back = !acting.is_empty();
         acting.extend(documents.into_iter().filter(is_good));
+        if has_fallen_back {
+            // Of two definitions the later one counts, so that each has to stay in its place.
+            acting.sort_by(|left, right| Path::new(&*left.origin.file).cmp(Path::new(&*right.origin.file)));
+        }
         Self { documents: acting, findings }
     }
 }
 
-/// The resources that have an error of their own, which is added to the findings.
-fn refused(documents: &[Document], findings: &mut Report) -> HashSet<ResourceId> {
-    let (set, _) = ConfigSet::from_documents(documents.iter().cloned());
-    let errors: Vec<_> = set.validate().errors().cloned().collect();
-    findings.extend(errors);
-    findings.errors().filter_map(|finding| finding.resource.clone()).collect()
+/// The resources that have an error of their own, which is added to the findings; by file, since another
+/// file may define the same one well.
+fn refused(documents: &[Document], findings: &mut Report) -> HashSet<(Arc<str>, ResourceId)> {
+    let mut files: BTreeMap<&str, Vec<&Document>> = BTreeMap::new();
+    for document in documents {
+        files.entry(&document.origin.file).or_default().push(document);
+    }
+    for of_file in files.into_values() {
+        let (set, _) = ConfigSet::from_documents(of_file.into_iter().cloned());
+        findings.extend(set.validate().errors().cloned());
+    }
+    let place = |finding: &Diagnostic| Some((Arc::clone(&finding.origin.file), finding.resource.clone()?));
+    findings.errors().filter_map(place).collect()
 }
 
 fn files_of(documents: &[Document]) -> HashSet<Arc<str>> {
@@ -64,7 +76,7 @@ fn is_of(file: &str, place: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use mesh_config::{Code, Diagnostic, Origin, ParseOptions, parse_with};
+    use mesh_config::{Code, Origin, ParseOptions, parse_with};
 
     use super::*;
 
@@ -103,9 +115,9 @@ mod tests {
     fn a_file_with_an_error_goes_on_saying_what_it_said_last() {
         let halves = rule("b", "new") + "kind: VirtualService\nspec: {hosts: [";
         let said = after(&two(), &[("d/a.yaml", rule("a2", "a")), ("d/b.yaml", halves)]);
-        assert_eq!(places(&said), ["d/b.yaml b", "d/b.yaml c", "d/a.yaml a2"]);
+        assert_eq!(places(&said), ["d/a.yaml a2", "d/b.yaml b", "d/b.yaml c"]);
         assert!(said.findings.has_errors());
-        let text = format!("{:?}", said.documents[0].resource);
+        let text = format!("{:?}", said.documents[1].resource);
         assert!(!text.contains("new"), "{text}");
     }
 
@@ -114,7 +126,7 @@ mod tests {
         let empty =
             "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: b}\nspec: {hosts: [b]}\n";
         let said = after(&two(), &[("d/a.yaml", rule("a", "a")), ("d/b.yaml", empty.to_owned())]);
-        assert_eq!(places(&said), ["d/b.yaml b", "d/b.yaml c", "d/a.yaml a"]);
+        assert_eq!(places(&said), ["d/a.yaml a", "d/b.yaml b", "d/b.yaml c"]);
         assert!(said.findings.has_errors());
     }
 
@@ -136,5 +148,17 @@ mod tests {
     fn of_a_new_file_what_is_good_acts() {
         let said = after(&two(), &[("d/a.yaml", rule("a", "a")), ("d/n.yaml", rule("new", "new") + "kind: [")]);
         assert_eq!(places(&said), ["d/a.yaml a", "d/n.yaml new"], "{}", said.findings);
+    }
+
+    #[test]
+    fn a_bad_copy_of_a_rule_does_not_take_the_good_one_along() {
+        let empty =
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {hosts: [a]}\n";
+        let said = after(&two(), &[("d/a.yaml", rule("a", "a")), ("d/z.yaml", empty.to_owned())]);
+        assert_eq!(places(&said), ["d/a.yaml a"]);
+        assert!(said.findings.has_errors());
+        // Nor does a good copy hide a bad one.
+        let said = after(&Said::default(), &[("d/a.yaml", empty.to_owned()), ("d/z.yaml", rule("a", "a"))]);
+        assert_eq!(places(&said), ["d/z.yaml a"]);
     }
 }

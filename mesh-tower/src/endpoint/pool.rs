@@ -149,6 +149,8 @@ impl Pool {
         let mut state = self.lock();
         let free = match protocol {
             Protocol::Http1 => http1::take(&mut state.http1).map(|free| Checkout::Http1(free.lease(self))),
+            // What the peer allows may have grown unnoticed: first come, first served.
+            Protocol::Http2 if state.lane(protocol).waiters.len() > 0 => None,
             Protocol::Http2 => self.stream(&mut state).map(Checkout::Http2),
         };
         if let Some(checkout) = free {
@@ -158,7 +160,10 @@ impl Pool {
         let runtime = Handle::try_current().map_err(|error| Error::with_source(Failure::ConnectFailed, error))?;
         state.runtime = Some(runtime);
         let waiter = state.lane(protocol).waiters.enter(self, protocol, pending);
-        self.open_more(&mut state, protocol);
+        match protocol {
+            Protocol::Http1 => self.open_more(state, protocol),
+            Protocol::Http2 => self.serve_http2(state),
+        }
         Ok(Taken::Later(waiter))
     }
 
@@ -171,22 +176,29 @@ impl Pool {
     }
 
     /// Opens as many connections as those in line need, within the limit.
-    fn open_more(self: &Arc<Self>, state: &mut State, protocol: Protocol) {
+    ///
+    /// Unlocks before anything is spawned: a runtime that shuts down drops there and then what it is given.
+    fn open_more(self: &Arc<Self>, mut state: MutexGuard<'_, State>, protocol: Protocol) {
         let Some(runtime) = state.runtime.clone() else { return };
         let room = match protocol {
             Protocol::Http1 => 1,
             Protocol::Http2 => self.options.pool.max_concurrent_streams.min(state.streams.unwrap_or(u32::MAX)).max(1),
         } as usize;
-        while state.lane(protocol).opening.saturating_mul(room) < state.lane(protocol).waiters.len() {
-            let Some(permit) = self.connection_permit(state.lane(protocol)) else { return };
+        let mut begun = Vec::new();
+        while state.lane(protocol).opening.saturating_mul(room) < state.lane(protocol).waiters.len()
+            && let Some(permit) = self.connection_permit(state.lane(protocol))
+        {
             state.last_id += 1;
             let id = state.last_id;
             let lane = state.lane(protocol);
             lane.open += 1;
             lane.opening += 1;
             let slot = Slot { pool: Arc::clone(self), protocol, permit: Some(permit) };
-            let opening = Opening { pool: Arc::clone(self), protocol };
-            runtime.spawn(opening.run(id, slot));
+            begun.push(Opening { pool: Arc::clone(self), protocol, id, slot: Some(slot), is_over: false });
+        }
+        drop(state);
+        for opening in begun {
+            runtime.spawn(opening.run());
         }
     }
 
@@ -260,29 +272,19 @@ impl Pool {
         {
             served.push((grant, stream));
         }
-        self.open_more(&mut state, Protocol::Http2);
-        if state.closed {
-            state.http2.clear();
-        }
-        drop(state);
+        let unused = if state.closed { std::mem::take(&mut state.http2) } else { Vec::new() };
+        self.open_more(state, Protocol::Http2);
+        drop(unused);
         for (grant, stream) in served {
             // A stream whose taker has just given up comes back by being dropped.
             drop(grant.send(Ok(Checkout::Http2(stream))));
         }
     }
 
-    /// No connection could be made: nobody in line will get one.
-    fn fail(&self, protocol: Protocol, broken: &Broken) {
-        tracing::debug!(endpoint = %self.address, %broken, "no connection");
-        let all = self.lock().lane(protocol).waiters.take();
-        for grant in all {
-            drop(grant.send(Err(broken.clone())));
-        }
-    }
-
     /// Runs something where the pool's connections run.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = &self.lock().runtime {
+        let runtime = self.lock().runtime.clone();
+        if let Some(runtime) = runtime {
             runtime.spawn(task);
         }
     }
@@ -324,7 +326,7 @@ impl Pool {
     fn closed(self: &Arc<Self>, protocol: Protocol) {
         let mut state = self.lock();
         state.lane(protocol).open -= 1;
-        self.open_more(&mut state, protocol);
+        self.open_more(state, protocol);
     }
 }
 
@@ -354,38 +356,71 @@ impl Drop for Slot {
 struct Opening {
     pool: Arc<Pool>,
     protocol: Protocol,
+    id: u64,
+    /// `None` once there is a socket that has it.
+    slot: Option<Slot>,
+    is_over: bool,
 }
 
 impl Opening {
-    async fn run(self, id: u64, slot: Slot) {
+    async fn run(mut self) {
         let pool = Arc::clone(&self.pool);
         let stream = match connector::connect(&pool.address, &pool.options).await {
             Ok(stream) => stream,
-            // Those in line are told before the slot is free, or one would be opened in vain.
-            Err(broken) => return pool.fail(self.protocol, &broken),
+            Err(broken) => return self.fail(&broken),
         };
+        let Some(slot) = self.slot.take() else { return };
         let io = Socket::new(stream, slot);
         match self.protocol {
             Protocol::Http1 => match http1::handshake(io).await {
                 Ok(free) => {
-                    drop(self);
+                    self.end(&mut pool.lock());
                     pool.give_http1(free);
                 }
-                Err(broken) => pool.fail(self.protocol, &broken),
+                Err(broken) => self.fail(&broken),
             },
-            Protocol::Http2 => match http2::handshake(io, id, &pool.options).await {
+            Protocol::Http2 => match http2::handshake(io, self.id, &pool.options).await {
                 Ok(connection) => {
-                    drop(self);
+                    self.end(&mut pool.lock());
                     pool.give_http2(connection);
                 }
-                Err(broken) => pool.fail(self.protocol, &broken),
+                Err(broken) => self.fail(&broken),
             },
+        }
+    }
+
+    fn end(&mut self, state: &mut State) {
+        self.is_over = true;
+        state.lane(self.protocol).opening -= 1;
+    }
+
+    /// No connection could be made: nobody in line will get one. In one step, so that whoever comes
+    /// after them does not count on this one; and before the slot is free, or one would be opened in vain.
+    fn fail(mut self, broken: &Broken) {
+        tracing::debug!(endpoint = %self.pool.address, %broken, "no connection");
+        let pool = Arc::clone(&self.pool);
+        let mut state = pool.lock();
+        self.end(&mut state);
+        let all = state.lane(self.protocol).waiters.take();
+        drop(state);
+        for grant in all {
+            drop(grant.send(Err(broken.clone())));
         }
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        self.pool.lock().lane(self.protocol).opening -= 1;
+        if self.is_over {
+            return;
+        }
+        // The runtime is shutting down: it opens no connections any more, and nobody may wait for one.
+        let pool = Arc::clone(&self.pool);
+        let mut state = pool.lock();
+        self.end(&mut state);
+        state.runtime = None;
+        let all = state.lane(self.protocol).waiters.take();
+        drop(state);
+        drop(all);
     }
 }

@@ -35,7 +35,9 @@ pub(super) fn due(spec: &PoolSpec, born: Instant, idle_since: Option<Instant>) -
 impl Reaper {
     /// Makes sure that somebody wakes at `due` at the latest.
     pub(super) fn wake_by(&mut self, due: Instant, runtime: Option<&Handle>, pool: &Arc<Pool>) {
-        if self.0.as_ref().is_some_and(|asleep| asleep.until <= due) {
+        // One that ended with its runtime will not wake.
+        let is_asleep = |asleep: &Asleep| asleep.until <= due && !asleep.task.is_finished();
+        if self.0.as_ref().is_some_and(is_asleep) {
             return;
         }
         self.stop();

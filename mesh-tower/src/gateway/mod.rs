@@ -65,7 +65,8 @@ impl GatewayBuilder {
         self
     }
 
-    /// The address to listen at where a server names none in `bind`; `0.0.0.0` unless set.
+    /// The address to listen at where a server names none in `bind`, or all of them (`0.0.0.0`);
+    /// `0.0.0.0` unless set.
     #[must_use]
     pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
         self.address = address.into();

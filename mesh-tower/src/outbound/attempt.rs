@@ -166,10 +166,7 @@ async fn exchange(
         let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;
         match clock.answering(ready, connection.send(request)).await? {
             Ok((response, lease)) => {
-                let retry = outgoing.retry_slot();
-                return Ok(
-                    Holding { _request: request_permit, _retry: retry, _active: active, lease }.keep(response, clock)
-                );
+                return Ok(Holding { _request: request_permit, _active: active, lease }.keep(response, clock));
             }
             Err(Unanswered { error, unsent }) => {
                 // A connection that its peer had closed meanwhile: nothing was sent, so another one

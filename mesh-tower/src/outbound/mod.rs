@@ -189,8 +189,10 @@ fn route(
 }
 
 fn gateway_table(live: &Live, port: u16, bind: Option<IpAddr>) -> Option<TableId> {
-    let mut servers = live.snapshot().gateway_servers().iter();
-    servers.find(|server| (server.port, server.bind) == (port, bind)).map(|server| server.table)
+    let servers = live.snapshot().gateway_servers();
+    let here = servers.iter().find(|server| (server.port, server.bind) == (port, bind));
+    // A connection may outlive the listener that took it, when its server moves to another address.
+    here.or_else(|| servers.iter().find(|server| server.port == port)).map(|server| server.table)
 }
 
 /// The steps of a routed request.

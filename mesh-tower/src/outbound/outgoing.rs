@@ -1,7 +1,5 @@
 //! The request as tries need it: whole for each, if there may be more than one.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use http::header::UPGRADE;
 use http::uri::{Authority, Scheme};
 use http::{Request, Version};
@@ -12,23 +10,13 @@ use crate::Body;
 use crate::repeatable::Repeatable;
 use crate::timeout::clock::Clock;
 
-/// The slot that a retry takes. It is free when the last copy is gone, or when one says so.
-#[derive(Clone, Debug)]
-pub(crate) struct RetrySlot(Arc<Mutex<Option<Permit>>>);
-
-impl RetrySlot {
-    fn free(&self) {
-        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
-    }
-}
-
 /// A request that is sent once or more.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     request: Repeatable,
     tries: u32,
     /// The slot that the current retry takes.
-    retry: Option<RetrySlot>,
+    retry: Option<Permit>,
 }
 
 impl Outgoing {
@@ -63,21 +51,14 @@ impl Outgoing {
         self.request.can_go_again()
     }
 
-    /// Keeps the slot of a retry for as long as that try lasts.
+    /// Keeps the slot of a retry until its answer is here, as Envoy does: what then streams may last.
     pub(crate) fn hold(&mut self, permit: Permit) {
-        self.retry = Some(RetrySlot(Arc::new(Mutex::new(Some(permit)))));
+        self.retry = Some(permit);
     }
 
-    /// The slot of the current retry, for its answer to hold.
-    pub(crate) fn retry_slot(&self) -> Option<RetrySlot> {
-        self.retry.clone()
-    }
-
-    /// Gives the slot of a retry back while its answer is still there: the next retry may need it.
+    /// Gives the slot of a retry back: the next retry may need it.
     pub(crate) fn end_retry(&mut self) {
-        if let Some(slot) = self.retry.take() {
-            slot.free();
-        }
+        self.retry = None;
     }
 
     /// A copy of the request for a mirror, whose body follows the main one; `None` where no copy is kept.

@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use mesh_core::cluster::endpoint::Active;
 use mesh_core::limits::Permit;
 
-use super::outgoing::RetrySlot;
 use crate::endpoint::Lease;
 use crate::timeout::clock::Clock;
 use crate::timeout::cut_off::CutOff;
@@ -21,8 +20,6 @@ use crate::{Body, BoxError};
 pub(crate) struct Holding {
     /// A slot of `http2MaxRequests`.
     pub(crate) _request: Permit,
-    /// A slot of `maxRetries`, if this is a retry.
-    pub(crate) _retry: Option<RetrySlot>,
     /// Counts at the endpoint, for least request.
     pub(crate) _active: Active,
     /// The connection.
@@ -47,8 +44,8 @@ impl Holding {
 
     /// Lasts as long as the other protocol is spoken, wherever the two ends of it are then.
     fn upgrade(self) {
-        let Self { _request: request, _retry: retry, _active: active, lease } = self;
-        lease.keep((request, retry, active));
+        let Self { _request: request, _active: active, lease } = self;
+        lease.keep((request, active));
     }
 }
 

@@ -149,3 +149,58 @@ async fn a_request_whose_body_breaks_off_is_ours_to_answer_for() {
         assert_eq!(failure, Err(Failure::LocalReset), "{protocol:?}");
     }
 }
+
+/// Waiting requests and a runtime that ends: nobody may hold what another needs.
+#[test]
+fn a_runtime_that_shuts_down_with_requests_in_line_comes_to_its_end() {
+    for protocol in BOTH {
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let kept = runtime.block_on(async {
+                let server = Server::accepting(|io, _| async move {
+                    let _open = io;
+                    std::future::pending::<()>().await;
+                })
+                .await;
+                let limits = Limits { connections: 1, ..Limits::default() };
+                let (pool, _) = pool_with(server.address, PoolSpec::default(), limits);
+                for _ in 0..3 {
+                    let pool = Arc::clone(&pool);
+                    tokio::spawn(async move { ask(&pool, protocol).await });
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                pool
+            });
+            drop(runtime);
+            drop(kept);
+            done.send(()).unwrap();
+        });
+        ended.recv_timeout(Duration::from_secs(10)).unwrap_or_else(|_| panic!("{protocol:?} does not end"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_comes_while_others_are_told_of_a_failure_is_told_too() {
+    let refusing = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    for protocol in BOTH {
+        let pool = pool(refusing);
+        let asking: Vec<_> = (0..8)
+            .map(|_| {
+                let pool = Arc::clone(&pool);
+                tokio::spawn(async move {
+                    for _ in 0..200 {
+                        assert_eq!(ask(&pool, protocol).await, Err(Failure::ConnectFailed));
+                    }
+                })
+            })
+            .collect();
+        for asked in asking {
+            let asked = tokio::time::timeout(Duration::from_secs(20), asked).await;
+            asked.expect("nobody is left waiting").unwrap();
+        }
+    }
+}
