@@ -115,7 +115,7 @@ impl ClusterSpec {
     pub fn same_policy(&self, other: &Self) -> bool {
         let same_kind = match (&self.endpoints, &other.endpoints) {
             (EndpointSource::Static(_), EndpointSource::Static(_)) => true,
-            // Other names, or another pace of asking for them, are other endpoints too.
+            // Other names, or another pace of asking for them, only change the endpoints.
             (EndpointSource::Dns { logical: left, .. }, EndpointSource::Dns { logical: right, .. }) => left == right,
             (left, right) => left == right,
         };

@@ -1,4 +1,4 @@
-//! The gateway side: the servers of all Gateways that select this workload, merged by port.
+//! The gateway side: the servers of all Gateways that select this workload, merged by port and address.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -159,7 +159,7 @@ fn redirects_to_https(server: &Server) -> bool {
     server.tls.as_ref().is_some_and(|tls| tls.https_redirect)
 }
 
-/// The port and address of a server that serves plaintext HTTP, or why it is not served.
+/// Where a server listens, or why it is not served.
 fn place_of(server: &Server) -> Result<(u16, Option<IpAddr>), String> {
     let bind = match server.bind.as_str() {
         // All addresses is what a server without a bind listens at, too.
@@ -169,6 +169,7 @@ fn place_of(server: &Server) -> Result<(u16, Option<IpAddr>), String> {
     plaintext_port(server).map(|port| (port, bind))
 }
 
+/// The port of a server that serves plaintext HTTP.
 fn plaintext_port(server: &Server) -> Result<u16, String> {
     let port = server.port.as_ref().ok_or("it names no port")?;
     let number = u16::try_from(port.number).ok().filter(|n| *n != 0).ok_or("its port is out of range")?;
