@@ -8,6 +8,7 @@ mod raw;
 #[path = "streaming/world.rs"]
 mod world;
 
+mod documents;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

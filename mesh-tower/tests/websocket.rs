@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect")]
 
+mod documents;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -97,7 +99,11 @@ impl World {
             own.serve(listener, app).await
         });
         let builder = Mesh::builder().workload("default/gateway").label("istio", "ingress").profile(Profile::Istio);
-        let mesh = builder.config_yaml("echo.yaml", documents(port, policy, rule)).build().await.unwrap();
+        let mesh = builder
+            .config_yaml("echo.yaml", documents::service_at("echo", ("HTTP", 9080), port, policy, rule))
+            .build()
+            .await
+            .unwrap();
         Self { mesh, seen }
     }
 
@@ -128,42 +134,6 @@ impl World {
         response.into_body().collect().await.unwrap();
         status
     }
-}
-
-fn documents(port: u16, policy: &str, rule: &str) -> String {
-    format!(
-        "
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: echo, namespace: default}}
-spec:
-  hosts: [echo.default.svc.cluster.local]
-  location: MESH_INTERNAL
-  resolution: STATIC
-  ports: [{{number: 9080, name: main, protocol: HTTP}}]
-  endpoints: [{{address: 127.0.0.1, ports: {{main: {port}}}}}]
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: echo, namespace: default}}
-spec: {{host: echo, trafficPolicy: {{{policy}}}}}
----
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {{name: gateway, namespace: default}}
-spec:
-  selector: {{istio: ingress}}
-  servers: [{{port: {{number: 80, name: main, protocol: HTTP}}, hosts: ['*.example.com']}}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: echo, namespace: default}}
-spec:
-  hosts: [echo, echo.example.com]
-  gateways: [mesh, gateway]
-  http: [{{{rule}, route: [{{destination: {{host: echo}}}}]}}]
-"
-    )
 }
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";

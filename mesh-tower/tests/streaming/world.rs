@@ -21,6 +21,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::documents::service_at;
+
 /// What the upstream has seen and made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
@@ -319,39 +321,7 @@ pub(crate) fn post(path: &str, body: Body) -> http::Request<Body> {
 
 /// A mesh in front of an upstream at a port of this machine.
 pub(crate) async fn mesh(protocol: &str, port: u16, policy: &str, rule: &str) -> Mesh {
-    let text = format!(
-        "
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: app, namespace: default}}
-spec:
-  hosts: [app.default.svc.cluster.local]
-  location: MESH_INTERNAL
-  resolution: STATIC
-  ports: [{{number: 80, name: main, protocol: {protocol}}}]
-  endpoints: [{{address: 127.0.0.1, ports: {{main: {port}}}}}]
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: app, namespace: default}}
-spec: {{host: app, trafficPolicy: {{{policy}}}}}
----
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {{name: gateway, namespace: default}}
-spec:
-  selector: {{istio: ingress}}
-  servers: [{{port: {{number: 80, name: main, protocol: HTTP}}, hosts: ['*']}}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: app, namespace: default}}
-spec:
-  hosts: [app, app.example.com]
-  gateways: [mesh, gateway]
-  http: [{{{rule}, route: [{{destination: {{host: app}}}}]}}]
-"
-    );
+    let text = service_at("app", (protocol, 80), port, policy, rule);
     let builder = Mesh::builder().workload("default/gateway").label("istio", "ingress").profile(Profile::Istio);
     builder.config_yaml("app.yaml", text).seed(5).build().await.unwrap()
 }
