@@ -39,3 +39,14 @@ fn a_bound_that_cannot_be_held_fails_the_run() {
     assert!(!is_good, "{text}");
     assert!(text.contains("HTTP/1.1") && text.contains("allocations/request"), "{text}");
 }
+
+#[test]
+fn one_caller_alone_sends_its_requests_and_prints_nothing() {
+    for caller in ["bare", "mesh"] {
+        for protocol in ["http1", "http2"] {
+            let (is_good, text) =
+                compare(&["--solo", "160", "--caller", caller, "--protocol", protocol, "--same-wire"]);
+            assert!(is_good && text.is_empty(), "{caller}, {protocol}: {text}");
+        }
+    }
+}

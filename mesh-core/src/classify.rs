@@ -25,8 +25,14 @@ pub enum Outcome {
 impl Outcome {
     /// The outcome of an answer.
     pub fn of_response(status: StatusCode, headers: &HeaderMap) -> Self {
-        let grpc = headers.get(GRPC_STATUS).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let rate_limited = headers.contains_key(RATE_LIMITED);
+        let (mut grpc, mut rate_limited) = (None, false);
+        // One look at each of the few there are is less than two searches.
+        for name in headers.keys() {
+            if *name == GRPC_STATUS {
+                grpc = headers.get(name).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+            }
+            rate_limited |= *name == RATE_LIMITED;
+        }
         Self::Response { status: status.as_u16(), grpc, rate_limited }
     }
 

@@ -103,3 +103,18 @@ impl fmt::Debug for ResponseFuture {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mesh;
+
+    /// It is moved into boxes and into what awaits it: at five times the size that alone cost more than
+    /// all decisions.
+    #[tokio::test]
+    async fn what_a_call_awaits_is_small() {
+        let mesh = Mesh::builder().workload("default/a").build().await.unwrap();
+        let call = mesh.client().send(Request::new(Body::empty()));
+        assert!(size_of_val(&call) <= 2048, "{} bytes", size_of_val(&call));
+    }
+}

@@ -11,17 +11,24 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// made up, several lines are joined.
 pub(crate) fn ensure(headers: &mut HeaderMap) {
     let mut values = headers.get_all(&X_REQUEST_ID).iter();
-    let value = match (values.next(), values.next()) {
-        (Some(only), None) if !only.is_empty() => return,
+    match (values.next(), values.next()) {
+        (Some(only), None) if !only.is_empty() => {}
         (Some(_), Some(_)) => {
             let lines: Vec<&[u8]> = headers.get_all(&X_REQUEST_ID).iter().map(HeaderValue::as_bytes).collect();
-            HeaderValue::from_bytes(&lines.join(&b','))
+            // Made of what a value may hold.
+            if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b',')) {
+                headers.insert(X_REQUEST_ID, joined);
+            }
         }
-        _ => HeaderValue::from_str(random().as_hyphenated().encode_lower(&mut Uuid::encode_buffer())),
-    };
-    // Both are made of what a value may hold.
-    if let Ok(value) = value {
-        headers.insert(X_REQUEST_ID, value);
+        _ => make_up(headers),
+    }
+}
+
+/// Gives a request that has none an `x-request-id`.
+pub(crate) fn make_up(headers: &mut HeaderMap) {
+    // Made of what a value may hold.
+    if let Ok(id) = HeaderValue::from_str(random().as_hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+        headers.insert(X_REQUEST_ID, id);
     }
 }
 

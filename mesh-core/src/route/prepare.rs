@@ -70,6 +70,12 @@ pub fn response_reads_request(route: &Route, destination: u16) -> bool {
         || destination_of(route, destination).is_some_and(|destination| destination.response_headers.reads_request())
 }
 
+/// Whether [`prepare_request`] would do anything.
+pub fn touches_request(route: &Route, destination: u16) -> bool {
+    let Action::Forward(Forward { split, rewrite }) = &route.action else { return false };
+    rewrite.is_some() || split.get(destination).authority.is_some() || changes_request(route, destination)
+}
+
 /// Whether a route has anything to do with the head of a request; without, nothing that operations
 /// could read has to be known.
 pub fn changes_request(route: &Route, destination: u16) -> bool {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, ready};
 use http::header::{CONNECTION, HOST, HeaderValue, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode, Version};
@@ -18,7 +20,7 @@ use super::kept::Kept;
 use super::lease::Lease;
 use super::pool::Pool;
 use super::upload::Upload;
-use super::{Unanswered, classify, reaper};
+use super::{Answer, Unanswered, classify, reaper};
 use crate::Body;
 
 /// A connection without a request.
@@ -162,17 +164,19 @@ impl Connection {
         }
     }
 
-    pub(super) async fn send(mut self, request: Request<Body>) -> Result<(Response<Incoming>, Lease), Unanswered> {
-        let Some(free) = &mut self.free else { return Err(Failure::LocalReset.into()) };
+    /// Hands a request to the connection.
+    pub(super) fn send(mut self, mut request: Request<Body>) -> impl Future<Output = Answer> {
+        let Some(free) = &mut self.free else { return Either::Left(ready(Err(Failure::LocalReset.into()))) };
         self.clean = false;
         let may_be_closed = free.used;
         free.served += 1;
         free.used = true;
         free.short = is_short(request.body());
         let may_switch = request.headers().contains_key(UPGRADE);
-        let (mut request, head) = to_origin_form(request);
+        let head = to_origin_form(&mut request);
         let upload = Upload::asking(&mut request);
-        match free.sender.try_send_request(request).await {
+        let answer = free.sender.try_send_request(request);
+        Either::Right(answer.map(move |answer| match answer {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => self.switch(response, may_switch),
             Ok(response) => {
                 self.kept_alive = is_kept_alive(&response);
@@ -184,15 +188,11 @@ impl Connection {
                 let unsent = unsent.map(|request| Box::new(head.restore(request)));
                 Err(Unanswered { error: classify::error_of(failed.into_error()), unsent })
             }
-        }
+        }))
     }
 
     /// From here on nothing is said in HTTP any more.
-    fn switch(
-        mut self,
-        response: Response<Incoming>,
-        may_switch: bool,
-    ) -> Result<(Response<Incoming>, Lease), Unanswered> {
+    fn switch(mut self, response: Response<Incoming>, may_switch: bool) -> Answer {
         match self.free.take() {
             Some(free) if may_switch => {
                 free.task.detach();
@@ -257,7 +257,7 @@ impl Absolute {
 }
 
 /// An endpoint gets the path alone, and the authority as `host`.
-fn to_origin_form(mut request: Request<Body>) -> (Request<Body>, Absolute) {
+fn to_origin_form(request: &mut Request<Body>) -> Absolute {
     let uri = std::mem::take(request.uri_mut());
     if let Some(authority) = uri.authority()
         && let Ok(host) = HeaderValue::from_str(host_of(authority))
@@ -270,7 +270,7 @@ fn to_origin_form(mut request: Request<Body>) -> (Request<Body>, Absolute) {
         *request.uri_mut() = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")).into();
     }
     let version = std::mem::replace(request.version_mut(), Version::HTTP_11);
-    (request, Absolute(uri, version))
+    Absolute(uri, version)
 }
 
 /// The authority without user information, which has no place in `host`.
@@ -285,8 +285,8 @@ mod tests {
 
     #[test]
     fn the_authority_becomes_the_host_and_the_path_the_target() {
-        let request = Request::get("http://user@reviews:9080/1?q=2").body(Body::empty()).unwrap();
-        let (request, head) = to_origin_form(request);
+        let mut request = Request::get("http://user@reviews:9080/1?q=2").body(Body::empty()).unwrap();
+        let head = to_origin_form(&mut request);
         assert_eq!(request.uri(), "/1?q=2");
         assert_eq!(request.headers()["host"], "reviews:9080");
         let request = head.restore(request);

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use futures_util::FutureExt as _;
 use futures_util::task::AtomicWaker;
-use http::{Request, Response, Version};
-use hyper::body::Incoming;
+use http::{HeaderMap, Request, Version};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use mesh_core::Failure;
@@ -20,8 +20,9 @@ use super::connector::{Broken, Socket};
 use super::lease::{Lease, StreamLease};
 use super::pool::Pool;
 use super::upload::Upload;
-use super::{PoolOptions, Unanswered, classify, reaper};
+use super::{Answer, PoolOptions, Unanswered, classify, reaper};
 use crate::Body;
+use crate::request_id::X_REQUEST_ID;
 
 /// A connection that takes requests.
 #[derive(Debug)]
@@ -154,10 +155,13 @@ pub(super) async fn handshake(io: TokioIo<Socket>, id: u64, options: &PoolOption
 }
 
 impl Stream {
-    pub(super) async fn send(mut self, mut request: Request<Body>) -> Result<(Response<Incoming>, Lease), Unanswered> {
+    /// Hands a request to the connection.
+    pub(super) fn send(mut self, mut request: Request<Body>) -> impl Future<Output = Answer> {
         let version = std::mem::replace(request.version_mut(), Version::HTTP_2);
         let upload = Upload::of(&mut request);
-        match self.sender.try_send_request(request).await {
+        never_index(request.headers_mut());
+        let answer = self.sender.try_send_request(request);
+        answer.map(move |answer| match answer {
             Ok(response) => Ok((response, Lease::Http2 { _stream: self.lease, _upload: upload })),
             Err(mut failed) => {
                 upload.release();
@@ -167,7 +171,15 @@ impl Stream {
                 });
                 Err(Unanswered { error: classify::error_of(failed.into_error()), unsent })
             }
-        }
+        })
+    }
+}
+
+/// Keeps a value that no other request will have out of the compression table, where it would push out
+/// those that come again, and be compared with all before it.
+fn never_index(headers: &mut HeaderMap) {
+    if let Some(id) = headers.get_mut(X_REQUEST_ID) {
+        id.set_sensitive(true);
     }
 }
 

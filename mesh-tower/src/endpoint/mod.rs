@@ -40,6 +40,7 @@ mod tests;
 
 use std::time::Duration;
 
+use futures_util::future::Either;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use mesh_core::Failure;
@@ -85,6 +86,9 @@ pub(crate) struct Unanswered {
     pub(crate) unsent: Option<Box<Request<Body>>>,
 }
 
+/// An answer, and what has to be kept until its body has been read.
+pub(crate) type Answer = Result<(Response<Incoming>, Lease), Unanswered>;
+
 impl From<Failure> for Unanswered {
     fn from(failure: Failure) -> Self {
         Self { error: failure.into(), unsent: None }
@@ -94,10 +98,12 @@ impl From<Failure> for Unanswered {
 impl Checkout {
     /// Sends a request with an absolute URI and gives the answer, together with what has to be kept
     /// until its body has been read.
-    pub(crate) async fn send(self, request: Request<Body>) -> Result<(Response<Incoming>, Lease), Unanswered> {
+    ///
+    /// Not an asynchronous function, which would hold the request more than once.
+    pub(crate) fn send(self, request: Request<Body>) -> impl Future<Output = Answer> {
         match self {
-            Self::Http1(connection) => connection.send(request).await,
-            Self::Http2(stream) => stream.send(request).await,
+            Self::Http1(connection) => Either::Left(connection.send(request)),
+            Self::Http2(stream) => Either::Right(stream.send(request)),
         }
     }
 

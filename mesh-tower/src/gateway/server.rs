@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt as _;
 use http::header::{HeaderName, HeaderValue, UPGRADE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
@@ -53,13 +54,12 @@ impl Service<Request<Body>> for GatewayService {
         let caller = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let listener = Listener::Gateway { port: self.port, bind: self.bind, caller: from };
         let sending = outbound::send(Arc::clone(&self.shared), live, listener, request);
-        Box::pin(async move {
-            let mut response = sending.await;
+        Box::pin(sending.map(|mut response| {
             if let (Some(caller), StatusCode::SWITCHING_PROTOCOLS) = (caller, response.status()) {
                 tokio::spawn(join(caller, hyper::upgrade::on(&mut response)));
             }
             Ok(response)
-        })
+        }))
     }
 }
 

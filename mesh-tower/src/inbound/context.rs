@@ -107,9 +107,9 @@ impl RequestContext {
     }
 }
 
-/// Makes a call part of the request that this task is handling, if it is handling one.
-pub(crate) fn propagate(call: &mut HeaderMap) {
-    let _ = CURRENT.try_with(|context| context.propagate(call));
+/// Makes a call part of the request that this task is handling; `false` if it is handling none.
+pub(crate) fn propagate(call: &mut HeaderMap) -> bool {
+    CURRENT.try_with(|context| context.propagate(call)).is_ok()
 }
 
 fn is_trace_header(name: &str) -> bool {

@@ -6,7 +6,6 @@ use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{internal_headers, prepare, reply};
 
 use super::Journey;
-use super::head::Head;
 use super::route_info::Trail;
 use crate::{Body, Error, local_reply};
 
@@ -25,15 +24,15 @@ pub(super) fn unrouted(error: &Error, grpc: bool, mut trail: Trail) -> Response<
 }
 
 /// What the route answers itself; `None` if it forwards.
-pub(super) fn of_route(journey: &Journey, head: &Head, request: &Request<Body>) -> Option<Response<Body>> {
-    let answer = reply::reply(journey.route(), &head.view(request), &journey.exchange())?;
+pub(super) fn of_route(journey: &Journey, request: &Request<Body>) -> Option<Response<Body>> {
+    let answer = reply::reply(journey.route(), &journey.head.view(request), &journey.exchange())?;
     Some(Response::from_parts(answer.parts, Body::full(Bytes::copy_from_slice(&answer.body))))
 }
 
 /// The response of an upstream, or of the route itself, whose header operations are done already.
-pub(super) fn finish(response: Response<Body>, journey: &Journey, trail: Trail) -> Response<Body> {
+pub(super) fn finish(response: Response<Body>, journey: Journey, trail: Trail) -> Response<Body> {
     let from_upstream = trail.attempts() > 0;
-    let response = if from_upstream { after_upstream(response, journey, &trail) } else { response };
+    let response = if from_upstream { after_upstream(response, &journey, &trail) } else { response };
     close(response, journey, trail)
 }
 
@@ -45,10 +44,10 @@ fn after_upstream(mut response: Response<Body>, journey: &Journey, trail: &Trail
 }
 
 /// A request that was routed and failed: the rule's response header operations act on the reply too.
-pub(super) fn failed(error: &Error, journey: &Journey, mut trail: Trail) -> Response<Body> {
+pub(super) fn failed(error: &Error, journey: Journey, mut trail: Trail) -> Response<Body> {
     trail.failed(error);
-    let reply = local_reply::reply(error, journey.grpc);
-    let reply = with_operations(reply, journey, &exchange(journey, &trail));
+    let reply = local_reply::reply(error, journey.grpc());
+    let reply = with_operations(reply, &journey, &exchange(&journey, &trail));
     close(reply, journey, trail)
 }
 
@@ -72,7 +71,7 @@ fn with_operations(response: Response<Body>, journey: &Journey, exchange: &Excha
     Response::from_parts(parts, body)
 }
 
-fn close(mut response: Response<Body>, journey: &Journey, trail: Trail) -> Response<Body> {
+fn close(mut response: Response<Body>, journey: Journey, trail: Trail) -> Response<Body> {
     tracing::debug!(
         status = response.status().as_u16(),
         route = %journey.route().name,

@@ -29,8 +29,9 @@ pub(crate) struct Tried {
 }
 
 impl Tried {
-    fn failed(error: Error, endpoint: Option<Arc<EndpointState>>) -> Self {
-        Self { outcome: Outcome::Failed(error.failure()), result: Err(error), endpoint }
+    /// It got to no endpoint.
+    fn nowhere(error: Error) -> Self {
+        Self { outcome: Outcome::Failed(error.failure()), result: Err(error), endpoint: None }
     }
 }
 
@@ -47,21 +48,45 @@ pub(crate) async fn send(
     outgoing.begin_try();
     trail.try_begins();
     if let Err(error) = may_send(cluster, outgoing) {
-        return Tried::failed(error, None);
+        return Tried::nowhere(error);
     }
     let place = place_of(cluster, outgoing);
     let member = match choose(cluster, chance, place.as_ref(), tried, clock).await {
         Ok(member) => member,
-        Err(error) => return Tried::failed(error, None),
+        Err(error) => return Tried::nowhere(error),
     };
     trail.chosen(&member.state);
-    let tried = deliver(cluster, &member, place.as_ref(), outgoing, clock).await;
-    if tried.endpoint.is_some() {
-        // Only a gRPC caller's `grpc-status` says how the endpoint is.
-        let counted = if grpc { tried.outcome } else { tried.outcome.without_grpc_status() };
-        cluster.on_outcome(&member.state, &counted);
+    let answer = exchange(cluster, &member, outgoing, clock).await;
+    tried_at(cluster, member, place, answer, grpc)
+}
+
+/// What a try came to for which there was an endpoint.
+fn tried_at(
+    cluster: &ClusterHandle,
+    member: Member,
+    place: Option<Place>,
+    answer: Result<Response<Body>, Missed>,
+    grpc: bool,
+) -> Tried {
+    let (result, outcome) = match answer {
+        Ok(response) => {
+            let outcome = Outcome::of_response(response.status(), response.headers());
+            (Ok(response), outcome)
+        }
+        Err(Missed { error, queued: true }) => return Tried::nowhere(error),
+        Err(Missed { error, queued: false }) => {
+            let outcome = Outcome::Failed(error.failure());
+            (Err(error), outcome)
+        }
+    };
+    // A name may have come to mean another place.
+    if let (Some((host, port)), Outcome::Failed(Failure::ConnectFailed | Failure::ConnectTimeout)) = (place, outcome) {
+        cluster.forget(&host, port);
     }
-    tried
+    // Only a gRPC caller's `grpc-status` says how the endpoint is.
+    let counted = if grpc { outcome } else { outcome.without_grpc_status() };
+    cluster.on_outcome(&member.state, &counted);
+    Tried { result, outcome, endpoint: Some(member.state) }
 }
 
 /// Never sends in plaintext what the configuration or the request asks to protect.
@@ -97,39 +122,14 @@ async fn choose(
     tried: &[Arc<EndpointState>],
     clock: &mut Clock,
 ) -> Result<Member, Error> {
-    let pick = Pick { hash: None, tried, now: crate::clock::now() };
     clock.bounded(cluster.looked_up()).await?;
+    let pick = Pick { hash: None, tried, now: clock.now() };
     let Some((host, port)) = place else {
         return chance.with(|rng| cluster.pick(&pick, rng)).map_err(Error::from);
     };
     let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, cluster.members_at(host, *port));
     let members = clock.bounded(lookup).await?.map_err(|_| Failure::NoHealthyUpstream)??;
     chance.with(|rng| members.pick(&pick, rng)).ok_or_else(|| Failure::NoHealthyUpstream.into())
-}
-
-async fn deliver(
-    cluster: &ClusterHandle,
-    member: &Member,
-    place: Option<&Place>,
-    outgoing: &mut Outgoing,
-    clock: &mut Clock,
-) -> Tried {
-    let endpoint = Some(Arc::clone(&member.state));
-    match exchange(cluster, member, outgoing, clock).await {
-        Ok(response) => Tried {
-            outcome: Outcome::of_response(response.status(), response.headers()),
-            result: Ok(response),
-            endpoint,
-        },
-        Err(Missed { error, queued: true }) => Tried::failed(error, None),
-        Err(Missed { error, queued: false }) => {
-            // A name may have come to mean another place.
-            if let (Some((host, port)), Failure::ConnectFailed | Failure::ConnectTimeout) = (place, error.failure()) {
-                cluster.forget(host, *port);
-            }
-            Tried::failed(error, endpoint)
-        }
-    }
 }
 
 /// Why there is no answer.
@@ -162,7 +162,7 @@ async fn exchange(
         let checkout = clock.bounded(member.pool.checkout(protocol)).await;
         let connection = checkout.map_err(|late| Missed { error: late.into(), queued: true })??;
         cluster.on_connected(&member.state);
-        let ready = clock.try_begins();
+        let ready = clock.now();
         let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;
         match clock.answering(ready, connection.send(request)).await? {
             Ok((response, lease)) => {

@@ -59,8 +59,11 @@ impl Head {
         if found.internal || headers.len() > headers.keys_len() {
             internal_headers::strip(headers);
         }
-        inbound::propagate(headers);
-        request_id::ensure(headers);
+        if inbound::propagate(headers) || found.request_id {
+            request_id::ensure(headers);
+        } else {
+            request_id::make_up(headers);
+        }
         if !found.forwarded_proto {
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
         }
@@ -93,6 +96,7 @@ struct Found {
     hop_by_hop: bool,
     host: bool,
     internal: bool,
+    request_id: bool,
 }
 
 impl Found {
@@ -106,6 +110,7 @@ impl Found {
                 "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade" => {
                     found.hop_by_hop = true;
                 }
+                "x-request-id" => found.request_id = true,
                 "x-forwarded-client-cert" => found.internal = true,
                 other if other.starts_with("x-envoy-") => found.internal = true,
                 _ => {}

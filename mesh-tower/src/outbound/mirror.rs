@@ -40,7 +40,7 @@ pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing)
         let limit = journey.route().timeout.unwrap_or(journey.shared.options.mirror_timeout);
         let clock = Clock::new(Deadline::of(limit), crate::clock::now());
         let copy = Outgoing::new(copy, false, 0);
-        tokio::spawn(deliver(Arc::clone(cluster), Arc::clone(&journey.shared), journey.grpc, copy, clock));
+        tokio::spawn(deliver(Arc::clone(cluster), Arc::clone(&journey.shared), journey.grpc(), copy, clock));
     }
 }
 

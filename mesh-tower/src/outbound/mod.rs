@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
-use mesh_core::cluster::ClusterId;
 use mesh_core::deadline::Deadline;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{Action, Fault, RequestHead, Route, Routed, prepare};
@@ -76,7 +75,7 @@ pub(crate) struct Journey {
     shared: Arc<Shared>,
     live: Arc<Live>,
     routed: Routed,
-    grpc: bool,
+    head: Head,
     protocol: Version,
     /// Where a gateway's caller is.
     caller: Option<SocketAddr>,
@@ -93,7 +92,41 @@ struct KeptHead {
     headers: HeaderMap,
 }
 
+/// A request that no rule takes.
+struct Unrouted {
+    failure: Failure,
+    grpc: bool,
+}
+
 impl Journey {
+    /// Brings the request into canonical form and finds its rule: the first matching route of its
+    /// host's virtual host. One draw a request.
+    fn begin(
+        shared: Arc<Shared>,
+        live: Arc<Live>,
+        listener: Listener,
+        request: &mut Request<Body>,
+    ) -> Result<Self, Unrouted> {
+        let head = Head::take(request, listener, live.snapshot().path_normalization())
+            .map_err(|(failure, grpc)| Unrouted { failure, grpc })?;
+        let routed = route(&shared, &live, listener, &head, request).map_err(|failure| Unrouted {
+            failure: if head.upgrade_refused { Failure::UpgradeRefused } else { failure },
+            grpc: head.grpc,
+        })?;
+        let protocol = request.version();
+        let caller = match listener {
+            Listener::Gateway { caller, .. } => caller,
+            Listener::Mesh { .. } => None,
+        };
+        let mut journey = Self { shared, live, routed, head, protocol, caller, began: None, kept: None };
+        journey.note_beginning();
+        Ok(journey)
+    }
+
+    fn grpc(&self) -> bool {
+        self.head.grpc
+    }
+
     fn route(&self) -> &Route {
         self.live.snapshot().rule(self.routed.route)
     }
@@ -121,53 +154,41 @@ impl Journey {
         self.kept.as_ref().map(|kept| RequestHead::of_uri(&kept.method, &kept.uri, &kept.headers))
     }
 
-    fn cluster(&self, id: Option<ClusterId>) -> Result<&Arc<ClusterHandle>, Error> {
+    /// Where the rule sends the request.
+    fn cluster(&self) -> Result<&Arc<ClusterHandle>, Error> {
+        let id = match &self.route().action {
+            Action::Passthrough(id) => Some(*id),
+            Action::Forward(_) => self.live.snapshot().destination(self.routed).and_then(|to| to.cluster.id),
+            _ => return Err(Failure::Blocked.into()),
+        };
         id.and_then(|id| self.live.cluster(id)).ok_or_else(|| Failure::NoCluster.into())
     }
 }
 
 /// Sends a request and comes back with what the caller gets: a response, always.
-pub(crate) async fn send(
-    shared: Arc<Shared>,
-    live: Arc<Live>,
-    listener: Listener,
-    request: Request<Body>,
-) -> Response<Body> {
-    // Whoever answers, and whatever the answer would be: none to HEAD has a body.
-    let bodiless = request.method() == Method::HEAD;
-    let response = answered(shared, live, listener, request).await;
-    if bodiless { response.map(|_| Body::empty()) } else { response }
-}
-
-async fn answered(
+///
+/// What is awaited here is moved a few times, into boxes and into whatever awaits it, so it is kept
+/// small: the steps borrow the request where they await something, and moves of it are left to functions
+/// that do not.
+#[expect(clippy::manual_async_fn, reason = "an asynchronous function holds its arguments twice")]
+pub(crate) fn send(
     shared: Arc<Shared>,
     live: Arc<Live>,
     listener: Listener,
     mut request: Request<Body>,
-) -> Response<Body> {
-    let mut trail = Trail::new(crate::clock::now());
-    let head = match Head::take(&mut request, listener, live.snapshot().path_normalization()) {
-        Ok(head) => head,
-        Err((failure, grpc)) => return answer::unrouted(&failure.into(), grpc, trail),
-    };
-    // The first matching route of the host's virtual host; one draw a request.
-    let routed = match route(&shared, &live, listener, &head, &request) {
-        Ok(routed) => routed,
-        Err(failure) => {
-            let failure = if head.upgrade_refused { Failure::UpgradeRefused } else { failure };
-            return answer::unrouted(&failure.into(), head.grpc, trail);
-        }
-    };
-    let protocol = request.version();
-    let caller = match listener {
-        Listener::Gateway { caller, .. } => caller,
-        Listener::Mesh { .. } => None,
-    };
-    let mut journey = Journey { shared, live, routed, grpc: head.grpc, protocol, caller, began: None, kept: None };
-    journey.note_beginning();
-    match outbound(&mut journey, &head, request, &mut trail).await {
-        Ok(response) => answer::finish(response, &journey, trail),
-        Err(error) => answer::failed(&error, &journey, trail),
+) -> impl Future<Output = Response<Body>> + Send {
+    async move {
+        // Whoever answers, and whatever the answer would be: none to HEAD has a body.
+        let bodiless = request.method() == Method::HEAD;
+        let mut trail = Trail::new(crate::clock::now());
+        let response = match Journey::begin(shared, live, listener, &mut request) {
+            Ok(mut journey) => match outbound(&mut journey, &mut request, &mut trail).await {
+                Ok(response) => answer::finish(response, journey, trail),
+                Err(error) => answer::failed(&error, journey, trail),
+            },
+            Err(unrouted) => answer::unrouted(&unrouted.failure.into(), unrouted.grpc, trail),
+        };
+        if bodiless { response.map(|_| Body::empty()) } else { response }
     }
 }
 
@@ -198,11 +219,10 @@ fn gateway_table(live: &Live, port: u16, bind: Option<IpAddr>) -> Option<TableId
 /// The steps of a routed request.
 async fn outbound(
     journey: &mut Journey,
-    head: &Head,
-    mut request: Request<Body>,
+    request: &mut Request<Body>,
     trail: &mut Trail,
 ) -> Result<Response<Body>, Error> {
-    if head.upgrade_refused {
+    if journey.head.upgrade_refused {
         return Err(Failure::UpgradeRefused.into());
     }
     // An answer of our own may tell of the request too.
@@ -213,31 +233,32 @@ async fn outbound(
         None => trail.arrived(),
     };
     // Redirects and direct responses end here.
-    if let Some(reply) = answer::of_route(journey, head, &request) {
+    if let Some(reply) = answer::of_route(journey, request) {
         trail.answered_by("direct_response");
         return Ok(reply);
     }
     // A destination that does not exist is refused before anything else is made of the request.
-    let cluster = Arc::clone(match &journey.route().action {
-        Action::Passthrough(id) => journey.cluster(Some(*id))?,
-        Action::Forward(_) => {
-            let destination = journey.live.snapshot().destination(journey.routed).ok_or(Failure::NoCluster)?;
-            journey.cluster(destination.cluster.id)?
-        }
-        _ => return Err(Failure::Blocked.into()),
-    });
-    // Clocks, then header operations and rewrites in Envoy's order: endpoints see the result.
-    let per_try = journey.route().retry.as_ref().and_then(|retry| retry.per_try_timeout);
-    let deadline = Deadline::new(journey.route().timeout, per_try, journey.grpc, request.headers());
-    let mut clock = Clock::new(deadline, begins);
-    headers::begin(request.headers_mut(), &clock);
-    let (mut parts, body) = request.into_parts();
-    prepare::prepare_request(journey.route(), journey.routed.destination, &mut parts, &journey.exchange());
-    journey.keep_head(&parts.method, &parts.uri, &parts.headers);
-    let request = Request::from_parts(parts, clock.watch(body));
+    journey.cluster()?;
+    let mut clock = make_ready(journey, request, begins);
     // Mirrors, tries, and tries again.
     trail.answered_by("via_upstream");
-    retry::send(journey, &cluster, request, &mut clock, trail).await
+    retry::send(journey, journey.cluster()?, request, &mut clock, trail).await
+}
+
+/// Clocks, then header operations and rewrites in Envoy's order: endpoints see the result.
+fn make_ready(journey: &mut Journey, request: &mut Request<Body>, begins: Instant) -> Clock {
+    let per_try = journey.route().retry.as_ref().and_then(|retry| retry.per_try_timeout);
+    let deadline = Deadline::new(journey.route().timeout, per_try, journey.grpc(), request.headers());
+    let mut clock = Clock::new(deadline, begins);
+    headers::begin(request.headers_mut(), &clock);
+    if prepare::touches_request(journey.route(), journey.routed.destination) {
+        let (mut parts, body) = std::mem::take(request).into_parts();
+        prepare::prepare_request(journey.route(), journey.routed.destination, &mut parts, &journey.exchange());
+        *request = Request::from_parts(parts, body);
+    }
+    journey.keep_head(request.method(), request.uri(), request.headers());
+    clock.watch(request.body_mut());
+    clock
 }
 
 /// Gives when the request goes on.

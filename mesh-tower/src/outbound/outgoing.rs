@@ -28,10 +28,11 @@ impl Outgoing {
     /// The request for the next try.
     ///
     /// `None` if the body can not be played again.
-    pub(crate) fn next_request(&mut self, clock: &Clock) -> Option<Request<Body>> {
+    pub(crate) fn next_request(&mut self, clock: &mut Clock) -> Option<Request<Body>> {
         let mut request = self.request.next_request()?;
         if self.tries > 1 {
-            headers::renew(request.headers_mut(), self.tries, clock, crate::clock::now());
+            let now = clock.now();
+            headers::renew(request.headers_mut(), self.tries, clock, now);
         }
         Some(request)
     }

@@ -20,20 +20,20 @@ use crate::{Body, Error};
 pub(super) async fn send(
     journey: &Journey,
     cluster: &Arc<ClusterHandle>,
-    request: Request<Body>,
+    request: &mut Request<Body>,
     clock: &mut Clock,
     trail: &mut Trail,
 ) -> Result<Response<Body>, Error> {
     let policy = journey.route().retry.as_ref();
-    let copies = policy.is_some_and(|policy| needs_copy(policy, journey, cluster, &request)) || mirror::is_due(journey);
-    let mut outgoing = Outgoing::new(request, copies, journey.shared.options.replay_limit);
+    let copies = policy.is_some_and(|policy| needs_copy(policy, journey, cluster, request)) || mirror::is_due(journey);
+    let mut outgoing = Outgoing::new(std::mem::take(request), copies, journey.shared.options.replay_limit);
     mirror::send(journey, cluster, &outgoing);
     let chance = &journey.shared.chance;
     let mut attempts = Attempts::new(policy);
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
     loop {
         let Tried { result, outcome, endpoint } =
-            attempt::send(cluster, chance, journey.grpc, &mut outgoing, &tried, clock, trail).await;
+            attempt::send(cluster, chance, journey.grpc(), &mut outgoing, &tried, clock, trail).await;
         let retries = attempts.retries();
         let outcome = if copies { outcome } else { outcome.without_grpc_status() };
         let pause = match chance.with(|rng| attempts.next(&outcome, rng)) {
@@ -70,7 +70,7 @@ fn needs_copy(policy: &RetryPolicy, journey: &Journey, cluster: &ClusterHandle, 
         UpstreamProtocol::FollowCaller => request.version() == Version::HTTP_2,
         protocol => protocol == UpstreamProtocol::Http2,
     };
-    policy.needs_copy(journey.grpc, http2, journey.shared.options.profile)
+    policy.needs_copy(journey.grpc(), http2, journey.shared.options.profile)
 }
 
 fn answered(result: Result<Response<Body>, Error>, retries: u32) -> Result<Response<Body>, Error> {

@@ -161,9 +161,9 @@ impl Trail {
     }
 
     /// Puts the info on the response.
-    pub(crate) fn attach(self, response: &mut Response<Body>, journey: Option<&Journey>) {
+    pub(crate) fn attach(self, response: &mut Response<Body>, journey: Option<Journey>) {
         let info = RouteInfo {
-            routed: journey.map(|journey| (Arc::clone(&journey.live), journey.routed)),
+            routed: journey.map(|journey| (journey.live, journey.routed)),
             endpoint: self.endpoint,
             attempts: self.attempts,
             flags: self.flags,

@@ -50,7 +50,7 @@ impl<R> fmt::Debug for ResponseFuture<R> {
 
 /// The loop of `outbound::retry` without what only a cluster has: endpoints to choose from, limits,
 /// and requests that come back unsent. So each request is kept if there may be a retry at all.
-async fn run<S, R>(mut inner: S, shared: Arc<Shared>, request: Request<Body>) -> Result<Response<R>, BoxError>
+async fn run<S, R>(mut inner: S, shared: Arc<Shared>, mut request: Request<Body>) -> Result<Response<R>, BoxError>
 where
     S: Service<Request<Body>, Response = Response<R>>,
     S::Error: Into<BoxError>,
@@ -59,7 +59,7 @@ where
     let _active = permits.acquire_over_limit(Limit::Requests);
     let deadline = Deadline::new(None, policy.per_try_timeout, false, &HeaderMap::new());
     let mut clock = Clock::new(deadline, crate::clock::now());
-    let request = request.map(|body| clock.watch(body));
+    clock.watch(request.body_mut());
     let mut request = Repeatable::new(request, policy.attempts > 0, shared.max_replay);
     let mut attempts = Attempts::new(Some(policy));
     // The slot of the retry under way.
@@ -85,8 +85,8 @@ where
         }
         // The answer is given up, unread.
         drop(result);
-        tokio::time::sleep(pause).await;
-        inner.ready().await.map_err(Into::into)?;
+        clock.bounded(tokio::time::sleep(pause)).await.map_err(Error::from)?;
+        clock.bounded(inner.ready()).await.map_err(Error::from)?.map_err(Into::into)?;
     }
 }
 
@@ -96,7 +96,7 @@ where
     S: Service<Request<Body>, Response = Response<R>>,
     S::Error: Into<BoxError>,
 {
-    let ready = clock.try_begins();
+    let ready = clock.now();
     match clock.answering(ready, inner.call(request)).await {
         Ok(result) => result.map_err(Into::into),
         Err(failure) => Err(Error::from(failure).into()),

@@ -4,16 +4,17 @@
 //! stream is not cut while the caller still sends. A try's clock also waits for its connection. One
 //! timer serves both, and none is armed for a request without timeouts.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use mesh_core::Failure;
 use mesh_core::deadline::Deadline;
-use tokio::time::Sleep;
+use pin_project::pin_project;
 
+use super::timer::Timer;
 use crate::Body;
 use crate::body::ended::{BodyEnd, Ended};
 
@@ -22,14 +23,17 @@ use crate::body::ended::{BodyEnd, Ended};
 pub(crate) struct Clock {
     deadline: Deadline,
     arrived: Instant,
+    /// The time, unless something was waited for since it was read.
+    now: Option<Instant>,
     /// `None`: the request has no body worth waiting for.
     body: Option<Arc<BodyEnd>>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
 }
 
 impl Clock {
+    /// Of a request that arrives, or goes on after a delay, at this moment.
     pub(crate) fn new(deadline: Deadline, arrived: Instant) -> Self {
-        Self { deadline, arrived, body: None, timer: None }
+        Self { deadline, arrived, now: Some(arrived), body: None, timer: None }
     }
 
     pub(crate) fn deadline(&self) -> &Deadline {
@@ -37,19 +41,19 @@ impl Clock {
     }
 
     /// Watches for the end of the request's body, if anything depends on it.
-    pub(crate) fn watch(&mut self, body: Body) -> Body {
+    pub(crate) fn watch(&mut self, body: &mut Body) {
         let timed = self.deadline.timeout().is_some() || self.deadline.per_try().is_some();
-        if !timed || body.try_clone().is_some() {
-            return body;
+        if !timed || body.is_full() {
+            return;
         }
         let end = Arc::new(BodyEnd::default());
         self.body = Some(Arc::clone(&end));
-        Body::new(Ended::new(body, end))
+        *body = Body::new(Ended::new(std::mem::take(body), end));
     }
 
-    /// The moment from which a try's limit counts, if there is one; else one that will do.
-    pub(crate) fn try_begins(&self) -> Instant {
-        if self.deadline.per_try().is_some() { crate::clock::now() } else { self.arrived }
+    /// What time it is, or was at the last wait: a request that waits for nothing asks once.
+    pub(crate) fn now(&mut self) -> Instant {
+        *self.now.get_or_insert_with(crate::clock::now)
     }
 
     /// When the whole request has to be over; `None` while its body is still being sent.
@@ -66,27 +70,16 @@ impl Clock {
     ///
     /// # Errors
     /// [`Failure::RequestTimeout`]
-    pub(crate) async fn bounded<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
-        self.run(None, work).await
+    pub(crate) fn bounded<F: Future>(&mut self, work: F) -> Bounded<'_, F> {
+        Bounded { clock: self, ready: None, work }
     }
 
     /// Waits for the answer to a try whose connection was ready at `ready`.
     ///
     /// # Errors
     /// [`Failure::RequestTimeout`] or [`Failure::PerTryTimeout`]
-    pub(crate) async fn answering<T>(&mut self, ready: Instant, work: impl Future<Output = T>) -> Result<T, Failure> {
-        self.run(Some(ready), work).await
-    }
-
-    async fn run<T>(&mut self, ready: Option<Instant>, work: impl Future<Output = T>) -> Result<T, Failure> {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(Ok(done));
-            }
-            self.poll_expired(ready, cx).map(Err)
-        })
-        .await
+    pub(crate) fn answering<F: Future>(&mut self, ready: Instant, work: F) -> Bounded<'_, F> {
+        Bounded { clock: self, ready: Some(ready), work }
     }
 
     /// Comes with the failure when the time is over, for a request that waits; `ready` as in
@@ -109,16 +102,7 @@ impl Clock {
             (None, Some(attempt)) => (attempt, Failure::PerTryTimeout),
             (None, None) => return Poll::Pending,
         };
-        self.timer_at(at).as_mut().poll(cx).map(|()| failure)
-    }
-
-    fn timer_at(&mut self, at: Instant) -> &mut Pin<Box<Sleep>> {
-        let at = tokio::time::Instant::from_std(at);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if timer.deadline() != at {
-            timer.as_mut().reset(at);
-        }
-        timer
+        self.timer.get_or_insert_with(|| Timer::take(at)).poll_at(at, cx).map(|()| failure)
     }
 
     /// When the request's body had been sent; `None` while it is being sent.
@@ -126,6 +110,32 @@ impl Clock {
         match &self.body {
             None => Some(self.arrived),
             Some(body) => body.at(),
+        }
+    }
+}
+
+/// Work until the time is over. A type of its own because an asynchronous function would hold its
+/// argument twice, and what a request is in the end has to be moved.
+#[pin_project]
+#[must_use = "does nothing unless awaited"]
+pub(crate) struct Bounded<'c, F> {
+    clock: &'c mut Clock,
+    ready: Option<Instant>,
+    #[pin]
+    work: F,
+}
+
+impl<F: Future> Future for Bounded<'_, F> {
+    type Output = Result<F::Output, Failure>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.work.poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Ok(done)),
+            Poll::Pending => {
+                this.clock.now = None;
+                this.clock.poll_expired(*this.ready, cx).map(Err)
+            }
         }
     }
 }

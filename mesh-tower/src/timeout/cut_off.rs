@@ -1,20 +1,18 @@
 //! Cuts off a response whose time is over.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use mesh_core::Failure;
-use tokio::time::Sleep;
 
+use super::timer::Timer;
 use crate::Error;
 
 /// The end of a response body's time. Its timer is armed when the body first makes its reader wait.
 #[derive(Debug, Default)]
 pub(crate) struct CutOff {
     at: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
 }
 
 impl CutOff {
@@ -26,8 +24,7 @@ impl CutOff {
     /// Comes, once, with the error that ends the body.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let Some(at) = self.at else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into())));
-        ready!(timer.as_mut().poll(cx));
+        ready!(self.timer.get_or_insert_with(|| Timer::take(at)).poll_at(at, cx));
         *self = Self::default();
         Poll::Ready(Failure::RequestTimeout.into())
     }

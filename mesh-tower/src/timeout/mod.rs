@@ -36,6 +36,7 @@ pub(crate) mod cut_off;
 mod future;
 mod layer;
 mod service;
+pub(crate) mod timer;
 
 pub use body::ResponseBody;
 pub use future::ResponseFuture;

@@ -47,7 +47,8 @@ where
         let headers = request.headers();
         let deadline = Deadline::new(self.limit, None, is_grpc(headers), headers);
         let mut clock = Clock::new(deadline, crate::clock::now());
-        let request = request.map(|body| clock.watch(Body::new(body)));
+        let mut request = request.map(Body::new);
+        clock.watch(request.body_mut());
         ResponseFuture::new(self.inner.call(request), clock)
     }
 }

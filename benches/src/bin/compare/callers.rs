@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::{Buf, Bytes};
 use http::header::{ACCEPT, HeaderName, HeaderValue, USER_AGENT};
 use http::uri::InvalidUri;
-use http::{Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
 use hyper_util::client::legacy::Client;
@@ -43,6 +43,8 @@ pub(crate) trait Caller: Clone + Send + Sync + 'static {
 pub(crate) struct Bare {
     client: Client<HttpConnector, Full<Bytes>>,
     endpoints: Arc<Endpoints>,
+    /// Whether it adds the headers that the mesh adds.
+    same_wire: bool,
 }
 
 #[derive(Debug)]
@@ -54,7 +56,7 @@ struct Endpoints {
 }
 
 impl Bare {
-    pub(crate) fn new(addresses: Addresses, protocol: Protocol) -> Result<Self, BoxError> {
+    pub(crate) fn new(addresses: Addresses, protocol: Protocol, same_wire: bool) -> Result<Self, BoxError> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).http2_only(protocol == Protocol::Http2).build(connector);
@@ -64,7 +66,7 @@ impl Bare {
             dealt: AtomicU64::new(0),
             turn: AtomicU64::new(0),
         };
-        Ok(Self { client, endpoints: Arc::new(endpoints) })
+        Ok(Self { client, endpoints: Arc::new(endpoints), same_wire })
     }
 }
 
@@ -83,7 +85,10 @@ impl Caller for Bare {
     const IS_DRAWN: bool = false;
 
     async fn call(&self, canary: bool) -> Result<(), BoxError> {
-        let request = request(self.endpoints.next(canary), canary);
+        let mut request = request(self.endpoints.next(canary), canary);
+        if self.same_wire {
+            add_headers_of_the_mesh(request.headers_mut());
+        }
         read(self.client.request(request).await?).await
     }
 }
@@ -196,6 +201,14 @@ fn request(uri: Uri, canary: bool) -> Request<Full<Bytes>> {
         headers.insert(CANARY, HeaderValue::from_static("always"));
     }
     request
+}
+
+/// As long as those of the mesh, which makes the first one up for each request.
+fn add_headers_of_the_mesh(headers: &mut HeaderMap) {
+    headers.insert("x-request-id", HeaderValue::from_static("00000000-0000-4000-8000-000000000000"));
+    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    headers.insert("x-envoy-attempt-count", HeaderValue::from_static("1"));
+    headers.insert("x-envoy-expected-rq-timeout-ms", HeaderValue::from_static("1000"));
 }
 
 async fn read<B>(response: Response<B>) -> Result<(), BoxError>

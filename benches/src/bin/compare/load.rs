@@ -70,6 +70,21 @@ pub(crate) async fn run<C: Caller>(caller: &C, options: &Options) -> Result<Wind
     Ok(window)
 }
 
+/// Sends a number of requests from each of several workers, without measuring anything.
+pub(crate) async fn send<C: Caller>(caller: &C, workers: u32, each: u64) -> Result<(), BoxError> {
+    let mut sending = JoinSet::new();
+    for number in 0..u64::from(workers) {
+        let caller = caller.clone();
+        sending.spawn(async move {
+            for sent in 0..each {
+                caller.call((number + sent).is_multiple_of(CANARY_EVERY)).await?;
+            }
+            Ok::<_, BoxError>(())
+        });
+    }
+    sending.join_all().await.into_iter().collect()
+}
+
 async fn worker<C: Caller>(caller: C, number: u64, end: Instant) -> Tally {
     let mut tally = Tally::default();
     let mut begin = Instant::now();

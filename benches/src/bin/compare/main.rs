@@ -33,7 +33,7 @@ use tokio::runtime::Runtime;
 
 use crate::callers::{Bare, Caller, Meshed};
 use crate::load::Window;
-use crate::options::{Options, Protocol};
+use crate::options::{Options, Protocol, Side};
 use crate::report::{Comparison, Round};
 use crate::upstream::Upstream;
 
@@ -51,6 +51,10 @@ fn main() -> Result<ExitCode, BoxError> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut upstream = Upstream::start(&options)?;
+    if let Some((requests, side)) = options.solo.zip(options.caller) {
+        solo(&runtime, &upstream, side, requests, &options)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut comparisons = Vec::new();
     for protocol in [Protocol::Http1, Protocol::Http2] {
         comparisons.push(compare(&runtime, &mut upstream, protocol, &options)?);
@@ -63,6 +67,22 @@ fn main() -> Result<ExitCode, BoxError> {
     Ok(ExitCode::from(u8::from(!is_good(&comparisons, &options))))
 }
 
+/// Sends a number of requests by one caller. Two runs of different lengths tell what a request costs.
+fn solo(runtime: &Runtime, upstream: &Upstream, side: Side, requests: u64, options: &Options) -> Result<(), BoxError> {
+    let addresses = upstream.addresses(options.protocol);
+    let each = requests / u64::from(options.concurrency);
+    match side {
+        Side::Bare => {
+            let bare = Bare::new(addresses, options.protocol, options.same_wire)?;
+            runtime.block_on(load::send(&bare, options.concurrency, each))
+        }
+        Side::Mesh => {
+            let meshed = runtime.block_on(Meshed::new(addresses, options.protocol, options.retry_on.as_deref()))?;
+            runtime.block_on(load::send(&meshed, options.concurrency, each))
+        }
+    }
+}
+
 fn compare(
     runtime: &Runtime,
     upstream: &mut Upstream,
@@ -70,7 +90,7 @@ fn compare(
     options: &Options,
 ) -> Result<Comparison, BoxError> {
     let addresses = upstream.addresses(protocol);
-    let bare = Bare::new(addresses, protocol)?;
+    let bare = Bare::new(addresses, protocol, options.same_wire)?;
     let meshed = runtime.block_on(Meshed::new(addresses, protocol, options.retry_on.as_deref()))?;
     let mut comparison = Comparison::new(protocol);
     // The first window of each opens connections and warms caches; its figures are dropped.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 /// Compares the mesh's client with a bare hyper-util client on loopback.
 #[derive(Debug, Parser)]
@@ -30,10 +30,24 @@ pub(crate) struct Options {
     /// Exit with 1 when the median throughput ratio on HTTP/1.1 is below this
     #[arg(long, value_name = "RATIO")]
     pub(crate) fail_under: Option<f64>,
+    /// Have the bare caller send the headers that the mesh adds, so that the servers get the same from
+    /// both: what is left is the cost of deciding
+    #[arg(long)]
+    pub(crate) same_wire: bool,
     /// Conditions of the retries; Istio's default list unless given. One that asks for more than
     /// connections that were not made, such as `5xx,reset`, makes the mesh keep each request
     #[arg(long, value_name = "LIST")]
     pub(crate) retry_on: Option<String>,
+    /// Send so many requests by one caller alone and print nothing: for instruments that count
+    /// over a whole process, such as `valgrind --tool=callgrind` and `perf record`
+    #[arg(long, value_name = "REQUESTS", requires = "caller")]
+    pub(crate) solo: Option<u64>,
+    /// Which caller sends them
+    #[arg(long, value_enum, requires = "solo")]
+    pub(crate) caller: Option<Side>,
+    /// What is spoken then
+    #[arg(long, value_enum, default_value = "http1")]
+    pub(crate) protocol: Protocol,
     /// Be the servers: what this program starts itself as
     #[arg(long, hide = true)]
     pub(crate) upstream: bool,
@@ -54,8 +68,17 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Which of the two callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Side {
+    /// The hyper-util client without a mesh.
+    Bare,
+    /// Our client.
+    Mesh,
+}
+
 /// What is spoken to the servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Protocol {
     /// HTTP/1.1, one request per connection at a time.
     Http1,

@@ -119,7 +119,11 @@ pub(crate) fn table(comparisons: &[Comparison], options: &Options) -> String {
 fn write_comparison(text: &mut String, comparison: &Comparison, options: &Options) -> std::fmt::Result {
     let Options { rounds, seconds, concurrency, threads, .. } = options;
     let protocol = comparison.protocol;
-    writeln!(text, "{protocol}: {concurrency} in flight, {threads} thread(s), {rounds} rounds of 2 x {seconds} s")?;
+    let wire = if options.same_wire { ", bare with the headers of the mesh" } else { "" };
+    writeln!(
+        text,
+        "{protocol}: {concurrency} in flight, {threads} thread(s), {rounds} rounds of 2 x {seconds} s{wire}"
+    )?;
     writeln!(text, "{:<32}{:>10}{:>10}   mesh/bare (lowest to highest round)", "median", "bare", "mesh")?;
     for Figure { name, decimals, of, .. } in FIGURES {
         let (bare, mesh, ratio) = (comparison.bare(*of), comparison.mesh(*of), comparison.ratio(*of));
