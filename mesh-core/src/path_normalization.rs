@@ -33,17 +33,47 @@ pub fn normalize(path: &str, how: NormalizationType) -> Result<Option<String>, F
 
 /// Whether nothing would change; what nearly every path is, and cheap to see.
 fn is_normal(path: &[u8], merges: bool) -> bool {
-    let mut previous = 0;
+    let mut after_slash = false;
     path.iter().all(|byte| {
-        let after_slash = std::mem::replace(&mut previous, *byte) == b'/';
-        match byte {
-            b'%' | b'\\' => false,
-            b'.' => !after_slash,
-            b'/' => !(merges && after_slash),
-            other => !needs_escape(*other),
+        let class = CLASSES[usize::from(*byte)];
+        let behind = std::mem::replace(&mut after_slash, class == Class::Slash);
+        match class {
+            Class::Plain => true,
+            Class::Dot => !behind,
+            Class::Slash => !(merges && behind),
+            Class::Changes => false,
         }
     })
 }
+
+/// What a byte of a path may mean for its form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Plain,
+    Dot,
+    Slash,
+    /// A path with it is not in its normal form, or may not be.
+    Changes,
+}
+
+/// Every path of every request goes through this.
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Plain; 256];
+    let mut byte = 0_u8;
+    loop {
+        classes[byte as usize] = match byte {
+            b'%' | b'\\' => Class::Changes,
+            b'.' => Class::Dot,
+            b'/' => Class::Slash,
+            other if needs_escape(other) => Class::Changes,
+            _ => Class::Plain,
+        };
+        if byte == u8::MAX {
+            break classes;
+        }
+        byte += 1;
+    }
+};
 
 fn decode_slashes(path: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(path.len());
@@ -150,7 +180,7 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-fn needs_escape(byte: u8) -> bool {
+const fn needs_escape(byte: u8) -> bool {
     !matches!(byte, 0x21..=0x7e) || matches!(byte, b'"' | b'#' | b'<' | b'>' | b'?' | b'`' | b'{' | b'}')
 }
 

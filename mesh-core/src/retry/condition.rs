@@ -9,9 +9,10 @@ use crate::classify::Outcome;
 type Predicate = fn(&Outcome, &[u16]) -> bool;
 
 /// What has to be kept of a request so that a retry for some reason can be made; in order of cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Needs {
     /// Nothing: the request was not sent and is still there, or the reason never comes up.
+    #[default]
     Nothing,
     /// A copy where HTTP/2 is spoken: only there can an endpoint refuse what it was sent.
     CopyOnHttp2,
@@ -63,6 +64,7 @@ const fn row(token: RetryCondition, needs: Needs, names: Predicate) -> Row {
 pub struct Conditions {
     bits: u32,
     status_codes: Box<[u16]>,
+    needs: Needs,
 }
 
 impl Conditions {
@@ -70,7 +72,9 @@ impl Conditions {
     pub fn lower(from: &RetryOn) -> Self {
         let bit = |condition: &RetryCondition| TABLE.iter().position(|row| row.token == *condition);
         let bits = from.conditions.iter().filter_map(bit).fold(0, |bits, bit| bits | 1 << bit);
-        Self { bits, status_codes: from.status_codes.as_slice().into() }
+        let mut conditions = Self { bits, status_codes: from.status_codes.as_slice().into(), needs: Needs::Nothing };
+        conditions.needs = conditions.most_needed();
+        conditions
     }
 
     /// Whether an outcome is a reason to try again.
@@ -86,7 +90,11 @@ impl Conditions {
     }
 
     /// What has to be kept of a request so that every reason in the list can lead to a retry.
-    pub(crate) fn needs(&self) -> Needs {
+    pub(crate) const fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    fn most_needed(&self) -> Needs {
         let of_row = |row: &Row| match row.token {
             // The default list names the token without a code.
             RetryCondition::RetriableStatusCodes if self.status_codes.is_empty() => Needs::Nothing,

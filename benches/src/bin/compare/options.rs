@@ -9,11 +9,12 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(about, long_about = None)]
 pub(crate) struct Options {
-    /// Length of one measurement; there are two a round and protocol
-    #[arg(long, default_value_t = 1.4, value_parser = seconds)]
+    /// Length of one measurement; there are two a round and protocol. Short and many: what else happens on
+    /// the machine, or under it, then mostly hits both sides of a round
+    #[arg(long, default_value_t = 0.2, value_parser = seconds)]
     pub(crate) seconds: f64,
     /// Paired measurements per protocol
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
     /// Requests in flight
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
