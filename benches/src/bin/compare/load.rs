@@ -71,10 +71,12 @@ pub(crate) async fn run<C: Caller>(caller: &C, options: &Options) -> Result<Wind
 }
 
 /// Sends a number of requests from each of several workers, without measuring anything.
-pub(crate) async fn send<C: Caller>(caller: &C, workers: u32, each: u64) -> Result<(), BoxError> {
+pub(crate) async fn send<C: Caller>(caller: &C, workers: u32, requests: u64) -> Result<(), BoxError> {
     let mut sending = JoinSet::new();
-    for number in 0..u64::from(workers) {
+    let workers = u64::from(workers);
+    for number in 0..workers {
         let caller = caller.clone();
+        let each = requests / workers + u64::from(number < requests % workers);
         sending.spawn(async move {
             for sent in 0..each {
                 caller.call((number + sent).is_multiple_of(CANARY_EVERY)).await?;

@@ -70,15 +70,14 @@ fn main() -> Result<ExitCode, BoxError> {
 /// Sends a number of requests by one caller. Two runs of different lengths tell what a request costs.
 fn solo(runtime: &Runtime, upstream: &Upstream, side: Side, requests: u64, options: &Options) -> Result<(), BoxError> {
     let addresses = upstream.addresses(options.protocol);
-    let each = requests / u64::from(options.concurrency);
     match side {
         Side::Bare => {
             let bare = Bare::new(addresses, options.protocol, options.same_wire)?;
-            runtime.block_on(load::send(&bare, options.concurrency, each))
+            runtime.block_on(load::send(&bare, options.concurrency, requests))
         }
         Side::Mesh => {
             let meshed = runtime.block_on(Meshed::new(addresses, options.protocol, options.retry_on.as_deref()))?;
-            runtime.block_on(load::send(&meshed, options.concurrency, each))
+            runtime.block_on(load::send(&meshed, options.concurrency, requests))
         }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Options {
     #[arg(long, value_enum, requires = "solo")]
     pub(crate) caller: Option<Side>,
     /// What is spoken then
-    #[arg(long, value_enum, default_value = "http1")]
+    #[arg(long, value_enum, default_value = "http1", requires = "solo")]
     pub(crate) protocol: Protocol,
     /// Be the servers: what this program starts itself as
     #[arg(long, hide = true)]
