@@ -17,6 +17,8 @@ mod bad_start;
 mod bookinfo;
 #[path = "routing/breaker.rs"]
 mod breaker;
+#[path = "routing/cors.rs"]
+mod cors;
 #[path = "routing/edge.rs"]
 mod edge;
 #[path = "routing/embedding.rs"]

@@ -7,6 +7,7 @@ use mesh_config::api::virtual_service::{Destination, HttpMatchRequest, HttpRetry
 use super::action::Action;
 use super::condition::Condition;
 use super::condition::path::{Matched, PathCondition};
+use super::cors::Cors;
 use super::fault::Fault;
 use super::header_ops::HeaderLevel;
 use super::mirror::Mirror;
@@ -107,6 +108,7 @@ fn lower_block(rule: &HttpRoute, block: &HttpMatchRequest, ctx: &mut RuleContext
         timeout: rule.timeout.map(|timeout| timeout.to_std()).filter(|timeout| !timeout.is_zero()),
         retry: if forwards { RetryPolicy::lower(rule.retries.as_ref(), ctx.default_retry, false) } else { None },
         fault: rule.fault.as_ref().map(Fault::lower).transpose()?.flatten(),
+        cors: rule.cors_policy.as_ref().filter(|_| forwards).map(Cors::lower).transpose()?.map(Box::new),
         mirrors: if forwards { Mirror::lower_all(rule, ctx)? } else { Box::default() },
         request_headers: headers.request,
         response_headers: headers.response,

@@ -14,6 +14,7 @@
 
 pub mod action;
 pub mod condition;
+pub mod cors;
 pub mod direct_response;
 pub mod fault;
 pub mod head;
@@ -43,6 +44,7 @@ use crate::retry::RetryPolicy;
 
 pub use action::{Action, Forward};
 pub use condition::Condition;
+pub use cors::{Cors, CorsVerdict};
 pub use direct_response::DirectResponse;
 pub use fault::{Fault, FaultDecision};
 pub use head::RequestHead;
@@ -87,6 +89,8 @@ pub struct Route {
     pub retry: Option<RetryPolicy>,
     /// Delays and aborts to inject.
     pub fault: Option<Fault>,
+    /// What browsers of other origins are told; `None` also where the route does not forward.
+    pub cors: Option<Box<Cors>>,
     /// Where copies of the request go.
     pub mirrors: Box<[Mirror]>,
     /// Changes to the request's headers, applied after those of the destination.
@@ -107,6 +111,7 @@ impl Route {
             timeout: None,
             retry: None,
             fault: None,
+            cors: None,
             mirrors: Box::default(),
             request_headers: HeaderOps::default(),
             response_headers: HeaderOps::default(),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Request, Response};
 use mesh_core::route::substitution::Exchange;
-use mesh_core::route::{internal_headers, prepare, reply};
+use mesh_core::route::{CorsVerdict, internal_headers, prepare, reply};
 
 use super::Journey;
 use super::route_info::Trail;
@@ -27,6 +27,21 @@ pub(super) fn unrouted(error: &Error, grpc: bool, mut trail: Trail) -> Response<
 pub(super) fn of_route(journey: &Journey, request: &Request<Body>) -> Option<Response<Body>> {
     let answer = reply::reply(journey.route(), &journey.head.view(request), &journey.exchange())?;
     Some(Response::from_parts(answer.parts, Body::full(Bytes::copy_from_slice(&answer.body))))
+}
+
+/// The answer to a browser that asks whether it may call; `None` for any other request, whose origin is
+/// remembered if it may.
+pub(super) fn preflight(journey: &mut Journey, request: &Request<Body>) -> Option<Response<Body>> {
+    match journey.route().cors.as_ref()?.judge(request.method(), request.headers()) {
+        CorsVerdict::Preflight(headers) => {
+            let mut answer = Response::new(Body::empty());
+            *answer.headers_mut() = headers;
+            return Some(answer);
+        }
+        CorsVerdict::Allowed(origin) => journey.origin = Some(Box::new(origin)),
+        CorsVerdict::Untouched => {}
+    }
+    None
 }
 
 /// The response of an upstream, or of the route itself, whose header operations are done already.
@@ -72,6 +87,10 @@ fn with_operations(response: Response<Body>, journey: &Journey, exchange: &Excha
 }
 
 fn close(mut response: Response<Body>, journey: Journey, trail: Trail) -> Response<Body> {
+    // After all operations: what they say about origins does not count.
+    if let (Some(origin), Some(cors)) = (&journey.origin, &journey.route().cors) {
+        cors.grant(origin, response.headers_mut());
+    }
     tracing::debug!(
         status = response.status().as_u16(),
         route = %journey.route().name,

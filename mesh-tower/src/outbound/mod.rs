@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use mesh_core::deadline::Deadline;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{Action, Fault, RequestHead, Route, Routed, prepare};
@@ -81,6 +81,8 @@ pub(crate) struct Journey {
     caller: Option<SocketAddr>,
     /// The time of day, where header operations may write it.
     began: Option<SystemTime>,
+    /// The origin of a browser that may call.
+    origin: Option<Box<HeaderValue>>,
     /// The head as it was sent on, where response header operations read it.
     kept: Option<Box<KeptHead>>,
 }
@@ -118,7 +120,7 @@ impl Journey {
             Listener::Gateway { caller, .. } => caller,
             Listener::Mesh { .. } => None,
         };
-        let mut journey = Self { shared, live, routed, head, protocol, caller, began: None, kept: None };
+        let mut journey = Self { shared, live, routed, head, protocol, caller, began: None, origin: None, kept: None };
         journey.note_beginning();
         Ok(journey)
     }
@@ -232,6 +234,11 @@ async fn outbound(
         Some(fault) => inject(journey, fault, trail).await?,
         None => trail.arrived(),
     };
+    // Preflights are answered even where the destination is missing.
+    if let Some(reply) = answer::preflight(journey, request) {
+        trail.answered_by("cors_response");
+        return Ok(reply);
+    }
     // Redirects and direct responses end here.
     if let Some(reply) = answer::of_route(journey, request) {
         trail.answered_by("direct_response");
