@@ -9,13 +9,17 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(&'static str);
 
+/// Code, name, meaning, page.
+type Row = (Code, &'static str, &'static str, &'static str);
+
 macro_rules! codes {
     ($($konst:ident = $code:literal, $name:literal, $meaning:literal;)*) => {
         impl Code {
             $(#[doc = concat!("`", $code, "`: ", $meaning)] pub const $konst: Self = Self($code);)*
         }
 
-        static TABLE: &[(Code, &str, &str)] = &[$((Code::$konst, $name, $meaning)),*];
+        static TABLE: &[Row] =
+            &[$((Code::$konst, $name, $meaning, include_str!(concat!("pages/", $code, ".md")))),*];
     };
 }
 
@@ -61,7 +65,7 @@ codes! {
 impl Code {
     /// All codes, in the order of the registry.
     pub fn all() -> impl Iterator<Item = Self> {
-        TABLE.iter().map(|(code, _, _)| *code)
+        TABLE.iter().map(|(code, ..)| *code)
     }
 
     /// The code as printed, `MESH0001`.
@@ -73,17 +77,24 @@ impl Code {
     /// A short name, `unknown-field` (Istio's own for its codes).
     #[must_use]
     pub fn name(self) -> &'static str {
-        self.row().map_or("", |(_, name, _)| name)
+        self.row().map_or("", |(_, name, ..)| name)
     }
 
     /// What it means, in one line.
     #[must_use]
     pub fn meaning(self) -> &'static str {
-        self.row().map_or("", |(_, _, meaning)| meaning)
+        self.row().map_or("", |(_, _, meaning, _)| meaning)
     }
 
-    fn row(self) -> Option<&'static (Self, &'static str, &'static str)> {
-        TABLE.iter().find(|(code, _, _)| *code == self)
+    /// One screen about it in Markdown: what it means, what happens at run time, an example that has it, and the same
+    /// mended. The file is `pages/CODE.md` beside this one.
+    #[must_use]
+    pub fn page(self) -> &'static str {
+        self.row().map_or("", |(_, _, _, page)| page)
+    }
+
+    fn row(self) -> Option<&'static Row> {
+        TABLE.iter().find(|(code, ..)| *code == self)
     }
 }
 

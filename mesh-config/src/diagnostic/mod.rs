@@ -15,6 +15,8 @@
 
 mod code;
 mod origin;
+#[cfg(test)]
+mod pages;
 mod path;
 mod report;
 

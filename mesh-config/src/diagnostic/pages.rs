@@ -1,0 +1,45 @@
+//! Holds the page of every code to what it shows: the example has the finding, the mended form has not.
+//!
+//! A page is Markdown: a title `# CODE name`, what the finding means, a section `## At run time`, a section `## Example`
+//! and a section `## Mend`, the last two each with one block of YAML (more than one document, if need be). A page whose
+//! finding does not come from reading a text (a directory, a running mesh) says `## How it comes about` instead of
+//! `## Example`.
+
+use super::Code;
+use crate::{ConfigSet, Report, parse};
+
+fn findings(yaml: &str) -> Report {
+    let (documents, mut report) = parse("example.yaml", yaml);
+    let (set, duplicates) = ConfigSet::from_documents(documents);
+    report.extend(duplicates);
+    report.extend(set.validate());
+    report.extend(set.analyze());
+    report
+}
+
+/// The YAML of a section.
+fn block<'p>(page: &'p str, section: &str) -> Option<&'p str> {
+    let (_, below) = page.split_once(&format!("\n## {section}\n"))?;
+    let below = below.split("\n## ").next()?;
+    let (_, yaml) = below.split_once("```yaml\n")?;
+    yaml.split("```").next()
+}
+
+#[test]
+fn the_title_of_a_page_is_its_code_and_name() {
+    for code in Code::all() {
+        let title = format!("# {code} {}", code.name());
+        assert_eq!(code.page().lines().next(), Some(title.as_str()));
+    }
+}
+
+#[test]
+fn the_example_of_a_page_has_the_finding_and_its_mended_form_has_not() {
+    for code in Code::all() {
+        let Some(example) = block(code.page(), "Example") else { continue };
+        let found = findings(example);
+        assert!(found.iter().any(|finding| finding.code == code), "the example of {code} gives only: {found}");
+        let mended = findings(block(code.page(), "Mend").unwrap_or_else(|| panic!("{code} has no mended form")));
+        assert!(mended.iter().all(|finding| finding.code != code), "the mended form of {code} still has it: {mended}");
+    }
+}
