@@ -13,7 +13,7 @@
 //!   http:
 //!   - route:
 //!     - destination: {host: reviews, subset: v2}
-//!     timeout: 0s
+//!     retries: {attempts: -1}
 //! ");
 //! let (set, duplicates) = mesh_config::ConfigSet::from_documents(documents);
 //! report.extend(duplicates);

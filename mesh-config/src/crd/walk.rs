@@ -206,8 +206,9 @@ impl Walk {
     fn wrong_type(&mut self, needed: &str, found: &str, at: &At<'_>) {
         let name = at.dotted();
         let message = format!("{name}: Invalid value: {found:?}: {name} in body must be of type {needed}: {found:?}");
-        let finding = Finding::new(at, Objection::Type, message, help::of_type(needed, found));
-        self.found.push(finding);
+        // Of an element that is missing the API server's text says more than that something else was expected.
+        let about = if found == Found::Null.name() { Objection::Rule } else { Objection::Type };
+        self.found.push(Finding::new(at, about, message, help::of_type(needed, found)));
     }
 
     fn snake_case(&mut self, name: &str, at: &At<'_>) {
