@@ -78,6 +78,12 @@ impl HostIndex {
             .or_else(|| self.any.map(|_| "*".to_owned()))
     }
 
+    /// The virtual hosts behind the domains, in no order, those of several domains several times.
+    pub fn vhosts(&self) -> Vec<VhostId> {
+        let maps = [&self.exact, &self.suffix.by_fixed_part, &self.prefix.by_fixed_part];
+        maps.into_iter().flat_map(|map| map.values().copied()).chain(self.any).collect()
+    }
+
     /// The number of domains.
     pub fn len(&self) -> usize {
         self.exact.len()

@@ -44,11 +44,13 @@
 //! ```
 
 mod destination;
+mod diff;
 mod left_out;
 mod mismatch;
 mod model;
 mod question;
 mod render;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -66,6 +68,7 @@ use crate::route::{self, Exchange, Route, RouteId, Routed, RuleOrigin, Split, pr
 use crate::snapshot::{Snapshot, TableId};
 use crate::{Failure, RequestView, Site};
 
+pub use diff::{Difference, Outcome, diff};
 pub use model::{
     Action, Destination, Endpoint, Explanation, LeftOut, Listener, Mirror, Mismatch, Place, PolicyLine, Request,
     Retries, SplitEntry, Subset, Tried, Upstream, VirtualHost,
