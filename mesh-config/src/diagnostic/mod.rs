@@ -18,16 +18,21 @@ mod origin;
 #[cfg(test)]
 mod pages;
 mod path;
+pub mod render;
 mod report;
+mod span;
 
 pub use self::code::Code;
 pub use self::origin::Origin;
 pub(crate) use self::origin::Source;
 pub use self::path::{FieldPath, Segment};
 pub use self::report::Report;
+use self::span::Fix;
+pub use self::span::{Patch, Span};
 
 use std::fmt;
 
+use crate::locate::Tree;
 use crate::resource::ResourceId;
 
 /// How bad a finding is.
@@ -93,7 +98,15 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// What happens at run time if nothing is done.
     pub effect: Option<String>,
+    /// The name or value that it is about; filled in by [`Report::locate`].
+    pub span: Option<Span>,
+    /// What to put there instead, where one change mends it and nothing else; filled in by [`Report::locate`].
+    pub patch: Option<Patch>,
+    fix: Option<Fix>,
     target: Target,
+    /// Whether line and column are known.
+    placed: bool,
+    /// Whether [`Report::locate`] has been here.
     located: bool,
 }
 
@@ -110,7 +123,11 @@ impl Diagnostic {
             message: message.into(),
             help: None,
             effect: None,
+            span: None,
+            patch: None,
+            fix: None,
             target: Target::Value,
+            placed: false,
             located: false,
         }
     }
@@ -146,7 +163,7 @@ impl Diagnostic {
         self.origin = origin.clone();
         self.origin.line = line;
         self.origin.column = column;
-        self.located = true;
+        self.placed = true;
         self
     }
 
@@ -178,6 +195,20 @@ impl Diagnostic {
         self
     }
 
+    /// Says which name was probably meant by the name or value that the finding points at, and offers it as a patch.
+    #[must_use]
+    pub fn suggest(mut self, name: &str) -> Self {
+        self.fix = Some(Fix::Name(name.to_owned()));
+        self.help(format!("did you mean `{name}`?"))
+    }
+
+    /// Offers a patch: this YAML instead of the name or value that the finding points at. The help has to say so.
+    #[must_use]
+    pub fn replace_by(mut self, yaml: impl Into<String>) -> Self {
+        self.fix = Some(Fix::Yaml(yaml.into()));
+        self
+    }
+
     /// Points at the field's name instead of its value.
     #[must_use]
     pub(crate) fn at_key(mut self) -> Self {
@@ -185,18 +216,44 @@ impl Diagnostic {
         self
     }
 
+    /// Whether its place or its extent is still to be looked up.
     fn needs_place(&self) -> bool {
-        !self.located && !self.path.is_empty() && self.origin.source().is_some()
+        !self.located && self.origin.source().is_some()
     }
 
-    fn set_place(&mut self, place: Option<(u32, u32)>) {
-        if let Some((line, column)) = place {
-            self.origin.line = line;
-            self.origin.column = column;
+    /// Takes over where the finding is, by the tree of its document.
+    fn locate(&mut self, source: &Source, tree: &Tree, searches: &mut usize) {
+        let found = tree.search(&self.path, self.target).filter(|_| !self.path.is_empty());
+        if let Some(found) = &found
+            && !self.placed
+        {
+            self.origin.line = found.line + (source.first_line - 1);
+            self.origin.column = found.column;
         }
         self.located = true;
+        let here = (self.origin.line, self.origin.column);
+        self.span = match found {
+            Some(found) if (found.line + (source.first_line - 1), found.column) == here => {
+                let span = Span::of(source, &found);
+                let fix = self.fix.as_ref().filter(|_| found.exact);
+                self.patch = fix.and_then(|fix| fix.patch(source, &span));
+                Some(span)
+            }
+            // To look for a place in the text takes time, which a text of many mistakes must not multiply.
+            _ if *searches >= MOST_SEARCHES => None,
+            _ => {
+                *searches += 1;
+                match self.path.is_empty() && self.code != Code::SYNTAX {
+                    true => Span::line(source, here.0),
+                    false => Span::at(source, here.0, here.1).or_else(|| Span::line(source, here.0)),
+                }
+            }
+        };
     }
 }
+
+/// How many places of one document are looked for in its text.
+const MOST_SEARCHES: usize = 200;
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

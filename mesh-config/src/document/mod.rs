@@ -12,6 +12,7 @@
 mod head;
 mod mesh_config;
 mod object;
+mod outline;
 mod placeholder;
 mod probe;
 mod split;
@@ -19,6 +20,7 @@ mod typed;
 
 use std::sync::Arc;
 
+pub use self::outline::{Outline, outline};
 use self::head::{Head, Shape};
 use self::split::Chunk;
 use crate::diagnostic::{Code, Diagnostic, Origin, Report, Source};
