@@ -27,7 +27,7 @@ pub use self::origin::Origin;
 pub(crate) use self::origin::Source;
 pub use self::path::{FieldPath, Segment};
 pub use self::report::Report;
-use self::span::Fix;
+pub(crate) use self::span::Advice;
 pub use self::span::{Patch, Span};
 
 use std::fmt;
@@ -102,7 +102,7 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// What to put there instead, where one change mends it and nothing else; filled in by [`Report::locate`].
     pub patch: Option<Patch>,
-    fix: Option<Fix>,
+    advice: Option<Advice>,
     target: Target,
     /// Whether line and column are known.
     placed: bool,
@@ -125,7 +125,7 @@ impl Diagnostic {
             effect: None,
             span: None,
             patch: None,
-            fix: None,
+            advice: None,
             target: Target::Value,
             placed: false,
             located: false,
@@ -185,6 +185,7 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self.advice = None;
         self
     }
 
@@ -197,15 +198,21 @@ impl Diagnostic {
 
     /// Says which name was probably meant by the name or value that the finding points at, and offers it as a patch.
     #[must_use]
-    pub fn suggest(mut self, name: &str) -> Self {
-        self.fix = Some(Fix::Name(name.to_owned()));
-        self.help(format!("did you mean `{name}`?"))
+    pub fn suggest(self, name: impl Into<String>) -> Self {
+        self.advise(Some(Advice::Name(name.into())))
     }
 
-    /// Offers a patch: this YAML instead of the name or value that the finding points at. The help has to say so.
+    /// Says what to do, and offers this YAML as a patch of the name or value that the finding points at.
     #[must_use]
-    pub fn replace_by(mut self, yaml: impl Into<String>) -> Self {
-        self.fix = Some(Fix::Yaml(yaml.into()));
+    pub fn suggest_yaml(self, help: impl Into<String>, yaml: impl Into<String>) -> Self {
+        self.advise(Some(Advice::Yaml { words: help.into(), yaml: yaml.into() }))
+    }
+
+    /// Says what to do, or that there is nothing to say.
+    #[must_use]
+    pub(crate) fn advise(mut self, advice: Option<Advice>) -> Self {
+        self.help = advice.as_ref().map(ToString::to_string);
+        self.advice = advice;
         self
     }
 
@@ -235,8 +242,8 @@ impl Diagnostic {
         self.span = match found {
             Some(found) if (found.line + (source.first_line - 1), found.column) == here => {
                 let span = Span::of(source, &found);
-                let fix = self.fix.as_ref().filter(|_| found.exact);
-                self.patch = fix.and_then(|fix| fix.patch(source, &span));
+                let advice = self.advice.as_ref().filter(|_| found.exact);
+                self.patch = advice.and_then(|advice| advice.patch(source, &span));
                 Some(span)
             }
             // To look for a place in the text takes time, which a text of many mistakes must not multiply.

@@ -1,5 +1,6 @@
 //! Which part of a file a finding is about, and what could stand there instead.
 
+use std::fmt;
 use std::ops::Range;
 
 use super::origin::Source;
@@ -32,13 +33,24 @@ pub struct Patch {
     pub replacement: String,
 }
 
-/// What should stand where a finding points.
+/// How to mend what a finding points at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fix {
-    /// A name, in the quotes that are there.
+pub(crate) enum Advice {
+    /// In words only.
+    Words(String),
+    /// By this name, in the quotes that are there.
     Name(String),
-    /// YAML as it is.
-    Yaml(String),
+    /// By this YAML, as the words say.
+    Yaml { words: String, yaml: String },
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Words(words) | Self::Yaml { words, .. } => f.write_str(words),
+            Self::Name(name) => write!(f, "did you mean `{name}`?"),
+        }
+    }
 }
 
 impl Span {
@@ -81,16 +93,17 @@ impl Span {
     }
 }
 
-impl Fix {
-    /// The patch that makes it so; none where that would not be safe.
+impl Advice {
+    /// The patch that it amounts to; none where that would not be safe.
     pub(super) fn patch(&self, source: &Source, span: &Span) -> Option<Patch> {
         let there = source.text.get(span.bytes.clone())?;
-        if there.is_empty() || there.contains('\n') || there.starts_with(['&', '*', '!', '|', '>']) {
+        if there.contains('\n') || there.starts_with(['&', '*', '!', '|', '>']) {
             return None;
         }
         let replacement = match (self, there.chars().next()?) {
+            (Self::Words(_), _) => return None,
             (Self::Name(name), quote @ ('"' | '\'')) => format!("{quote}{name}{quote}"),
-            (Self::Name(text) | Self::Yaml(text), _) => text.clone(),
+            (Self::Name(text) | Self::Yaml { yaml: text, .. }, _) => text.clone(),
         };
         Some(Patch { span: span.clone(), replacement })
     }
@@ -160,10 +173,10 @@ mod tests {
     #[test]
     fn a_name_keeps_the_quotes_that_are_there() {
         let source = source("a: \"b\"\nc: d\ne: |\n  f\n");
-        let patch = |line, fix: Fix| fix.patch(&source, &Span::at(&source, line, 4).unwrap()).map(|patch| patch.replacement);
-        assert_eq!(patch(11, Fix::Name("x".to_owned())).as_deref(), Some("\"x\""));
-        assert_eq!(patch(11, Fix::Yaml("true".to_owned())).as_deref(), Some("true"));
-        assert_eq!(patch(12, Fix::Name("x".to_owned())).as_deref(), Some("x"));
-        assert_eq!(patch(13, Fix::Name("x".to_owned())), None);
+        let patch = |line, advice: Advice| advice.patch(&source, &Span::at(&source, line, 4).unwrap()).map(|patch| patch.replacement);
+        assert_eq!(patch(11, Advice::Name("x".to_owned())).as_deref(), Some("\"x\""));
+        assert_eq!(patch(11, Advice::Yaml { words: String::new(), yaml: "true".to_owned() }).as_deref(), Some("true"));
+        assert_eq!(patch(12, Advice::Name("x".to_owned())).as_deref(), Some("x"));
+        assert_eq!(patch(13, Advice::Name("x".to_owned())), None);
     }
 }
