@@ -26,6 +26,7 @@ pub use self::code::Code;
 pub use self::origin::Origin;
 pub(crate) use self::origin::Source;
 pub use self::path::{FieldPath, Segment};
+use self::render::escape;
 pub use self::report::Report;
 pub(crate) use self::span::Advice;
 pub use self::span::{Patch, Span};
@@ -262,25 +263,26 @@ impl Diagnostic {
 /// How many places of one document are looked for in its text.
 const MOST_SEARCHES: usize = 200;
 
+/// Control characters are spelled out, as logs are read on terminals, too.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.origin.to_string();
         if !place.is_empty() {
-            write!(f, "{place}: ")?;
+            write!(f, "{}: ", escape(&place))?;
         }
         write!(f, "{}[{}]", self.severity, self.code)?;
         if let Some(id) = &self.resource {
-            write!(f, " {id}")?;
+            write!(f, " {}", escape(&id.to_string()))?;
         }
         if !self.path.is_empty() {
-            write!(f, " {}", self.path)?;
+            write!(f, " {}", escape(&self.path.to_string()))?;
         }
-        write!(f, ": {}", self.message)?;
+        write!(f, ": {}", escape(&self.message))?;
         if let Some(effect) = &self.effect {
-            write!(f, "\n  at run time: {effect}")?;
+            write!(f, "\n  at run time: {}", escape(effect))?;
         }
         if let Some(help) = &self.help {
-            write!(f, "\n  help: {help}")?;
+            write!(f, "\n  help: {}", escape(help))?;
         }
         Ok(())
     }

@@ -68,7 +68,9 @@ impl Report {
         // One document after the other, so that each is read once.
         todo.sort_by_key(|finding| finding.origin.source().map(Arc::as_ptr));
         for of_document in todo.chunk_by_mut(|one, next| is_same(&one.origin, &next.origin)) {
-            let Some(source) = of_document.first().and_then(|finding| finding.origin.source()).cloned() else { continue };
+            let Some(source) = of_document.first().and_then(|finding| finding.origin.source()).cloned() else {
+                continue;
+            };
             let tree = Tree::parse(&source.text).unwrap_or_default();
             let mut searches = 0;
             for finding in of_document {

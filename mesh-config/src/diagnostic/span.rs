@@ -72,7 +72,11 @@ impl Span {
         let rest = text[skipped..].trim_end();
         let covered = match rest.chars().next()? {
             quote @ ('"' | '\'') => rest[1..].find(quote).map_or(rest, |end| &rest[..end + 2]),
-            _ => rest.split([' ', ',', ']', '}', '#']).next().filter(|word| !word.is_empty()).unwrap_or(&rest[..rest.chars().next()?.len_utf8()]),
+            _ => rest
+                .split([' ', ',', ']', '}', '#'])
+                .next()
+                .filter(|word| !word.is_empty())
+                .unwrap_or(&rest[..rest.chars().next()?.len_utf8()]),
         };
         let start = before + skipped;
         let (end_line, end_column) = end(covered, line, column);
@@ -89,7 +93,13 @@ impl Span {
         let start = before + (text.len() - text.trim_start().len());
         let column = u32::try_from(column).ok()? + 1;
         let (end_line, end_column) = end(covered, line, column);
-        (!covered.is_empty()).then_some(Self { line, column, end_line, end_column, bytes: start..start + covered.len() })
+        (!covered.is_empty()).then_some(Self {
+            line,
+            column,
+            end_line,
+            end_column,
+            bytes: start..start + covered.len(),
+        })
     }
 }
 
@@ -146,7 +156,9 @@ mod tests {
     #[test]
     fn a_word_ends_where_the_value_does() {
         let source = source("a: {b: één, c: \"d e\"}\nf: [g]\n");
-        for (line, column, text, end) in [(11, 8, "één", 11), (11, 16, "\"d e\"", 21), (12, 5, "g", 6), (11, 11, ",", 12)] {
+        for (line, column, text, end) in
+            [(11, 8, "één", 11), (11, 16, "\"d e\"", 21), (12, 5, "g", 6), (11, 11, ",", 12)]
+        {
             let span = Span::at(&source, line, column).unwrap();
             assert_eq!((covered(&source, &span), span.end_line, span.end_column), (text, line, end));
         }
@@ -173,7 +185,9 @@ mod tests {
     #[test]
     fn a_name_keeps_the_quotes_that_are_there() {
         let source = source("a: \"b\"\nc: d\ne: |\n  f\n");
-        let patch = |line, advice: Advice| advice.patch(&source, &Span::at(&source, line, 4).unwrap()).map(|patch| patch.replacement);
+        let patch = |line, advice: Advice| {
+            advice.patch(&source, &Span::at(&source, line, 4).unwrap()).map(|patch| patch.replacement)
+        };
         assert_eq!(patch(11, Advice::Name("x".to_owned())).as_deref(), Some("\"x\""));
         assert_eq!(patch(11, Advice::Yaml { words: String::new(), yaml: "true".to_owned() }).as_deref(), Some("true"));
         assert_eq!(patch(12, Advice::Name("x".to_owned())).as_deref(), Some("x"));

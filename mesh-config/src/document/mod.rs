@@ -26,8 +26,8 @@ pub(crate) use self::typed::{from_node, from_str};
 
 use std::sync::Arc;
 
-pub use self::outline::{Outline, outline};
 use self::head::{Head, Shape};
+pub use self::outline::{Outline, outline};
 use self::split::Chunk;
 use crate::diagnostic::{Code, Diagnostic, Origin, Report, Source};
 use crate::locate::{NodeId, SyntaxError, Tree};
@@ -298,7 +298,8 @@ impl Reader<'_> {
     fn refuse_duplicates(&mut self, piece: &Piece, tree: &Tree, id: Option<&ResourceId>) {
         for (mapping, key) in tree.duplicates() {
             let (code, message, help) = typed::duplicate(&key.text);
-            let mut finding = Diagnostic::error(code, message).path(tree.path_of(*mapping).field(key.text.clone())).advise(help);
+            let mut finding =
+                Diagnostic::error(code, message).path(tree.path_of(*mapping).field(key.text.clone())).advise(help);
             finding.resource = id.cloned();
             self.report.push(piece.about_place(finding, Some((key.line, key.column))));
         }

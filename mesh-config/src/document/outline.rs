@@ -92,7 +92,8 @@ mod tests {
     fn a_finding_in_a_list_gets_the_path_from_the_top() {
         let text = "---\nkind: List\nitems:\n- a: 1\n- b: 1\n  c: 2\n";
         let outline = outline("f", text, &ParseOptions::default()).remove(0);
-        let path = |line, column| outline.path_in_document(&Origin::new("f", line, column), &"spec.x".into()).to_string();
+        let path =
+            |line, column| outline.path_in_document(&Origin::new("f", line, column), &"spec.x".into()).to_string();
         assert_eq!([path(3, 1), path(4, 6), path(6, 6)], ["spec.x", "items[0].spec.x", "items[1].spec.x"]);
     }
 }

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn the_span_is_passed_on() {
-        let (_, report) = crate::parse("f", "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {x: 1}\n");
+        let (_, report) =
+            crate::parse("f", "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {x: 1}\n");
         assert!(github(&report).starts_with("::error file=f,line=4,endLine=4,col=8,endColumn=9,title=MESH0001 "));
     }
 }

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::document::{ParseOptions, outline};
 
-    const TEXT: &str = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a, namespace: n}\nspec: {x: 1}\n---\n\
+    const TEXT: &str = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a, namespace: shop}\nspec: {x: 1}\n---\n\
                         apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n---\na: [\n";
 
     #[test]
@@ -158,10 +158,11 @@ mod tests {
         let (_, report) = crate::parse("f", TEXT);
         let json: Value =
             serde_json::from_str(&validation_json(&outline("f", TEXT, &ParseOptions::default()), &report)).unwrap();
-        let found = json!({"code": "MESH0001", "message": "unknown field \"x\"", "line": 4, "column": 8, "path": "spec.x"});
+        let found =
+            json!({"code": "MESH0001", "message": "unknown field \"x\"", "line": 4, "column": 8, "path": "spec.x"});
         assert_eq!(
             json[0],
-            json!({"file": "f", "doc_index": 0, "kind": "Gateway", "namespace": "n", "name": "a", "valid": false,
+            json!({"file": "f", "doc_index": 0, "kind": "Gateway", "namespace": "shop", "name": "a", "valid": false,
                    "errors": [found], "warnings": []})
         );
         assert_eq!(
@@ -179,7 +180,7 @@ mod tests {
         let json: Value = serde_json::from_str(&analysis_json(&report)).unwrap();
         assert_eq!(
             json[0],
-            json!({"code": "MESH0001", "level": "Error", "resource": "Gateway n/a", "message": "unknown field \"x\"",
+            json!({"code": "MESH0001", "level": "Error", "resource": "Gateway shop/a", "message": "unknown field \"x\"",
                    "file": "f", "line": 4, "column": 8, "help": ""})
         );
     }

@@ -123,7 +123,10 @@ mod tests {
         assert_eq!(log["version"], "2.1.0");
         assert_eq!(run["tool"]["driver"]["rules"][0]["id"], "MESH0001");
         let result = &run["results"][0];
-        assert_eq!((&result["ruleId"], &result["ruleIndex"], &result["level"]), (&json!("MESH0001"), &json!(0), &json!("error")));
+        assert_eq!(
+            (&result["ruleId"], &result["ruleIndex"], &result["level"]),
+            (&json!("MESH0001"), &json!(0), &json!("error"))
+        );
         let place = &result["locations"][0]["physicalLocation"];
         let region = json!({"startLine": 4, "startColumn": 8, "endLine": 4, "endColumn": 14});
         assert_eq!((&place["artifactLocation"]["uri"], &place["region"]), (&json!("a%20b.yaml"), &region));

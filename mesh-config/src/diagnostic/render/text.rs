@@ -69,7 +69,9 @@ fn groups(finding: &Diagnostic) -> Vec<Group<'_>> {
     group = group.elements(notes(finding));
     let patch = finding.patch.as_ref().zip(window.filter(|window| !window.is_cut));
     match patch {
-        Some((patch, window)) => vec![group, Group::with_level(Level::HELP).element(window.patched(finding.origin.line, &patch.replacement))],
+        Some((patch, window)) => {
+            vec![group, Group::with_level(Level::HELP).element(window.patched(finding.origin.line, &patch.replacement))]
+        }
         None => vec![group],
     }
 }

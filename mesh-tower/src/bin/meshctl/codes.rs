@@ -17,9 +17,8 @@ impl Codes {
     pub(crate) fn run(&self) -> Result<Outcome, String> {
         let text = match &self.code {
             Some(asked) => {
-                let code = find(asked).ok_or_else(|| {
-                    format!("there is no code {}; `meshctl codes` lists them", escape(asked))
-                })?;
+                let code = find(asked)
+                    .ok_or_else(|| format!("there is no code {}; `meshctl codes` lists them", escape(asked)))?;
                 code.page().to_owned()
             }
             None => list(),

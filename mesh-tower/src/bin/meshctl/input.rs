@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use mesh_config::dir::{is_config_file, list_files, read_text};
@@ -22,9 +22,9 @@ pub(crate) struct Input {
     #[arg(short, long, value_name = "NAME", default_value = "default")]
     namespace: String,
 
-    /// Where objects for the whole mesh stand
-    #[arg(long, value_name = "NAME", default_value = "istio-system")]
-    pub(crate) root_namespace: String,
+    /// The namespace whose objects apply to the whole mesh [default: what a MeshConfig says, else istio-system]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) root_namespace: Option<String>,
 
     /// An unknown field is an error, as for the API server (the default)
     #[arg(long, conflicts_with = "lenient")]
@@ -96,7 +96,7 @@ impl Item {
     fn key(&self) -> PathBuf {
         match self {
             Self::StandardInput => PathBuf::from("-"),
-            Self::File(path) => path.components().collect(),
+            Self::File(path) => path.components().filter(|part| *part != Component::CurDir).collect(),
         }
     }
 }
@@ -149,7 +149,8 @@ fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
 }
 
 fn read_standard_input(options: &ParseOptions) -> Result<String, Box<Diagnostic>> {
-    let finding = |code, message: String| Box::new(Diagnostic::error(code, message).at(&Origin::new(STANDARD_INPUT, 0, 0)));
+    let finding =
+        |code, message: String| Box::new(Diagnostic::error(code, message).at(&Origin::new(STANDARD_INPUT, 0, 0)));
     let mut input = io::stdin().lock();
     if input.is_terminal() {
         super::output::complain("reading from the terminal; Ctrl-D ends the input");

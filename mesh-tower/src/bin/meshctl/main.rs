@@ -41,7 +41,8 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_STATUS: &str = "Exit status: 0 nothing found, 1 findings at or over the level of --fail-on, 2 could not run.";
+const EXIT_STATUS: &str =
+    "Exit status: 0 nothing found, 1 findings at or over the level of --fail-on, 2 could not run.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
