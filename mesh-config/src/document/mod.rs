@@ -14,6 +14,7 @@ mod head;
 mod mesh_config;
 mod object;
 mod objection;
+mod outline;
 mod placeholder;
 mod probe;
 pub(crate) mod scalar;
@@ -27,6 +28,7 @@ pub(crate) use self::typed::{from_node, from_str};
 use std::sync::Arc;
 
 use self::head::{Head, Shape};
+pub use self::outline::{Outline, outline};
 use self::split::Chunk;
 use crate::diagnostic::{Code, Diagnostic, Origin, Report, Source};
 use crate::locate::{NodeId, SyntaxError, Tree};
@@ -273,8 +275,7 @@ impl Reader<'_> {
     fn not_yaml(&mut self, piece: &Piece, error: &SyntaxError) {
         let (code, message, help) = typed::syntax(&error.message);
         let place = Some((error.line, error.column));
-        let mut finding = Diagnostic::error(code, message);
-        finding.help = help;
+        let finding = Diagnostic::error(code, message).advise(help);
         let finding = object::mind_placeholder(finding, piece.text(), place);
         self.report.push(piece.about_place(finding, place));
     }
@@ -309,8 +310,8 @@ impl Reader<'_> {
     fn refuse_duplicates(&mut self, piece: &Piece, tree: &Tree, id: Option<&ResourceId>) {
         for (mapping, key) in tree.duplicates() {
             let (code, message, help) = typed::duplicate(&key.text);
-            let mut finding = Diagnostic::error(code, message).path(tree.path_of(*mapping).field(key.text.clone()));
-            finding.help = help;
+            let mut finding =
+                Diagnostic::error(code, message).path(tree.path_of(*mapping).field(key.text.clone())).advise(help);
             finding.resource = id.cloned();
             self.report.push(piece.about_place(finding, Some((key.line, key.column))));
         }
@@ -369,7 +370,7 @@ impl Reader<'_> {
             Lookup::WrongGroup(of) => {
                 Diagnostic::warning(Code::FOREIGN_KIND, format!("`{api_version}` has no {kind}; passed over"))
                     .path("apiVersion")
-                    .help(format!("did you mean `{}/{}`?", of.group(), of.versions().first().unwrap_or(&"v1")))
+                    .suggest(format!("{}/{}", of.group(), of.versions().first().unwrap_or(&"v1")))
             }
             Lookup::Skipped => Diagnostic::warning(
                 Code::SKIPPED_KIND,
