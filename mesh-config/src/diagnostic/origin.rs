@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::{FieldPath, Target};
+use crate::locate::Tree;
+
 /// Where something was written.
 ///
 /// An origin also remembers the text of its document (never of a Secret), so that the place of a field can be looked
@@ -33,6 +36,27 @@ impl Origin {
     #[must_use]
     pub fn new(file: impl Into<Arc<str>>, line: u32, column: u32) -> Self {
         Self { file: file.into(), line, column, doc_index: 0, source: None }
+    }
+
+    /// Where a field of the object stands, or the nearest thing around it that is there. Without its text, which objects
+    /// made in code do not have, the same origin.
+    ///
+    /// ```
+    /// use mesh_config::{FieldPath, parse};
+    ///
+    /// let (documents, _) = parse("a.yaml", "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\nspec: {}\n");
+    /// assert_eq!(documents[0].origin.of_field(&FieldPath::from("metadata.name")).to_string(), "a.yaml:4:9");
+    /// ```
+    #[must_use]
+    pub fn of_field(&self, path: &FieldPath) -> Self {
+        let mut origin = self.clone();
+        if let Some(source) = &self.source
+            && let Ok(tree) = Tree::parse(&source.text)
+            && let Some((line, column)) = tree.find(path, Target::Value)
+        {
+            (origin.line, origin.column) = (line + source.first_line - 1, column);
+        }
+        origin
     }
 
     pub(crate) fn with_source(mut self, source: Arc<Source>) -> Self {
