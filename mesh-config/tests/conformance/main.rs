@@ -11,6 +11,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod crd;
+mod functions;
 mod gaps;
 mod names;
 mod validation;
@@ -39,6 +40,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "crd", list: "conformance/crd/expected.json", measure: crd::crd, gates: true },
     Suite { name: "samples", list: "conformance/samples/expected.json", measure: validation::sample, gates: true },
     Suite { name: "hosts", list: "conformance/hosts/expected.json", measure: names::host_names, gates: true },
+    Suite { name: "functions", list: "conformance/functions/expected.json", measure: functions::function, gates: true },
     Suite { name: "labels", list: "conformance/labels/expected.json", measure: names::label_sets, gates: true },
 ];
 
