@@ -21,6 +21,8 @@ pub(crate) struct Tree {
     depth: usize,
     /// How many nodes aliases stand for.
     alias_nodes: usize,
+    /// Bytes of the longest scalar or key.
+    longest_scalar: usize,
 }
 
 /// An index into the arena.
@@ -115,6 +117,11 @@ impl Tree {
     /// than can be counted.
     pub(crate) fn alias_nodes(&self) -> usize {
         self.alias_nodes
+    }
+
+    /// How many bytes the longest scalar or key has.
+    pub(crate) fn longest_scalar(&self) -> usize {
+        self.longest_scalar
     }
 
     /// The way to a node.
@@ -347,7 +354,10 @@ impl Builder {
         let (line, column) = (narrow(span.start.line()), narrow(span.start.col() + 1));
         let bytes = span.start.byte_offset().unwrap_or(0)..span.end.byte_offset().unwrap_or(0);
         let text = match &kind {
-            NodeKind::Scalar { text, .. } => text.clone(),
+            NodeKind::Scalar { text, .. } => {
+                self.tree.longest_scalar = self.tree.longest_scalar.max(text.len());
+                text.clone()
+            }
             _ => String::new(),
         };
         self.sizes.push(match &kind {

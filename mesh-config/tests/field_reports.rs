@@ -86,8 +86,10 @@ fn local_origin_failures_need_the_split() {
     let text = destination_rule("{outlierDetection: {consecutiveLocalOriginFailures: 2}}");
     assert_eq!(
         errors(&text),
-        ["outlier detection consecutive local origin failures is specified, but split external local origin errors is \
-          set to false"]
+        [
+            "outlier detection consecutive local origin failures is specified, but split external local origin errors is \
+          set to false"
+        ]
     );
     let text = destination_rule(
         "{outlierDetection: {consecutiveLocalOriginFailures: 2, splitExternalLocalOriginErrors: true}}",
@@ -203,10 +205,7 @@ fn every_host_is_for_gateways_only() {
              hosts: ['*']\n{gateways}  http:\n  - route: [{{destination: {{host: orders.store.internal}}}}]\n"
         )
     };
-    assert_eq!(
-        errors(&text("")),
-        ["wildcard host * is not allowed for virtual services bound to the mesh gateway"]
-    );
+    assert_eq!(errors(&text("")), ["wildcard host * is not allowed for virtual services bound to the mesh gateway"]);
     assert_eq!(errors(&text("  gateways: [store/edge]\n")), NONE);
     assert_eq!(errors(&text("  gateways: [mesh, store/edge]\n")).len(), 1);
 }

@@ -11,24 +11,21 @@ use serde_json::Value;
 /// An EnvoyFilter as far as its shape goes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "only that it can be read is of interest")]
 pub(super) struct EnvoyFilter {
     workload_selector: Option<WorkloadSelector>,
-    target_refs: Vec<TargetRef>,
-    config_patches: Vec<ConfigPatch>,
-    priority: i32,
+    target_refs: Option<Vec<TargetRef>>,
+    config_patches: Option<Vec<ConfigPatch>>,
+    priority: Option<i32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-#[expect(dead_code, reason = "see above")]
 struct WorkloadSelector {
-    labels: BTreeMap<String, String>,
+    labels: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-#[expect(dead_code, reason = "see above")]
 struct TargetRef {
     group: Option<String>,
     kind: Option<String>,
@@ -38,7 +35,6 @@ struct TargetRef {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "see above")]
 struct ConfigPatch {
     apply_to: Option<String>,
     r#match: Option<Match>,
@@ -47,7 +43,6 @@ struct ConfigPatch {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "see above")]
 struct Match {
     context: Option<String>,
     proxy: Option<Proxy>,
@@ -59,15 +54,13 @@ struct Match {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "see above")]
 struct Proxy {
     proxy_version: Option<String>,
-    metadata: BTreeMap<String, String>,
+    metadata: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "see above")]
 struct Listener {
     port_number: Option<u32>,
     port_name: Option<String>,
@@ -78,7 +71,6 @@ struct Listener {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "see above")]
 struct FilterChain {
     name: Option<String>,
     sni: Option<String>,
@@ -90,7 +82,6 @@ struct FilterChain {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "see above")]
 struct Filter {
     name: Option<String>,
     sub_filter: Option<Named>,
@@ -98,14 +89,12 @@ struct Filter {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-#[expect(dead_code, reason = "see above")]
 struct Named {
     name: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "see above")]
 struct RouteConfiguration {
     port_number: Option<u32>,
     port_name: Option<String>,
@@ -116,7 +105,6 @@ struct RouteConfiguration {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "see above")]
 struct VirtualHost {
     name: Option<String>,
     domain_name: Option<String>,
@@ -125,7 +113,6 @@ struct VirtualHost {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-#[expect(dead_code, reason = "see above")]
 struct Route {
     name: Option<String>,
     action: Option<String>,
@@ -133,7 +120,6 @@ struct Route {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "see above")]
 struct Cluster {
     port_number: Option<u32>,
     service: Option<String>,
@@ -143,7 +129,6 @@ struct Cluster {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "see above")]
 struct Waypoint {
     port_number: Option<u32>,
     filter: Option<Filter>,
@@ -152,7 +137,6 @@ struct Waypoint {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(dead_code, reason = "see above")]
 struct Patch {
     operation: Option<String>,
     /// A part of Envoy's own configuration.

@@ -117,12 +117,14 @@ pub(super) fn untyped(tree: &Tree) -> Diagnostic {
     }
     if let Some(kind) = kind_of_fields(&keys).filter(|_| keys.len() > 1) {
         let message = format!("the fields of a {kind} without the object around them; passed over");
-        let help = format!("they belong under `spec`, below `apiVersion: {}`, `kind: {kind}` and `metadata`", newest(kind));
+        let help =
+            format!("they belong under `spec`, below `apiVersion: {}`, `kind: {kind}` and `metadata`", newest(kind));
         return Diagnostic::warning(Code::FRAGMENT, message).help(help);
     }
     if has("metadata") {
         let message = "an object without `apiVersion` and `kind`; passed over";
-        return Diagnostic::warning(Code::FRAGMENT, message).help("a patch or a reference to an object is not the object");
+        return Diagnostic::warning(Code::FRAGMENT, message)
+            .help("a patch or a reference to an object is not the object");
     }
     not_an_object.help(format!("are these values of a Helm chart? {HELM}; of values only `meshConfig` is read"))
 }
@@ -131,9 +133,20 @@ const NO_KIND: &str = "no `kind`: not a Kubernetes object; passed over";
 
 /// Keys that only files of Kustomize have at the top.
 const OF_KUSTOMIZE: &[&str] = &[
-    "commonAnnotations", "commonLabels", "configMapGenerator", "configurations", "generatorOptions", "images",
-    "namePrefix", "nameReference", "nameSuffix", "patchesJson6902", "patchesStrategicMerge", "resources",
-    "secretGenerator", "varReference",
+    "commonAnnotations",
+    "commonLabels",
+    "configMapGenerator",
+    "configurations",
+    "generatorOptions",
+    "images",
+    "namePrefix",
+    "nameReference",
+    "nameSuffix",
+    "patchesJson6902",
+    "patchesStrategicMerge",
+    "resources",
+    "secretGenerator",
+    "varReference",
 ];
 
 fn keys_of<'t>(tree: &'t Tree, name: &str) -> Vec<&'t str> {

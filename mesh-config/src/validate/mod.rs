@@ -12,6 +12,7 @@ mod gateway;
 mod header;
 mod peer_authentication;
 mod proxy_config;
+mod proxy_limits;
 mod request_authentication;
 mod server_tls;
 mod service_entry;
@@ -32,7 +33,10 @@ pub fn check(resource: &Resource, report: &mut Report) {
     let cx = &mut Checker::new(resource.kind(), resource.meta(), resource.origin(), report);
     match resource {
         Resource::AuthorizationPolicy(object) => authorization_policy::check(cx, object),
-        Resource::DestinationRule(object) => destination_rule::check(cx, object),
+        Resource::DestinationRule(object) => {
+            destination_rule::check(cx, object);
+            proxy_limits::check_destination_rule(cx, object);
+        }
         Resource::Gateway(object) => gateway::check(cx, object),
         Resource::PeerAuthentication(object) => peer_authentication::check(cx, object),
         Resource::ProxyConfig(object) => proxy_config::check(cx, object),
@@ -40,7 +44,10 @@ pub fn check(resource: &Resource, report: &mut Report) {
         Resource::ServiceEntry(object) => service_entry::check(cx, object),
         Resource::Sidecar(object) => sidecar::check(cx, object),
         Resource::Telemetry(object) => telemetry::check(cx, object),
-        Resource::VirtualService(object) => virtual_service::check(cx, object),
+        Resource::VirtualService(object) => {
+            virtual_service::check(cx, object);
+            proxy_limits::check_virtual_service(cx, object);
+        }
         Resource::WorkloadEntry(object) => workload_entry::check(cx, object),
         Resource::WorkloadGroup(object) => workload_group::check(cx, object),
         _ => {}

@@ -70,7 +70,8 @@ pub(crate) fn findings(suite: &Path, case: &Value) -> Option<String> {
     let mut expected = Counts::default();
     let mut optional = Counts::default();
     for entry in entries(case, "analyze") {
-        let (code, resource) = (entry["code"].as_str().unwrap_or_default(), entry["resource"].as_str().unwrap_or_default());
+        let (code, resource) =
+            (entry["code"].as_str().unwrap_or_default(), entry["resource"].as_str().unwrap_or_default());
         let counts = if entry["optional"] == true { &mut optional } else { &mut expected };
         counts.add(code, resource, &free, 1);
     }
