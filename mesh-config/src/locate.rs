@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
+use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use crate::diagnostic::{FieldPath, Segment, Target};
 
@@ -23,6 +23,8 @@ pub(crate) struct Tree {
     alias_nodes: usize,
     /// Bytes of the longest scalar or key.
     longest_scalar: usize,
+    /// Line and column of the first scalar that is marked as base64.
+    binary: Option<(u32, u32)>,
 }
 
 /// An index into the arena.
@@ -122,6 +124,11 @@ impl Tree {
     /// How many bytes the longest scalar or key has.
     pub(crate) fn longest_scalar(&self) -> usize {
         self.longest_scalar
+    }
+
+    /// Line and column of the first scalar that is marked with `!!binary`.
+    pub(crate) fn binary(&self) -> Option<(u32, u32)> {
+        self.binary
     }
 
     /// The way to a node.
@@ -303,8 +310,12 @@ impl Builder {
     /// Takes one event; true at the end of the document.
     fn take(&mut self, event: Event<'_>, span: &Span) -> bool {
         match event {
-            Event::Scalar(text, style, anchor, _) => {
-                let plain = style == ScalarStyle::Plain;
+            Event::Scalar(text, style, anchor, tag) => {
+                let tag = tag.as_deref().map(Tag::suffix);
+                if tag == Some("binary") {
+                    self.tree.binary.get_or_insert((narrow(span.start.line()), narrow(span.start.col() + 1)));
+                }
+                let plain = style == ScalarStyle::Plain && tag != Some("str");
                 self.add(NodeKind::Scalar { text: text.into_owned(), plain }, anchor, span);
             }
             Event::Alias(anchor) => {

@@ -86,7 +86,7 @@ metadata:
 fn what_kubectl_prints_is_read_and_findings_have_their_lines() {
     assert_eq!(objects(DUMP), [("VirtualService store/orders".to_owned(), 3)]);
     let found = report(DUMP);
-    assert_eq!(places(&found), [("MESH0001", 56, 7), ("IST0106", 37, 16)], "{found}");
+    assert_eq!(places(&found), [("MESH0001", 55, 7), ("IST0106", 36, 16)], "{found}");
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn what_is_no_object_is_refused_with_a_reason() {
     expect(
         "apiVersion: v1\n<<<<<<< HEAD\nkind: A\n=======\nkind: B\n>>>>>>> main\n",
         "MESH0004",
-        3,
+        2,
         "settle the merge conflict",
     );
 }
@@ -228,4 +228,10 @@ fn a_text_without_objects_is_remarked_upon_once() {
     let finding = only(&"---\n{}\n# nothing\n".repeat(1_000));
     assert_eq!((finding.code.as_str(), finding.severity), ("MESH0037", Severity::Info));
     assert!(parse("f", "").1.is_empty());
+}
+
+#[test]
+fn a_tag_may_say_that_a_value_is_a_text_and_not_that_it_is_base64() {
+    assert!(parse("f", &virtual_service("  hosts: [!!str 123]")).1.is_empty());
+    expect(&virtual_service("  hosts: [!!binary YQ==]"), "MESH0005", 6, "without `!!binary`");
 }

@@ -262,7 +262,10 @@ fn no_change_of_a_document_makes_it_panic_or_hang() {
     seed[..4].copy_from_slice(&number("MESH_MUTATION_SEED", 1).to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let strategy = (any::<Index>(), proptest::collection::vec(mutation(), 1..8));
-    let outcome = runner.run(&strategy, |(file, mutations)| read(&mutate(file.get(&corpus), &mutations, &corpus)));
+    let outcome = runner.run(&strategy, |(file, mutations)| {
+        let text: &String = file.get(&corpus);
+        read(&mutate(text, &mutations, &corpus))
+    });
     if let Err(error) = outcome {
         panic!("{error}");
     }

@@ -281,6 +281,11 @@ impl Reader<'_> {
             },
             Err(error) => return self.not_yaml(piece, &error),
         };
+        if let Some(place) = tree.binary() {
+            let finding = Diagnostic::error(Code::WRONG_TYPE, "a value in base64, where Kubernetes has texts")
+                .help("write the text itself, without `!!binary`");
+            return self.report.push(piece.about_place(finding, Some(place)));
+        }
         let shape = head::shape(&tree);
         self.has_content |= shape != Shape::Empty;
         match (shape, of_list) {

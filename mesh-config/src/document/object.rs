@@ -87,9 +87,10 @@ impl Reader<'_> {
         let namespace = name::check_namespace(&id.namespace).map_err(|why| ("metadata.namespace", why));
         for (path, why) in [name, namespace].into_iter().filter_map(Result::err).filter(|_| kind.is_istio()) {
             let value = FieldPath::from(path);
-            let finding = Diagnostic::error(Code::INVALID_NAME, why).effect("no API server takes the object");
+            let severity = if self.options.strict { Severity::Error } else { Severity::Warning };
+            let finding = Diagnostic::new(Code::INVALID_NAME, severity, why).effect("no API server takes the object");
             self.report.push(piece.about(finding.path(value).resource(id.clone())));
-            good = false;
+            good = severity != Severity::Error;
         }
         good
     }

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::probe::{self, Expected};
+use super::scalar;
 use crate::diagnostic::FieldPath;
 use crate::locate::{NodeId, NodeKind, Tree};
 
@@ -72,7 +73,7 @@ fn fields_of<T: DeserializeOwned>(path: &FieldPath, text: &str) -> Option<String
 const MOST_FIELDS: usize = 8;
 
 fn is_nothing(tree: &Tree, node: NodeId) -> bool {
-    matches!(&tree.node(tree.resolve(node)).kind, NodeKind::Scalar { text, plain: true } if text.is_empty())
+    matches!(&tree.node(tree.resolve(node)).kind, NodeKind::Scalar { text, plain: true } if scalar::is_null(text))
 }
 
 fn kind_at<'t>(tree: &'t Tree, path: &FieldPath) -> Option<&'t NodeKind> {

@@ -104,3 +104,66 @@ fn refuse(cx: &mut Checker<'_>, at: &At<'_>, message: impl Into<String>, help: &
         .help(help);
     cx.push(at, finding);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::set::ConfigSet;
+
+    fn lines(kind: &str, spec: &str) -> Vec<u32> {
+        let text = format!("apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: x}}\nspec:\n{spec}\n");
+        let (documents, _) = crate::parse("f", &text);
+        assert_eq!(documents.len(), 1);
+        let report = ConfigSet::from_documents(documents).0.validate();
+        report
+            .errors()
+            .filter(|finding| finding.code == Code::REFUSED_BY_PROXY)
+            .map(|finding| finding.origin.line)
+            .collect()
+    }
+
+    fn route(rule: &str) -> Vec<u32> {
+        lines("VirtualService", &format!("  hosts: [x]\n  http:\n  - {rule}"))
+    }
+
+    #[test]
+    fn weights_add_up_to_what_a_proxy_can_count() {
+        let weights = |last: u32| {
+            let to = |weight: u32| format!("{{destination: {{host: x}}, weight: {weight}}}");
+            route(&format!("route: [{}, {}, {}]", to(2_147_483_647), to(2_147_483_647), to(last)))
+        };
+        assert_eq!((weights(1), weights(2)), (vec![], vec![7]));
+    }
+
+    #[test]
+    fn a_direct_response_has_a_status() {
+        assert_eq!(route("directResponse: {status: 600}"), [7]);
+        assert_eq!(route("directResponse: {status: 599}"), []);
+    }
+
+    #[test]
+    fn a_percentage_is_a_number() {
+        let mirror = |value: &str| {
+            route(&format!(
+                "{{route: [{{destination: {{host: x}}}}], mirror: {{host: y}}, mirrorPercentage: {{value: {value}}}}}"
+            ))
+        };
+        assert_eq!((mirror(".nan"), mirror("1")), (vec![7], vec![]));
+    }
+
+    #[test]
+    fn a_ring_has_a_bound_wherever_it_stands() {
+        let balancer = |size: u64| {
+            format!("loadBalancer: {{consistentHash: {{useSourceIp: true, ringHash: {{minimumRingSize: {size}}}}}}}")
+        };
+        let rule = |size: u64| {
+            let one = balancer(size);
+            format!(
+                "  host: x\n  trafficPolicy:\n    {one}\n    portLevelSettings:\n    - port: {{number: 1}}\n      {one}\n  subsets:\n  \
+                 - name: a\n    trafficPolicy:\n      {one}"
+            )
+        };
+        assert_eq!(lines("DestinationRule", &rule(MAX_RING)), []);
+        assert_eq!(lines("DestinationRule", &rule(MAX_RING + 1)), [7, 10, 14]);
+    }
+}

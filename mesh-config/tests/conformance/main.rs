@@ -42,7 +42,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "labels", list: "conformance/labels/expected.json", measure: names::label_sets, gates: true },
     Suite { name: "field", list: "field/recorded/expected.json", measure: field::verdicts, gates: true },
     Suite { name: "field/analyze", list: "field/recorded/expected.json", measure: field::findings, gates: false },
-    Suite { name: "security/config", list: "security/config.json", measure: hostile::outcome, gates: false },
+    Suite { name: "security/config", list: "security/config.json", measure: hostile::outcome, gates: true },
 ];
 
 struct Suite {
