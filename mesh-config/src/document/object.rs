@@ -195,7 +195,7 @@ impl Reader<'_> {
     }
 }
 
-fn unknown_field<T: DeserializeOwned>(path: &FieldPath, severity: Severity) -> Diagnostic {
+pub(super) fn unknown_field<T: DeserializeOwned>(path: &FieldPath, severity: Severity) -> Diagnostic {
     let name = path.segments().last().and_then(|segment| segment.name()).unwrap_or_default();
     let message = format!("unknown field {:?}", shorten(name));
     Diagnostic::new(Code::UNKNOWN_FIELD, severity, message).path(path.clone()).at_key().advise(advise::<T>(path, name))

@@ -56,6 +56,17 @@ enum Item {
 const STANDARD_INPUT: &str = "stdin";
 
 impl Input {
+    /// These files, read as the mesh reads them.
+    pub(crate) fn of(inputs: &[String], namespace: &str) -> Self {
+        Self {
+            inputs: inputs.to_vec(),
+            namespace: namespace.to_owned(),
+            root_namespace: None,
+            strict: true,
+            lenient: false,
+        }
+    }
+
     /// Reads everything. What is wrong with a file is a finding; that a name stands for nothing is a problem.
     pub(crate) fn load(&self) -> Result<Loaded, String> {
         let mut loaded = Loaded::default();
@@ -121,7 +132,7 @@ impl Loaded {
 }
 
 /// The files that a name stands for.
-fn files(input: &str, report: &mut Report) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn files(input: &str, report: &mut Report) -> Result<Vec<PathBuf>, String> {
     let path = Path::new(input);
     let found = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
