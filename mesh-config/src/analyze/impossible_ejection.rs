@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Analyzer, CLUSTER_DOMAIN};
+use super::{Analyzer, CLUSTER_DOMAIN, Context};
 use crate::api::DestinationRule;
 use crate::api::destination_rule::OutlierDetection;
 use crate::api::service_entry::{Resolution, ServiceEntry};
@@ -19,13 +19,17 @@ use crate::value::labels;
 pub(super) struct ImpossibleEjection;
 
 impl Analyzer for ImpossibleEjection {
+    fn name(&self) -> &'static str {
+        "mesh.ImpossibleEjection"
+    }
+
     fn codes(&self) -> &'static [Code] {
         &[Code::IMPOSSIBLE_EJECTION]
     }
 
-    fn analyze(&self, set: &ConfigSet, out: &mut Report) {
-        let endpoints = endpoints_by_host(set);
-        for rule in set.destination_rules() {
+    fn analyze(&self, context: &Context<'_>, out: &mut Report) {
+        let endpoints = endpoints_by_host(context.set);
+        for rule in context.set.destination_rules() {
             let host = resolve_short_name(&rule.spec.host, &rule.meta.namespace, CLUSTER_DOMAIN);
             let services: Vec<_> =
                 endpoints.iter().filter(|(of, _)| subset_of(of, &host)).map(|(_, labels)| labels).collect();

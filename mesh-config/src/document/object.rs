@@ -9,6 +9,7 @@ use crate::diagnostic::{Code, Diagnostic, FieldPath, Severity};
 use crate::locate::{NodeKind, Tree, camel_case};
 use crate::meta::{self, ObjectMeta};
 use crate::resource::{Kind, Object, Resource, ResourceId};
+use crate::status::Status;
 
 impl Reader<'_> {
     /// Reads an object whose struct is its `spec`.
@@ -68,7 +69,7 @@ impl Reader<'_> {
             Kind::Secret => piece.origin.clone().without_source(),
             _ => piece.origin.clone(),
         };
-        let resource = Object { meta, spec, origin: origin.clone() }.into();
+        let resource = Object { meta, spec, status: Status::read(tree), origin: origin.clone() }.into();
         self.documents.push(Document { origin, resource });
     }
 
@@ -76,7 +77,7 @@ impl Reader<'_> {
     fn settle(&self, kind: Kind, meta: Option<ObjectMeta>) -> ObjectMeta {
         let mut meta = meta.unwrap_or_default();
         match kind {
-            Kind::Namespace => meta.namespace.clear(),
+            kind if kind.is_cluster_wide() => meta.namespace.clear(),
             _ if meta.namespace.is_empty() => meta.namespace.clone_from(&self.options.default_namespace),
             _ => {}
         }

@@ -10,6 +10,7 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+mod analyze;
 mod gaps;
 mod names;
 mod validation;
@@ -36,6 +37,7 @@ const SUITES: &[Suite] = &[
         gates: true,
     },
     Suite { name: "samples", list: "conformance/samples/expected.json", measure: validation::sample, gates: true },
+    Suite { name: "analyze", list: "conformance/analyze/expected.json", measure: analyze::analyze, gates: true },
     Suite { name: "hosts", list: "conformance/hosts/expected.json", measure: names::host_names, gates: true },
     Suite { name: "labels", list: "conformance/labels/expected.json", measure: names::label_sets, gates: true },
 ];
