@@ -54,7 +54,9 @@ mod tests {
 
     #[test]
     fn a_status_of_another_form_is_passed_over() {
-        for text in ["{}", "status:", "status: [1]", "status: {conditions: 1, addresses: {a: b}}", "status: {conditions: []}"] {
+        for text in
+            ["{}", "status:", "status: [1]", "status: {conditions: 1, addresses: {a: b}}", "status: {conditions: []}"]
+        {
             assert_eq!(Status::read(&Tree::parse(text).unwrap()), Status::default(), "{text}");
         }
         let strange = Status::read(&Tree::parse("status: {conditions: [1, {type: [2]}]}").unwrap());
@@ -67,6 +69,9 @@ mod tests {
         let status = Status::read(&Tree::parse(text).unwrap());
         assert_eq!(status.addresses, ["240.240.0.1"]);
         let [condition] = status.conditions.as_slice() else { panic!("one condition: {status:?}") };
-        assert_eq!((condition.kind.as_str(), condition.status.as_str(), condition.reason.as_str()), ("Ready", "False", "Why"));
+        assert_eq!(
+            (condition.kind.as_str(), condition.status.as_str(), condition.reason.as_str()),
+            ("Ready", "False", "Why")
+        );
     }
 }

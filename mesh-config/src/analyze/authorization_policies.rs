@@ -70,7 +70,9 @@ fn check_namespaces(cx: &mut Checker<'_>, namespaces: &[&str], policy: &Authoriz
         for (from, source) in each.from.iter().enumerate() {
             let Some(source) = &source.source else { continue };
             for (field, patterns) in [("namespaces", &source.namespaces), ("notNamespaces", &source.not_namespaces)] {
-                for (index, pattern) in patterns.iter().enumerate().filter(|(_, pattern)| !is_known(namespaces, pattern)) {
+                for (index, pattern) in
+                    patterns.iter().enumerate().filter(|(_, pattern)| !is_known(namespaces, pattern))
+                {
                     let message = format!("Referenced namespace not found: {pattern:?}");
                     let finding = Diagnostic::error(Code::REFERENCE_NOT_FOUND, message)
                         .effect("no caller is in such a namespace");
@@ -90,4 +92,84 @@ fn is_known(namespaces: &[&str], pattern: &str) -> bool {
         (None, Some(beginning)) => namespace.starts_with(beginning),
         (None, None) => namespace.eq_ignore_ascii_case(pattern),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    const CLUSTER: &str = "
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {istio-injection: enabled}}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: bare}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: web}}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: out, namespace: shop, labels: {app: out, sidecar.istio.io/inject: 'false'}}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: api, namespace: bare, labels: {app: api}}, spec: {containers: [{name: istio-proxy, image: p}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: job, namespace: bare, labels: {app: job}}}
+";
+
+    fn policy(namespace: &str, spec: &str) -> Vec<String> {
+        let policy = format!(
+            "{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: p, namespace: {namespace}}}, \
+             spec: {{{spec}}}}}\n"
+        );
+        found(&AuthorizationPolicies, &(policy + CLUSTER))
+    }
+
+    #[test]
+    fn a_policy_has_to_be_for_some_workload_of_the_mesh() {
+        let by_app = |app: &str| format!("selector: {{matchLabels: {{app: {app}}}}}");
+        for (namespace, spec) in [
+            ("shop", String::new()),
+            ("shop", by_app("web")),
+            ("bare", by_app("api")),
+            ("istio-system", String::new()),
+            ("istio-system", by_app("web")),
+            ("empty", "targetRefs: [{kind: Gateway, name: g}]".to_owned()),
+        ] {
+            assert_eq!(policy(namespace, &spec), [""; 0], "{spec} in {namespace}");
+        }
+        for (namespace, spec) in
+            [("shop", by_app("out")), ("shop", by_app("api")), ("bare", by_app("job")), ("istio-system", by_app("job"))]
+        {
+            let expected = format!("IST0127 AuthorizationPolicy {namespace}/p spec.selector.matchLabels");
+            assert_eq!(policy(namespace, &spec), [expected], "{spec} in {namespace}");
+        }
+        assert_eq!(policy("empty", ""), ["IST0127 AuthorizationPolicy empty/p metadata.namespace"]);
+    }
+
+    #[test]
+    fn the_root_namespace_may_be_another_one() {
+        let text =
+            "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: root}}";
+        let (set, _) = crate::ConfigSet::from_documents(crate::parse("f", text).0);
+        let options = crate::analyze::Options::default().inventory(crate::analyze::Inventory::Cluster);
+        assert_eq!(set.analyze_with(&options).len(), 1);
+        assert!(set.analyze_with(&options.clone().root_namespace("root")).is_empty());
+        let mesh = crate::api::MeshConfig { root_namespace: Some("root".to_owned()), ..Default::default() };
+        assert!(set.analyze_with(&options.mesh_config(mesh)).is_empty());
+    }
+
+    #[test]
+    fn namespaces_of_callers_have_to_exist() {
+        let from = |field: &str, names: &str| {
+            policy("shop", &format!("rules: [{{from: [{{source: {{{field}: [{names}]}}}}]}}]"))
+        };
+        for known in ["shop", "SHOP", "'sh*'", "'*re'", "'*'"] {
+            assert_eq!(from("namespaces", known), [""; 0], "{known}");
+        }
+        assert_eq!(
+            from("notNamespaces", "shop, gone, 'go*'"),
+            [
+                "IST0101 AuthorizationPolicy shop/p spec.rules[0].from[0].source.notNamespaces[1]",
+                "IST0101 AuthorizationPolicy shop/p spec.rules[0].from[0].source.notNamespaces[2]"
+            ]
+        );
+    }
 }

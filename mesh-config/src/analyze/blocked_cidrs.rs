@@ -47,5 +47,30 @@ impl Analyzer for BlockedCidrs {
 fn is_unrestricted(deployment: &Object<Deployment>) -> bool {
     let variables = deployment.spec.template.spec.containers.iter().flat_map(|container| &container.env);
     let mut set = variables.filter(|variable| variable.name == "BLOCKED_CIDRS_IN_JWKS_URIS");
-    deployment.meta.labels.get("app").is_some_and(|app| app == "istiod") && !set.any(|variable| !variable.value.is_empty())
+    deployment.meta.labels.get("app").is_some_and(|app| app == "istiod")
+        && !set.any(|variable| !variable.value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    #[test]
+    fn a_control_plane_that_fetches_keys_should_not_fetch_from_everywhere() {
+        let deployment = |labels: &str, value: &str| {
+            format!(
+                "---\n{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: d, namespace: a, labels: {{{labels}}}}}, \
+                 spec: {{template: {{spec: {{containers: [{{name: c, env: [{{name: BLOCKED_CIDRS_IN_JWKS_URIS{value}}}]}}]}}}}}}}}\n"
+            )
+        };
+        let policy =
+            "---\n{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: r, namespace: a}}\n";
+        let of = |text: &str| found(&BlockedCidrs, text);
+        let open = deployment("app: istiod", "");
+        assert_eq!(of(&format!("{open}{policy}")), ["IST0175 Deployment a/d spec.template.spec.containers"]);
+        assert_eq!(of(&open), [""; 0]);
+        assert_eq!(of(&format!("{}{policy}", deployment("app: istiod", ", value: 10.0.0.0/8"))), [""; 0]);
+        assert_eq!(of(&format!("{}{policy}", deployment("app: other", ""))), [""; 0]);
+    }
 }

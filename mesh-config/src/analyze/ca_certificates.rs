@@ -35,10 +35,7 @@ impl Analyzer for CaCertificates {
                 let number = port.port.as_ref().map_or(0, |port| port.number);
                 let message = format!("{} at port {number}", message(rule, tls));
                 let finding = Diagnostic::warning(Code::NO_CA_CERTIFICATES_OF_PORT, message);
-                cx.push(
-                    &at.field("portLevelSettings").index(index).field("tls"),
-                    explain(finding, tls, is_verified),
-                );
+                cx.push(&at.field("portLevelSettings").index(index).field("tls"), explain(finding, tls, is_verified));
             }
         }
     }
@@ -49,7 +46,8 @@ fn trusts_anything<'t>(
     rule: &Object<DestinationRule>,
     tls: Option<&'t ClientTlsSettings>,
 ) -> Option<&'t ClientTlsSettings> {
-    let is_in_secret = |tls: &ClientTlsSettings| !tls.credential_name.is_empty() && rule.spec.workload_selector.is_some();
+    let is_in_secret =
+        |tls: &ClientTlsSettings| !tls.credential_name.is_empty() && rule.spec.workload_selector.is_some();
     let has_none = |tls: &&ClientTlsSettings| {
         matches!(tls.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual)
             && tls.ca_certificates.is_empty()
@@ -76,4 +74,39 @@ fn explain(finding: Diagnostic, tls: &ClientTlsSettings, is_verified: bool) -> D
         (false, false) => finding.effect("any certificate of the server is accepted"),
     };
     finding.help("caCertificates: /path/to/ca.pem, the CA that signs the certificates of the host")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn rule(rest: &str) -> Vec<String> {
+        let text = format!(
+            "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: r, namespace: a}}, \
+             spec: {{host: r, {rest}}}}}"
+        );
+        found(&CaCertificates, &text)
+    }
+
+    #[test]
+    fn tls_without_ca_certificates_is_reported_for_the_host_and_for_each_port() {
+        assert_eq!(
+            rule("trafficPolicy: {tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: 1}, tls: {mode: MUTUAL}}]}"),
+            [
+                "IST0128 DestinationRule a/r spec.trafficPolicy.tls",
+                "IST0129 DestinationRule a/r spec.trafficPolicy.portLevelSettings[0].tls"
+            ]
+        );
+        assert_eq!(rule("trafficPolicy: {tls: {mode: SIMPLE, caCertificates: /ca.pem}}"), [""; 0]);
+        assert_eq!(rule("trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}"), [""; 0]);
+        assert_eq!(rule("subsets: [{name: s, trafficPolicy: {tls: {mode: SIMPLE}}}]"), [""; 0]);
+    }
+
+    #[test]
+    fn a_secret_counts_where_the_rule_says_whose_it_is() {
+        let tls = "trafficPolicy: {tls: {mode: SIMPLE, credentialName: c}}";
+        assert_eq!(rule(tls), ["IST0128 DestinationRule a/r spec.trafficPolicy.tls"]);
+        assert_eq!(rule(&format!("workloadSelector: {{matchLabels: {{app: c}}}}, {tls}")), [""; 0]);
+    }
 }

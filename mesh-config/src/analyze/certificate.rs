@@ -60,7 +60,8 @@ impl<'a> Element<'a> {
             let count = usize::from(first & 0x7f);
             let (digits, behind) = rest.split_at_checked(count)?;
             // More than four bytes of length are in no certificate.
-            length = (1..=4).contains(&count).then(|| digits.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit)))?;
+            length =
+                (1..=4).contains(&count).then(|| digits.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit)))?;
             rest = behind;
         }
         let (content, rest) = rest.split_at_checked(length)?;
@@ -102,8 +103,7 @@ mod tests {
         let element = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()][..], content].concat();
         let validity = element(SEQUENCE, &[not_before, not_after].concat());
         let version = element(VERSION, &element(2, &[2]));
-        let fields =
-            [version, element(2, &[1]), element(SEQUENCE, &[]), element(SEQUENCE, &[]), validity].concat();
+        let fields = [version, element(2, &[1]), element(SEQUENCE, &[]), element(SEQUENCE, &[]), validity].concat();
         let der = element(SEQUENCE, &element(SEQUENCE, &fields));
         format!("# made up\n-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", Bytes(der).to_base64())
     }
@@ -129,7 +129,13 @@ mod tests {
 
     #[test]
     fn lengths_that_lie_do_not_panic() {
-        for bytes in [&[0x30][..], &[0x30, 0x85, 1, 1, 1, 1, 1], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 0x80], &[0x30, 5, 0]] {
+        for bytes in [
+            &[0x30][..],
+            &[0x30, 0x85, 1, 1, 1, 1, 1],
+            &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
+            &[0x30, 0x80],
+            &[0x30, 5, 0],
+        ] {
             assert!(Element::read(bytes).is_none());
         }
     }

@@ -103,3 +103,43 @@ fn check_gateway(
         cx.push(&rule.field("match").index(claim.condition).field(claim.field).key(claim.key), finding);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    const CLUSTER: &str = "
+---
+{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: edge, namespace: a}, spec: {selector: {app: edge}}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: b, labels: {app: edge}}}
+";
+
+    fn rules(condition: &str, policy: Option<(&str, &str)>) -> Vec<String> {
+        let mut text = format!(
+            "{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: r, namespace: a}}, \
+             spec: {{hosts: [r], gateways: [edge, mesh], http: [{{match: [{{{condition}}}]}}]}}}}\n{CLUSTER}"
+        );
+        if let Some((namespace, selector)) = policy {
+            text += &format!(
+                "---\n{{apiVersion: security.istio.io/v1, kind: RequestAuthentication, \
+                 metadata: {{name: r, namespace: {namespace}}}, spec: {{selector: {{matchLabels: {{{selector}}}}}}}}}\n"
+            );
+        }
+        found(&ClaimRoutes, &text)
+    }
+
+    #[test]
+    fn claims_at_a_gateway_need_a_request_authentication_for_its_pods() {
+        let claim = "headers: {'@request.auth.claims.group': {exact: dev}}";
+        let missing = ["IST0149 VirtualService a/r spec.http[0].match[0].headers[@request.auth.claims.group]"];
+        assert_eq!(rules(claim, None), missing);
+        assert_eq!(rules(claim, Some(("b", "app: edge"))), [""; 0]);
+        assert_eq!(rules(claim, Some(("istio-system", ""))), [""; 0]);
+        assert_eq!(rules(claim, Some(("a", ""))), missing);
+        assert_eq!(rules(claim, Some(("b", "app: other"))), missing);
+        assert_eq!(rules("withoutHeaders: {'@request.auth.claims.x': {}}", None).len(), 1);
+        assert_eq!(rules("headers: {x-group: {exact: dev}}", None), [""; 0]);
+    }
+}

@@ -42,3 +42,28 @@ fn check<T: Typed>(out: &mut Report, object: &Object<T>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    #[test]
+    fn what_the_cluster_says_against_an_object_is_passed_on() {
+        let entry = |conditions: &str| {
+            let text = format!(
+                "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: e, namespace: a}}, \
+                 status: {{conditions: [{conditions}]}}}}"
+            );
+            found(&Conditions, &text)
+        };
+        assert_eq!(
+            entry("{type: A, status: 'True'}, {type: B, status: 'False', reason: Why}"),
+            ["IST0171 ServiceEntry a/e status.conditions[1]"]
+        );
+        assert_eq!(entry("{type: A, status: Unknown}"), [""; 0]);
+        let service = "{apiVersion: v1, kind: Service, metadata: {name: s, namespace: a}, \
+                       status: {conditions: [{type: A, status: 'False'}]}}";
+        assert_eq!(found(&Conditions, service), ["IST0171 Service a/s status.conditions[0]"]);
+    }
+}

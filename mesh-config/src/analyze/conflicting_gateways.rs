@@ -43,7 +43,8 @@ impl Analyzer for ConflictingGateways {
                 let mut rivals: Vec<&Object<Gateway>> = Vec::new();
                 for host in &server.hosts {
                     let by_selector = &claims[&Claim::of(server, host)];
-                    let others = by_selector.iter().filter(|(other, _)| overlaps.overlap(&gateway.spec.selector, other));
+                    let others =
+                        by_selector.iter().filter(|(other, _)| overlaps.overlap(&gateway.spec.selector, other));
                     rivals.extend(others.flat_map(|(_, gateways)| gateways));
                 }
                 rivals.retain(|rival| !std::ptr::eq(*rival, gateway));
@@ -107,4 +108,52 @@ fn report(out: &mut Report, gateway: &Object<Gateway>, index: usize, server: &Se
         .help(format!("merge it with {}, or let them have different hosts", some_of(&names)));
     let cx = &mut Checker::new(Kind::Gateway, &gateway.meta, &gateway.origin, out);
     cx.push(&At::top("spec").field("servers").index(index).field("hosts"), finding);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn gateway(name: &str, selector: &str, server: &str) -> String {
+        format!(
+            "---\n{{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {{name: {name}, namespace: a}}, \
+             spec: {{selector: {{{selector}}}, servers: [{{{server}}}]}}}}\n"
+        )
+    }
+
+    const SERVER: &str = "port: {number: 80, name: http, protocol: HTTP}, hosts: [r.com, s.com]";
+
+    fn conflict(one: &str, two: &str) -> bool {
+        let pod = "---\n{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: b, labels: {app: x, tier: front}}}\n";
+        let found = found(&ConflictingGateways, &format!("{one}{two}{pod}"));
+        assert!(found.is_empty() || found.len() == 2, "{found:?}");
+        !found.is_empty()
+    }
+
+    #[test]
+    fn a_host_on_a_port_of_the_same_workloads_is_for_one_gateway() {
+        let one = gateway("one", "app: x", SERVER);
+        assert!(conflict(&one, &gateway("two", "app: x", SERVER)));
+        for server in [
+            "port: {number: 81, name: http, protocol: HTTP}, hosts: [r.com]",
+            "port: {number: 80, name: http, protocol: HTTP}, hosts: ['*.com', a/r.com]",
+            "port: {number: 80, name: http, protocol: HTTP}, bind: 10.0.0.1, hosts: [r.com]",
+        ] {
+            assert!(!conflict(&one, &gateway("two", "app: x", server)), "{server}");
+        }
+        assert_eq!(
+            found(&ConflictingGateways, &(one + &gateway("two", "app: x", SERVER))),
+            ["IST0145 Gateway a/one spec.servers[0].hosts", "IST0145 Gateway a/two spec.servers[0].hosts"]
+        );
+    }
+
+    #[test]
+    fn of_other_selectors_one_has_to_be_a_part_of_the_other_and_a_pod_has_to_have_both() {
+        let one = gateway("one", "app: x", SERVER);
+        assert!(conflict(&one, &gateway("two", "app: x, tier: front", SERVER)));
+        assert!(conflict(&one, &gateway("two", "", SERVER)));
+        assert!(!conflict(&one, &gateway("two", "app: x, tier: back", SERVER)));
+        assert!(!conflict(&one, &gateway("two", "tier: front", SERVER)));
+    }
 }

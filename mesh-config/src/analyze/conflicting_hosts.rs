@@ -129,11 +129,72 @@ fn report(out: &mut Report, scope: &str, host: &str, mut group: Vec<&Claim<'_>>,
         let finding = Diagnostic::error(Code::CONFLICTING_HOSTS, message.clone());
         let finding = match std::ptr::eq(*claim, *first) {
             true => finding.effect("the rules of this one are used; those of the others for this host are not"),
-            false => {
-                finding.effect(format!("the rules of this one for this host are not used; those of {} are", name(first)))
-            }
+            false => finding
+                .effect(format!("the rules of this one for this host are not used; those of {} are", name(first))),
         };
         let cx = &mut Checker::new(Kind::VirtualService, &service.meta, &service.origin, out);
         cx.push(&At::top("spec").field("hosts").index(claim.index), finding);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn rules(namespace: &str, name: &str, host: &str, rest: &str) -> String {
+        format!(
+            "---\n{{apiVersion: networking.istio.io/v1, kind: VirtualService, \
+             metadata: {{name: {name}, namespace: {namespace}}}, spec: {{hosts: ['{host}'] {rest}}}}}\n"
+        )
+    }
+
+    fn conflict(one: &str, two: &str) -> bool {
+        let found = found(&ConflictingHosts, &format!("{one}{two}"));
+        assert!(found.is_empty() || found.len() == 2, "{found:?}");
+        !found.is_empty()
+    }
+
+    #[test]
+    fn both_of_two_rules_for_one_host_are_reported() {
+        assert_eq!(
+            found(&ConflictingHosts, &(rules("a", "one", "r", "") + &rules("b", "two", "r.a.svc.cluster.local", ""))),
+            ["IST0109 VirtualService a/one spec.hosts[0]", "IST0109 VirtualService b/two spec.hosts[0]"]
+        );
+        assert!(!conflict(&rules("a", "one", "r", ""), &rules("b", "two", "r", "")));
+        assert!(!conflict(&rules("a", "one", "r", ""), &rules("a", "two", "r", ", gateways: [edge]")));
+        assert!(conflict(&rules("a", "one", "r", ""), &rules("a", "two", "r", ", gateways: [edge, mesh]")));
+    }
+
+    #[test]
+    fn rules_that_no_namespace_sees_together_do_not_conflict() {
+        let one = rules("a", "one", "r.com", ", exportTo: ['.']");
+        for (scope, expected) in [("['.']", false), ("[c]", false), ("[c, a]", true), ("['*']", true)] {
+            assert_eq!(
+                conflict(&one, &rules("b", "two", "r.com", &format!(", exportTo: {scope}"))),
+                expected,
+                "{scope}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_rules_for_everybody_and_for_some_wildcards_that_overlap_conflict() {
+        for (public, hidden, expected) in [
+            ("*.d", "*.r.d", true),
+            ("*.r.d", "*.d", true),
+            ("*", "*.d", true),
+            ("*.d", "*.e", false),
+            ("*.d", "r.d", false),
+        ] {
+            let hidden = rules("a", "hidden", hidden, ", exportTo: ['.']");
+            assert_eq!(conflict(&rules("b", "public", public, ""), &hidden), expected, "{public}");
+        }
+        assert!(!conflict(&rules("a", "one", "*.d", ""), &rules("a", "two", "*.r.d", "")));
+    }
+
+    #[test]
+    fn a_host_that_one_of_them_names_twice_is_no_conflict() {
+        assert_eq!(found(&ConflictingHosts, &rules("a", "one", "r', r.a.svc.cluster.local, 'r", "")), [""; 0]);
     }
 }

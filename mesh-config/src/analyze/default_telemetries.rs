@@ -46,3 +46,29 @@ impl Analyzer for DefaultTelemetries {
 fn is_default(telemetry: &Telemetry) -> bool {
     telemetry.selector.is_none() && telemetry.target_ref.is_none() && telemetry.target_refs.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn telemetry(namespace: &str, name: &str, spec: &str) -> String {
+        format!(
+            "---\n{{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {{name: {name}, namespace: {namespace}}}, \
+             spec: {{{spec}}}}}\n"
+        )
+    }
+
+    #[test]
+    fn one_telemetry_is_for_the_whole_namespace() {
+        let one = telemetry("a", "one", "");
+        let of = |other: &str| found(&DefaultTelemetries, &format!("{one}{other}"));
+        assert_eq!(
+            of(&telemetry("a", "two", "")),
+            ["IST0160 Telemetry a/one metadata.name", "IST0160 Telemetry a/two metadata.name"]
+        );
+        assert_eq!(of(&telemetry("b", "two", "")), [""; 0]);
+        assert_eq!(of(&telemetry("a", "two", "selector: {matchLabels: {app: x}}")), [""; 0]);
+        assert_eq!(of(&telemetry("a", "two", "targetRefs: [{kind: Gateway, name: g}]")), [""; 0]);
+    }
+}

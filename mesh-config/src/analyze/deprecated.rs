@@ -54,5 +54,47 @@ fn check_delays(cx: &mut Checker<'_>, service: &Object<VirtualService>) {
 
 fn rules_with_percent(service: &VirtualService) -> Vec<usize> {
     let delays = service.http.iter().map(|route| route.fault.as_ref().and_then(|fault| fault.delay.as_ref()));
-    delays.enumerate().filter(|(_, delay)| delay.is_some_and(|delay| delay.percent > 0)).map(|(index, _)| index).collect()
+    delays
+        .enumerate()
+        .filter(|(_, delay)| delay.is_some_and(|delay| delay.percent > 0))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    #[test]
+    fn deprecated_fields_are_pointed_out_once_for_each_object() {
+        let rules = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: r, namespace: a}
+spec: {hosts: [r], http: [{}, {fault: {delay: {percent: 5}}}, {fault: {delay: {percent: 6}}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: s, namespace: a}
+spec: {outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: e.a.svc.cluster.local}}}
+";
+        assert_eq!(
+            found(&Deprecated, rules),
+            [
+                "IST0002 VirtualService a/r spec.http[1].fault.delay.percent",
+                "IST0002 Sidecar a/s spec.outboundTrafficPolicy.egressProxy"
+            ]
+        );
+        assert_eq!(
+            found(
+                &Deprecated,
+                &rules
+                    .replace("percent: 5", "")
+                    .replace("percent: 6", "")
+                    .replace("egressProxy: {host: e.a.svc.cluster.local}", "")
+            ),
+            [""; 0]
+        );
+    }
 }

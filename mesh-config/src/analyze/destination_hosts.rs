@@ -142,3 +142,104 @@ fn not_at_gateway(owner: &Object<VirtualService>, service: &Object<VirtualServic
         .effect("requests through the gateway go to all endpoints of the host")
         .help("name the subsets in the rules of the gateway too")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    const SERVICE: &str = "
+---
+apiVersion: v1
+kind: Service
+metadata: {name: ratings, namespace: a ANNOTATIONS}
+spec: {ports: [{port: 80, name: http}, {port: 90, name: admin}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: outside, namespace: a}
+spec: {hosts: ['*.example.com', exact.org], ports: [{number: 80, name: http, protocol: HTTP}], exportTo: ['.']}
+";
+
+    fn to(namespace: &str, destination: &str) -> Vec<String> {
+        let rules = format!(
+            "{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: r, namespace: {namespace}}}, \
+             spec: {{hosts: [r], http: [{{route: [{{destination: {{{destination}}}}}]}}]}}}}\n"
+        );
+        found(&DestinationHosts, &(rules + &SERVICE.replace(" ANNOTATIONS", "")))
+    }
+
+    #[test]
+    fn a_destination_has_to_be_a_service_that_the_rules_can_see() {
+        let missing =
+            |namespace: &str| [format!("IST0101 VirtualService {namespace}/r spec.http[0].route[0].destination.host")];
+        for (namespace, host) in [
+            ("a", "host: ratings, port: {number: 80}"),
+            ("b", "host: ratings.a.svc.cluster.local, port: {number: 90}"),
+            ("a", "host: x.example.com"),
+            ("a", "host: '*.example.com'"),
+            ("a", "host: exact.org"),
+        ] {
+            assert_eq!(to(namespace, host), [""; 0], "{host} from {namespace}");
+        }
+        for (namespace, host) in [
+            ("b", "host: ratings"),
+            ("a", "host: nothing"),
+            ("a", ""),
+            ("b", "host: x.example.com"),
+            ("b", "host: exact.org"),
+        ] {
+            assert_eq!(to(namespace, host), missing(namespace), "{host} from {namespace}");
+        }
+    }
+
+    #[test]
+    fn a_service_may_be_seen_by_some_namespaces_only() {
+        let rules = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: r, namespace: b}, \
+                     spec: {hosts: [r], http: [{route: [{destination: {host: ratings.a.svc.cluster.local, port: {number: 80}}}]}]}}\n";
+        let service = |to: &str| {
+            let annotation = format!(", annotations: {{networking.istio.io/exportTo: '{to}'}}");
+            found(&DestinationHosts, &format!("{rules}{}", SERVICE.replace(" ANNOTATIONS", &annotation)))
+        };
+        assert_eq!(service("c, b"), [""; 0]);
+        assert_eq!(service("*"), [""; 0]);
+        assert_eq!(service("."), ["IST0101 VirtualService b/r spec.http[0].route[0].destination.host"]);
+    }
+
+    #[test]
+    fn the_port_has_to_exist_and_of_several_one_has_to_be_named() {
+        assert_eq!(
+            to("a", "host: ratings, port: {number: 81}"),
+            ["IST0101 VirtualService a/r spec.http[0].route[0].destination.port.number"]
+        );
+        assert_eq!(to("a", "host: ratings"), ["IST0112 VirtualService a/r spec.http[0].route[0].destination.host"]);
+    }
+
+    #[test]
+    fn the_rules_of_a_gateway_have_to_name_the_subsets_of_the_mesh_themselves() {
+        let rules = |name: &str, gateways: &str, subset: &str| {
+            format!(
+                "---\n{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: {name}, namespace: a}}, \
+                 spec: {{hosts: [ratings], gateways: [{gateways}], http: [\
+                 {{route: [{{destination: {{host: ratings, port: {{number: 80}}{subset}}}}}]}}]}}}}\n"
+            )
+        };
+        let mesh = rules("mesh", "mesh", ", subset: v1");
+        let services = SERVICE.replace(" ANNOTATIONS", "");
+        let with = |gateway: &str| found(&DestinationHosts, &format!("{mesh}{gateway}{services}"));
+        assert_eq!(
+            with(&rules("edge", "edge", "")),
+            ["IST0140 VirtualService a/edge spec.http[0].route[0].destination"]
+        );
+        assert_eq!(with(&rules("edge", "edge", ", subset: v2")), [""; 0]);
+        assert_eq!(with(&rules("other", "mesh", "")), [""; 0]);
+    }
+
+    #[test]
+    fn without_the_services_of_the_cluster_nothing_is_missing() {
+        let rules = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: r}, \
+                     spec: {hosts: [r], http: [{route: [{destination: {host: nothing}}]}]}}";
+        let (set, _) = crate::ConfigSet::from_documents(crate::parse("f", rules).0);
+        assert!(set.analyze().is_empty());
+    }
+}

@@ -84,3 +84,46 @@ fn check(cx: &mut Checker<'_>, subsets: &Subsets<'_>, namespace: &str, at: &At<'
     let finding = Diagnostic::error(Code::REFERENCE_NOT_FOUND, message);
     cx.push(&at.field("subset"), finding.effect(role.effect("503 NC")).help(help));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn rules(route: &str) -> String {
+        format!(
+            "{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: r, namespace: a}}, \
+             spec: {{hosts: [r], http: [{{{route}}}]}}}}\n"
+        )
+    }
+
+    fn rule(namespace: &str, host: &str) -> String {
+        format!(
+            "---\n{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: r, namespace: {namespace}}}, \
+             spec: {{host: '{host}', subsets: [{{name: v1}}]}}}}\n"
+        )
+    }
+
+    #[test]
+    fn a_subset_has_to_be_defined_for_the_host_in_whatever_namespace() {
+        let rules = rules("route: [{destination: {host: r, subset: v1}}]");
+        let missing = ["IST0101 VirtualService a/r spec.http[0].route[0].destination.subset"];
+        assert_eq!(found(&DestinationSubsets, &rules), missing);
+        assert_eq!(found(&DestinationSubsets, &(rules.clone() + &rule("a", "r"))), [""; 0]);
+        assert_eq!(found(&DestinationSubsets, &(rules.clone() + &rule("b", "r"))), missing);
+        assert_eq!(found(&DestinationSubsets, &(rules.clone() + &rule("b", "r.a.svc.cluster.local"))), [""; 0]);
+        assert_eq!(found(&DestinationSubsets, &(rules + &rule("b", "*.cluster.local"))), [""; 0]);
+    }
+
+    #[test]
+    fn mirrors_have_subsets_too() {
+        let mirrored = "mirror: {host: r, subset: v3}, mirrors: [{destination: {host: r, subset: v2}}], route: [{destination: {host: r}}]";
+        assert_eq!(
+            found(&DestinationSubsets, &(rules(mirrored) + &rule("a", "r"))),
+            [
+                "IST0101 VirtualService a/r spec.http[0].mirror.subset",
+                "IST0101 VirtualService a/r spec.http[0].mirrors[0].destination.subset"
+            ]
+        );
+    }
+}

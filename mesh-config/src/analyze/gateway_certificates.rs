@@ -70,10 +70,49 @@ fn certificate(tls: &ServerTlsSettings) -> Option<Certificate<'_>> {
 
 fn report(cx: &mut Checker<'_>, gateway: &Object<Gateway>, index: usize, other: &Object<Gateway>) {
     let names = printed([gateway.meta.namespaced_name(), other.meta.namespaced_name()]);
-    let message =
-        format!("Duplicate certificate in multiple gateways {names} may cause 404s if clients re-use HTTP2 connections.");
+    let message = format!(
+        "Duplicate certificate in multiple gateways {names} may cause 404s if clients re-use HTTP2 connections."
+    );
     let finding = Diagnostic::warning(Code::DUPLICATE_CERTIFICATE, message)
         .effect("a request that comes over a connection to a host of the other gateway gets 404 NR")
         .help("put the hosts into one gateway, or give each its own certificate");
     cx.push(&At::top("spec").field("servers").index(index).field("tls"), finding);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn gateway(name: &str, selector: &str, tls: &str) -> String {
+        format!(
+            "---\n{{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {{name: {name}, namespace: a}}, \
+             spec: {{selector: {{{selector}}}, servers: [{{hosts: ['*'], tls: {{{tls}}}}}]}}}}\n"
+        )
+    }
+
+    fn of(one: &str, two: &str) -> Vec<String> {
+        found(&GatewayCertificates, &format!("{one}{two}"))
+    }
+
+    #[test]
+    fn a_certificate_is_for_one_gateway_of_the_same_workloads() {
+        let one = gateway("one", "app: x", "credentialName: c");
+        let both = ["IST0138 Gateway a/one spec.servers[0].tls", "IST0138 Gateway a/two spec.servers[0].tls"];
+        assert_eq!(of(&one, &gateway("two", "app: x", "credentialName: c")), both);
+        assert_eq!(of(&one, &gateway("two", "app: x", "credentialName: d")), [""; 0]);
+        assert_eq!(of(&one, &gateway("two", "app: z", "credentialName: c")), [""; 0]);
+        // The workloads of the second are some of those of the first.
+        assert_eq!(of(&one, &gateway("two", "app: x, tier: front", "credentialName: c")), both[..1]);
+    }
+
+    #[test]
+    fn files_are_the_same_by_both_names_and_servers_without_certificate_have_none() {
+        let files = "serverCertificate: /c, privateKey: /k";
+        assert_eq!(of(&gateway("one", "", files), &gateway("two", "", files)).len(), 2);
+        let other = "serverCertificate: /c, privateKey: /l";
+        assert_eq!(of(&gateway("one", "", files), &gateway("two", "", other)), [""; 0]);
+        let none = "mode: PASSTHROUGH";
+        assert_eq!(of(&gateway("one", "", none), &gateway("two", "", none)), [""; 0]);
+    }
 }

@@ -43,7 +43,12 @@ impl Analyzer for GatewayPorts {
             for (index, server) in gateway.spec.servers.iter().enumerate() {
                 if let Some(port) = server.port.as_ref().filter(|port| !ports.contains(&port.number)) {
                     let at = At::top("spec");
-                    report_port(cx, &at.field("servers").index(index).field("port").field("number"), port.number, selector);
+                    report_port(
+                        cx,
+                        &at.field("servers").index(index).field("port").field("number"),
+                        port.number,
+                        selector,
+                    );
                 }
             }
         }
@@ -117,5 +122,64 @@ fn open_port(open: &mut HashSet<u32>, pod: &Workload<'_>, port: &ServicePort) {
             open.extend(name.parse::<u32>().ok());
         }
         None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    const POD: &str = "
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p, namespace: b, labels: {app: edge}}
+spec: {containers: [{name: proxy, ports: [{name: web, containerPort: 8082}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: edge, namespace: b}
+spec:
+  selector: {app: edge}
+  ports:
+  - {port: 80, targetPort: 8080}
+  - {port: 81}
+  - {port: 82, targetPort: web}
+  - {port: 83, protocol: UDP}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: other, namespace: c}
+spec: {selector: {app: edge}, ports: [{port: 90}]}
+";
+
+    fn port(selector: &str, number: u32) -> Vec<String> {
+        let gateway = format!(
+            "{{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {{name: g, namespace: a}}, \
+             spec: {{selector: {{{selector}}}, servers: [{{hosts: ['*'], port: {{number: {number}, name: p, protocol: HTTP}}}}]}}}}\n"
+        );
+        found(&GatewayPorts, &(gateway + POD))
+    }
+
+    #[test]
+    fn a_service_has_to_lead_to_the_port_by_its_own_number_or_that_of_the_pods() {
+        for open in [80, 8080, 81, 82, 8082] {
+            assert_eq!(port("app: edge", open), [""; 0], "{open}");
+        }
+        for shut in [83, 90, 8081] {
+            assert_eq!(port("app: edge", shut), ["IST0162 Gateway a/g spec.servers[0].port.number"], "{shut}");
+        }
+    }
+
+    #[test]
+    fn a_selector_has_to_select_some_pod() {
+        assert_eq!(port("app: nothing", 80), ["IST0101 Gateway a/g spec.selector"]);
+    }
+
+    #[test]
+    fn the_gateway_that_istio_installs_is_taken_to_be_there() {
+        assert_eq!(port("istio: ingressgateway", 443), [""; 0]);
+        assert_eq!(port("istio: ingressgateway", 444), ["IST0162 Gateway a/g spec.servers[0].port.number"]);
     }
 }

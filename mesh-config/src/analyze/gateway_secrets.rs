@@ -62,7 +62,8 @@ fn check_secret(
     namespace: &str,
     name: &str,
 ) {
-    let (scope, short) = name.strip_prefix("kubernetes://").unwrap_or(name).split_once('/').unwrap_or((namespace, name));
+    let (scope, short) =
+        name.strip_prefix("kubernetes://").unwrap_or(name).split_once('/').unwrap_or((namespace, name));
     let short = short.strip_prefix("kubernetes://").unwrap_or(short);
     let Some(secret) = context.secret(scope, short) else {
         let finding =
@@ -102,4 +103,69 @@ fn problem(secret: &Secret, now: Option<SystemTime>) -> Option<&'static str> {
         return Some("holds a certificate that has expired");
     }
     (now < validity.not_before).then_some("holds a certificate that is not valid yet")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn gateway(selector: &str, credential: &str) -> String {
+        format!(
+            "{{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {{name: g, namespace: a}}, \
+             spec: {{selector: {{{selector}}}, servers: [{{hosts: ['*'], \
+             port: {{number: 443, name: p, protocol: HTTPS}}, tls: {{mode: SIMPLE, credentialName: '{credential}'}}}}]}}}}\n"
+        )
+    }
+
+    fn secret(data: &str) -> String {
+        format!(
+            "---\n{{apiVersion: v1, kind: Secret, metadata: {{name: s, namespace: istio-system}}, stringData: {{{data}}}}}\n"
+        )
+    }
+
+    const PATH: &str = "Gateway a/g spec.servers[0].tls.credentialName";
+
+    #[test]
+    fn the_secret_is_one_of_the_namespace_of_the_pods() {
+        let here = gateway("istio: ingressgateway", "s");
+        assert_eq!(found(&GatewaySecrets, &here), [format!("IST0101 {PATH}")]);
+        let pod = "---\n{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: b, labels: {app: edge}}}\n";
+        let there = gateway("app: edge", "s") + pod + &secret("tls.crt: a, tls.key: b");
+        assert_eq!(found(&GatewaySecrets, &there), [format!("IST0101 {PATH}")]);
+        assert_eq!(found(&GatewaySecrets, &gateway("app: nothing", "s")), ["IST0101 Gateway a/g spec.selector"]);
+        assert_eq!(found(&GatewaySecrets, &gateway("istio: ingressgateway", "")), [""; 0]);
+    }
+
+    #[test]
+    fn the_secret_has_to_hold_a_certificate() {
+        for data in ["", "tls.crt: a", "tls.cert: a, tls.key: b", "cert: a, key: b"] {
+            let text = gateway("istio: ingressgateway", "s") + &secret(data);
+            assert_eq!(found(&GatewaySecrets, &text), [format!("IST0161 {PATH}")], "{data}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_judged_by_the_time_that_is_given() {
+        // Up to the validity: 1970-01-01 to 2000-03-01.
+        let der = b"\x30\x2f\x30\x2d\x02\x01\x01\x30\x00\x30\x00\x30\x24\x17\x0d700101000001Z\x18\x13";
+        let der = [&der[..], b"20000301000000.000Z"].concat();
+        assert!(certificate::validity(&der).is_none());
+        let pem = |der: &[u8]| {
+            let text = crate::value::Bytes(der.to_vec()).to_base64();
+            format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        };
+        let der = b"\x30\x2b\x30\x29\x02\x01\x01\x30\x00\x30\x00\x30\x20\x17\x0d700101000001Z\x18\x0f20000301000000Z";
+        let secret = Secret {
+            string_data: [("tls.crt", pem(der)), ("tls.key", "k".to_owned())]
+                .map(|(key, value)| (key.to_owned(), crate::api::kubernetes::SecretText(value)))
+                .into(),
+            ..Secret::default()
+        };
+        let at = |seconds: u64| problem(&secret, Some(UNIX_EPOCH + std::time::Duration::from_secs(seconds)));
+        assert_eq!(problem(&secret, None), None);
+        assert_eq!(at(951_868_800), None);
+        assert_eq!(at(951_868_801), Some("holds a certificate that has expired"));
+        assert_eq!(at(0), Some("holds a certificate that is not valid yet"));
+    }
 }

@@ -55,3 +55,37 @@ fn check<T: Typed>(out: &mut Report, context: &Context<'_>, policy: &Object<T>, 
         cx.push(&At::top("spec").field("selector"), finding);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn policy(kind: &str, group: &str, rest: &str) -> String {
+        format!(
+            "---\n{{apiVersion: {group}.istio.io/v1, kind: {kind}, metadata: {{name: p, namespace: a}}, \
+             spec: {{selector: {{matchLabels: {{app: edge}}}} {rest}}}}}\n"
+        )
+    }
+
+    #[test]
+    fn a_selector_does_not_reach_a_gateway_of_the_kubernetes_gateway_api() {
+        let pods = "---\n{apiVersion: v1, kind: Pod, metadata: {name: e, namespace: a, labels: {app: edge, \
+                    gateway.networking.k8s.io/gateway-name: edge}}}\n";
+        let policies = policy("AuthorizationPolicy", "security", "")
+            + &policy("RequestAuthentication", "security", "")
+            + &policy("Telemetry", "telemetry", "");
+        assert_eq!(
+            found(&GatewaySelectors, &format!("{policies}{pods}")),
+            [
+                "IST0166 AuthorizationPolicy a/p spec.selector",
+                "IST0166 RequestAuthentication a/p spec.selector",
+                "IST0166 Telemetry a/p spec.selector"
+            ]
+        );
+        let targeted = policy("AuthorizationPolicy", "security", ", targetRef: {kind: Gateway, name: edge}");
+        assert_eq!(found(&GatewaySelectors, &format!("{targeted}{pods}")), [""; 0]);
+        let plain = "---\n{apiVersion: v1, kind: Pod, metadata: {name: e, namespace: a, labels: {app: edge}}}\n";
+        assert_eq!(found(&GatewaySelectors, &format!("{policies}{plain}")), [""; 0]);
+    }
+}

@@ -42,10 +42,31 @@ impl Analyzer for Lightstep {
 }
 
 fn finding(name: &str) -> Diagnostic {
-    let message = format!(
-        "Deprecated: The Lightstep provider {name} is deprecated, please migrate to OpenTelemetry provider."
-    );
+    let message =
+        format!("Deprecated: The Lightstep provider {name} is deprecated, please migrate to OpenTelemetry provider.");
     Diagnostic::warning(Code::DEPRECATED, message)
         .effect("its traces are not sent")
         .help("define a provider with `opentelemetry` in the extensionProviders of the MeshConfig")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    #[test]
+    fn a_provider_of_lightstep_that_is_used_is_pointed_out_once() {
+        let text = "
+{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: t, namespace: a},
+ spec: {tracing: [{providers: [{name: old}]}, {providers: [{name: old}, {name: new}]}]}}
+---
+extensionProviders:
+- {name: NAME, lightstep: {service: l.a.svc.cluster.local, port: 443}}
+";
+        assert_eq!(
+            found(&Lightstep, &text.replace("NAME", "old")),
+            ["IST0002 Telemetry a/t spec.tracing[0].providers[0]"]
+        );
+        assert_eq!(found(&Lightstep, &text.replace("NAME", "unused")), [""; 0]);
+    }
 }

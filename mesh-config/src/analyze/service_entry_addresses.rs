@@ -33,7 +33,9 @@ impl Analyzer for ServiceEntryAddresses {
                 if port.protocol.is_empty() || port.protocol.eq_ignore_ascii_case("TCP") {
                     let message = "ServiceEntry addresses are required for this protocol.";
                     let finding = Diagnostic::warning(Code::ADDRESSES_REQUIRED, message)
-                        .effect("connections are told apart by their port alone: those to other hosts on it come here, too")
+                        .effect(
+                            "connections are told apart by their port alone: those to other hosts on it come here, too",
+                        )
                         .help("addresses: [the addresses of the host], or a protocol that names the host (HTTP, TLS)");
                     cx.push(&At::top("spec").field("ports").index(index), finding);
                 }
@@ -51,4 +53,42 @@ fn allocates_addresses(mesh: &MeshConfig) -> bool {
         None => false,
     };
     is_on("ISTIO_META_DNS_CAPTURE") && (is_on("ISTIO_META_DNS_AUTO_ALLOCATE") || is_on("PILOT_ENABLE_IP_AUTOALLOCATE"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn entry(spec: &str, rest: &str) -> String {
+        format!(
+            "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: e, namespace: a}}, \
+             spec: {{hosts: [e.com], {spec}}}{rest}}}\n"
+        )
+    }
+
+    #[test]
+    fn each_port_of_tcp_needs_an_address() {
+        let ports =
+            "ports: [{number: 1, name: a, protocol: tcp}, {number: 2, name: b}, {number: 3, name: c, protocol: TLS}]";
+        assert_eq!(
+            found(&ServiceEntryAddresses, &entry(ports, "")),
+            ["IST0134 ServiceEntry a/e spec.ports[0]", "IST0134 ServiceEntry a/e spec.ports[1]"]
+        );
+        assert_eq!(found(&ServiceEntryAddresses, &entry(&format!("{ports}, addresses: [10.0.0.1]"), "")), [""; 0]);
+        let assigned = entry(ports, ", status: {addresses: [{value: 240.240.0.1}]}");
+        assert_eq!(found(&ServiceEntryAddresses, &assigned), [""; 0]);
+    }
+
+    #[test]
+    fn the_mesh_may_give_hosts_addresses_of_their_own() {
+        let text = |capture: &str| {
+            entry("ports: [{number: 1, name: a, protocol: TCP}]", "")
+                + &format!(
+                    "---\ndefaultConfig: {{proxyMetadata: {{ISTIO_META_DNS_CAPTURE: '{capture}', ISTIO_META_DNS_AUTO_ALLOCATE: 'true'}}}}\n"
+                )
+        };
+        assert_eq!(found(&ServiceEntryAddresses, &text("true")), [""; 0]);
+        assert_eq!(found(&ServiceEntryAddresses, &text("false")), ["IST0134 ServiceEntry a/e spec.ports[0]"]);
+    }
 }

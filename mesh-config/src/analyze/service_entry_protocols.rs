@@ -80,3 +80,28 @@ fn report(out: &mut Report, host: &str, port: u32, group: &[&Claim<'_>], reporte
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn entry(namespace: &str, protocol: &str, export_to: &str) -> String {
+        format!(
+            "---\n{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: e, namespace: {namespace}}}, \
+             spec: {{hosts: [e.com], ports: [{{number: 1, name: p, protocol: {protocol}}}], exportTo: [{export_to}]}}}}\n"
+        )
+    }
+
+    #[test]
+    fn entries_that_somebody_sees_together_have_to_agree() {
+        let a = "IST0177 ServiceEntry a/e spec.ports[0].protocol";
+        let b = "IST0177 ServiceEntry b/e spec.ports[0].protocol";
+        let of = |one: &str, two: &str| found(&ServiceEntryProtocols, &format!("{one}{two}"));
+        assert_eq!(of(&entry("a", "HTTP", ""), &entry("b", "HTTPS", "")), [a, b]);
+        assert_eq!(of(&entry("a", "HTTP", "'.'"), &entry("b", "HTTPS", "'*'")), [a, b]);
+        assert_eq!(of(&entry("a", "HTTP", "c"), &entry("b", "HTTPS", "c, d")), [a, b]);
+        assert_eq!(of(&entry("a", "HTTP", "'.'"), &entry("b", "HTTPS", "'.'")), [""; 0]);
+        assert_eq!(of(&entry("a", "HTTP", ""), &entry("b", "http", "")), [""; 0]);
+    }
+}

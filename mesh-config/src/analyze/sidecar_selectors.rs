@@ -88,9 +88,8 @@ fn check_selectors(context: &Context<'_>, ineffective: &mut Ineffective, out: &m
 
 fn report_ineffective(out: &mut Report, sidecar: &Object<Sidecar>, reason: &str, reported: &mut Ineffective) {
     if reported.insert(std::ptr::from_ref(sidecar)) {
-        let finding =
-            Diagnostic::warning(Code::INEFFECTIVE_POLICY, format!("The policy has no impact: {reason}."))
-                .effect("there is no proxy beside the workload that it could set up");
+        let finding = Diagnostic::warning(Code::INEFFECTIVE_POLICY, format!("The policy has no impact: {reason}."))
+            .effect("there is no proxy beside the workload that it could set up");
         let cx = &mut Checker::new(Kind::Sidecar, &sidecar.meta, &sidecar.origin, out);
         cx.push(&At::top("metadata").field("name"), finding);
     }
@@ -107,5 +106,69 @@ fn report_many(out: &mut Report, namespace: &str, sidecars: &[&Object<Sidecar>])
             .help("merge them, or give all but one a workloadSelector");
         let cx = &mut Checker::new(Kind::Sidecar, &sidecar.meta, &sidecar.origin, out);
         cx.push(&At::top("metadata").field("name"), finding);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn sidecar(name: &str, selector: &str) -> String {
+        format!(
+            "---\n{{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {{name: {name}, namespace: a}}, \
+             spec: {{egress: [{{hosts: ['*/*']}}] {selector}}}}}\n"
+        )
+    }
+
+    fn pod(meta: &str) -> String {
+        format!("---\n{{apiVersion: v1, kind: Pod, metadata: {{name: p, namespace: a, {meta}}}}}\n")
+    }
+
+    const BY_APP: &str = ", workloadSelector: {labels: {app: x}}";
+    const BY_TIER: &str = ", workloadSelector: {labels: {tier: front}}";
+
+    #[test]
+    fn a_sidecar_has_to_select_pods_of_its_namespace_that_no_other_selects() {
+        let one = sidecar("one", BY_APP);
+        let of = |texts: &[&str]| found(&SidecarSelectors, &texts.concat());
+        assert_eq!(of(&[&one]), ["IST0101 Sidecar a/one spec.workloadSelector.labels"]);
+        let pod = pod("labels: {app: x, tier: front}");
+        assert_eq!(of(&[&one, &pod]), [""; 0]);
+        assert_eq!(of(&[&one, &pod.replace("namespace: a", "namespace: b")]).len(), 1);
+        assert_eq!(
+            of(&[&one, &sidecar("two", BY_TIER), &pod]),
+            ["IST0110 Sidecar a/one metadata.name", "IST0110 Sidecar a/two metadata.name"]
+        );
+    }
+
+    #[test]
+    fn one_sidecar_is_for_the_whole_namespace() {
+        let both = sidecar("one", "") + &sidecar("two", "");
+        let reported = ["IST0111 Sidecar a/one metadata.name", "IST0111 Sidecar a/two metadata.name"];
+        assert_eq!(found(&SidecarSelectors, &both), reported);
+        assert_eq!(
+            found(
+                &SidecarSelectors,
+                &(sidecar("one", "") + &sidecar("two", "").replace("namespace: a", "namespace: b"))
+            ),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn in_the_ambient_mode_a_sidecar_has_no_effect() {
+        let namespace = |labels: &str| {
+            format!("---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: a, labels: {{{labels}}}}}}}\n")
+        };
+        let of = |labels: &str| found(&SidecarSelectors, &(sidecar("one", "") + &namespace(labels)));
+        assert_eq!(of("istio.io/dataplane-mode: ambient"), ["IST0167 Sidecar a/one metadata.name"]);
+        assert_eq!(of("istio.io/dataplane-mode: ambient, istio-injection: enabled"), [""; 0]);
+        assert_eq!(of("istio.io/dataplane-mode: ambient, istio.io/rev: canary"), [""; 0]);
+        let ambient = pod("labels: {app: x}, annotations: {ambient.istio.io/redirection: enabled}");
+        assert_eq!(
+            found(&SidecarSelectors, &(sidecar("one", BY_APP) + &ambient)),
+            ["IST0167 Sidecar a/one metadata.name"]
+        );
     }
 }

@@ -47,7 +47,8 @@ fn check(cx: &mut Checker<'_>, context: &Context<'_>, nodes: &Nodes<'_>, rule: &
     let known = context.services().find(host, namespace, &rule.spec.export_to);
     if known.is_empty() {
         if !context.services().has_any(host, namespace) {
-            let message = format!("The host {host} defined in the DestinationRule does not match any services in the mesh.");
+            let message =
+                format!("The host {host} defined in the DestinationRule does not match any services in the mesh.");
             let finding = Diagnostic::warning(Code::UNKNOWN_RULE_HOST, message)
                 .effect("the rule has no effect")
                 .help("name a host of a Service or ServiceEntry that is seen from the namespace of the rule");
@@ -129,4 +130,78 @@ fn is_placed(nodes: &Nodes<'_>, pod: &Workload<'_>, wanted: &Labels) -> bool {
         };
         known.or_else(|| pod.labels.get(key).map(String::as_str)) == Some(value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    const CLUSTER: &str = "
+---
+{apiVersion: v1, kind: Service, metadata: {name: r, namespace: a}, spec: {selector: {app: r}, ports: [{port: 80}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: r-1, namespace: a, labels: {app: r, version: v1}}, spec: {nodeName: node-1}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: o-1, namespace: a, labels: {app: o, version: v2}}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: r-2, namespace: b, labels: {app: r, version: v2}}}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: node-1, labels: {topology.kubernetes.io/region: west, topology.kubernetes.io/zone: ''}}
+";
+
+    fn subset(host: &str, labels: &str) -> Vec<String> {
+        let rule = format!(
+            "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: r, namespace: a}}, \
+             spec: {{host: '{host}', subsets: [{{name: s, labels: {{{labels}}}}}]}}}}\n"
+        );
+        found(&SubsetPods, &(rule + CLUSTER))
+    }
+
+    #[test]
+    fn a_subset_selects_among_the_pods_of_its_service() {
+        let nothing = ["IST0173 DestinationRule a/r spec.subsets[0].labels"];
+        assert_eq!(subset("r", "version: v1"), [""; 0]);
+        assert_eq!(subset("r", ""), [""; 0]);
+        assert_eq!(subset("r", "version: v2"), nothing);
+        assert_eq!(subset("r", "app: o"), nothing);
+    }
+
+    #[test]
+    fn pods_have_the_labels_of_the_place_of_their_node() {
+        assert_eq!(subset("r", "topology.kubernetes.io/region: west, version: v1"), [""; 0]);
+        assert_eq!(subset("r", "kubernetes.io/hostname: node-1"), [""; 0]);
+        for wrong in ["topology.kubernetes.io/region: east", "topology.kubernetes.io/zone: ''"] {
+            assert_eq!(subset("r", wrong), ["IST0173 DestinationRule a/r spec.subsets[0].labels"], "{wrong}");
+        }
+    }
+
+    #[test]
+    fn endpoints_that_stand_in_the_configuration_count() {
+        let entry = |how: &str| {
+            format!(
+                "---\n{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: e, namespace: a}}, \
+                 spec: {{hosts: [e.com], resolution: STATIC, {how}}}}}\n"
+            )
+        };
+        let rule = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: r, namespace: a}, \
+                    spec: {host: e.com, subsets: [{name: s, labels: {version: v1}}]}}\n";
+        let workload = "---\n{apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {name: w, namespace: a}, \
+                        spec: {address: 10.0.0.1, labels: {app: e, version: v1}}}\n";
+        let of = |entry: &str| found(&SubsetPods, &format!("{rule}{entry}"));
+        let nothing = ["IST0173 DestinationRule a/r spec.subsets[0].labels"];
+        assert_eq!(of(&entry("endpoints: [{address: 10.0.0.1, labels: {version: v1}}]")), [""; 0]);
+        assert_eq!(of(&entry("endpoints: [{address: 10.0.0.1, labels: {version: v2}}]")), nothing);
+        assert_eq!(of(&(entry("workloadSelector: {labels: {app: e}}") + workload)), [""; 0]);
+        assert_eq!(of(&entry("workloadSelector: {labels: {app: e}}")), nothing);
+    }
+
+    #[test]
+    fn a_host_has_to_be_one_of_some_service() {
+        assert_eq!(subset("o", ""), ["IST0174 DestinationRule a/r spec.host"]);
+        assert_eq!(subset("*.a.svc.cluster.local", "version: v9"), [""; 0]);
+        assert_eq!(subset("*.b.svc.cluster.local", ""), ["IST0174 DestinationRule a/r spec.host"]);
+    }
 }

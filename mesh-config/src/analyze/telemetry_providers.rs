@@ -23,7 +23,8 @@ impl Analyzer for TelemetryProviders {
             return;
         }
         for telemetry in context.set.telemetries() {
-            let lacks = |log: &crate::api::telemetry::AccessLogging| log.disabled != Some(true) && log.providers.is_empty();
+            let lacks =
+                |log: &crate::api::telemetry::AccessLogging| log.disabled != Some(true) && log.providers.is_empty();
             let Some(index) = telemetry.spec.access_logging.iter().position(lacks) else { continue };
             let meta = &telemetry.meta;
             let message = format!(
@@ -36,5 +37,28 @@ impl Analyzer for TelemetryProviders {
             let cx = &mut Checker::new(Kind::Telemetry, meta, &telemetry.origin, out);
             cx.push(&At::top("spec").field("accessLogging").index(index), finding);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    #[test]
+    fn an_access_log_goes_to_a_provider_of_its_own_or_of_the_mesh() {
+        let of = |log: &str, mesh: &str| {
+            let text = format!(
+                "{{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {{name: t, namespace: a}}, \
+                 spec: {{accessLogging: [{{{log}}}]}}}}\n{mesh}"
+            );
+            found(&TelemetryProviders, &text)
+        };
+        let mesh = "---\ndefaultProviders: {accessLogging: [envoy]}\n";
+        assert_eq!(of("", ""), ["IST0157 Telemetry a/t spec.accessLogging[0]"]);
+        assert_eq!(of("disabled: false", ""), ["IST0157 Telemetry a/t spec.accessLogging[0]"]);
+        assert_eq!(of("disabled: true", ""), [""; 0]);
+        assert_eq!(of("providers: [{name: envoy}]", ""), [""; 0]);
+        assert_eq!(of("", mesh), [""; 0]);
     }
 }

@@ -51,3 +51,29 @@ fn selector(telemetry: &Object<Telemetry>) -> Option<&Labels> {
     let selector = telemetry.spec.selector.as_ref();
     selector.map(|selector| &selector.match_labels).filter(|labels| !labels.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn telemetry(name: &str, selector: &str) -> String {
+        format!(
+            "---\n{{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {{name: {name}, namespace: a}}, \
+             spec: {{selector: {{matchLabels: {{{selector}}}}}}}}}\n"
+        )
+    }
+
+    #[test]
+    fn a_telemetry_has_to_select_pods_of_its_namespace_that_no_other_selects() {
+        let pod = "---\n{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: a, labels: {app: x, tier: front}}}\n";
+        let one = telemetry("one", "app: x");
+        assert_eq!(found(&TelemetrySelectors, &one), ["IST0101 Telemetry a/one spec.selector.matchLabels"]);
+        assert_eq!(found(&TelemetrySelectors, &format!("{one}{pod}")), [""; 0]);
+        assert_eq!(
+            found(&TelemetrySelectors, &format!("{one}{}{pod}", telemetry("two", "tier: front"))),
+            ["IST0159 Telemetry a/one metadata.name", "IST0159 Telemetry a/two metadata.name"]
+        );
+        assert_eq!(found(&TelemetrySelectors, &telemetry("all", "")), [""; 0]);
+    }
+}

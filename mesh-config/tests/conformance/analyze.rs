@@ -39,7 +39,8 @@ pub(crate) fn analyze(suite: &Path, case: &Value) -> Option<String> {
     let text = |message: &Value, key: &str| message[key].as_str().unwrap_or_default().to_owned();
     let expected = case["expect"]["messages"].as_array().into_iter().flatten();
     let expected = counted(
-        expected.map(|message| (text(message, "code"), text(message, "resource"), text(message, "level").to_lowercase())),
+        expected
+            .map(|message| (text(message, "code"), text(message, "resource"), text(message, "level").to_lowercase())),
     );
     (found != expected).then(|| format!("found {found:?}, expected {expected:?}\n{report}"))
 }
