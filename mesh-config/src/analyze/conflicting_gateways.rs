@@ -125,7 +125,8 @@ mod tests {
     const SERVER: &str = "port: {number: 80, name: http, protocol: HTTP}, hosts: [r.com, s.com]";
 
     fn conflict(one: &str, two: &str) -> bool {
-        let pod = "---\n{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: b, labels: {app: x, tier: front}}}\n";
+        let pod =
+            "---\n{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: b, labels: {app: x, tier: front}}}\n";
         let found = found(&ConflictingGateways, &format!("{one}{two}{pod}"));
         assert!(found.is_empty() || found.len() == 2, "{found:?}");
         !found.is_empty()

@@ -44,6 +44,8 @@ mod gateway_secrets;
 mod gateway_selectors;
 mod impossible_ejection;
 mod lightstep;
+mod many_tries;
+mod mirror_loop;
 mod options;
 mod selector_conflicts;
 mod service_entry_addresses;
@@ -54,6 +56,7 @@ mod subset_pods;
 mod telemetry_providers;
 mod telemetry_selectors;
 mod virtual_service_gateways;
+mod whole_pool_ejection;
 mod workloads;
 
 pub use self::context::Context;
@@ -108,6 +111,9 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &blocked_cidrs::BlockedCidrs,
     &conditions::Conditions,
     &deprecated::Deprecated,
+    &mirror_loop::MirrorLoop,
+    &many_tries::ManyTries,
+    &whole_pool_ejection::WholePoolEjection,
 ];
 
 /// Runs the analyzers that the options ask for.

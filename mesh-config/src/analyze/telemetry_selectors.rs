@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn a_telemetry_has_to_select_pods_of_its_namespace_that_no_other_selects() {
-        let pod = "---\n{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: a, labels: {app: x, tier: front}}}\n";
+        let pod =
+            "---\n{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: a, labels: {app: x, tier: front}}}\n";
         let one = telemetry("one", "app: x");
         assert_eq!(found(&TelemetrySelectors, &one), ["IST0101 Telemetry a/one spec.selector.matchLabels"]);
         assert_eq!(found(&TelemetrySelectors, &format!("{one}{pod}")), [""; 0]);
