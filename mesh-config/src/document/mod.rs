@@ -432,7 +432,7 @@ impl Reader<'_> {
             return self.report.push(piece.about(Diagnostic::error(Code::LIMIT, message)));
         }
         macro_rules! by_kind {
-            ($($kind:ident = $type:path, $form:ident, $group:literal, $versions:tt;)*) => {
+            ($($kind:ident $(($name:literal))? = $type:path, $form:ident, $group:literal, $versions:tt;)*) => {
                 match kind { $(Kind::$kind => by_kind!(@$form $type)),* }
             };
             (@spec $type:path) => { self.read_enveloped::<$type>(kind, piece, tree) };
