@@ -274,8 +274,11 @@ impl fmt::Display for Diagnostic {
         if let Some(id) = &self.resource {
             write!(f, " {}", escape(&id.to_string()))?;
         }
-        if !self.path.is_empty() {
-            write!(f, " {}", escape(&self.path.to_string()))?;
+        let path = self.path.to_string();
+        // The API server's own texts begin with the path.
+        let told = self.message.strip_prefix(&path).is_some_and(|rest| rest.starts_with(": "));
+        if !path.is_empty() && !told {
+            write!(f, " {}", escape(&path))?;
         }
         write!(f, ": {}", escape(&self.message))?;
         if let Some(effect) = &self.effect {

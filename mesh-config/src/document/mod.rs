@@ -13,12 +13,13 @@ mod from_tree;
 mod head;
 mod mesh_config;
 mod object;
+mod objection;
 mod outline;
 mod placeholder;
 mod probe;
-mod scalar;
+pub(crate) mod scalar;
 mod split;
-mod typed;
+pub(crate) mod typed;
 
 #[cfg(test)]
 pub(crate) use self::typed::from_str_noting;
@@ -58,6 +59,10 @@ pub struct ParseOptions {
     /// Whether an unknown field of Istio's kinds is an error, as in Istio's webhook (default: yes), or a warning, as
     /// when istiod reads from a cluster.
     pub strict: bool,
+    /// Whether documents are held against Istio's CRDs, as the API server does before it asks Istio's webhook (default:
+    /// yes). What it would refuse is an error, or a warning where `strict` is off: an object that istiod finds in a
+    /// cluster was let in, if by the CRD of another version. Off, the verdict is that of the webhook alone.
+    pub crd_rules: bool,
     /// The namespace of objects that name none (default: `default`).
     pub default_namespace: String,
     /// What is refused for its size.
@@ -66,15 +71,22 @@ pub struct ParseOptions {
 
 impl Default for ParseOptions {
     fn default() -> Self {
-        Self { strict: true, default_namespace: "default".to_owned(), limits: Limits::default() }
+        Self { strict: true, crd_rules: true, default_namespace: "default".to_owned(), limits: Limits::default() }
     }
 }
 
 impl ParseOptions {
-    /// Makes unknown fields a warning.
+    /// Makes unknown fields and what Istio's CRDs object to a warning.
     #[must_use]
     pub fn lenient(mut self) -> Self {
         self.strict = false;
+        self
+    }
+
+    /// Sets whether documents are held against Istio's CRDs.
+    #[must_use]
+    pub fn crd_rules(mut self, held: bool) -> Self {
+        self.crd_rules = held;
         self
     }
 

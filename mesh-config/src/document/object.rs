@@ -23,11 +23,16 @@ impl Reader<'_> {
         };
         let meta = self.settle(kind, value.metadata);
         let id = ResourceId::new(kind, &meta.namespace, &meta.name);
-        if value.spec.is_none() && kind.is_istio() {
+        let objections = self.objections(kind, piece, tree, Some(&id), Vec::new());
+        let mut good = objections.iter().all(|finding| finding.severity < Severity::Error);
+        let spec_is_missed = objections.iter().any(|finding| finding.path.segments().len() == 1);
+        self.report.extend(objections);
+        if value.spec.is_none() && kind.is_istio() && !spec_is_missed {
             let finding = Diagnostic::warning(Code::EMPTY_SPEC, "the object has no spec; it is read as an empty one");
             self.report.push(piece.about(finding.path("spec").resource(id.clone()).at_key()));
         }
-        if self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown) {
+        good &= self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown);
+        if good {
             self.keep(kind, piece, tree, meta, value.spec.unwrap_or_default());
         }
     }
@@ -105,10 +110,10 @@ impl Reader<'_> {
         failures: Failures,
     ) {
         let id = id.or_else(|| self.identify(kind, tree));
-        for failure in failures.failures {
-            let finding = failure_finding(kind, id.clone(), piece, tree, failure);
-            self.report.push(finding);
-        }
+        let failures_found = failures.failures.into_iter();
+        let found = failures_found.map(|failure| failure_finding(kind, id.clone(), piece, tree, failure)).collect();
+        let found = self.objections(kind, piece, tree, id.as_ref(), found);
+        self.report.extend(found);
         if let Some(id) = id {
             self.report_unknown::<T>(kind, &id, piece, &failures.unknown);
         }

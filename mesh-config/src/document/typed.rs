@@ -170,7 +170,7 @@ fn quote(value: &str) -> Words {
 }
 
 /// The name that a misspelt one probably stands for.
-pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let plain = |name: &str| name.chars().filter(|c| *c != '_' && *c != '-').collect::<String>().to_lowercase();
     let wanted = plain(name);
     known
