@@ -98,7 +98,8 @@ fn notes(finding: &Diagnostic) -> Vec<Element<'_>> {
     let mut note = |name: &'static str, level: Level<'static>, text: &str| {
         notes.push(level.with_name(name).message(escape(text).into_owned()).into());
     };
-    if !about.is_empty() {
+    // That it is in `kind` can be seen.
+    if finding.resource.is_some() || finding.path.segments().len() > 1 {
         note("in", Level::NOTE, &about.join(" "));
     }
     if let Some(effect) = &finding.effect {
