@@ -208,9 +208,9 @@ fn validation_as_json_has_an_object_for_each_document() {
         json[1],
         json!({
             "file": "a.yaml", "doc_index": 1, "kind": "VirtualService", "namespace": "", "name": "ratings", "valid": false,
-            "errors": [{"code": "IST0106", "message": "\"sometimes\" is not a valid retryOn policy", "line": 21, "column": 37,
+            "errors": [{"code": "IST0106", "message": "\"sometimes\" is not a valid retryOn policy", "line": 22, "column": 37,
                         "path": "spec.http[0].retries.retryOn"}],
-            "warnings": [{"code": "IST0133", "message": "abort configured, but error type not set", "line": 18,
+            "warnings": [{"code": "IST0133", "message": "abort configured, but error type not set", "line": 19,
                           "column": 14, "path": "spec.http[0].fault.abort"}],
         })
     );
