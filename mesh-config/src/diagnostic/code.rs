@@ -121,6 +121,12 @@ impl Code {
         self.0
     }
 
+    /// Whether it is one of Istio's own.
+    #[must_use]
+    pub fn is_istio(self) -> bool {
+        self.0.starts_with("IST")
+    }
+
     /// A short name, `unknown-field` (Istio's own for its codes).
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use clap::Args;
 use mesh_config::analyze::{Inventory, Options};
 use mesh_config::api::MeshConfig;
-use mesh_config::{ConfigSet, Object, ObjectMeta};
+use mesh_config::{ConfigSet, Object, ObjectMeta, Resource};
 
 use super::input::Input;
 use super::output::{Outcome, Output, Shape};
@@ -26,7 +26,7 @@ pub(crate) struct Analyze {
 
 impl Analyze {
     pub(crate) fn run(&self) -> Result<Outcome, String> {
-        let mut loaded = self.input.load()?;
+        let mut loaded = self.input.load(false)?;
         let (mut set, duplicates) = ConfigSet::from_documents(std::mem::take(&mut loaded.documents));
         loaded.report.extend(duplicates);
         if let Some(namespace) = &self.input.root_namespace {
@@ -42,7 +42,10 @@ impl Analyze {
 }
 
 fn set_root_namespace(set: &mut ConfigSet, namespace: &str) {
-    let there = set.mesh_configs().next().cloned();
+    let there = set.iter().find_map(|document| match &document.resource {
+        Resource::MeshConfig(object) => Some(Object::clone(object)),
+        _ => None,
+    });
     let mut mesh = there.unwrap_or_else(|| Object::new(ObjectMeta::new(namespace, "istio"), MeshConfig::default()));
     mesh.spec.root_namespace = Some(namespace.to_owned());
     set.upsert(mesh.into());
