@@ -31,6 +31,16 @@ pub(crate) struct Source {
     pub(crate) first_line: u32,
 }
 
+impl Source {
+    /// Whether there is a Secret in the text, of which nothing is to be shown.
+    pub(crate) fn holds_secret(&self) -> bool {
+        self.text.match_indices("kind").any(|(at, word)| {
+            let marks = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ':');
+            self.text[at + word.len()..].trim_start_matches(marks).starts_with("Secret")
+        })
+    }
+}
+
 impl Origin {
     /// A place in a file; 0 for a line or column that is not known.
     #[must_use]
@@ -112,6 +122,13 @@ mod tests {
         assert_eq!(Origin::new("a.yaml", 3, 0).to_string(), "a.yaml:3");
         assert_eq!(Origin::new("a.yaml", 3, 7).to_string(), "a.yaml:3:7");
         assert_eq!(Origin::default().to_string(), "");
+    }
+
+    #[test]
+    fn a_secret_is_noticed_in_yaml_and_json() {
+        let holds = |text: &str| Source { text: text.to_owned(), first_line: 1 }.holds_secret();
+        assert!(holds("a: 1\nkind: Secret\n") && holds("{\"kind\" : \"Secret\"}") && holds("kind:\n  'Secret'"));
+        assert!(!holds("kind: Service\nsecret: Secret\n") && !holds("kind"));
     }
 
     #[test]

@@ -227,6 +227,13 @@ enum Problem {
     UnknownUnit(String),
 }
 
+impl ParseDurationError {
+    /// Whether only the part below a nanosecond is wrong, which Go drops and protobuf refuses.
+    pub(crate) fn is_too_fine(&self) -> bool {
+        self.problem == Problem::TooFine
+    }
+}
+
 impl fmt::Display for ParseDurationError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = &self.text;

@@ -10,6 +10,7 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+mod crd;
 mod functions;
 mod gaps;
 mod names;
@@ -36,6 +37,7 @@ const SUITES: &[Suite] = &[
         measure: validation::validation,
         gates: true,
     },
+    Suite { name: "crd", list: "conformance/crd/expected.json", measure: crd::crd, gates: true },
     Suite { name: "samples", list: "conformance/samples/expected.json", measure: validation::sample, gates: true },
     Suite { name: "hosts", list: "conformance/hosts/expected.json", measure: names::host_names, gates: true },
     Suite { name: "functions", list: "conformance/functions/expected.json", measure: functions::function, gates: true },
