@@ -6,7 +6,10 @@
 mod conflicting_hosts;
 mod deprecated;
 mod impossible_ejection;
+mod many_tries;
+mod mirror_loop;
 mod references;
+mod whole_pool_ejection;
 
 use crate::diagnostic::{Code, Report};
 use crate::set::ConfigSet;
@@ -26,6 +29,9 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &conflicting_hosts::ConflictingHosts,
     &impossible_ejection::ImpossibleEjection,
     &deprecated::Deprecated,
+    &mirror_loop::MirrorLoop,
+    &many_tries::ManyTries,
+    &whole_pool_ejection::WholePoolEjection,
 ];
 
 /// The domain that short names are completed with. Findings compare completed names with each other only, so that any

@@ -48,11 +48,17 @@ codes! {
     UNCHECKED_VALUE = "MESH0030", "unchecked-value",
         "a value that Istio's webhook does not look at, and that cannot work";
     REFUSED_BY_ENVOY = "MESH0031", "refused-by-envoy", "a value that Istio's webhook takes and Envoy refuses";
+    UNKNOWN_KIND = "MESH0035", "unknown-kind", "a kind that a group of Istio's does not have";
+    INVALID_NAME = "MESH0036", "invalid-name", "a name that no object of Kubernetes can have";
+    EMPTY = "MESH0037", "empty", "a text without objects";
     SUBSET_WITHOUT_ENDPOINTS = "MESH0102", "subset-without-endpoints", "a subset whose labels no endpoint has";
     NO_ENDPOINTS = "MESH0103", "no-endpoints", "a destination without endpoints";
     UNKNOWN_DESTINATION = "MESH0104", "unknown-destination", "a destination that no service entry or service defines";
     LITERAL_HOST = "MESH0204", "literal-host", "a host that no service defines: its rules act on port 80 only";
     OVERRULED = "MESH0205", "overruled", "a rule that an older one for the same host displaces";
+    MIRROR_LOOP = "MESH0410", "mirror-loop", "a mirror back to the host whose requests are mirrored";
+    MANY_TRIES = "MESH0411", "many-tries", "so many retries that they are an attack of one's own";
+    WHOLE_POOL_EJECTION = "MESH0510", "whole-pool-ejection", "outlier detection that may eject every endpoint at the first error";
     IMPOSSIBLE_EJECTION = "MESH0501", "impossible-ejection", "outlier detection that can never eject an endpoint";
     NESTED_POLICY = "MESH0502", "nested-policy",
         "a policy of a subset or port with what Istio warns about only where it stands at the top";
