@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_direct_response_has_a_status() {
         assert_eq!(route("directResponse: {status: 600}"), [7]);
-        assert_eq!(route("directResponse: {status: 599}"), []);
+        assert!(route("directResponse: {status: 599}").is_empty());
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
                  - name: a\n    trafficPolicy:\n      {one}"
             )
         };
-        assert_eq!(lines("DestinationRule", &rule(MAX_RING)), []);
+        assert!(lines("DestinationRule", &rule(MAX_RING)).is_empty());
         assert_eq!(lines("DestinationRule", &rule(MAX_RING + 1)), [7, 10, 14]);
     }
 }
