@@ -33,7 +33,15 @@ fn an_analyzer_reports_its_own_codes_only_and_is_registered() {
     let codes: Vec<_> = ANALYZERS.iter().flat_map(|analyzer| analyzer.codes()).copied().collect();
     assert_eq!(
         codes,
-        [Code::REFERENCE_NOT_FOUND, Code::CONFLICTING_HOSTS, Code::IMPOSSIBLE_EJECTION, Code::DEPRECATED]
+        [
+            Code::REFERENCE_NOT_FOUND,
+            Code::CONFLICTING_HOSTS,
+            Code::IMPOSSIBLE_EJECTION,
+            Code::DEPRECATED,
+            Code::MIRROR_LOOP,
+            Code::MANY_TRIES,
+            Code::WHOLE_POOL_EJECTION
+        ]
     );
 }
 
