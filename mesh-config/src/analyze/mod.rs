@@ -8,6 +8,30 @@ mod deprecated;
 mod impossible_ejection;
 mod references;
 
+// Ours, beyond what Istio's own analyzers find, and what they share.
+mod cover;
+mod empty_subset;
+mod endpoints;
+mod evaded_denial;
+mod fault_and_retries;
+mod identity_without_mtls;
+mod open_policy;
+mod partial_regex;
+mod pattern;
+mod peer_mode;
+mod port_policy;
+mod repeated_post;
+mod rewrite_slashes;
+mod rules;
+mod shadowed_routes;
+mod split_match;
+mod tls_conflict;
+mod tries_over_timeout;
+mod unmatchable;
+mod unmatchable_principal;
+mod weights;
+mod without_mesh;
+
 use crate::diagnostic::{Code, Report};
 use crate::set::ConfigSet;
 
@@ -26,6 +50,23 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &conflicting_hosts::ConflictingHosts,
     &impossible_ejection::ImpossibleEjection,
     &deprecated::Deprecated,
+    &empty_subset::EmptySubset,
+    &without_mesh::WithoutMesh,
+    &shadowed_routes::ShadowedRoutes,
+    &unmatchable::Unmatchable,
+    &partial_regex::PartialRegex,
+    &split_match::SplitMatch,
+    &rewrite_slashes::RewriteSlashes,
+    &weights::Weights,
+    &repeated_post::RepeatedPost,
+    &tries_over_timeout::TriesOverTimeout,
+    &fault_and_retries::FaultAndRetries,
+    &port_policy::PortPolicy,
+    &tls_conflict::TlsConflict,
+    &open_policy::OpenPolicy,
+    &unmatchable_principal::UnmatchablePrincipal,
+    &identity_without_mtls::IdentityWithoutMtls,
+    &evaded_denial::EvadedDenial,
 ];
 
 /// The domain that short names are completed with. Findings compare completed names with each other only, so that any
@@ -35,5 +76,7 @@ const CLUSTER_DOMAIN: &str = "cluster.local";
 /// The name that stands for the sidecars of the mesh.
 const MESH: &str = "mesh";
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

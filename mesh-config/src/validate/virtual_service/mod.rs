@@ -6,6 +6,7 @@ mod l4;
 mod unreachable;
 
 pub(super) use self::http::check_subset_name;
+pub(crate) use self::unreachable::is_reported_as_covered;
 
 use super::checker::{At, Checker};
 use super::common::{self, Exported};

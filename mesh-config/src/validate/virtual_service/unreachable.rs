@@ -123,6 +123,15 @@ fn check_prefixes(cx: &mut Checker<'_>, at: &At<'_>, routes: &[HttpRoute]) {
     }
 }
 
+/// Whether a match has one of these findings because of an earlier one.
+pub(crate) fn is_reported_as_covered(earlier: &HttpMatchRequest, later: &HttpMatchRequest) -> bool {
+    let has_longer_prefix = match (&earlier.uri, &later.uri) {
+        (Some(StringMatch::Prefix(earlier)), Some(StringMatch::Prefix(later))) => later.starts_with(earlier.as_str()),
+        _ => false,
+    };
+    (has_longer_prefix && covers(earlier, later)) || is_same(earlier, later)
+}
+
 /// Equal matches have a finding of their own.
 fn is_same(a: &HttpMatchRequest, b: &HttpMatchRequest) -> bool {
     let without_name = |matches: &HttpMatchRequest| HttpMatchRequest { name: String::new(), ..matches.clone() };
