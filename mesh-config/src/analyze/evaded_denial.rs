@@ -109,7 +109,8 @@ impl View<'_> {
         let mut open = variants(path, self.mode);
         open.retain(|variant| !self.is_stopped(&variant.text, paths));
         // Servers that ignore case are few: this alone is no finding.
-        if open.iter().all(|variant| variant.text.eq_ignore_ascii_case(path)) {
+        let stem = path.trim_end_matches('*');
+        if open.iter().all(|variant| variant.text.eq_ignore_ascii_case(stem)) {
             open.clear();
         }
         open
@@ -178,6 +179,9 @@ fn variants(pattern: &str, mode: NormalizationType) -> Vec<Variant> {
     }
     let mut found = Vec::new();
     let mut add = |text: String, is_common: bool| found.push(Variant { text, is_common });
+    if stem.contains("//") {
+        add(merged(stem), true);
+    }
     if is_exact && !stem.ends_with('/') {
         add(format!("{stem}/"), true);
     }
@@ -204,6 +208,16 @@ fn variants(pattern: &str, mode: NormalizationType) -> Vec<Variant> {
         add(stem.to_ascii_uppercase(), false);
     }
     found
+}
+
+fn merged(path: &str) -> String {
+    let mut merged = String::with_capacity(path.len());
+    for c in path.chars() {
+        if c != '/' || !merged.ends_with('/') {
+            merged.push(c);
+        }
+    }
+    merged
 }
 
 /// `/package.Service/Method` is compared exactly by the server, too.
@@ -238,6 +252,7 @@ mod tests {
             "`/admin` is refused, but not `/admin/`, `//admin`, `/admin%2f`, `/ADMIN` (pathNormalization BASE)"
         );
         assert_eq!(places(&EvadedDenial, &deny("/admin")), WARNING);
+        assert!(only(&EvadedDenial, &deny("/a//b")).message.starts_with("`/a//b` is refused, but not `/a/b`, `/a//b/`"));
     }
 
     #[test]

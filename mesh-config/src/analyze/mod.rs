@@ -10,12 +10,14 @@ mod references;
 
 // Ours, beyond what Istio's own analyzers find, and what they share.
 mod cover;
+mod doubled_mirror;
 mod empty_subset;
 mod endpoints;
 mod evaded_denial;
 mod fault_and_retries;
 mod identity_without_mtls;
 mod open_policy;
+mod overruled_peer_mode;
 mod partial_regex;
 mod pattern;
 mod peer_mode;
@@ -58,11 +60,13 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &split_match::SplitMatch,
     &rewrite_slashes::RewriteSlashes,
     &weights::Weights,
+    &doubled_mirror::DoubledMirror,
     &repeated_post::RepeatedPost,
     &tries_over_timeout::TriesOverTimeout,
     &fault_and_retries::FaultAndRetries,
     &port_policy::PortPolicy,
     &tls_conflict::TlsConflict,
+    &overruled_peer_mode::OverruledPeerMode,
     &open_policy::OpenPolicy,
     &unmatchable_principal::UnmatchablePrincipal,
     &identity_without_mtls::IdentityWithoutMtls,

@@ -2,7 +2,7 @@
 
 use super::{Analyzer, rules::each_policy_rule};
 use crate::api::AuthorizationPolicy;
-use crate::api::authorization_policy::{AuthorizationAction, Rule};
+use crate::api::authorization_policy::{AuthorizationAction, Rule, RuleTo};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::resource::{Kind, Object};
 use crate::set::ConfigSet;
@@ -61,10 +61,19 @@ fn opens_something(set: &ConfigSet, policy: &Object<AuthorizationPolicy>) -> boo
     })
 }
 
+/// Whether an operation is one that is open to everybody as a rule: probes, preflights, what anonymous callers need.
+fn is_for_all(to: &RuleTo) -> bool {
+    const OPEN: &[&str] =
+        &["health", "ready", "live", "ping", "metrics", "well-known", "public", "static", "login", "favicon", "docs", "status"];
+    let Some(operation) = &to.operation else { return true };
+    let is_open = |path: &String| OPEN.iter().any(|word| path.to_ascii_lowercase().contains(word));
+    (!operation.paths.is_empty() && operation.paths.iter().all(is_open)) || operation.methods == ["OPTIONS"]
+}
+
 /// The same in other words: one rule with both says less.
 fn check_split(cx: &mut Checker<'_>, at: &At<'_>, policy: &Object<AuthorizationPolicy>) {
     let has_from = |rule: &Rule| !rule.from.is_empty() && rule.to.is_empty() && rule.when.is_empty();
-    let has_to = |rule: &Rule| rule.from.is_empty() && !rule.to.is_empty() && rule.when.is_empty();
+    let has_to = |rule: &Rule| rule.from.is_empty() && rule.when.is_empty() && rule.to.iter().any(|to| !is_for_all(to));
     let [first, second] = policy.spec.rules.as_slice() else { return };
     let (severity, message) = if has_from(first) && has_to(second) {
         (Diagnostic::warning as fn(Code, String) -> Diagnostic, "`from` and `to` are two rules: either is enough")
@@ -123,6 +132,10 @@ mod tests {
         assert_eq!((finding.path.to_string(), finding.severity.as_str()), ("spec.rules[1]".to_owned(), "warning"));
         let other_way = places(&OpenPolicy, &policy("p", &format!("{{rules: [{TO}, {FROM}]}}")));
         assert_eq!(other_way, ["MESH0702 info spec.rules[1]"]);
+        for to in ["methods: [OPTIONS]", "paths: [/healthz, /ready]"] {
+            let open = format!("{{rules: [{FROM}, {{to: [{{operation: {{{to}}}}}]}}]}}");
+            assert_eq!(places(&OpenPolicy, &policy("p", &open)), NONE, "{to}");
+        }
         for rules in [format!("[{FROM}, {FROM}]"), format!("[{FROM}, {TO}, {TO}]"), format!("[{FROM}]")] {
             assert_eq!(places(&OpenPolicy, &policy("p", &format!("{{rules: {rules}}}"))), NONE, "{rules}");
         }

@@ -44,7 +44,13 @@ fn check(cx: &mut Checker<'_>, at: &At<'_>, policy: &TrafficPolicy) {
             "port {number} does not inherit {}: its entry replaces the whole policy, and what it leaves out is the default",
             names.join(", ")
         );
-        let finding = Diagnostic::warning(Code::PORT_POLICY_REPLACES, message)
+        // Another way to choose an endpoint hardly hurts, unless callers are to stay with one.
+        let harmless = names == ["loadBalancer"] && policy.load_balancer.as_ref().is_some_and(|all| all.consistent_hash.is_none());
+        let finding = match harmless {
+            true => Diagnostic::info(Code::PORT_POLICY_REPLACES, message),
+            false => Diagnostic::warning(Code::PORT_POLICY_REPLACES, message),
+        };
+        let finding = finding
             .effect(format!("on port {number}: {}", defaults.join(", ")))
             .help(format!("repeat {} in the entry", names.join(", ")));
         cx.push(&at.field("portLevelSettings").index(index), finding);
@@ -83,6 +89,15 @@ mod tests {
         assert_eq!(finding.effect.as_deref(), Some("on port 80: no ejection"));
         let both = only(&PortPolicy, &rule(all, "loadBalancer: {simple: RANDOM}"));
         assert_eq!(both.help.as_deref(), Some("repeat outlierDetection, tls in the entry"));
+    }
+
+    #[test]
+    fn another_way_to_choose_endpoints_is_only_worth_knowing() {
+        let place = "spec.trafficPolicy.portLevelSettings[0]";
+        let simple = rule("loadBalancer: {simple: ROUND_ROBIN},", "tls: {mode: SIMPLE}");
+        assert_eq!(places(&PortPolicy, &simple), [format!("MESH0504 info {place}")]);
+        let hash = rule("loadBalancer: {consistentHash: {useSourceIp: true}},", "tls: {mode: SIMPLE}");
+        assert_eq!(places(&PortPolicy, &hash), [format!("MESH0504 warning {place}")]);
     }
 
     #[test]

@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_policy_of_the_mesh_is_looked_at() {
-        let found = places(&RepeatedPost, "defaultHttpRetryPolicy: {attempts: 2, retryOn: 503}\n");
+        let found = places(&RepeatedPost, "defaultHttpRetryPolicy: {attempts: 2, retryOn: '503'}\n");
         assert_eq!(found, ["MESH0401 warning defaultHttpRetryPolicy.retryOn"]);
         assert_eq!(places(&RepeatedPost, "defaultHttpRetryPolicy: {attempts: 0}\n"), NONE);
     }

@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn fewer_headers_cover_more() {
         let one = "match: [{headers: {x: {exact: a}}}],";
-        let both = "match: [{headers: {x: {exact: a}, y: {exact: b}}}],";
+        let both = "match: [{headers: {x: {exact: a}, z: {exact: b}}}],";
         assert_eq!(places(&ShadowedRoutes, &two(one, both)), RULE);
         assert_eq!(places(&ShadowedRoutes, &two(both, one)), NONE);
     }

@@ -29,12 +29,12 @@ fn routes(name: &str, rest: &str) -> String {
 }
 
 #[test]
-fn an_analyzer_reports_its_own_codes_only_and_is_registered() {
+fn every_analyzer_says_which_codes_it_reports() {
+    assert!(ANALYZERS.iter().all(|analyzer| !analyzer.codes().is_empty()));
     let codes: Vec<_> = ANALYZERS.iter().flat_map(|analyzer| analyzer.codes()).copied().collect();
-    assert_eq!(
-        codes,
-        [Code::REFERENCE_NOT_FOUND, Code::CONFLICTING_HOSTS, Code::IMPOSSIBLE_EJECTION, Code::DEPRECATED]
-    );
+    for code in [Code::REFERENCE_NOT_FOUND, Code::CONFLICTING_HOSTS, Code::IMPOSSIBLE_EJECTION, Code::DEPRECATED] {
+        assert!(codes.contains(&code), "{code}");
+    }
 }
 
 #[test]
@@ -119,40 +119,4 @@ fn deprecated_fields_are_pointed_out() {
             "IST0002 Sidecar a/s spec.outboundTrafficPolicy.egressProxy"
         ]
     );
-}
-
-#[test]
-fn an_ejection_that_can_never_happen_is_pointed_out() {
-    let entry = |count: usize| {
-        let endpoints: Vec<_> =
-            (1..=count).map(|n| format!("{{address: 10.0.0.{n}, labels: {{version: v{}}}}}", n % 2)).collect();
-        object(
-            "ServiceEntry",
-            "r",
-            &format!(
-                "{{hosts: [r.a.svc.cluster.local], resolution: STATIC, ports: [{{number: 80, name: http, protocol: HTTP}}], \
-                 endpoints: [{}]}}",
-                endpoints.join(", ")
-            ),
-        )
-    };
-    let rule = |policy: &str| {
-        object("DestinationRule", "r", &format!("{{host: r, trafficPolicy: {{outlierDetection: {policy}}}}}"))
-    };
-    let path = ["MESH0501 DestinationRule a/r spec.trafficPolicy.outlierDetection.maxEjectionPercent"];
-    assert_eq!(findings(&[&entry(9), &rule("{interval: 1s}")]), path);
-    assert_eq!(findings(&[&entry(10), &rule("{interval: 1s}")]), [""; 0]);
-    assert_eq!(findings(&[&entry(3), &rule("{maxEjectionPercent: 33}")]), [""; 0]);
-    assert_eq!(findings(&[&entry(3), &rule("{maxEjectionPercent: 32}")]), path);
-    assert_eq!(findings(&[&rule("{interval: 1s}")]), [""; 0]);
-    let subset = object(
-        "DestinationRule",
-        "r",
-        "{host: r, subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {outlierDetection: {maxEjectionPercent: 20}}}]}",
-    );
-    assert_eq!(
-        findings(&[&entry(6), &subset]),
-        ["MESH0501 DestinationRule a/r spec.subsets[0].trafficPolicy.outlierDetection.maxEjectionPercent"]
-    );
-    assert_eq!(findings(&[&entry(10), &subset]), [""; 0]);
 }

@@ -68,7 +68,7 @@ impl<'a> Servers<'a> {
         let suffix = host.strip_suffix(CLUSTER_DOMAIN)?.strip_suffix(".svc.")?;
         let (name, namespace) = suffix.split_once('.')?;
         let mode = self.modes.of_workloads(namespace, &Labels::new())?;
-        let is_own = mode.by.is_some_and(|policy| policy.meta.namespace == namespace);
+        let is_own = mode.by.is_some_and(|policy| policy.meta.namespace == namespace && !self.modes.is_root(namespace));
         (is_own && !name.starts_with('*') && !namespace.contains('.')).then_some(mode)
     }
 }

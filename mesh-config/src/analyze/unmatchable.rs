@@ -7,6 +7,7 @@ use crate::api::AuthorizationPolicy;
 use crate::api::authorization_policy::AuthorizationAction;
 use crate::api::virtual_service::HttpMatchRequest;
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::document::placeholder;
 use crate::resource::Object;
 use crate::set::ConfigSet;
 use crate::validate::{At, Checker};
@@ -141,6 +142,10 @@ fn path_pattern(path: &str) -> Option<Wrong> {
 }
 
 fn no_path(path: &str) -> Option<Wrong> {
+    // What stands there in the end is not known.
+    if placeholder::find(path).is_some() {
+        return None;
+    }
     if path.starts_with("http://") || path.starts_with("https://") {
         let problem = format!("`{path}` matches no path: scheme and host are no part of it");
         return unmatchable(Code::UNMATCHABLE_PATH, problem, "write the path alone, from its first slash on");
@@ -149,7 +154,28 @@ fn no_path(path: &str) -> Option<Wrong> {
         let problem = format!("`{path}` matches no path: every path begins with a slash");
         return unmatchable(Code::UNMATCHABLE_PATH, problem, format!("`/{path}`"));
     }
-    no_query(path)
+    no_query(path).or_else(|| not_normalized(path))
+}
+
+/// Paths are compared after dot segments were resolved, at least where Istio's default holds.
+fn not_normalized(path: &str) -> Option<Wrong> {
+    let mut segments: Vec<&str> = Vec::new();
+    let mut dots = 0;
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "." => dots += 1,
+            ".." => {
+                segments.pop();
+                dots += 1;
+            }
+            segment => segments.push(segment),
+        }
+    }
+    if dots == 0 {
+        return None;
+    }
+    let problem = format!("`{path}` matches no path: `.` and `..` are resolved before paths are compared");
+    unmatchable(Code::UNMATCHABLE_PATH, problem, format!("`/{}`", segments.join("/")))
 }
 
 fn no_query(path: &str) -> Option<Wrong> {
@@ -208,13 +234,13 @@ mod tests {
 
     #[test]
     fn a_path_begins_with_a_slash_and_has_no_query() {
-        for bad in ["api", "/a?b=c", "/a#b", "http://r/a", "/a/*", "/a/*/b"] {
+        for bad in ["api", "/a?b=c", "/a#b", "http://r/a", "/a/*", "/a/*/b", "/a/../b", "/./a"] {
             let found = places(&Unmatchable, &matching(&format!("uri: {{prefix: '{bad}'}}")));
             assert_eq!(found, ["MESH0309 warning spec.http[0].match[0].uri.prefix"], "{bad}");
             let found = places(&Unmatchable, &matching(&format!("uri: {{exact: '{bad}'}}")));
             assert_eq!(found, ["MESH0309 warning spec.http[0].match[0].uri.exact"], "{bad}");
         }
-        for good in ["uri: {prefix: ''}", "uri: {prefix: /}", "uri: {exact: /a}", "uri: {regex: a.*}"] {
+        for good in ["uri: {prefix: ''}", "uri: {prefix: /}", "uri: {exact: /a}", "uri: {regex: a.*}", "uri: {prefix: '$(path)'}"] {
             assert_eq!(places(&Unmatchable, &matching(good)), NONE, "{good}");
         }
         assert_eq!(places(&Unmatchable, &matching("uri: {exact: ''}")).len(), 1);

@@ -6,6 +6,7 @@ use super::{Analyzer, CLUSTER_DOMAIN, MESH};
 use crate::api::VirtualService;
 use crate::api::virtual_service::HttpRoute;
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::document::placeholder;
 use crate::resource::{Kind, Object};
 use crate::set::ConfigSet;
 use crate::validate::{At, Checker};
@@ -67,7 +68,7 @@ fn check_hosts(cx: &mut Checker<'_>, service: &Object<VirtualService>, known: &K
     };
     let Some((index, host)) = resolved_hosts(service).enumerate().find(|(_, host)| is_called(host)) else { return };
     let namespace = &service.meta.namespace;
-    if !service.spec.http.iter().any(|rule| matters(rule, &host, namespace)) {
+    if placeholder::find(&host).is_some() || !service.spec.http.iter().any(|rule| matters(rule, &host, namespace)) {
         return;
     }
     let spec = At::top("spec");

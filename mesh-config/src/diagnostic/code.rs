@@ -54,6 +54,7 @@ codes! {
         "a match for a gateway that the VirtualService is not bound to";
     SHADOWED_ROUTE = "MESH0301", "shadowed-route", "a rule or match that an earlier one leaves nothing for";
     SINGLE_WEIGHT = "MESH0302", "single-weight", "a weight at the only destination, which gets everything";
+    DOUBLED_MIRROR = "MESH0303", "doubled-mirror", "a mirror to the destination that has the request already";
     REWRITE_SLASHES = "MESH0305", "rewrite-slashes", "a rewrite that leaves two slashes, or none, where one was";
     PARTIAL_REGEX = "MESH0306", "partial-regex", "a regex for a part of a value; it has to match the whole";
     STICKY_WEIGHTS = "MESH0307", "sticky-weights", "a hash that does not decide between weighted destinations";
@@ -66,13 +67,15 @@ codes! {
     FAULT_AND_RETRIES = "MESH0403", "fault-and-retries", "retries beside an abort, which they do not repeat";
     SLOW_TRY_NOT_RETRIED = "MESH0404", "slow-try-not-retried",
         "a perTryTimeout whose end is no reason to try again";
+    MANY_RETRIES = "MESH0405", "many-retries", "retries that turn a fault into a flood";
     IMPOSSIBLE_EJECTION = "MESH0501", "impossible-ejection", "outlier detection that can never eject an endpoint";
     NESTED_POLICY = "MESH0502", "nested-policy",
         "a policy of a subset or port with what Istio warns about only where it stands at the top";
     PORT_POLICY_REPLACES = "MESH0504", "port-policy-replaces", "a policy for a port that drops what stands above it";
     LIMIT_NEVER_REACHED = "MESH0505", "limit-never-reached", "a limit of outlier detection that another is always ahead of";
-    ONLY_ENDPOINT_EJECTED = "MESH0506", "only-endpoint-ejected", "outlier detection that may eject the only endpoint";
+    EJECTION_EMPTIES_POOL = "MESH0506", "ejection-empties-pool", "outlier detection that may leave no endpoint";
     TLS_CONFLICT = "MESH0601", "tls-conflict", "TLS of a client that the server does not take";
+    OVERRULED_PEER_MODE = "MESH0602", "overruled-peer-mode", "a PeerAuthentication that an older one displaces";
     ALLOWS_NOTHING = "MESH0701", "allows-nothing", "an ALLOW policy without rules, which denies everything";
     SPLIT_RULE = "MESH0702", "split-rule", "`from` and `to` in rules of their own, of which one is enough";
     UNMATCHABLE_PRINCIPAL = "MESH0703", "unmatchable-principal", "an identity that no caller has";

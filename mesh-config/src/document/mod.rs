@@ -12,7 +12,7 @@
 mod head;
 mod mesh_config;
 mod object;
-mod placeholder;
+pub(crate) mod placeholder;
 mod probe;
 mod split;
 mod typed;
