@@ -15,7 +15,12 @@ use crate::diagnostic::{FieldPath, Segment, Target};
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     nodes: Vec<Node>,
-    duplicates: Vec<Key>,
+    /// Keys that stand a second time in their mapping, and the mapping.
+    duplicates: Vec<(NodeId, Key)>,
+    /// How deeply lists and mappings are nested.
+    depth: usize,
+    /// How many nodes aliases stand for.
+    alias_nodes: usize,
 }
 
 /// An index into the arena.
@@ -50,6 +55,29 @@ pub(crate) struct Key {
     pub(crate) text: String,
     pub(crate) line: u32,
     pub(crate) column: u32,
+    /// The bytes of the text that it covers.
+    pub(crate) bytes: std::ops::Range<usize>,
+}
+
+impl Key {
+    fn found(&self) -> Found {
+        Found { line: self.line, column: self.column, bytes: self.bytes.clone(), exact: true }
+    }
+}
+
+/// Where something stands in the text.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    /// The bytes of the text that it covers.
+    pub(crate) bytes: std::ops::Range<usize>,
+    /// Whether it is what was looked for, written at that place and for no other.
+    pub(crate) exact: bool,
+}
+
+fn contains(outer: &std::ops::Range<usize>, inner: &std::ops::Range<usize>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
 }
 
 /// Why a text is not YAML, and where.
@@ -63,8 +91,16 @@ pub(crate) struct SyntaxError {
 impl Tree {
     /// Reads the first document of a text.
     pub(crate) fn parse(text: &str) -> Result<Self, SyntaxError> {
+        Self::parse_within(text, usize::MAX).map(|(tree, _)| tree)
+    }
+
+    /// Reads the first document of a text, and tells whether it ended before there were too many nodes.
+    pub(crate) fn parse_within(text: &str, max_nodes: usize) -> Result<(Self, bool), SyntaxError> {
         let mut builder = Builder::default();
         for event in Parser::new_from_str(text) {
+            if builder.tree.nodes.len() > max_nodes {
+                return Ok((builder.tree, false));
+            }
             let (event, span) = event.map_err(|error| SyntaxError {
                 line: narrow(error.marker().line()),
                 column: narrow(error.marker().col() + 1),
@@ -74,7 +110,13 @@ impl Tree {
                 break;
             }
         }
-        Ok(builder.tree)
+        Ok((builder.tree, true))
+    }
+
+    /// The tree of `{}`.
+    pub(crate) fn empty_mapping() -> Self {
+        let node = Node { line: 1, column: 1, bytes: 0..0, kind: NodeKind::Mapping(Vec::new()) };
+        Self { nodes: vec![node], ..Self::default() }
     }
 
     /// The top node; none in an empty document.
@@ -83,8 +125,24 @@ impl Tree {
     }
 
     /// Keys that stand a second time in their mapping.
-    pub(crate) fn duplicates(&self) -> &[Key] {
+    pub(crate) fn duplicates(&self) -> &[(NodeId, Key)] {
         &self.duplicates
+    }
+
+    /// How deeply lists and mappings are nested.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// How many nodes the aliases stand for, aliases in what they stand for included. A recursive one stands for more
+    /// than can be counted.
+    pub(crate) fn alias_nodes(&self) -> usize {
+        self.alias_nodes
+    }
+
+    /// The way to a node.
+    pub(crate) fn path_of(&self, wanted: NodeId) -> FieldPath {
+        self.walk().find(|(_, id)| *id == wanted).map(|(path, _)| path).unwrap_or_default()
     }
 
     pub(crate) fn node(&self, id: NodeId) -> &Node {
@@ -122,20 +180,34 @@ impl Tree {
 
     /// Where a field stands, or the nearest thing around it that is there.
     pub(crate) fn find(&self, path: &FieldPath, target: Target) -> Option<(u32, u32)> {
+        self.search(path, target).map(|found| (found.line, found.column))
+    }
+
+    /// Where a field stands and how far it reaches, or the nearest thing around it that is there.
+    pub(crate) fn search(&self, path: &FieldPath, target: Target) -> Option<Found> {
         let mut at = self.root()?;
-        let mut value = self.place(at);
-        let mut name = value;
+        let mut value = self.found(at);
+        let mut name = value.clone();
+        let mut exact = true;
         for (done, step) in path.segments().iter().enumerate() {
             // A part that is missing is reported at the name of what it is missing from.
-            let Some((key, below)) = self.step(at, step) else { return Some(name) };
-            value = self.place(below);
-            name = key.map_or(value, |key| (key.line, key.column));
+            let Some((key, below)) = self.step(at, step) else { return Some(Found { exact: false, ..name }) };
+            // What an alias or a merge brings in stands elsewhere, and for others, too.
+            exact &= contains(&self.nodes[at].bytes, &self.nodes[below].bytes);
+            value = self.found(below);
+            name = key.map_or_else(|| value.clone(), Key::found);
             at = self.resolve(below);
             if done + 1 == path.segments().len() && target == Target::Key {
-                return Some(name);
+                return Some(Found { exact, ..name });
             }
+            exact &= at == below;
         }
-        Some(value)
+        Some(Found { exact: exact && matches!(self.nodes[at].kind, NodeKind::Scalar { .. }), ..value })
+    }
+
+    fn found(&self, id: NodeId) -> Found {
+        let Node { line, column, bytes, .. } = &self.nodes[id];
+        Found { line: *line, column: *column, bytes: bytes.clone(), exact: true }
     }
 
     /// The text of a node alone, moved to the column where it stands, and the line on which it begins.
@@ -154,14 +226,17 @@ impl Tree {
     }
 
     /// Every scalar with its path, in the order of the text.
-    pub(crate) fn scalars(&self) -> Vec<(FieldPath, NodeId)> {
-        let mut found = Vec::new();
+    pub(crate) fn scalars(&self) -> impl Iterator<Item = (FieldPath, NodeId)> {
+        self.walk().filter(|(_, id)| matches!(self.nodes[*id].kind, NodeKind::Scalar { .. }))
+    }
+
+    /// Every node with its path, in the order of the text. What an alias stands for comes where it was written.
+    fn walk(&self) -> impl Iterator<Item = (FieldPath, NodeId)> {
         let mut todo: Vec<(FieldPath, NodeId)> = self.root().map(|id| (FieldPath::root(), id)).into_iter().collect();
-        while let Some((path, id)) = todo.pop() {
+        std::iter::from_fn(move || {
+            let (path, id) = todo.pop()?;
             match &self.nodes[id].kind {
-                NodeKind::Scalar { .. } => found.push((path, id)),
-                // What an alias stands for is listed where it was written.
-                NodeKind::Alias(_) => {}
+                NodeKind::Scalar { .. } | NodeKind::Alias(_) => {}
                 NodeKind::Sequence(elements) => {
                     let below = elements.iter().enumerate().rev();
                     todo.extend(below.map(|(index, child)| (path.clone().index(index), *child)));
@@ -171,15 +246,11 @@ impl Tree {
                     todo.extend(below.map(|(key, child)| (path.clone().field(key.text.clone()), *child)));
                 }
             }
-        }
-        found
+            Some((path, id))
+        })
     }
 
-    fn place(&self, id: NodeId) -> (u32, u32) {
-        (self.nodes[id].line, self.nodes[id].column)
-    }
-
-    fn resolve(&self, mut id: NodeId) -> NodeId {
+    pub(crate) fn resolve(&self, mut id: NodeId) -> NodeId {
         // An alias points at a node that began earlier, so this ends.
         while let NodeKind::Alias(target) = self.nodes[id].kind {
             id = target;
@@ -244,6 +315,8 @@ struct Builder {
     tree: Tree,
     open: Vec<Open>,
     anchors: HashMap<usize, NodeId>,
+    /// How many nodes each of them stands for with all that is below it; 0 until it has ended.
+    sizes: Vec<usize>,
 }
 
 /// A list or mapping that has not ended yet; `key` waits for its value.
@@ -279,17 +352,24 @@ impl Builder {
     fn open(&mut self, kind: NodeKind, anchor: usize, span: &Span) {
         let id = self.add(kind, anchor, span);
         self.open.push(Open { id, key: None });
+        self.tree.depth = self.tree.depth.max(self.open.len());
     }
 
     fn close(&mut self, span: &Span) {
         let Some(Open { id, .. }) = self.open.pop() else { return };
+        let size = |id: &NodeId| self.sizes[*id];
+        self.sizes[id] = match &self.tree.nodes[id].kind {
+            NodeKind::Sequence(elements) => elements.iter().map(size).fold(1, usize::saturating_add),
+            NodeKind::Mapping(entries) => entries.iter().map(|(_, value)| size(value)).fold(1, usize::saturating_add),
+            NodeKind::Scalar { .. } | NodeKind::Alias(_) => 1,
+        };
         let node = &mut self.tree.nodes[id];
         node.bytes.end = span.end.byte_offset().unwrap_or(node.bytes.end);
         if let NodeKind::Mapping(entries) = &node.kind {
             let mut seen = HashSet::with_capacity(entries.len());
             for (key, _) in entries.iter().filter(|(key, _)| !key.text.is_empty()) {
                 if !seen.insert(key.text.as_str()) {
-                    self.tree.duplicates.push(key.clone());
+                    self.tree.duplicates.push((id, key.clone()));
                 }
             }
         }
@@ -303,7 +383,20 @@ impl Builder {
             NodeKind::Scalar { text, .. } => text.clone(),
             _ => String::new(),
         };
-        self.tree.nodes.push(Node { line, column, bytes, kind });
+        self.sizes.push(match &kind {
+            NodeKind::Scalar { .. } => 1,
+            NodeKind::Sequence(_) | NodeKind::Mapping(_) => 0,
+            NodeKind::Alias(target) => {
+                // What an alias is part of has not ended.
+                let stands_for = match self.sizes[*target] {
+                    0 => usize::MAX,
+                    size => size,
+                };
+                self.tree.alias_nodes = self.tree.alias_nodes.saturating_add(stands_for);
+                stands_for
+            }
+        });
+        self.tree.nodes.push(Node { line, column, bytes: bytes.clone(), kind });
         if anchor != 0 {
             self.anchors.insert(anchor, id);
         }
@@ -312,7 +405,7 @@ impl Builder {
             NodeKind::Sequence(elements) => elements.push(id),
             NodeKind::Mapping(entries) => match open.key.take() {
                 Some(key) => entries.push((key, id)),
-                None => open.key = Some(Key { text, line, column }),
+                None => open.key = Some(Key { text, line, column, bytes }),
             },
             NodeKind::Scalar { .. } | NodeKind::Alias(_) => {}
         }
@@ -379,7 +472,7 @@ spec:
     #[test]
     fn a_key_that_stands_twice_is_noticed_with_its_place() {
         let tree = Tree::parse("a: 1\nb: {c: 1, c: 2}\na: 2\n").unwrap();
-        let places: Vec<_> = tree.duplicates().iter().map(|k| (k.text.as_str(), k.line, k.column)).collect();
+        let places: Vec<_> = tree.duplicates().iter().map(|(_, k)| (k.text.as_str(), k.line, k.column)).collect();
         assert_eq!(places, [("c", 2, 11), ("a", 3, 1)]);
     }
 
@@ -428,6 +521,6 @@ spec:
         }
         let tree = Tree::parse(&text).unwrap();
         assert!(tree.nodes.len() < 1_000);
-        assert!(tree.scalars().len() < 20);
+        assert!(tree.scalars().count() < 20);
     }
 }

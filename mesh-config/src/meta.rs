@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn null_parts_are_unset() {
         let meta: ObjectMeta =
-            serde_saphyr::from_str("{name: a, namespace: null, labels: ~, creationTimestamp: null}").unwrap();
+            crate::document::from_str("{name: a, namespace: null, labels: ~, creationTimestamp: null}").unwrap();
         assert_eq!(meta, ObjectMeta::new("", "a"));
     }
 }

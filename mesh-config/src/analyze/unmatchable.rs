@@ -5,6 +5,7 @@ use super::pattern::has_plain_star;
 use super::rules::{each_http_rule, each_policy_rule};
 use crate::api::AuthorizationPolicy;
 use crate::api::authorization_policy::AuthorizationAction;
+use crate::api::mesh_config::NormalizationType;
 use crate::api::virtual_service::HttpMatchRequest;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::document::placeholder;
@@ -22,9 +23,10 @@ impl Analyzer for Unmatchable {
     }
 
     fn analyze(&self, set: &ConfigSet, out: &mut Report) {
+        let normalizes = set.mesh_config().is_none_or(|mesh| mesh.normalization() != NormalizationType::None);
         each_http_rule(set, out, |cx, at, rule| {
             for (index, matches) in rule.route.matches.iter().enumerate() {
-                check_match(cx, &at.field("match").index(index), matches);
+                check_match(cx, &at.field("match").index(index), matches, normalizes);
             }
         });
         each_policy_rule(set, out, |cx, at, policy, rule| {
@@ -41,7 +43,7 @@ impl Analyzer for Unmatchable {
                     ("hosts", &operation.hosts, host_pattern),
                     ("notHosts", &operation.not_hosts, host_pattern),
                 ] {
-                    check_values(cx, &at.field(field), policy, field, values, check);
+                    check_values(cx, &at.field(field), policy, field, values, |value| check(value, normalizes));
                 }
             }
         });
@@ -55,16 +57,17 @@ struct Wrong {
     help: String,
 }
 
-type Check = fn(&str) -> Option<Wrong>;
+/// The value, and whether paths are normalized before they are compared.
+type Check = fn(&str, bool) -> Option<Wrong>;
 
-fn check_match(cx: &mut Checker<'_>, at: &At<'_>, matches: &HttpMatchRequest) {
+fn check_match(cx: &mut Checker<'_>, at: &At<'_>, matches: &HttpMatchRequest, normalizes: bool) {
     let uri = match &matches.uri {
-        Some(StringMatch::Exact(path)) => Some(("exact", exact_path(path))),
-        Some(StringMatch::Prefix(path)) if !path.is_empty() => Some(("prefix", uri_text(path, "prefix"))),
+        Some(StringMatch::Exact(path)) => Some(("exact", exact_path(path, normalizes))),
+        Some(StringMatch::Prefix(path)) if !path.is_empty() => Some(("prefix", uri_text(path, "prefix", normalizes))),
         _ => None,
     };
     let method = match &matches.method {
-        Some(StringMatch::Exact(text)) => Some(("exact", method(text))),
+        Some(StringMatch::Exact(text)) => Some(("exact", method(text, normalizes))),
         _ => None,
     };
     for (field, found) in [("uri", uri), ("method", method)] {
@@ -83,7 +86,7 @@ fn check_values(
     policy: &Object<AuthorizationPolicy>,
     field: &str,
     values: &[String],
-    check: Check,
+    check: impl Fn(&str) -> Option<Wrong>,
 ) {
     for (index, value) in values.iter().enumerate() {
         let Some(wrong) = check(value) else { continue };
@@ -112,16 +115,16 @@ fn unmatchable(code: Code, problem: String, help: impl Into<String>) -> Option<W
     Some(Wrong { code, problem, help: help.into() })
 }
 
-fn exact_path(path: &str) -> Option<Wrong> {
+fn exact_path(path: &str, normalizes: bool) -> Option<Wrong> {
     if path.is_empty() {
         return unmatchable(Code::UNMATCHABLE_PATH, "the empty path matches nothing".to_owned(), "exact: / is the top");
     }
-    uri_text(path, "exact")
+    uri_text(path, "exact", normalizes)
 }
 
 /// `exact` and `prefix` of a VirtualService, where a `*` is plain text.
-fn uri_text(path: &str, form: &str) -> Option<Wrong> {
-    if let Some(wrong) = no_path(path) {
+fn uri_text(path: &str, form: &str, normalizes: bool) -> Option<Wrong> {
+    if let Some(wrong) = no_path(path, normalizes) {
         return Some(wrong);
     }
     let stem = path.split('*').next().filter(|stem| stem.len() < path.len())?;
@@ -134,14 +137,14 @@ fn uri_text(path: &str, form: &str) -> Option<Wrong> {
 }
 
 /// A path of an AuthorizationPolicy.
-fn path_pattern(path: &str) -> Option<Wrong> {
+fn path_pattern(path: &str, normalizes: bool) -> Option<Wrong> {
     if path.starts_with('*') || path.starts_with('{') {
         return no_query(path).or_else(|| plain_star(path, Code::UNMATCHABLE_PATH));
     }
-    no_path(path).or_else(|| plain_star(path, Code::UNMATCHABLE_PATH))
+    no_path(path, normalizes).or_else(|| plain_star(path, Code::UNMATCHABLE_PATH))
 }
 
-fn no_path(path: &str) -> Option<Wrong> {
+fn no_path(path: &str, normalizes: bool) -> Option<Wrong> {
     // What stands there in the end is not known.
     if placeholder::find(path).is_some() {
         return None;
@@ -154,28 +157,47 @@ fn no_path(path: &str) -> Option<Wrong> {
         let problem = format!("`{path}` matches no path: every path begins with a slash");
         return unmatchable(Code::UNMATCHABLE_PATH, problem, format!("`/{path}`"));
     }
-    no_query(path).or_else(|| not_normalized(path))
+    no_query(path).or_else(|| not_normalized(path).filter(|_| normalizes))
 }
 
-/// Paths are compared after dot segments were resolved, at least where Istio's default holds.
+/// Dot segments are resolved and unreserved characters decoded before paths are compared.
 fn not_normalized(path: &str) -> Option<Wrong> {
+    let decoded = decode_unreserved(path);
     let mut segments: Vec<&str> = Vec::new();
-    let mut dots = 0;
-    for segment in path.split('/').skip(1) {
+    for segment in decoded.split('/').skip(1) {
         match segment {
-            "." => dots += 1,
-            ".." => {
-                segments.pop();
-                dots += 1;
-            }
+            "." => {}
+            ".." => _ = segments.pop(),
             segment => segments.push(segment),
         }
     }
-    if dots == 0 {
+    let normal = format!("/{}", segments.join("/"));
+    if normal == path {
         return None;
     }
-    let problem = format!("`{path}` matches no path: `.` and `..` are resolved before paths are compared");
-    unmatchable(Code::UNMATCHABLE_PATH, problem, format!("`/{}`", segments.join("/")))
+    let problem = format!("`{path}` matches no path: it is not as paths are when they are compared");
+    unmatchable(Code::UNMATCHABLE_PATH, problem, format!("`{normal}`"))
+}
+
+fn decode_unreserved(path: &str) -> String {
+    let mut decoded = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        decoded.push_str(before);
+        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte.filter(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte)) {
+            Some(byte) => {
+                decoded.push(char::from(byte));
+                rest = &after[2..];
+            }
+            None => {
+                decoded.push('%');
+                rest = after;
+            }
+        }
+    }
+    decoded.push_str(rest);
+    decoded
 }
 
 fn no_query(path: &str) -> Option<Wrong> {
@@ -198,7 +220,7 @@ fn plain_star(pattern: &str, code: Code) -> Option<Wrong> {
 
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
 
-fn method(text: &str) -> Option<Wrong> {
+fn method(text: &str, _: bool) -> Option<Wrong> {
     let upper = text.to_ascii_uppercase();
     if text == upper || !METHODS.contains(&upper.as_str()) {
         return None;
@@ -207,7 +229,7 @@ fn method(text: &str) -> Option<Wrong> {
     unmatchable(Code::METHOD_IN_LOWER_CASE, problem, format!("`{upper}`"))
 }
 
-fn host_pattern(host: &str) -> Option<Wrong> {
+fn host_pattern(host: &str, _: bool) -> Option<Wrong> {
     if host.contains('/') {
         let problem = format!("`{host}` matches no Host: scheme and path are no part of it");
         let name = host.split_once("://").map_or(host, |(_, rest)| rest).split('/').next().unwrap_or_default();
@@ -234,13 +256,13 @@ mod tests {
 
     #[test]
     fn a_path_begins_with_a_slash_and_has_no_query() {
-        for bad in ["api", "/a?b=c", "/a#b", "http://r/a", "/a/*", "/a/*/b", "/a/../b", "/./a"] {
+        for bad in ["api", "/a?b=c", "/a#b", "http://r/a", "/a/*", "/a/*/b", "/a/../b", "/./a", "/%61", "/a/%2e/b"] {
             let found = places(&Unmatchable, &matching(&format!("uri: {{prefix: '{bad}'}}")));
             assert_eq!(found, ["MESH0309 warning spec.http[0].match[0].uri.prefix"], "{bad}");
             let found = places(&Unmatchable, &matching(&format!("uri: {{exact: '{bad}'}}")));
             assert_eq!(found, ["MESH0309 warning spec.http[0].match[0].uri.exact"], "{bad}");
         }
-        for good in ["uri: {prefix: ''}", "uri: {prefix: /}", "uri: {exact: /a}", "uri: {regex: a.*}", "uri: {prefix: '$(path)'}"] {
+        for good in ["uri: {prefix: ''}", "uri: {prefix: /}", "uri: {exact: /a}", "uri: {regex: a.*}", "uri: {prefix: '$(path)'}", "uri: {exact: /a//b/}", "uri: {exact: '/%2f%zz%'}"] {
             assert_eq!(places(&Unmatchable, &matching(good)), NONE, "{good}");
         }
         assert_eq!(places(&Unmatchable, &matching("uri: {exact: ''}")).len(), 1);

@@ -17,8 +17,8 @@ const NAME: &str = "istio";
 impl Reader<'_> {
     /// A document without `kind`: a MeshConfig, Helm values that hold one, or nothing of ours.
     pub(super) fn read_untyped(&mut self, piece: &Piece, tree: &Tree) {
-        match MeshConfig::detect(piece.text()) {
-            Some(MeshConfigForm::Bare) if is_mostly_known(tree) => self.read_mesh_config(piece, &mesh_meta()),
+        match MeshConfigForm::of(tree) {
+            Some(MeshConfigForm::Bare) if is_mostly_known(tree) => self.read_mesh_config(piece, tree, &mesh_meta()),
             None | Some(MeshConfigForm::Bare) => {
                 let finding =
                     Diagnostic::warning(Code::NOT_AN_OBJECT, "no `kind`: not a Kubernetes object; passed over")
@@ -31,7 +31,7 @@ impl Reader<'_> {
 
     /// A ConfigMap, IstioOperator or Istio, of which only a MeshConfig in it is read.
     pub(super) fn read_holder(&mut self, piece: &Piece, tree: &Tree, kind: &str) {
-        match MeshConfig::detect(piece.text()) {
+        match MeshConfigForm::of(tree) {
             Some(MeshConfigForm::ConfigMap) => self.read_config_map(piece, tree),
             Some(form) => self.read_mesh_config_in(piece, tree, form),
             None => {
@@ -53,26 +53,37 @@ impl Reader<'_> {
         let indent = " ".repeat(node.column.saturating_sub(1) as usize);
         let moved: String = inner.split_inclusive('\n').map(|line| format!("{indent}{line}")).collect();
         let inner = self.below(piece, moved, node.line, node.column);
-        self.read_mesh_config(&inner, &meta);
+        self.read_inner(&inner, &meta);
     }
 
     fn read_mesh_config_in(&mut self, piece: &Piece, tree: &Tree, form: MeshConfigForm) {
         if let Some(node) = tree.at(&path_of(form)) {
             let inner = self.cut(piece, tree, node);
-            self.read_mesh_config(&inner, &mesh_meta());
+            self.read_inner(&inner, &mesh_meta());
         }
     }
 
-    fn read_mesh_config(&mut self, piece: &Piece, meta: &ObjectMeta) {
+    /// A MeshConfig that was taken out of another document.
+    fn read_inner(&mut self, piece: &Piece, meta: &ObjectMeta) {
+        match Tree::parse(piece.text()) {
+            Ok(tree) => self.read_mesh_config(piece, &tree, meta),
+            Err(error) => self.not_yaml(piece, &error),
+        }
+    }
+
+    fn read_mesh_config(&mut self, piece: &Piece, tree: &Tree, meta: &ObjectMeta) {
         let kind = Kind::MeshConfig;
         let id = ResourceId::new(kind, &meta.namespace, &meta.name);
-        match typed::read::<MeshConfig>(piece.text(), &self.options.limits) {
+        if !tree.duplicates().is_empty() {
+            return self.refuse_duplicates(piece, tree, Some(&id));
+        }
+        match typed::read::<MeshConfig>(tree, &self.options.limits) {
             Ok(read) => {
                 if self.report_unknown::<MeshConfig>(kind, &id, piece, &read.unknown) {
-                    self.keep(kind, piece, meta.clone(), read.value);
+                    self.keep(kind, piece, tree, meta.clone(), read.value);
                 }
             }
-            Err(failure) => self.report_failure::<MeshConfig>(kind, Some(id), piece, *failure),
+            Err(failures) => self.report_failures::<MeshConfig>(kind, Some(id), piece, tree, failures),
         }
     }
 }

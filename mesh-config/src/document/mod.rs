@@ -1,7 +1,7 @@
 //! Text to documents.
 //!
-//! A stream is cut into documents by its `---` lines, the type of each is read, and the document is read straight into
-//! the struct of its kind. Whatever does not fit becomes a finding; good documents are kept, bad ones are not.
+//! A stream is cut into documents by its `---` lines, each is parsed into a tree that knows where everything stands, and
+//! the struct of its kind is read from the tree. Whatever does not fit becomes a finding; good documents are kept, bad ones are not.
 //!
 //! What is taken: YAML and JSON, several documents in a stream, `kind: List`, Windows line ends, a byte order mark. A
 //! MeshConfig may be a document of its own, the `mesh` key of a ConfigMap `istio`, or the `meshConfig` of an
@@ -9,21 +9,30 @@
 //!
 //! YAML is read as Kubernetes reads it: `no` and `123` are no strings, and whoever wants one has to quote it.
 
+mod from_tree;
 mod head;
 mod mesh_config;
 mod object;
+mod objection;
+mod outline;
 pub(crate) mod placeholder;
 mod probe;
+pub(crate) mod scalar;
 mod split;
-mod typed;
+pub(crate) mod typed;
+
+#[cfg(test)]
+pub(crate) use self::typed::from_str_noting;
+pub(crate) use self::typed::{from_node, from_str};
 
 use std::sync::Arc;
 
 use self::head::{Head, Shape};
+pub use self::outline::{Outline, outline};
 use self::split::Chunk;
 use crate::diagnostic::{Code, Diagnostic, Origin, Report, Source};
 use crate::locate::{NodeId, SyntaxError, Tree};
-use crate::resource::{Kind, Lookup, Resource, for_each_kind, lookup};
+use crate::resource::{Kind, Lookup, Resource, ResourceId, for_each_kind, lookup};
 
 /// An object and where it was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +59,10 @@ pub struct ParseOptions {
     /// Whether an unknown field of Istio's kinds is an error, as in Istio's webhook (default: yes), or a warning, as
     /// when istiod reads from a cluster.
     pub strict: bool,
+    /// Whether documents are held against Istio's CRDs, as the API server does before it asks Istio's webhook (default:
+    /// yes). What it would refuse is an error, or a warning where `strict` is off: an object that istiod finds in a
+    /// cluster was let in, if by the CRD of another version. Off, the verdict is that of the webhook alone.
+    pub crd_rules: bool,
     /// The namespace of objects that name none (default: `default`).
     pub default_namespace: String,
     /// What is refused for its size.
@@ -58,15 +71,22 @@ pub struct ParseOptions {
 
 impl Default for ParseOptions {
     fn default() -> Self {
-        Self { strict: true, default_namespace: "default".to_owned(), limits: Limits::default() }
+        Self { strict: true, crd_rules: true, default_namespace: "default".to_owned(), limits: Limits::default() }
     }
 }
 
 impl ParseOptions {
-    /// Makes unknown fields a warning.
+    /// Makes unknown fields and what Istio's CRDs object to a warning.
     #[must_use]
     pub fn lenient(mut self) -> Self {
         self.strict = false;
+        self
+    }
+
+    /// Sets whether documents are held against Istio's CRDs.
+    #[must_use]
+    pub fn crd_rules(mut self, held: bool) -> Self {
+        self.crd_rules = held;
         self
     }
 
@@ -97,7 +117,7 @@ pub struct Limits {
     pub max_documents: usize,
     /// How deeply lists and mappings may be nested in a document that is read (default: 40).
     pub max_depth: usize,
-    /// Lists, mappings and values in one document (default: 1,000,000).
+    /// Lists, mappings and values in one document (default: 200,000).
     pub max_nodes: usize,
     /// Nodes that aliases may stand for in one document (default: 100,000).
     pub max_alias_nodes: usize,
@@ -110,7 +130,7 @@ impl Default for Limits {
             max_document_bytes: 4 << 20,
             max_documents: 100_000,
             max_depth: 40,
-            max_nodes: 1_000_000,
+            max_nodes: 200_000,
             max_alias_nodes: 100_000,
         }
     }
@@ -220,12 +240,7 @@ impl Reader<'_> {
             return;
         }
         let piece = self.piece(chunk.text.to_owned(), chunk.first_line, &origin, 0);
-        match head::guess(piece.text()) {
-            Some(head) if matches!(lookup(&head.api_version, &head.kind), Lookup::Known(_)) => {
-                self.read_object(&piece, &head, None);
-            }
-            _ => self.read_parsed(&piece),
-        }
+        self.read_parsed(&piece);
     }
 
     fn piece(&self, text: String, first_line: u32, origin: &Origin, nesting: usize) -> Piece {
@@ -233,15 +248,24 @@ impl Reader<'_> {
         Piece { origin: origin.clone().with_source(source.clone()), source, nesting }
     }
 
-    /// Reads a piece whose type cannot be guessed from its lines.
     fn read_parsed(&mut self, piece: &Piece) {
-        let tree = match Tree::parse(piece.text()) {
-            Ok(tree) => tree,
+        let tree = match Tree::parse_within(piece.text(), self.options.limits.max_nodes) {
+            Ok((tree, true)) if tree.alias_nodes() <= self.options.limits.max_alias_nodes => tree,
+            Ok((_, true)) => {
+                let most = self.options.limits.max_alias_nodes;
+                let message = format!("aliases stand for more than {most} lists, mappings and values");
+                return self.report.push(piece.about(Diagnostic::error(Code::LIMIT, message)));
+            }
+            Ok((_, false)) => {
+                let most = self.options.limits.max_nodes;
+                let message = format!("the document has more than {most} lists, mappings and values");
+                return self.report.push(piece.about(Diagnostic::error(Code::LIMIT, message)));
+            }
             Err(error) => return self.not_yaml(piece, &error),
         };
         match head::shape(&tree) {
             Shape::Empty => {}
-            Shape::Object(head) => self.read_object(piece, &head, Some(&tree)),
+            Shape::Object(head) => self.read_object(piece, &head, &tree),
             Shape::Untyped => self.read_untyped(piece, &tree),
             Shape::List => self.not_an_object(piece, "a list, not a Kubernetes object"),
             Shape::Text => self.not_an_object(piece, "plain text, not a Kubernetes object"),
@@ -251,8 +275,7 @@ impl Reader<'_> {
     fn not_yaml(&mut self, piece: &Piece, error: &SyntaxError) {
         let (code, message, help) = typed::syntax(&error.message);
         let place = Some((error.line, error.column));
-        let mut finding = Diagnostic::error(code, message);
-        finding.help = help;
+        let finding = Diagnostic::error(code, message).advise(help);
         let finding = object::mind_placeholder(finding, piece.text(), place);
         self.report.push(piece.about_place(finding, place));
     }
@@ -261,25 +284,18 @@ impl Reader<'_> {
         self.report.push(piece.about(Diagnostic::error(Code::NOT_AN_OBJECT, message)));
     }
 
-    /// Reads an object by its type. `tree` is there where the piece was parsed already.
-    fn read_object(&mut self, piece: &Piece, head: &Head, tree: Option<&Tree>) {
+    /// Reads an object by its type.
+    fn read_object(&mut self, piece: &Piece, head: &Head, tree: &Tree) {
         let known = lookup(&head.api_version, &head.kind);
-        if let Lookup::Known(kind) = known {
-            return self.read_known(kind, piece);
+        if !tree.duplicates().is_empty() {
+            let id = match known {
+                Lookup::Known(kind) => self.identify(kind, tree),
+                _ => None,
+            };
+            return self.refuse_duplicates(piece, tree, id.as_ref());
         }
-        let parsed;
-        let tree = match tree {
-            Some(tree) => tree,
-            None => match Tree::parse(piece.text()) {
-                Ok(tree) => {
-                    parsed = tree;
-                    &parsed
-                }
-                Err(error) => return self.not_yaml(piece, &error),
-            },
-        };
-        if self.refuse_duplicates(piece, tree) {
-            return;
+        if let Lookup::Known(kind) = known {
+            return self.read_known(kind, piece, tree);
         }
         let root = tree.root().unwrap_or_default();
         if head.kind.ends_with("List") && tree.get(root, "items").is_some() {
@@ -291,23 +307,28 @@ impl Reader<'_> {
         }
     }
 
-    fn refuse_duplicates(&mut self, piece: &Piece, tree: &Tree) -> bool {
-        for key in tree.duplicates() {
+    fn refuse_duplicates(&mut self, piece: &Piece, tree: &Tree, id: Option<&ResourceId>) {
+        for (mapping, key) in tree.duplicates() {
             let (code, message, help) = typed::duplicate(&key.text);
-            let mut finding = Diagnostic::error(code, message);
-            finding.help = help;
+            let mut finding =
+                Diagnostic::error(code, message).path(tree.path_of(*mapping).field(key.text.clone())).advise(help);
+            finding.resource = id.cloned();
             self.report.push(piece.about_place(finding, Some((key.line, key.column))));
         }
-        !tree.duplicates().is_empty()
     }
 
-    fn read_known(&mut self, kind: Kind, piece: &Piece) {
+    fn read_known(&mut self, kind: Kind, piece: &Piece, tree: &Tree) {
+        let limits = &self.options.limits;
+        if tree.depth() > limits.max_depth {
+            let message = format!("lists and mappings are nested more than {} deep", limits.max_depth);
+            return self.report.push(piece.about(Diagnostic::error(Code::LIMIT, message)));
+        }
         macro_rules! by_kind {
             ($($kind:ident = $type:path, $form:ident, $group:literal, $versions:tt;)*) => {
                 match kind { $(Kind::$kind => by_kind!(@$form $type)),* }
             };
-            (@spec $type:path) => { self.read_enveloped::<$type>(kind, piece) };
-            (@bare $type:path) => { self.read_bare::<$type>(kind, piece) };
+            (@spec $type:path) => { self.read_enveloped::<$type>(kind, piece, tree) };
+            (@bare $type:path) => { self.read_bare::<$type>(kind, piece, tree) };
         }
         for_each_kind!(by_kind);
     }
@@ -349,7 +370,7 @@ impl Reader<'_> {
             Lookup::WrongGroup(of) => {
                 Diagnostic::warning(Code::FOREIGN_KIND, format!("`{api_version}` has no {kind}; passed over"))
                     .path("apiVersion")
-                    .help(format!("did you mean `{}/{}`?", of.group(), of.versions().first().unwrap_or(&"v1")))
+                    .suggest(format!("{}/{}", of.group(), of.versions().first().unwrap_or(&"v1")))
             }
             Lookup::Skipped => Diagnostic::warning(
                 Code::SKIPPED_KIND,

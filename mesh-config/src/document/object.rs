@@ -3,64 +3,60 @@
 use serde::de::DeserializeOwned;
 
 use super::probe::{self, Expected};
-use super::typed::{self, Envelope, Failure, Outside, Read, nearest};
+use super::typed::{self, Envelope, Failure, Failures, Outside, Read, nearest};
 use super::{Document, Piece, Reader, placeholder};
-use crate::diagnostic::{Code, Diagnostic, FieldPath, Severity};
+use crate::diagnostic::{Advice, Code, Diagnostic, FieldPath, Severity};
 use crate::locate::{NodeKind, Tree, camel_case};
 use crate::meta::{self, ObjectMeta};
-use crate::resource::{Kind, Lookup, Object, Resource, ResourceId, lookup};
+use crate::resource::{Kind, Object, Resource, ResourceId};
 
 impl Reader<'_> {
     /// Reads an object whose struct is its `spec`.
-    pub(super) fn read_enveloped<T>(&mut self, kind: Kind, piece: &Piece)
+    pub(super) fn read_enveloped<T>(&mut self, kind: Kind, piece: &Piece, tree: &Tree)
     where
         T: DeserializeOwned + Default,
         Object<T>: Into<Resource>,
     {
-        let read = match typed::read::<Envelope<T>>(piece.text(), &self.options.limits) {
+        let Read { value, unknown } = match typed::read::<Envelope<T>>(tree, &self.options.limits) {
             Ok(read) => read,
-            Err(failure) => return self.report_failure::<Envelope<T>>(kind, None, piece, *failure),
+            Err(failures) => return self.report_failures::<Envelope<T>>(kind, None, piece, tree, failures),
         };
-        let Read { value, unknown } = read;
-        if !is_kind(kind, value.api_version.as_deref(), value.kind.as_deref()) {
-            return self.read_parsed(piece);
-        }
         let meta = self.settle(kind, value.metadata);
         let id = ResourceId::new(kind, &meta.namespace, &meta.name);
-        if value.spec.is_none() && kind.is_istio() {
+        let objections = self.objections(kind, piece, tree, Some(&id), Vec::new());
+        let mut good = objections.iter().all(|finding| finding.severity < Severity::Error);
+        let spec_is_missed = objections.iter().any(|finding| finding.path.segments().len() == 1);
+        self.report.extend(objections);
+        if value.spec.is_none() && kind.is_istio() && !spec_is_missed {
             let finding = Diagnostic::warning(Code::EMPTY_SPEC, "the object has no spec; it is read as an empty one");
             self.report.push(piece.about(finding.path("spec").resource(id.clone()).at_key()));
         }
-        let mut good = self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown);
-        if kind.is_istio() && has_quoted_boolean(piece.text()) {
-            good &= self.report_quoted_booleans::<Envelope<T>>(&id, piece);
-        }
+        good &= self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown);
         if good {
-            self.keep(kind, piece, meta, value.spec.unwrap_or_default());
+            self.keep(kind, piece, tree, meta, value.spec.unwrap_or_default());
         }
     }
 
     /// Reads an object whose struct stands beside the metadata.
-    pub(super) fn read_bare<T>(&mut self, kind: Kind, piece: &Piece)
+    pub(super) fn read_bare<T>(&mut self, kind: Kind, piece: &Piece, tree: &Tree)
     where
-        T: DeserializeOwned + Default,
+        T: DeserializeOwned,
         Object<T>: Into<Resource>,
     {
         let limits = &self.options.limits;
-        let read = typed::read::<Outside>(piece.text(), limits)
-            .and_then(|outside| Ok((outside.value, typed::read::<T>(piece.text(), limits)?.value)));
+        let read = typed::read::<Outside>(tree, limits)
+            .and_then(|outside| Ok((outside.value, typed::read::<T>(tree, limits)?.value)));
         match read {
-            Ok((outside, value)) if is_kind(kind, outside.api_version.as_deref(), outside.kind.as_deref()) => {
+            Ok((outside, value)) => {
                 let meta = self.settle(kind, outside.metadata);
-                self.keep(kind, piece, meta, value);
+                self.keep(kind, piece, tree, meta, value);
             }
-            Ok(_) => self.read_parsed(piece),
-            Err(failure) => self.report_failure::<T>(kind, None, piece, *failure),
+            Err(failures) => self.report_failures::<T>(kind, None, piece, tree, failures),
         }
     }
 
     /// Adds an object to what was read.
-    pub(super) fn keep<T>(&mut self, kind: Kind, piece: &Piece, meta: ObjectMeta, spec: T)
+    pub(super) fn keep<T>(&mut self, kind: Kind, piece: &Piece, tree: &Tree, meta: ObjectMeta, spec: T)
     where
         Object<T>: Into<Resource>,
     {
@@ -71,7 +67,7 @@ impl Reader<'_> {
             self.report.push(piece.about(finding.path("metadata.name").resource(id.clone())));
         }
         if kind != Kind::Secret && placeholder::is_suspect(piece.text()) {
-            self.report_placeholders(&id, piece);
+            self.report_placeholders(&id, piece, tree);
         }
         let origin = match kind {
             Kind::Secret => piece.origin.clone().without_source(),
@@ -92,26 +88,8 @@ impl Reader<'_> {
         meta
     }
 
-    /// Reports strings where booleans are needed, which the reader lets pass; true if there are none.
-    fn report_quoted_booleans<T: DeserializeOwned>(&mut self, id: &ResourceId, piece: &Piece) -> bool {
-        let Ok(tree) = Tree::parse(piece.text()) else { return true };
-        let mut good = true;
-        for (path, node) in tree.scalars() {
-            let NodeKind::Scalar { text, plain: false } = &tree.node(node).kind else { continue };
-            if !BOOLEANS.contains(&text.as_str()) || probe::expected::<T>(&path) != Some(Expected::Boolean) {
-                continue;
-            }
-            let message = format!("expected true or false, found the string {text:?}");
-            let finding = Diagnostic::error(Code::WRONG_TYPE, message).help(format!("without quotes: {text}"));
-            self.report.push(piece.about(finding.path(path).resource(id.clone())));
-            good = false;
-        }
-        good
-    }
-
-    fn report_placeholders(&mut self, id: &ResourceId, piece: &Piece) {
-        let Ok(tree) = Tree::parse(piece.text()) else { return };
-        for (path, node) in tree.scalars().into_iter().filter(|(path, _)| !placeholder::is_exempt(path)) {
+    fn report_placeholders(&mut self, id: &ResourceId, piece: &Piece, tree: &Tree) {
+        for (path, node) in tree.scalars().filter(|(path, _)| !placeholder::is_exempt(path)) {
             let Some(found) = tree.scalar(node).and_then(placeholder::find) else { continue };
             let place = (tree.node(node).line, tree.node(node).column);
             let finding =
@@ -123,43 +101,26 @@ impl Reader<'_> {
     }
 
     /// Reports an object that does not fit its struct. Whose it is is read from its metadata unless it is told.
-    pub(super) fn report_failure<T: DeserializeOwned>(
+    pub(super) fn report_failures<T: DeserializeOwned>(
         &mut self,
         kind: Kind,
         id: Option<ResourceId>,
         piece: &Piece,
-        failure: Failure,
+        tree: &Tree,
+        failures: Failures,
     ) {
-        let tree = Tree::parse(piece.text()).ok();
-        let id = id.or_else(|| self.identify(kind, tree.as_ref()?));
-        let place = failure.place.or_else(|| tree.as_ref()?.find(&failure.path, crate::diagnostic::Target::Value));
-        let mut finding = Diagnostic::error(failure.code, failure.message).path(failure.path.clone());
-        finding.help = match lacks_unit(&failure.path, &finding.message) {
-            Some(number) => Some(format!("a duration has a unit, as in {number}s")),
-            None => failure.help,
-        };
-        if finding.message.starts_with("expected ")
-            && !finding.message.contains(", found ")
-            && let Some(found) = tree.as_ref().and_then(|tree| describe(tree, &failure.path))
-        {
-            finding.message.push_str(", found ");
-            finding.message.push_str(&found);
-        }
-        finding = mind_placeholder(finding, piece.text(), place);
-        finding.resource.clone_from(&id);
-        let mut finding = piece.about_place(finding, place);
-        if kind == Kind::Secret {
-            "a value does not fit its field; it is not shown".clone_into(&mut finding.message);
-            finding.help = None;
-            finding.origin = finding.origin.without_source();
-        }
-        self.report.push(finding);
+        let id = id.or_else(|| self.identify(kind, tree));
+        let failures_found = failures.failures.into_iter();
+        let found = failures_found.map(|failure| failure_finding(kind, id.clone(), piece, tree, failure)).collect();
+        let found = self.objections(kind, piece, tree, id.as_ref(), found);
+        self.report.extend(found);
         if let Some(id) = id {
-            self.report_unknown::<T>(kind, &id, piece, &failure.unknown);
+            self.report_unknown::<T>(kind, &id, piece, &failures.unknown);
         }
     }
 
-    fn identify(&self, kind: Kind, tree: &Tree) -> Option<ResourceId> {
+    /// Whose document it is, as far as its metadata says.
+    pub(super) fn identify(&self, kind: Kind, tree: &Tree) -> Option<ResourceId> {
         let text = |path: &str| tree.at(&FieldPath::from(path)).and_then(|id| tree.scalar(id)).unwrap_or_default();
         let meta = ObjectMeta::new(text("metadata.namespace"), text("metadata.name"));
         let meta = self.settle(kind, Some(meta));
@@ -179,11 +140,11 @@ impl Reader<'_> {
             let Some(severity) = self.severity_of_unknown(kind, path) else { continue };
             good &= severity != Severity::Error;
             let name = path.segments().last().and_then(|segment| segment.name()).unwrap_or_default();
-            let mut finding = Diagnostic::new(Code::UNKNOWN_FIELD, severity, format!("unknown field {name:?}"))
+            let finding = Diagnostic::new(Code::UNKNOWN_FIELD, severity, format!("unknown field {name:?}"))
                 .path(path.clone())
                 .resource(id.clone())
-                .at_key();
-            finding.help = advise::<T>(path, name);
+                .at_key()
+                .advise(advise::<T>(path, name));
             self.report.push(piece.about(finding));
         }
         good
@@ -204,33 +165,51 @@ impl Reader<'_> {
     }
 }
 
-const BOOLEANS: &[&str] = &["true", "false"];
-
-fn has_quoted_boolean(text: &str) -> bool {
-    ["\"true\"", "'true'", "\"false\"", "'false'"].iter().any(|quoted| text.contains(quoted))
-}
-
-/// Whether a document is of the kind that a glance at its lines said.
-fn is_kind(kind: Kind, api_version: Option<&str>, name: Option<&str>) -> bool {
-    lookup(api_version.unwrap_or_default(), name.unwrap_or_default()) == Lookup::Known(kind)
+fn failure_finding(kind: Kind, id: Option<ResourceId>, piece: &Piece, tree: &Tree, failure: Failure) -> Diagnostic {
+    let place = failure.place.or_else(|| tree.find(&failure.path, crate::diagnostic::Target::Value));
+    let mut finding = Diagnostic::error(failure.code, failure.message).path(failure.path.clone());
+    finding = match lacks_unit(&failure.path, &finding.message) {
+        Some(number) => {
+            let help = format!("a duration has a unit, as in {number}s");
+            finding.help(help)
+        }
+        None => finding.advise(failure.help),
+    };
+    if finding.message.starts_with("expected ")
+        && !finding.message.contains(", found ")
+        && let Some(found) = describe(tree, &failure.path)
+    {
+        finding.message.push_str(", found ");
+        finding.message.push_str(&found);
+    }
+    finding = mind_placeholder(finding, piece.text(), place);
+    finding.resource = id;
+    let mut finding = piece.about_place(finding, place);
+    if kind == Kind::Secret {
+        "a value does not fit its field; it is not shown".clone_into(&mut finding.message);
+        finding = finding.advise(None);
+        finding.origin = finding.origin.without_source();
+    }
+    finding
 }
 
 /// What to do about an unknown field: the nearest name there, or where a field of that name belongs.
-fn advise<T: DeserializeOwned>(path: &FieldPath, name: &str) -> Option<String> {
+fn advise<T: DeserializeOwned>(path: &FieldPath, name: &str) -> Option<Advice> {
     if name.starts_with('$') {
-        return Some("this looks like a patch of Kustomize; load what Kustomize makes of it".to_owned());
+        let words = "this looks like a patch of Kustomize; load what Kustomize makes of it";
+        return Some(Advice::Words(words.to_owned()));
     }
     let there = probe::expected::<T>(&path.parent());
     if let Some(Expected::Struct(fields)) = there
         && let Some(near) = nearest(&camel_case(name), fields.iter().copied())
     {
-        return Some(format!("did you mean `{near}`?"));
+        return Some(Advice::Name(near.to_owned()));
     }
     let places = probe::places_of::<T>(&camel_case(name), &FieldPath::from("spec"));
     let place = places.iter().max_by_key(|place| shared(place, path))?;
     let owner = place.parent().to_string().replace("[0]", "[]").replace("[1]", "[]");
     let owner = if owner.is_empty() { "the top" } else { owner.as_str() };
-    Some(format!("`{}` belongs under `{owner}`", place.segments().last()?.name()?))
+    Some(Advice::Words(format!("`{}` belongs under `{owner}`", place.segments().last()?.name()?)))
 }
 
 /// The bare number that stands where a duration should.
@@ -254,7 +233,7 @@ pub(super) fn mind_placeholder(mut finding: Diagnostic, text: &str, place: Optio
     if let Some(found) = placeholder::find(line) {
         finding.message = format!("the placeholder `{found}` was never filled in ({})", finding.message);
         finding.code = Code::PLACEHOLDER;
-        finding.help = None;
+        finding = finding.advise(None);
     }
     finding
 }

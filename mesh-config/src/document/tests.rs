@@ -136,9 +136,12 @@ fn a_duration_without_a_unit_is_told_what_is_missing() {
 
 #[test]
 fn duplicates_are_refused_in_every_kind() {
-    assert_eq!(findings(&service("  hosts: [x]\n  hosts: [y]")), ["6:3 MESH0006 spec: key \"hosts\" is there twice"]);
+    assert_eq!(
+        findings(&service("  hosts: [x]\n  hosts: [y]")),
+        ["6:3 MESH0006 spec.hosts: key \"hosts\" is there twice"]
+    );
     let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  labels: {a: b, a: c}\n";
-    assert_eq!(findings(deployment), ["4:18 MESH0006 : key \"a\" is there twice"]);
+    assert_eq!(findings(deployment), ["4:18 MESH0006 metadata.labels.a: key \"a\" is there twice"]);
 }
 
 #[test]

@@ -1,13 +1,14 @@
-//! Reads the text of a document into a struct, and notes what it could not place.
+//! Reads a document into a struct, and notes what it could not place.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_saphyr::{DuplicateKeyPolicy, MessageFormatter, NonFiniteFloatPolicy};
 
 use super::Limits;
-use crate::diagnostic::{Code, FieldPath, Segment};
+use super::from_tree::{self, Reading, What};
+use crate::diagnostic::{Advice, Code, FieldPath};
+use crate::locate::{NodeId, Tree};
 use crate::meta::ObjectMeta;
 
 /// An object as it is written.
@@ -38,112 +39,106 @@ pub(super) struct Read<T> {
     pub(super) unknown: Vec<FieldPath>,
 }
 
-/// Why nothing was read.
+/// Why nothing was read: everything that does not fit, and the fields that the struct does not have.
+#[derive(Debug)]
+pub(super) struct Failures {
+    pub(super) failures: Vec<Failure>,
+    pub(super) unknown: Vec<FieldPath>,
+}
+
+/// One thing that does not fit.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) code: Code,
     pub(super) message: String,
-    pub(super) help: Option<String>,
-    /// The field, as far as it is known.
+    pub(super) help: Option<Advice>,
+    /// The field; empty where it is the whole document.
     pub(super) path: FieldPath,
     /// Line and column in the text, where they are known.
     pub(super) place: Option<(u32, u32)>,
-    /// Fields that the struct does not have, up to where reading ended.
-    pub(super) unknown: Vec<FieldPath>,
 }
 
-/// Reads a text. Unknown fields are noted, never an error here.
-pub(super) fn read<T: DeserializeOwned>(text: &str, limits: &Limits) -> Result<Read<T>, Box<Failure>> {
-    let mut unknown = Vec::new();
-    let mut path = FieldPath::root();
-    let result = serde_saphyr::with_deserializer_from_str_with_options(text, options(limits), |yaml| {
-        let mut note = |path: serde_ignored::Path<'_>| unknown.push(ignored_path(&path));
-        let mut track = serde_path_to_error::Track::new();
-        let noting = serde_ignored::Deserializer::new(yaml, &mut note);
-        let result = T::deserialize(serde_path_to_error::Deserializer::new(noting, &mut track));
-        if result.is_err() {
-            path = error_path(&track.path());
-        }
-        result
-    });
-    match result {
-        Ok(value) => Ok(Read { value, unknown }),
-        Err(error) => Err(Box::new(Failure { unknown, ..explain(&error, path) })),
+/// Findings of wrong types in one document. Whoever has more has something else than this kind.
+const MAX_FAILURES: usize = 20;
+
+/// Reads the whole document. An empty one is an empty object.
+pub(super) fn read<T: DeserializeOwned>(tree: &Tree, limits: &Limits) -> Result<Read<T>, Failures> {
+    match tree.root() {
+        Some(root) => read_at(tree, root, limits),
+        None => read_at(&Tree::empty_mapping(), 0, limits),
     }
 }
 
-fn options(limits: &Limits) -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_depth: limits.max_depth,
-            max_nodes: limits.max_nodes,
-            max_events: limits.max_nodes.saturating_mul(2),
-        },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: limits.max_alias_nodes },
-        duplicate_keys: DuplicateKeyPolicy::Error,
-        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
-        // As Kubernetes reads YAML: `no` and `123` are no strings, `0755` is octal.
-        no_schema: true,
-        legacy_octal_numbers: true,
-        with_snippet: false,
+/// Reads the first document of a text, unknown fields and all.
+pub(crate) fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let tree = Tree::parse(text).map_err(|error| error.message)?;
+    read(&tree, &Limits::default()).map(|read| read.value).map_err(|failures| failures.to_string())
+}
+
+/// Reads a text, and tells the fields that the struct does not have.
+#[cfg(test)]
+pub(crate) fn from_str_noting<T: DeserializeOwned>(text: &str) -> Result<(T, Vec<String>), String> {
+    let tree = Tree::parse(text).map_err(|error| error.message)?;
+    let read = read(&tree, &Limits::default()).map_err(|failures| failures.to_string())?;
+    Ok((read.value, read.unknown.iter().map(ToString::to_string).collect()))
+}
+
+/// Reads what stands at a node, unknown fields and all.
+pub(crate) fn from_node<T: DeserializeOwned>(tree: &Tree, node: NodeId) -> Result<T, String> {
+    read_at(tree, node, &Limits::default()).map(|read| read.value).map_err(|failures| failures.to_string())
+}
+
+/// Reads what stands at a node. Unknown fields are noted, never an error here.
+///
+/// serde ends at the first value that does not fit. To find the others, too, the tree is read again without it.
+fn read_at<T: DeserializeOwned>(tree: &Tree, node: NodeId, limits: &Limits) -> Result<Read<T>, Failures> {
+    let mut failures: Vec<Failure> = Vec::new();
+    let mut masked = Vec::new();
+    loop {
+        let reading = Reading::new(tree, limits.max_depth, &masked);
+        let read = reading.read(node);
+        let unknown = reading.unknown.take();
+        match read {
+            Ok(value) if failures.is_empty() => return Ok(Read { value, unknown }),
+            Ok(_) => return Err(Failures { failures, unknown }),
+            Err(error) => {
+                let at = error.place.map(|(node, _)| node);
+                let failure = explain(&error);
+                let ends = failure.code == Code::LIMIT || failures.len() + 1 >= MAX_FAILURES;
+                failures.push(failure);
+                match at {
+                    Some(at) if !ends && at != node && !masked.contains(&at) => masked.push(at),
+                    _ => return Err(Failures { failures, unknown }),
+                }
+            }
+        }
     }
 }
 
-fn ignored_path(path: &serde_ignored::Path<'_>) -> FieldPath {
-    match path {
-        serde_ignored::Path::Root => FieldPath::root(),
-        serde_ignored::Path::Seq { parent, index } => ignored_path(parent).index(*index),
-        serde_ignored::Path::Map { parent, key } => ignored_path(parent).field(key.clone()),
-        serde_ignored::Path::Some { parent }
-        | serde_ignored::Path::NewtypeStruct { parent }
-        | serde_ignored::Path::NewtypeVariant { parent } => ignored_path(parent),
-    }
-}
-
-fn error_path(path: &serde_path_to_error::Path) -> FieldPath {
-    let segments = path.iter().filter_map(|segment| match segment {
-        serde_path_to_error::Segment::Seq { index } => Some(Segment::Index(*index)),
-        serde_path_to_error::Segment::Map { key } => Some(Segment::Field(key.clone().into())),
-        serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => None,
-    });
-    segments.collect::<Vec<_>>().into()
-}
-
-/// Says in our words what the reader objects to.
-fn explain(error: &serde_saphyr::Error, path: FieldPath) -> Failure {
-    use serde_saphyr::Error;
-    let mut innermost = error.without_snippet();
-    while let Error::AliasError { error, .. } = innermost {
-        innermost = error.without_snippet();
-    }
-    let place = error.location().map(|at| (narrow(at.line()), narrow(at.column())));
-    let (code, message, help) = match innermost {
-        Error::DuplicateMappingKey { key, .. } => duplicate(key.as_deref().unwrap_or_default()),
-        Error::Budget { breach, .. } => {
-            (Code::LIMIT, format!("the document is too large or too deep: {breach:?}"), None)
+/// Says in our words what does not fit.
+fn explain(error: &from_tree::Error) -> Failure {
+    let message = || error.to_string();
+    let (code, message, help) = match &*error.what {
+        What::Message(_) => (Code::WRONG_TYPE, message(), None),
+        What::UnknownName(name, known) => {
+            let help = nearest(name, known.iter().copied()).map(|near| Advice::Name(near.to_owned()));
+            (Code::WRONG_TYPE, message(), help)
         }
-        Error::AliasReplayLimitExceeded { max_total_replayed_events: most, .. } => {
-            (Code::LIMIT, format!("aliases stand for more than {most} nodes"), None)
+        What::Twice(field) => duplicate(field),
+        What::Unquoted(text) => quote(text),
+        What::QuotedBoolean(text) => {
+            let help = Advice::Yaml { words: format!("without quotes: {text}"), yaml: text.clone() };
+            (Code::WRONG_TYPE, message(), Some(help))
         }
-        Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. }
-        | Error::AliasReplayCounterOverflow { .. }
-        | Error::RecursiveReferencesRequireWeakTypes { .. } => {
-            (Code::LIMIT, "aliases refer to aliases too often".to_owned(), None)
-        }
-        Error::ExternalMessage { msg, .. } => syntax(msg),
-        Error::Eof { .. } => syntax("the document ends in the middle"),
-        Error::UnknownAnchor { .. } => syntax("an alias refers to an anchor that is not there"),
-        Error::QuotingRequired { value, .. } => quote(value),
-        other => mismatch(other),
+        What::Limit(_) => (Code::LIMIT, message(), None),
     };
-    Failure { code, message, help, path, place, unknown: Vec::new() }
+    Failure { code, message, help, path: error.path.clone(), place: error.place.map(|(_, place)| place) }
 }
 
-type Words = (Code, String, Option<String>);
+type Words = (Code, String, Option<Advice>);
 
 pub(super) fn duplicate(key: &str) -> Words {
-    (Code::DUPLICATE_KEY, format!("key {key:?} is there twice"), Some("keep one of them".to_owned()))
+    (Code::DUPLICATE_KEY, format!("key {key:?} is there twice"), Some(Advice::Words("keep one of them".to_owned())))
 }
 
 pub(super) fn syntax(problem: &str) -> Words {
@@ -159,7 +154,7 @@ pub(super) fn syntax(problem: &str) -> Words {
     } else {
         None
     };
-    (Code::SYNTAX, format!("not YAML: {problem}"), help.map(str::to_owned))
+    (Code::SYNTAX, format!("not YAML: {problem}"), help.map(|words| Advice::Words(words.to_owned())))
 }
 
 fn quote(value: &str) -> Words {
@@ -169,54 +164,13 @@ fn quote(value: &str) -> Words {
         Some(_) if value.eq_ignore_ascii_case("null") => "null",
         Some(_) => "a boolean",
     };
-    (
-        Code::WRONG_TYPE,
-        format!("`{value}` is {read_as} in YAML, and a string is needed here"),
-        Some(format!("quote it: \"{value}\"")),
-    )
-}
-
-fn mismatch(error: &serde_saphyr::Error) -> Words {
-    use serde_saphyr::Error;
-    let message = match error {
-        Error::Unexpected { expected, .. } => format!("expected {}", kind_of_node(expected)),
-        Error::InvalidScalar { ty, .. } => format!("expected {}", kind_of_scalar(ty)),
-        Error::InvalidBooleanStrict { .. } => "expected true or false".to_owned(),
-        Error::NullIntoString { .. } => "expected a string, found null".to_owned(),
-        Error::SerdeInvalidType { unexpected, expected, .. }
-        | Error::SerdeInvalidValue { unexpected, expected, .. } => {
-            format!("expected {expected}, found {unexpected}")
-        }
-        Error::SerdeUnknownVariant { variant, expected, .. } => {
-            let help = nearest(variant, expected.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-            return (Code::WRONG_TYPE, format!("`{variant}` is not one of {}", expected.join(", ")), help);
-        }
-        other => serde_saphyr::DefaultMessageFormatter.format_message(other).into_owned(),
-    };
-    (Code::WRONG_TYPE, message, None)
-}
-
-fn kind_of_node(expected: &str) -> &str {
-    match expected {
-        "mapping start" => "a mapping",
-        "sequence start" => "a list",
-        "string scalar" | "scalar" => "a single value",
-        other => other,
-    }
-}
-
-fn kind_of_scalar(ty: &str) -> &str {
-    match ty {
-        "boolean" => "true or false",
-        "u8" | "u16" | "u32" | "u64" => "a whole number of 0 or more that fits the field",
-        "i8" | "i16" | "i32" | "i64" => "a whole number that fits the field",
-        "floating point" | "f32" | "f64" => "a number",
-        other => other,
-    }
+    let quoted = format!("\"{value}\"");
+    let help = Advice::Yaml { words: format!("quote it: {quoted}"), yaml: quoted };
+    (Code::WRONG_TYPE, format!("`{value}` is {read_as} in YAML, and a string is needed here"), Some(help))
 }
 
 /// The name that a misspelt one probably stands for.
-pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let plain = |name: &str| name.chars().filter(|c| *c != '_' && *c != '-').collect::<String>().to_lowercase();
     let wanted = plain(name);
     known
@@ -226,29 +180,40 @@ pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> O
         .map(|(_, candidate)| candidate)
 }
 
-fn narrow(n: impl TryInto<u32>) -> u32 {
-    n.try_into().unwrap_or(u32::MAX)
-}
-
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, failure) in self.failures.iter().enumerate() {
+            let separator = if index > 0 { "; " } else { "" };
+            write!(f, "{separator}{}: {failure}", failure.path)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{DestinationRule, VirtualService};
+    use crate::api::{DestinationRule, Gateway, VirtualService};
 
-    fn fails(spec: &str) -> Box<Failure> {
-        read::<Envelope<VirtualService>>(&format!("spec:\n  {spec}\n"), &Limits::default()).unwrap_err()
+    fn tree(text: &str) -> Tree {
+        Tree::parse(text).unwrap()
+    }
+
+    fn fails(spec: &str) -> Failure {
+        let tree = tree(&format!("spec:\n  {spec}\n"));
+        read::<Envelope<VirtualService>>(&tree, &Limits::default()).unwrap_err().failures.remove(0)
     }
 
     #[test]
     fn unknown_fields_are_noted_at_every_level() {
         let text = "a: 1\nmetadata: {nam: x}\nspec: {hots: [], http: [{}, {ruote: []}]}\nstatus: {x: {y: 1}}\n";
-        let read: Read<Envelope<VirtualService>> = read(text, &Limits::default()).unwrap();
+        let read: Read<Envelope<VirtualService>> = read(&tree(text), &Limits::default()).unwrap();
         let paths: Vec<_> = read.unknown.iter().map(ToString::to_string).collect();
         assert_eq!(paths, ["a", "metadata.nam", "spec.hots", "spec.http[1].ruote", "status"]);
     }
@@ -263,10 +228,11 @@ mod tests {
             let failure = fails(spec);
             assert_eq!((failure.code, failure.message.as_str()), (Code::WRONG_TYPE, message));
             assert_eq!((failure.path.to_string().as_str(), failure.place), ("spec.hosts[0]", Some((2, 11))));
-            assert!(failure.help.is_some_and(|help| help.starts_with("quote it")));
+            assert!(failure.help.is_some_and(|help| help.to_string().starts_with("quote it")));
         }
         assert!(
-            read::<Envelope<VirtualService>>("spec: {hosts: ['no', \"123\", v1, 1.2.3.4]}", &Limits::default()).is_ok()
+            read::<Envelope<VirtualService>>(&tree("spec: {hosts: ['no', \"123\", v1, 1.2.3.4]}"), &Limits::default())
+                .is_ok()
         );
     }
 
@@ -291,8 +257,8 @@ mod tests {
     #[test]
     fn a_bad_enum_name_gets_the_nearest_one() {
         let text = "spec: {trafficPolicy: {loadBalancer: {simple: ROUNDROBIN}}}";
-        let failure = read::<Envelope<DestinationRule>>(text, &Limits::default()).unwrap_err();
-        assert_eq!(failure.help.as_deref(), Some("did you mean `ROUND_ROBIN`?"));
+        let failures = read::<Envelope<DestinationRule>>(&tree(text), &Limits::default()).unwrap_err().failures;
+        assert_eq!(failures[0].help, Some(Advice::Name("ROUND_ROBIN".to_owned())));
     }
 
     #[test]
@@ -303,10 +269,31 @@ mod tests {
     }
 
     #[test]
-    fn duplicates_syntax_and_limits_have_codes_of_their_own() {
-        assert_eq!(fails("hosts: []\n  hosts: []").code, Code::DUPLICATE_KEY);
-        assert_eq!(fails("hosts: [a").code, Code::SYNTAX);
-        assert_eq!(fails(&format!("x: {}", "[".repeat(10_000))).code, Code::LIMIT);
-        assert_eq!(fails(&format!("x:\n  {}", "- ".repeat(10_000))).code, Code::LIMIT);
+    fn everything_that_does_not_fit_is_found() {
+        let text = "spec: {hosts: [1, a, no], http: [{timeout: 5}, {route: {}}], exportTo: x, nonsense: 1}";
+        let Failures { failures, unknown } =
+            read::<Envelope<VirtualService>>(&tree(text), &Limits::default()).unwrap_err();
+        let paths: Vec<_> = failures.iter().map(|failure| failure.path.to_string()).collect();
+        assert_eq!(
+            paths,
+            ["spec.hosts[0]", "spec.hosts[2]", "spec.http[0].timeout", "spec.http[1].route", "spec.exportTo"]
+        );
+        assert_eq!(unknown.iter().map(ToString::to_string).collect::<Vec<_>>(), ["spec.nonsense"]);
+    }
+
+    #[test]
+    fn merged_mappings_give_what_is_not_there() {
+        let text = "a: &a {number: 1, name: x}\nspec: {servers: [{port: {<<: *a, number: 80}}]}";
+        let read: Read<Envelope<Gateway>> = read(&tree(text), &Limits::default()).unwrap();
+        let port = read.value.spec.unwrap().servers.remove(0).port.unwrap();
+        assert_eq!((port.number, port.name.as_str()), (80, "x"));
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_is_not_read() {
+        let limits = Limits { max_depth: 4, ..Limits::default() };
+        let text = "spec: {http: [{match: [{uri: {exact: /}}]}]}";
+        let failures = read::<Envelope<VirtualService>>(&tree(text), &limits).unwrap_err().failures;
+        assert_eq!((failures[0].code, failures[0].path.to_string().as_str()), (Code::LIMIT, "spec.http[0].match"));
     }
 }

@@ -58,8 +58,8 @@ mod tests {
 
     #[test]
     fn a_percentage_is_an_object_with_a_value() {
-        let percent: Percent = serde_saphyr::from_str("value: 10").unwrap();
+        let percent: Percent = crate::document::from_str("value: 10").unwrap();
         assert_eq!(percent, Percent { value: 10.0 });
-        assert!(serde_saphyr::from_str::<Percent>("10").is_err());
+        assert!(crate::document::from_str::<Percent>("10").is_err());
     }
 }

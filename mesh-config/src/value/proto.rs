@@ -279,14 +279,14 @@ mod tests {
     }
 
     fn outer(yaml: &str) -> Outer {
-        serde_saphyr::from_str(yaml).unwrap()
+        crate::document::from_str(yaml).unwrap()
     }
 
     #[test]
     fn null_is_unset_in_fields_and_refused_in_lists() {
         assert_eq!(outer("{firstName: null, parts: null, colour: ~, flag:}"), Outer::default());
         assert_eq!(outer("parts: [{}, {count: 2}]").parts, [Inner { count: 0 }, Inner { count: 2 }]);
-        assert!(serde_saphyr::from_str::<Outer>("parts: [null]").is_err());
+        assert!(crate::document::from_str::<Outer>("parts: [null]").is_err());
     }
 
     #[test]
@@ -298,9 +298,9 @@ mod tests {
     fn an_enum_is_read_from_its_name_or_its_number() {
         assert_eq!(outer("colour: BLUE").colour, Colour::Blue);
         assert_eq!(outer("colour: 1").colour, Colour::Blue);
-        assert!(serde_saphyr::from_str::<Outer>("colour: blue").is_err());
-        assert!(serde_saphyr::from_str::<Outer>("colour: 2").is_err());
-        assert!(serde_saphyr::from_str::<Outer>("colour: -1").is_err());
+        assert!(crate::document::from_str::<Outer>("colour: blue").is_err());
+        assert!(crate::document::from_str::<Outer>("colour: 2").is_err());
+        assert!(crate::document::from_str::<Outer>("colour: -1").is_err());
     }
 
     #[test]

@@ -28,11 +28,11 @@ use crate::Site;
 use crate::snapshot::Snapshot;
 
 use clusters::Clusters;
-use destination_rules::DestinationRules;
+pub(crate) use destination_rules::{DestinationRules, MergedRule};
 use findings::Findings;
 use gateway::GatewayBuilder;
 use mesh_hosts::MeshBuilder;
-use registry::Registry;
+pub(crate) use registry::Registry;
 use tables::Tables;
 
 /// What a set of documents comes to.

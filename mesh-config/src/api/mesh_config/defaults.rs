@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     fn mesh(yaml: &str) -> MeshConfig {
-        serde_saphyr::from_str(yaml).unwrap()
+        crate::document::from_str(yaml).unwrap()
     }
 
     #[test]

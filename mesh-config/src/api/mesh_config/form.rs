@@ -1,14 +1,12 @@
 //! The forms in which a `MeshConfig` stands in a file.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny};
-
 use super::MeshConfig;
+use crate::diagnostic::FieldPath;
+use crate::document;
+use crate::locate::{NodeId, Tree};
 use crate::value::field_names;
-use crate::value::proto::or_default;
 
 /// Where in a document the `MeshConfig` stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,24 +55,7 @@ impl MeshConfig {
     /// ```
     #[must_use]
     pub fn detect(text: &str) -> Option<MeshConfigForm> {
-        let probe: Probe = serde_saphyr::from_str(text).ok()?;
-        match probe.kind.as_str() {
-            "ConfigMap" => {
-                (probe.data.contains_key("mesh") && probe.metadata.is_istio()).then_some(MeshConfigForm::ConfigMap)
-            }
-            "IstioOperator" | "Istio" => {
-                if probe.spec.mesh_config.0 {
-                    Some(MeshConfigForm::IstioOperator)
-                } else if probe.spec.values.mesh_config.0 {
-                    Some(MeshConfigForm::OperatorValues)
-                } else {
-                    None
-                }
-            }
-            "" if probe.mesh_config.0 => Some(MeshConfigForm::HelmValues),
-            "" => is_bare(text).then_some(MeshConfigForm::Bare),
-            _ => None,
-        }
+        MeshConfigForm::of(&Tree::parse(text).ok()?)
     }
 
     /// Reads the `MeshConfig` that a document holds and tells its form; `None` if it holds none.
@@ -94,43 +75,50 @@ impl MeshConfig {
     /// # Errors
     /// The content does not have the types of a `MeshConfig`.
     pub fn from_text(text: &str) -> Result<Option<(Self, MeshConfigForm)>, MeshConfigError> {
-        let Some(form) = Self::detect(text) else {
-            return Ok(None);
-        };
-        let error = |source: serde_saphyr::Error| MeshConfigError { form, message: source.to_string() };
+        let Ok(tree) = Tree::parse(text) else { return Ok(None) };
+        let Some(form) = MeshConfigForm::of(&tree) else { return Ok(None) };
+        let error = |message: String| MeshConfigError { form, message };
+        let Some(node) = form.node(&tree) else { return Ok(Some((Self::default(), form))) };
         let mesh = match form {
-            MeshConfigForm::Bare => serde_saphyr::from_str(text).map_err(error)?,
-            MeshConfigForm::ConfigMap => {
-                let document: ConfigMapDocument = serde_saphyr::from_str(text).map_err(error)?;
-                // An empty text is the empty MeshConfig.
-                match document.data.mesh.trim() {
-                    "" => Self::default(),
-                    mesh => serde_saphyr::from_str(mesh).map_err(error)?,
-                }
-            }
-            MeshConfigForm::HelmValues => {
-                let document: HelmValues = serde_saphyr::from_str(text).map_err(error)?;
-                document.mesh_config
-            }
-            MeshConfigForm::IstioOperator | MeshConfigForm::OperatorValues => {
-                let document: OperatorDocument = serde_saphyr::from_str(text).map_err(error)?;
-                if form == MeshConfigForm::IstioOperator {
-                    document.spec.mesh_config
-                } else {
-                    document.spec.values.mesh_config
-                }
-            }
+            MeshConfigForm::ConfigMap => document::from_str(tree.scalar(node).unwrap_or_default()).map_err(error)?,
+            _ => document::from_node(&tree, node).map_err(error)?,
         };
         Ok(Some((mesh, form)))
     }
 }
 
-fn is_bare(text: &str) -> bool {
-    let Ok(keys) = serde_saphyr::from_str::<BTreeMap<String, IgnoredAny>>(text) else {
-        return false;
-    };
+impl MeshConfigForm {
+    /// The form in which a document holds a MeshConfig, if it does.
+    pub(crate) fn of(tree: &Tree) -> Option<Self> {
+        let root = tree.root()?;
+        let text = |path: &str| tree.at(&FieldPath::from(path)).and_then(|node| tree.scalar(node)).unwrap_or_default();
+        let has = |form: Self| form.node(tree).is_some();
+        match text("kind") {
+            "ConfigMap" => {
+                let name = text("metadata.name");
+                let is_istios = name == "istio" || name.starts_with("istio-");
+                (is_istios && has(Self::ConfigMap)).then_some(Self::ConfigMap)
+            }
+            "IstioOperator" | "Istio" => {
+                [Self::IstioOperator, Self::OperatorValues].into_iter().find(|form| has(*form))
+            }
+            "" if has(Self::HelmValues) => Some(Self::HelmValues),
+            "" => is_bare(tree, root).then_some(Self::Bare),
+            _ => None,
+        }
+    }
+
+    /// The node that holds it; empty if it is null.
+    fn node(self, tree: &Tree) -> Option<NodeId> {
+        self.path().iter().try_fold(tree.root()?, |node, key| tree.get(node, key))
+    }
+}
+
+fn is_bare(tree: &Tree, root: NodeId) -> bool {
     let known = field_names::<MeshConfig>();
-    !keys.contains_key("apiVersion") && keys.keys().any(|key| known.contains(&key.as_str()))
+    let entries = tree.entries(root);
+    entries.iter().all(|(key, _)| key.text != "apiVersion")
+        && entries.iter().any(|(key, _)| known.contains(&key.text.as_str()))
 }
 
 /// Why the `MeshConfig` of a document cannot be read.
@@ -159,90 +147,6 @@ impl fmt::Display for MeshConfigError {
 }
 
 impl std::error::Error for MeshConfigError {}
-
-/// A key that may be there, whatever it holds.
-#[derive(Clone, Copy, Debug, Default)]
-struct Present(bool);
-
-impl<'de> Deserialize<'de> for Present {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self(true))
-    }
-}
-
-/// As much of a document as tells its form.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Probe {
-    #[serde(deserialize_with = "or_default")]
-    kind: String,
-    #[serde(deserialize_with = "or_default")]
-    metadata: ProbeMetadata,
-    #[serde(deserialize_with = "or_default")]
-    data: BTreeMap<String, IgnoredAny>,
-    mesh_config: Present,
-    #[serde(deserialize_with = "or_default")]
-    spec: ProbeSpec,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ProbeMetadata {
-    #[serde(deserialize_with = "or_default")]
-    name: String,
-}
-
-impl ProbeMetadata {
-    fn is_istio(&self) -> bool {
-        self.name == "istio" || self.name.starts_with("istio-")
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ProbeSpec {
-    mesh_config: Present,
-    #[serde(deserialize_with = "or_default")]
-    values: ProbeValues,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ProbeValues {
-    mesh_config: Present,
-}
-
-#[derive(Deserialize)]
-struct ConfigMapDocument {
-    data: ConfigMapData,
-}
-
-#[derive(Deserialize)]
-struct ConfigMapData {
-    #[serde(deserialize_with = "or_default")]
-    mesh: String,
-}
-
-#[derive(Deserialize)]
-struct OperatorDocument {
-    spec: OperatorSpec,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OperatorSpec {
-    #[serde(default, deserialize_with = "or_default")]
-    mesh_config: MeshConfig,
-    #[serde(default, deserialize_with = "or_default")]
-    values: HelmValues,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct HelmValues {
-    #[serde(deserialize_with = "or_default")]
-    mesh_config: MeshConfig,
-}
 
 #[cfg(test)]
 mod tests {

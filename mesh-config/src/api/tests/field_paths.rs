@@ -82,11 +82,10 @@ fn is_kept(kind: &str, document: &Value) -> bool {
 
 /// Whether the document is read without a rest and something of it is written again.
 fn keeps<T: DeserializeOwned + Serialize>(document: &Value) -> bool {
-    let mut unknown = false;
-    let Ok(value) = serde_ignored::deserialize::<_, _, T>(document, |_| unknown = true) else {
+    let Ok((value, unknown)) = crate::document::from_str_noting::<T>(&document.to_string()) else {
         return false;
     };
     let written = serde_json::to_value(&value).unwrap();
     let empty_leaf = document.to_string().ends_with(":{}}");
-    !unknown && (empty_leaf || written != json!({}))
+    unknown.is_empty() && (empty_leaf || written != json!({}))
 }
