@@ -212,6 +212,11 @@ const SKIPPED: &[(&str, &str)] = &[
     ("extensions.istio.io", "TrafficExtension"),
 ];
 
+/// The group and name of each.
+pub(crate) fn skipped_kinds() -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+    SKIPPED.iter().copied()
+}
+
 /// Looks an object's type up in the table.
 pub(crate) fn lookup(api_version: &str, kind: &str) -> Lookup {
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));

@@ -1,6 +1,6 @@
 //! Mirrors to the destination that has the request already.
 
-use super::rules::{HttpRule, each_http_rule};
+use super::rules::each_http_rule;
 use super::{Analyzer, CLUSTER_DOMAIN};
 use crate::api::virtual_service::Destination;
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -23,13 +23,10 @@ impl Analyzer for DoubledMirror {
             });
             for (index, mirror) in rule.route.mirror.iter().map(|mirror| (None, mirror)).chain(several) {
                 let mut destinations = rule.route.route.iter().filter_map(|to| to.destination.as_ref());
-                let finding = if destinations.any(|to| is_same(to, mirror, namespace)) {
-                    doubled(mirror)
-                } else if goes_back(&rule, mirror) {
-                    back(mirror)
-                } else {
+                if !destinations.any(|to| is_same(to, mirror, namespace)) {
                     continue;
-                };
+                }
+                let finding = doubled(mirror);
                 match index {
                     None => cx.push(&at.field("mirror"), finding),
                     Some(index) => cx.push(&at.field("mirrors").index(index).field("destination"), finding),
@@ -44,24 +41,6 @@ fn doubled(mirror: &Destination) -> Diagnostic {
     Diagnostic::warning(Code::DOUBLED_MIRROR, message)
         .effect("what the requests do is done twice, and the load doubles; a POST is carried out two times")
         .help("mirror to another host or subset, or leave the mirror out")
-}
-
-/// Whether the copy goes to the host that the rule takes requests away from.
-fn goes_back(rule: &HttpRule<'_>, mirror: &Destination) -> bool {
-    let namespace = rule.service.meta.namespace.as_str();
-    let full = |host: &str| resolve_short_name(host, namespace, CLUSTER_DOMAIN);
-    let own = full(&mirror.host);
-    let mut destinations = rule.route.route.iter().filter_map(|to| to.destination.as_ref());
-    mirror.subset.is_empty()
-        && rule.service.spec.hosts.iter().any(|host| full(host) == own)
-        && destinations.all(|to| full(&to.host) != own)
-}
-
-fn back(mirror: &Destination) -> Diagnostic {
-    let message = format!("the mirror goes back to {}, whose requests the rule sends elsewhere", mirror.host);
-    Diagnostic::warning(Code::DOUBLED_MIRROR, message)
-        .effect("if what answers there follows these rules, too (a gateway, a proxy), each copy makes another: a loop")
-        .help("mirror to a host of its own, or to a subset")
 }
 
 fn is_same(to: &Destination, mirror: &Destination, namespace: &str) -> bool {
@@ -87,7 +66,5 @@ mod tests {
         for good in ["mirror: {host: r, subset: v2}", "mirror: {host: r}", "mirror: {host: s, subset: v1}"] {
             assert_eq!(found(good), [""; 0], "{good}");
         }
-        let back = rules("{route: [{destination: {host: s}}], mirror: {host: r}}");
-        assert_eq!(places(&DoubledMirror, &back), ["MESH0303 warning spec.http[0].mirror"]);
     }
 }

@@ -14,12 +14,12 @@ use crate::value::labels;
 
 /// `MESH0501`: Envoy refuses an ejection that would take the share of ejected endpoints over `maxEjectionPercent` (the
 /// default of 10 % is less than one endpoint of nine), and uses all endpoints while fewer than `minHealthPercent` are left.
-/// `MESH0505`: a limit that a lower one is always ahead of. `MESH0506`: every endpoint can be ejected.
+/// `MESH0505`: a limit that a lower one is always ahead of. `MESH0506`: the only endpoint can be ejected.
 pub(super) struct ImpossibleEjection;
 
 impl Analyzer for ImpossibleEjection {
     fn codes(&self) -> &'static [Code] {
-        &[Code::IMPOSSIBLE_EJECTION, Code::LIMIT_NEVER_REACHED, Code::EJECTION_EMPTIES_POOL]
+        &[Code::IMPOSSIBLE_EJECTION, Code::LIMIT_NEVER_REACHED, Code::ONLY_ENDPOINT_EJECTED]
     }
 
     fn analyze(&self, set: &ConfigSet, out: &mut Report) {
@@ -112,9 +112,6 @@ fn check_block(cx: &mut Checker<'_>, at: &At<'_>, outlier: Option<&OutlierDetect
     if let Some(finding) = never_reached(outlier) {
         cx.push(&at.field("consecutiveGatewayErrors"), finding);
     }
-    if let Some(finding) = empties_at_once(outlier) {
-        return cx.push(&at.field("maxEjectionPercent"), finding);
-    }
     // With no endpoint at all there is nothing to eject, which others report.
     if endpoints == 0 {
         return;
@@ -123,9 +120,14 @@ fn check_block(cx: &mut Checker<'_>, at: &At<'_>, outlier: Option<&OutlierDetect
         cx.push(&at.field("maxEjectionPercent"), too_few(outlier, endpoints));
     } else if let Some(finding) = panics_at_once(outlier, endpoints) {
         cx.push(&at.field("minHealthPercent"), finding);
-    } else if endpoints == 1 {
+    } else if endpoints == 1 && !ejects_at_once(outlier) {
         cx.push(&at.field("maxEjectionPercent"), only_endpoint(outlier));
     }
+}
+
+/// Of this `MESH0510` tells, however many endpoints there are.
+fn ejects_at_once(outlier: &OutlierDetection) -> bool {
+    outlier.consecutive_5xx_errors == Some(1) || outlier.consecutive_gateway_errors == Some(1)
 }
 
 const DEFAULT_5XX: u32 = 5;
@@ -207,25 +209,10 @@ fn panics_at_once(outlier: &OutlierDetection, endpoints: usize) -> Option<Diagno
     )
 }
 
-/// One error at each endpoint, and none is left.
-fn empties_at_once(outlier: &OutlierDetection) -> Option<Diagnostic> {
-    let limits = [outlier.consecutive_5xx_errors.unwrap_or(DEFAULT_5XX), outlier.consecutive_gateway_errors.unwrap_or(0)];
-    if outlier.max_ejection_percent < 100 || outlier.min_health_percent > 0 || !limits.contains(&1) {
-        return None;
-    }
-    let time = outlier.base_ejection_time.unwrap_or(Duration::from_secs(30));
-    let message = "one error at each endpoint ejects all of them: the limit is 1, and 100 % may be out";
-    Some(
-        Diagnostic::warning(Code::EJECTION_EMPTIES_POOL, message)
-            .effect(format!("a request that no endpoint can answer takes the whole host away: 503 UH for {time} and longer"))
-            .help("a limit of 3 or more, maxEjectionPercent: 50, or minHealthPercent: 50, below which all endpoints are used"),
-    )
-}
-
 fn only_endpoint(outlier: &OutlierDetection) -> Diagnostic {
     let time = outlier.base_ejection_time.unwrap_or(Duration::from_secs(30));
     let message = "there is one endpoint, and outlier detection may eject it";
-    Diagnostic::info(Code::EJECTION_EMPTIES_POOL, message)
+    Diagnostic::info(Code::ONLY_ENDPOINT_EJECTED, message)
         .effect(format!("while it is out, {time} and longer each time, every request is answered 503 UH"))
         .help("run more than one endpoint, or leave outlierDetection out")
 }
@@ -291,16 +278,6 @@ mod tests {
         let place = ["MESH0506 info spec.trafficPolicy.outlierDetection.maxEjectionPercent"];
         assert_eq!(places(&ImpossibleEjection, &with(1, "maxEjectionPercent: 100")), place);
         assert_eq!(places(&ImpossibleEjection, &with(2, "maxEjectionPercent: 100")), NONE);
-    }
-
-    #[test]
-    fn one_error_each_may_eject_all_of_them() {
-        let place = ["MESH0506 warning spec.trafficPolicy.outlierDetection.maxEjectionPercent"];
-        let with_limit = |rest: &str| places(&ImpossibleEjection, &with(3, &format!("maxEjectionPercent: 100, {rest}")));
-        assert_eq!(with_limit("consecutive5xxErrors: 1"), place);
-        assert_eq!(with_limit("consecutiveGatewayErrors: 1"), place);
-        assert_eq!(with_limit("consecutive5xxErrors: 2"), NONE);
-        assert_eq!(with_limit("consecutive5xxErrors: 1, minHealthPercent: 30"), NONE);
     }
 
     #[test]

@@ -6,7 +6,10 @@
 mod conflicting_hosts;
 mod deprecated;
 mod impossible_ejection;
+mod many_tries;
+mod mirror_loop;
 mod references;
+mod whole_pool_ejection;
 
 // Ours, beyond what Istio's own analyzers find, and what they share.
 mod cover;
@@ -71,6 +74,9 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &unmatchable_principal::UnmatchablePrincipal,
     &identity_without_mtls::IdentityWithoutMtls,
     &evaded_denial::EvadedDenial,
+    &mirror_loop::MirrorLoop,
+    &many_tries::ManyTries,
+    &whole_pool_ejection::WholePoolEjection,
 ];
 
 /// The domain that short names are completed with. Findings compare completed names with each other only, so that any

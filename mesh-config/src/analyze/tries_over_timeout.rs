@@ -8,13 +8,12 @@ use crate::validate::{At, Checker};
 use crate::value::{Duration, RetryCondition, RetryOn};
 
 /// `MESH0402`: all tries and the pauses between them share the rule's `timeout`. `MESH0404`: a try that runs into its
-/// `perTryTimeout` is repeated under three conditions only, which Istio's default list does not hold. `MESH0405`: retries
-/// that turn a fault of the destination into a flood.
+/// `perTryTimeout` is repeated under three conditions only, which Istio's default list does not hold.
 pub(super) struct TriesOverTimeout;
 
 impl Analyzer for TriesOverTimeout {
     fn codes(&self) -> &'static [Code] {
-        &[Code::TRIES_OVER_TIMEOUT, Code::SLOW_TRY_NOT_RETRIED, Code::MANY_RETRIES]
+        &[Code::TRIES_OVER_TIMEOUT, Code::SLOW_TRY_NOT_RETRIED]
     }
 
     fn analyze(&self, set: &ConfigSet, out: &mut Report) {
@@ -27,9 +26,6 @@ fn check(cx: &mut Checker<'_>, at: &At<'_>, rule: HttpRule<'_>) {
         return;
     };
     let at = at.field("retries");
-    if retries.attempts > MANY {
-        cx.push(&at.field("attempts"), many(retries.attempts));
-    }
     let Some(per_try) = retries.per_try_timeout.and_then(positive) else { return };
     let timeout = rule.route.timeout.and_then(positive);
     let plan = Plan {
@@ -46,16 +42,6 @@ fn check(cx: &mut Checker<'_>, at: &At<'_>, rule: HttpRule<'_>) {
     if let Some(finding) = timeout.and_then(|timeout| plan.does_not_fit(timeout)) {
         cx.push(&at.field("attempts"), finding);
     }
-}
-
-/// More retries than anybody has been seen to need.
-const MANY: i32 = 20;
-
-fn many(attempts: i32) -> Diagnostic {
-    let message = format!("attempts {attempts}: one request may become {}", i64::from(attempts) + 1);
-    Diagnostic::warning(Code::MANY_RETRIES, message)
-        .effect("a destination that is in trouble gets that many times its load, and every caller on the way multiplies it")
-        .help("2 or 3 attempts; trafficPolicy.retryBudget of the DestinationRule keeps the retries of all requests together in bounds")
 }
 
 fn positive(duration: Duration) -> Option<u128> {
@@ -286,14 +272,6 @@ mod tests {
     #[test]
     fn huge_numbers_do_not_overflow() {
         let huge = retries(2_147_483_647, "1000000h", "5xx", "2000000h");
-        let place = "warning spec.http[0].retries.attempts";
-        assert_eq!(places(&TriesOverTimeout, &huge), [format!("MESH0405 {place}"), format!("MESH0402 {place}")]);
-    }
-
-    #[test]
-    fn more_retries_than_anybody_needs_are_a_flood() {
-        let finding = only(&TriesOverTimeout, &rule("retries: {attempts: 21}"));
-        assert_eq!(finding.message, "attempts 21: one request may become 22");
-        assert_eq!(places(&TriesOverTimeout, &rule("retries: {attempts: 20}")), [""; 0]);
+        assert_eq!(places(&TriesOverTimeout, &huge), ["MESH0402 warning spec.http[0].retries.attempts"]);
     }
 }

@@ -49,6 +49,9 @@ codes! {
     UNCHECKED_VALUE = "MESH0030", "unchecked-value",
         "a value that Istio's webhook does not look at, and that cannot work";
     REFUSED_BY_ENVOY = "MESH0031", "refused-by-envoy", "a value that Istio's webhook takes and Envoy refuses";
+    UNKNOWN_KIND = "MESH0035", "unknown-kind", "a kind that a group of Istio's does not have";
+    INVALID_NAME = "MESH0036", "invalid-name", "a name that no object of Kubernetes can have";
+    EMPTY = "MESH0037", "empty", "a text without objects";
     SUBSET_WITHOUT_ENDPOINTS = "MESH0102", "subset-without-endpoints", "a subset whose labels no endpoint has";
     NO_ENDPOINTS = "MESH0103", "no-endpoints", "a destination without endpoints";
     UNKNOWN_DESTINATION = "MESH0104", "unknown-destination", "a destination that no service entry or service defines";
@@ -72,13 +75,15 @@ codes! {
     FAULT_AND_RETRIES = "MESH0403", "fault-and-retries", "retries beside an abort, which they do not repeat";
     SLOW_TRY_NOT_RETRIED = "MESH0404", "slow-try-not-retried",
         "a perTryTimeout whose end is no reason to try again";
-    MANY_RETRIES = "MESH0405", "many-retries", "retries that turn a fault into a flood";
+    MIRROR_LOOP = "MESH0410", "mirror-loop", "a mirror back to the host whose requests are mirrored";
+    MANY_TRIES = "MESH0411", "many-tries", "so many retries that they are an attack of one's own";
+    WHOLE_POOL_EJECTION = "MESH0510", "whole-pool-ejection", "outlier detection that may eject every endpoint at the first error";
     IMPOSSIBLE_EJECTION = "MESH0501", "impossible-ejection", "outlier detection that can never eject an endpoint";
     NESTED_POLICY = "MESH0502", "nested-policy",
         "a policy of a subset or port with what Istio warns about only where it stands at the top";
     PORT_POLICY_REPLACES = "MESH0504", "port-policy-replaces", "a policy for a port that drops what stands above it";
     LIMIT_NEVER_REACHED = "MESH0505", "limit-never-reached", "a limit of outlier detection that another is always ahead of";
-    EJECTION_EMPTIES_POOL = "MESH0506", "ejection-empties-pool", "outlier detection that may leave no endpoint";
+    ONLY_ENDPOINT_EJECTED = "MESH0506", "only-endpoint-ejected", "outlier detection that may eject the only endpoint";
     TLS_CONFLICT = "MESH0601", "tls-conflict", "TLS of a client that the server does not take";
     OVERRULED_PEER_MODE = "MESH0602", "overruled-peer-mode", "a PeerAuthentication that an older one displaces";
     ALLOWS_NOTHING = "MESH0701", "allows-nothing", "an ALLOW policy without rules, which denies everything";

@@ -165,7 +165,11 @@ fn what_is_no_object_is_told_apart() {
     assert!(findings("just some prose\nin two lines\n")[0].contains("MESH0009 : plain text"));
     assert!(findings("- a\n- b\n")[0].contains("MESH0009 : a list"));
     assert!(findings("replicas: 1\nimage: x\n")[0].contains("MESH0009 : no `kind`"));
-    assert_eq!(findings("{}\n---\nnull\n---\n# only a comment\n"), [""; 0]);
+    assert_eq!(
+        findings("{}\n---\nnull\n---\n# only a comment\n"),
+        ["0:0 MESH0037 : no objects: only comments and empty documents"]
+    );
+    assert_eq!(findings(&format!("{{}}\n---\nnull\n---\n{SERVICE}")), [""; 0]);
 }
 
 #[test]
