@@ -18,9 +18,10 @@ pub(super) fn covers(earlier: &HttpMatchRequest, later: &HttpMatchRequest) -> bo
         && origin_covers(earlier, later)
         && headers_cover(&earlier.headers, &later.headers)
         && without_covers(&earlier.without_headers, &later.without_headers)
-        && earlier.query_params.iter().all(|(name, value)| {
-            later.query_params.get(name).is_some_and(|later| value_covers(value, later))
-        })
+        && earlier
+            .query_params
+            .iter()
+            .all(|(name, value)| later.query_params.get(name).is_some_and(|later| value_covers(value, later)))
 }
 
 /// The conditions that are tested when the routes of a workload are made: where a request comes in and from.

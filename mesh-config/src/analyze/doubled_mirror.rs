@@ -18,9 +18,12 @@ impl Analyzer for DoubledMirror {
     fn analyze(&self, set: &ConfigSet, out: &mut Report) {
         each_http_rule(set, out, |cx, at, rule| {
             let namespace = rule.service.meta.namespace.as_str();
-            let several = rule.route.mirrors.iter().enumerate().filter_map(|(n, mirror)| {
-                Some((Some(n), mirror.destination.as_ref()?))
-            });
+            let several = rule
+                .route
+                .mirrors
+                .iter()
+                .enumerate()
+                .filter_map(|(n, mirror)| Some((Some(n), mirror.destination.as_ref()?)));
             for (index, mirror) in rule.route.mirror.iter().map(|mirror| (None, mirror)).chain(several) {
                 let mut destinations = rule.route.route.iter().filter_map(|to| to.destination.as_ref());
                 if !destinations.any(|to| is_same(to, mirror, namespace)) {
@@ -46,7 +49,9 @@ fn doubled(mirror: &Destination) -> Diagnostic {
 fn is_same(to: &Destination, mirror: &Destination, namespace: &str) -> bool {
     let host = |destination: &Destination| resolve_short_name(&destination.host, namespace, CLUSTER_DOMAIN);
     let ports = (to.port.map(|port| port.number), mirror.port.map(|port| port.number));
-    to.subset == mirror.subset && (ports.0 == ports.1 || ports.0.is_none() || ports.1.is_none()) && host(to) == host(mirror)
+    to.subset == mirror.subset
+        && (ports.0 == ports.1 || ports.0.is_none() || ports.1.is_none())
+        && host(to) == host(mirror)
 }
 
 #[cfg(test)]
@@ -60,7 +65,10 @@ mod tests {
             let yaml = rules(&format!("{{route: [{{destination: {{host: r, subset: v1}}}}], {mirror}}}"));
             places(&DoubledMirror, &yaml)
         };
-        assert_eq!(found("mirror: {host: r.a.svc.cluster.local, subset: v1}"), ["MESH0303 warning spec.http[0].mirror"]);
+        assert_eq!(
+            found("mirror: {host: r.a.svc.cluster.local, subset: v1}"),
+            ["MESH0303 warning spec.http[0].mirror"]
+        );
         let several = found("mirrors: [{destination: {host: s}}, {destination: {host: r, subset: v1}}]");
         assert_eq!(several, ["MESH0303 warning spec.http[0].mirrors[1].destination"]);
         for good in ["mirror: {host: r, subset: v2}", "mirror: {host: r}", "mirror: {host: s, subset: v1}"] {

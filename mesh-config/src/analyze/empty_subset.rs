@@ -55,9 +55,9 @@ fn finding(subset: &Subset, host: &str, endpoints: &Group<'_>) -> Diagnostic {
     let total = endpoints.len();
     let name = &subset.name;
     let asked = labels::to_line(&subset.labels);
-    let message =
-        format!("subset {name:?} selects no endpoint of {host}: none of the {total} has the labels {asked}");
-    let differences: Vec<_> = subset.labels.iter().filter_map(|(key, value)| difference(key, value, endpoints)).collect();
+    let message = format!("subset {name:?} selects no endpoint of {host}: none of the {total} has the labels {asked}");
+    let differences: Vec<_> =
+        subset.labels.iter().filter_map(|(key, value)| difference(key, value, endpoints)).collect();
     Diagnostic::warning(Code::SUBSET_WITHOUT_ENDPOINTS, message)
         .effect("requests to the subset are answered 503 UH (no healthy upstream)")
         .help(match differences.as_slice() {

@@ -1,8 +1,8 @@
 //! Denials that another spelling of the same path or host walks around.
 
+use super::Analyzer;
 use super::pattern::matches;
 use super::rules::each_policy_rule;
-use super::Analyzer;
 use crate::api::AuthorizationPolicy;
 use crate::api::authorization_policy::{AuthorizationAction, Operation, Rule};
 use crate::api::mesh_config::NormalizationType;
@@ -77,11 +77,8 @@ impl View<'_> {
         let worst = open.iter().find(|(.., variants)| common(variants));
         let (index, path, variants) = worst.or_else(|| open.iter().find(|(.., variants)| !variants.is_empty()))?;
         let names: Vec<_> = variants.iter().map(|variant| format!("`{}`", variant.text)).collect();
-        let message = format!(
-            "`{path}` is refused, but not {} (pathNormalization {})",
-            names.join(", "),
-            self.mode.as_str()
-        );
+        let message =
+            format!("`{path}` is refused, but not {} (pathNormalization {})", names.join(", "), self.mode.as_str());
         let finding = match common(variants) {
             true => Diagnostic::warning(Code::EVADED_PATH, message),
             false => Diagnostic::info(Code::EVADED_PATH, message),
@@ -146,7 +143,10 @@ impl View<'_> {
         let (index, host) = hosts.iter().enumerate().find(|(_, host)| is_open(host))?;
         let message = format!("host `{host}` is refused, but not with a port: the port of a Host counts");
         let finding = Diagnostic::warning(Code::EVADED_HOST, message)
-            .effect(format!("a request with `Host: {}:80` is routed to the same place and not refused", host.replacen('*', "x", 1)))
+            .effect(format!(
+                "a request with `Host: {}:80` is routed to the same place and not refused",
+                host.replacen('*', "x", 1)
+            ))
             .help(match host.starts_with('*') {
                 true => "refuse by path, port or caller: no pattern has a `*` at both ends".to_owned(),
                 false => format!("add `{host}:*`"),
@@ -252,7 +252,9 @@ mod tests {
             "`/admin` is refused, but not `/admin/`, `//admin`, `/admin%2f`, `/ADMIN` (pathNormalization BASE)"
         );
         assert_eq!(places(&EvadedDenial, &deny("/admin")), WARNING);
-        assert!(only(&EvadedDenial, &deny("/a//b")).message.starts_with("`/a//b` is refused, but not `/a/b`, `/a//b/`"));
+        assert!(
+            only(&EvadedDenial, &deny("/a//b")).message.starts_with("`/a//b` is refused, but not `/a/b`, `/a//b/`")
+        );
     }
 
     #[test]
@@ -300,7 +302,8 @@ mod tests {
     #[test]
     fn a_host_is_refused_with_its_port_only_if_that_is_said() {
         let deny = |hosts: &str| {
-            let spec = format!("{{action: DENY, rules: [{{to: [{{operation: {{ports: ['80'], hosts: [{hosts}]}}}}]}}]}}");
+            let spec =
+                format!("{{action: DENY, rules: [{{to: [{{operation: {{ports: ['80'], hosts: [{hosts}]}}}}]}}]}}");
             object("AuthorizationPolicy", "p", &spec)
         };
         let place = ["MESH0706 warning spec.rules[0].to[0].operation.hosts[0]"];

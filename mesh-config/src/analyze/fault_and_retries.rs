@@ -58,7 +58,9 @@ mod tests {
         let finding = only(&FaultAndRetries, &with("50", "2"));
         assert_eq!(
             finding.effect.as_deref(),
-            Some("50 % of the requests are answered 503 FI at once and not tried again; the others are retried as usual")
+            Some(
+                "50 % of the requests are answered 503 FI at once and not tried again; the others are retried as usual"
+            )
         );
         for (percent, attempts) in [("0", "2"), ("50", "0")] {
             assert_eq!(places(&FaultAndRetries, &with(percent, attempts)), [""; 0]);

@@ -1,8 +1,8 @@
 //! Policies that ask for an identity where callers need not have one.
 
+use super::Analyzer;
 use super::peer_mode::{Mode, PeerModes};
 use super::rules::each_policy_rule;
-use super::Analyzer;
 use crate::api::AuthorizationPolicy;
 use crate::api::authorization_policy::{AuthorizationAction, Rule, Source};
 use crate::api::peer_authentication::MutualTlsMode;

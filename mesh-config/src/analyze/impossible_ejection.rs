@@ -66,7 +66,8 @@ fn check(rule: &Object<DestinationRule>, groups: &[&Group<'_>], out: &mut Report
                 check_block(cx, &at.field("portLevelSettings").index(index), port.outlier_detection.as_ref(), count);
             }
         }
-        let inherits = own.is_none_or(|policy| policy.outlier_detection.is_none() && policy.port_level_settings.is_empty());
+        let inherits =
+            own.is_none_or(|policy| policy.outlier_detection.is_none() && policy.port_level_settings.is_empty());
         if let Some(outlier) = inherited.filter(|_| inherits && count > 0)
             && !Share::of(outlier).can_eject(count)
         {
@@ -140,7 +141,8 @@ fn counts_nothing(outlier: &OutlierDetection) -> bool {
 }
 
 fn off() -> Diagnostic {
-    let message = "outlier detection ejects nothing: consecutive5xxErrors 0 turns that limit off, and there is no other";
+    let message =
+        "outlier detection ejects nothing: consecutive5xxErrors 0 turns that limit off, and there is no other";
     Diagnostic::info(Code::IMPOSSIBLE_EJECTION, message)
         .effect("endpoints that fail go on getting requests; priorities by locality are on all the same")
         .help("leave consecutive5xxErrors out for its default of 5, or set consecutiveGatewayErrors")
@@ -266,7 +268,9 @@ mod tests {
 
     #[test]
     fn an_ejection_that_ends_in_panic_has_no_effect() {
-        for (endpoints, least, expected) in [(2, 50, false), (2, 51, true), (3, 66, false), (3, 67, true), (4, 100, false), (1, 1, true)] {
+        for (endpoints, least, expected) in
+            [(2, 50, false), (2, 51, true), (3, 66, false), (3, 67, true), (4, 100, false), (1, 1, true)]
+        {
             let policy = format!("maxEjectionPercent: 100, minHealthPercent: {least}");
             let found = places(&ImpossibleEjection, &with(endpoints, &policy));
             assert_eq!(found == HEALTH, expected, "{endpoints} {least}: {found:?}");
@@ -287,7 +291,10 @@ mod tests {
         assert_eq!(places(&ImpossibleEjection, &with(10, "consecutiveGatewayErrors: 5")), NONE);
         let own = "consecutiveGatewayErrors: 10, consecutive5xxErrors: 9";
         assert_eq!(places(&ImpossibleEjection, &with(10, own)), place);
-        assert_eq!(places(&ImpossibleEjection, &with(10, "consecutiveGatewayErrors: 10, consecutive5xxErrors: 0")), NONE);
+        assert_eq!(
+            places(&ImpossibleEjection, &with(10, "consecutiveGatewayErrors: 10, consecutive5xxErrors: 0")),
+            NONE
+        );
     }
 
     #[test]

@@ -57,14 +57,28 @@ fn opens_something(set: &ConfigSet, policy: &Object<AuthorizationPolicy>) -> boo
     set.authorization_policies().any(|other| {
         other.spec.action == AuthorizationAction::Allow
             && !other.spec.rules.is_empty()
-            && (other.meta.namespace == policy.meta.namespace || policy.meta.namespace == root || other.meta.namespace == root)
+            && (other.meta.namespace == policy.meta.namespace
+                || policy.meta.namespace == root
+                || other.meta.namespace == root)
     })
 }
 
 /// Whether an operation is one that is open to everybody as a rule: probes, preflights, what anonymous callers need.
 fn is_for_all(to: &RuleTo) -> bool {
-    const OPEN: &[&str] =
-        &["health", "ready", "live", "ping", "metrics", "well-known", "public", "static", "login", "favicon", "docs", "status"];
+    const OPEN: &[&str] = &[
+        "health",
+        "ready",
+        "live",
+        "ping",
+        "metrics",
+        "well-known",
+        "public",
+        "static",
+        "login",
+        "favicon",
+        "docs",
+        "status",
+    ];
     let Some(operation) = &to.operation else { return true };
     let is_open = |path: &String| OPEN.iter().any(|word| path.to_ascii_lowercase().contains(word));
     (!operation.paths.is_empty() && operation.paths.iter().all(is_open)) || operation.methods == ["OPTIONS"]

@@ -62,7 +62,8 @@ fn problem(regex: &str, kind: Value) -> Option<(String, String)> {
     let begins_with_name = inner.starts_with(|c: char| c.is_ascii_alphanumeric());
     let is_optional = inner[begins_with_name.into()..].starts_with(['*', '?', '{']);
     if kind == Value::Path && begins_with_name && !is_optional && !inner.contains('|') {
-        let message = format!("the regex `{regex}` matches no path: it is for the whole path, which begins with a slash");
+        let message =
+            format!("the regex `{regex}` matches no path: it is for the whole path, which begins with a slash");
         let help = match regex.starts_with('^') {
             true => format!("`/{inner}`"),
             false => format!("`.*{inner}`, or `/{inner}`"),
@@ -75,10 +76,12 @@ fn problem(regex: &str, kind: Value) -> Option<(String, String)> {
         // A class such as `\d` may stand there for a value of that length.
         && !inner.contains('\\');
     if is_cut_open {
-        let message = format!("the regex `{regex}` is for the whole value: it matches nothing that goes on after `{inner}`");
+        let message =
+            format!("the regex `{regex}` is for the whole value: it matches nothing that goes on after `{inner}`");
         return Some((message, format!("`{inner}.*`, or `{inner}` without the `^` if that is what is meant")));
     }
-    let is_word = !inner.is_empty() && inner.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ' || c == '-' || c == '_');
+    let is_word =
+        !inner.is_empty() && inner.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ' || c == '-' || c == '_');
     if kind == Value::Long && is_word {
         let message = format!("the regex `{regex}` is for the whole value, and matches only a value that is `{inner}`");
         return Some((message, format!("`.*{inner}.*`")));

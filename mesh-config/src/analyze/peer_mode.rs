@@ -125,7 +125,8 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(n, (namespace, spec))| {
-                object("PeerAuthentication", &format!("p{n}"), spec).replace("namespace: a", &format!("namespace: {namespace}"))
+                object("PeerAuthentication", &format!("p{n}"), spec)
+                    .replace("namespace: a", &format!("namespace: {namespace}"))
             })
             .collect();
         let (set, _) = ConfigSet::from_documents(parse("f", &yaml).0);

@@ -45,7 +45,8 @@ fn check(cx: &mut Checker<'_>, at: &At<'_>, policy: &TrafficPolicy) {
             names.join(", ")
         );
         // Another way to choose an endpoint hardly hurts, unless callers are to stay with one.
-        let harmless = names == ["loadBalancer"] && policy.load_balancer.as_ref().is_some_and(|all| all.consistent_hash.is_none());
+        let harmless =
+            names == ["loadBalancer"] && policy.load_balancer.as_ref().is_some_and(|all| all.consistent_hash.is_none());
         let finding = match harmless {
             true => Diagnostic::info(Code::PORT_POLICY_REPLACES, message),
             false => Diagnostic::warning(Code::PORT_POLICY_REPLACES, message),
@@ -77,7 +78,8 @@ mod tests {
     use super::*;
 
     fn rule(all: &str, port: &str) -> String {
-        let spec = format!("{{host: r, trafficPolicy: {{{all} portLevelSettings: [{{port: {{number: 80}}, {port}}}]}}}}");
+        let spec =
+            format!("{{host: r, trafficPolicy: {{{all} portLevelSettings: [{{port: {{number: 80}}, {port}}}]}}}}");
         object("DestinationRule", "r", &spec)
     }
 

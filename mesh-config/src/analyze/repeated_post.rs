@@ -43,8 +43,7 @@ fn check_rules(cx: &mut Checker<'_>, rules: &[HttpRoute]) {
     let everything = HttpMatchRequest::default();
     let mut earlier = Earlier::new();
     for (index, rule) in rules.iter().enumerate() {
-        let matches =
-            if rule.matches.is_empty() { std::slice::from_ref(&everything) } else { rule.matches.as_slice() };
+        let matches = if rule.matches.is_empty() { std::slice::from_ref(&everything) } else { rule.matches.as_slice() };
         let forwards = rule.redirect.is_none() && rule.direct_response.is_none();
         if let Some(risks) = risks(rule.retries.as_ref()).filter(|_| forwards) {
             let takes_post = |matches: &&HttpMatchRequest| takes(matches, POST) && !is_taken(&earlier, matches);

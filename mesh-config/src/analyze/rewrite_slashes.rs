@@ -21,7 +21,8 @@ impl Analyzer for RewriteSlashes {
             if let Some(rewrite) = rule.route.rewrite.as_ref().filter(|rewrite| !rewrite.uri.is_empty()) {
                 check(cx, &at.field("rewrite").field("uri"), rule, &rewrite.uri);
             }
-            if let Some(redirect) = rule.route.redirect.as_ref().filter(|redirect| !redirect.prefix_rewrite.is_empty()) {
+            if let Some(redirect) = rule.route.redirect.as_ref().filter(|redirect| !redirect.prefix_rewrite.is_empty())
+            {
                 check(cx, &at.field("redirect").field("prefixRewrite"), rule, &redirect.prefix_rewrite);
             }
         });

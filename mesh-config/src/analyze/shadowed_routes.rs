@@ -147,7 +147,8 @@ impl<'a> Walk<'a> {
     }
 
     fn covering(&self, service: usize, index: usize, later: &HttpMatchRequest) -> Covered {
-        if self.together.is_none() && self.earlier.covering(later, |by, _| is_reported_as_covered(by, later)).is_some() {
+        if self.together.is_none() && self.earlier.covering(later, |by, _| is_reported_as_covered(by, later)).is_some()
+        {
             return Covered::ReportedByIstio;
         }
         // At a gateway what takes every request is tried last.
@@ -169,7 +170,8 @@ impl<'a> Walk<'a> {
             other = format!("{other} of VirtualService {}", owner.meta.namespaced_name());
             place = format!(" at gateway {gateway} for host {host}");
         }
-        let message = format!("{what} can never match{place}: {other} comes before it and takes {}", describe(covering));
+        let message =
+            format!("{what} can never match{place}: {other} comes before it and takes {}", describe(covering));
         let same = is_same_action(earlier, route);
         let finding = match m {
             None if !same => Diagnostic::warning(Code::SHADOWED_ROUTE, message),
@@ -275,7 +277,10 @@ mod tests {
             "rule #1 can never match: rule #0 comes before it and takes every path that begins with /api"
         );
         assert_eq!(finding.path.to_string(), "spec.http[1]");
-        assert_eq!(places(&ShadowedRoutes, &two("match: [{uri: {exact: /a}}],", "match: [{uri: {prefix: /a}}],")), NONE);
+        assert_eq!(
+            places(&ShadowedRoutes, &two("match: [{uri: {exact: /a}}],", "match: [{uri: {prefix: /a}}],")),
+            NONE
+        );
     }
 
     #[test]
@@ -313,7 +318,8 @@ mod tests {
 
     #[test]
     fn a_rule_that_does_the_same_is_only_worth_knowing() {
-        let rule = |matches: &str| format!("{{match: [{{uri: {{{matches}}}}}], route: [{{destination: {{host: r}}}}]}}");
+        let rule =
+            |matches: &str| format!("{{match: [{{uri: {{{matches}}}}}], route: [{{destination: {{host: r}}}}]}}");
         let yaml = rules(&format!("{}, {}", rule("prefix: /a"), rule("exact: /a/b")));
         assert_eq!(places(&ShadowedRoutes, &yaml), ["MESH0301 info spec.http[1]"]);
     }
@@ -350,11 +356,8 @@ mod tests {
         assert!(finding.help.unwrap().contains("`prefix: /policy/`"));
         let elsewhere = format!("{policy}{}", service("b", "s.com", "prefix: /policy-author"));
         assert_eq!(places(&ShadowedRoutes, &elsewhere), NONE);
-        let first = format!(
-            "{}{}",
-            service("a", "r.com", "prefix: /policy-author"),
-            service("b", "r.com", "prefix: /policy")
-        );
+        let first =
+            format!("{}{}", service("a", "r.com", "prefix: /policy-author"), service("b", "r.com", "prefix: /policy"));
         assert_eq!(places(&ShadowedRoutes, &first), NONE);
     }
 }

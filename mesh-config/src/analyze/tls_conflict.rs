@@ -111,7 +111,11 @@ fn conflict(client: ClientTlsMode, server: &Mode<'_>, host: &str) -> Option<Diag
     };
     let message = format!("tls.mode {} does not go with what {host} takes: {}", client.as_str(), server.text());
     let finding = Diagnostic::warning(Code::TLS_CONFLICT, message).effect(effect);
-    Some(finding.help("leave `tls` out, so that the mesh chooses by what the server takes, or change the PeerAuthentication"))
+    Some(
+        finding.help(
+            "leave `tls` out, so that the mesh chooses by what the server takes, or change the PeerAuthentication",
+        ),
+    )
 }
 
 #[cfg(test)]

@@ -92,8 +92,13 @@ impl Plan {
             self.tries()
         );
         Diagnostic::warning(Code::TRIES_OVER_TIMEOUT, message)
-            .effect(format!("a destination that does not answer is tried once, and after {timeout} the answer is 504 UT"))
-            .help(format!("perTryTimeout below {timeout}, or timeout: {} or more", seconds(self.longest(self.attempts))))
+            .effect(format!(
+                "a destination that does not answer is tried once, and after {timeout} the answer is 504 UT"
+            ))
+            .help(format!(
+                "perTryTimeout below {timeout}, or timeout: {} or more",
+                seconds(self.longest(self.attempts))
+            ))
     }
 
     fn is_not_repeated(&self, retry_on: &str) -> Diagnostic {

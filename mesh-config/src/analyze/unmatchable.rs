@@ -262,7 +262,15 @@ mod tests {
             let found = places(&Unmatchable, &matching(&format!("uri: {{exact: '{bad}'}}")));
             assert_eq!(found, ["MESH0309 warning spec.http[0].match[0].uri.exact"], "{bad}");
         }
-        for good in ["uri: {prefix: ''}", "uri: {prefix: /}", "uri: {exact: /a}", "uri: {regex: a.*}", "uri: {prefix: '$(path)'}", "uri: {exact: /a//b/}", "uri: {exact: '/%2f%zz%'}"] {
+        for good in [
+            "uri: {prefix: ''}",
+            "uri: {prefix: /}",
+            "uri: {exact: /a}",
+            "uri: {regex: a.*}",
+            "uri: {prefix: '$(path)'}",
+            "uri: {exact: /a//b/}",
+            "uri: {exact: '/%2f%zz%'}",
+        ] {
             assert_eq!(places(&Unmatchable, &matching(good)), NONE, "{good}");
         }
         assert_eq!(places(&Unmatchable, &matching("uri: {exact: ''}")).len(), 1);

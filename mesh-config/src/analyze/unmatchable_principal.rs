@@ -70,7 +70,8 @@ fn check_values(
         };
         if let Some((why, help)) = found {
             let message = format!("`{value}` is nobody's identity: {why}");
-            let finding = Diagnostic::warning(Code::UNMATCHABLE_PRINCIPAL, message).effect(effect.to_owned()).help(help);
+            let finding =
+                Diagnostic::warning(Code::UNMATCHABLE_PRINCIPAL, message).effect(effect.to_owned()).help(help);
             cx.push(&at.index(index), finding);
         }
     }
@@ -165,13 +166,23 @@ mod tests {
     }
 
     fn help(principal: &str) -> Option<String> {
-        let mut found = super::super::testing::run(&UnmatchablePrincipal, &policy("ALLOW", &format!("principals: ['{principal}']")));
+        let mut found = super::super::testing::run(
+            &UnmatchablePrincipal,
+            &policy("ALLOW", &format!("principals: ['{principal}']")),
+        );
         found.pop().and_then(|finding| finding.help)
     }
 
     #[test]
     fn an_identity_has_five_parts_and_no_scheme() {
-        for good in ["cluster.local/ns/a/sa/b", "td/ns/a/sa/b", "*", "*/ns/a/sa/b", "cluster.local/ns/a/*", "example.org/client"] {
+        for good in [
+            "cluster.local/ns/a/sa/b",
+            "td/ns/a/sa/b",
+            "*",
+            "*/ns/a/sa/b",
+            "cluster.local/ns/a/*",
+            "example.org/client",
+        ] {
             assert_eq!(help(good), None, "{good}");
         }
         for (bad, mended) in [
@@ -217,7 +228,11 @@ mod tests {
             assert_eq!(found, ["MESH0703 warning spec.rules[0].from[0].source.namespaces[0]"], "{bad}");
         }
         for good in ["a", "*", "a-*", "*-b", "a*b"] {
-            assert_eq!(places(&UnmatchablePrincipal, &policy("DENY", &format!("namespaces: ['{good}']"))), NONE, "{good}");
+            assert_eq!(
+                places(&UnmatchablePrincipal, &policy("DENY", &format!("namespaces: ['{good}']"))),
+                NONE,
+                "{good}"
+            );
         }
     }
 

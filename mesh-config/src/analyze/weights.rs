@@ -25,8 +25,11 @@ impl Analyzer for Weights {
         let mut hashed: HashMap<String, String> = HashMap::new();
         for rule in set.destination_rules() {
             let host = resolve_short_name(&rule.spec.host, &rule.meta.namespace, CLUSTER_DOMAIN);
-            let policies =
-                rule.spec.traffic_policy.iter().chain(rule.spec.subsets.iter().filter_map(|s| s.traffic_policy.as_ref()));
+            let policies = rule
+                .spec
+                .traffic_policy
+                .iter()
+                .chain(rule.spec.subsets.iter().filter_map(|s| s.traffic_policy.as_ref()));
             if policies.into_iter().any(has_hash) {
                 hashed.entry(host).or_insert_with(|| rule.meta.namespaced_name().to_string());
             }
@@ -57,7 +60,8 @@ fn check_single(cx: &mut Checker<'_>, at: &At<'_>, rule: HttpRule<'_>, only: &Ht
     if !is_odd {
         return;
     }
-    let message = format!("weight {} has no effect: the rule has one destination, which gets every request", only.weight);
+    let message =
+        format!("weight {} has no effect: the rule has one destination, which gets every request", only.weight);
     let help = match only.weight {
         0 => "to send it nothing, leave the destination out and give another one".to_owned(),
         weight => format!("list the destination that is to get the other {}", (100 - i64::from(weight)).max(0)),
@@ -72,9 +76,10 @@ fn check_single(cx: &mut Checker<'_>, at: &At<'_>, rule: HttpRule<'_>, only: &Ht
 /// A weight of 0 and none at all read alike; only the text tells.
 fn says_zero(rule: HttpRule<'_>, path: &FieldPath) -> bool {
     let Some(source) = rule.service.origin.source() else { return false };
-    let zero = source.text.match_indices("weight").any(|(at, word)| {
-        source.text[at + word.len()..].trim_start_matches(['"', '\'', ' ', ':']).starts_with('0')
-    });
+    let zero = source
+        .text
+        .match_indices("weight")
+        .any(|(at, word)| source.text[at + word.len()..].trim_start_matches(['"', '\'', ' ', ':']).starts_with('0'));
     zero && Tree::parse(&source.text).is_ok_and(|tree| tree.at(path).is_some())
 }
 
@@ -148,9 +153,8 @@ mod tests {
 
     #[test]
     fn sums_near_a_hundred_are_worth_knowing() {
-        let sum = |one: &str, two: &str| {
-            routing(&[("v1", &format!(", weight: {one}")), ("v2", &format!(", weight: {two}"))])
-        };
+        let sum =
+            |one: &str, two: &str| routing(&[("v1", &format!(", weight: {one}")), ("v2", &format!(", weight: {two}"))]);
         let finding = only(&Weights, &sum("80", "10"));
         assert_eq!(finding.effect.as_deref(), Some("r v1 88.9 %, r v2 11.1 %"));
         for (one, two) in [("90", "10"), ("9", "1"), ("1", "1"), ("900", "100")] {

@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn a_rule_that_changes_nothing_is_not_missed() {
-        let plain = "{hosts: [r], gateways: [g], http: [{match: [{uri: {prefix: /a}}], route: [{destination: {host: r}}]}]}";
+        let plain =
+            "{hosts: [r], gateways: [g], http: [{match: [{uri: {prefix: /a}}], route: [{destination: {host: r}}]}]}";
         assert_eq!(places(&WithoutMesh, &object("VirtualService", "r", plain)), NONE);
         let timeout = plain.replace("route:", "timeout: 1s, route:");
         assert_eq!(places(&WithoutMesh, &object("VirtualService", "r", &timeout)), FOUND);
@@ -183,7 +184,8 @@ mod tests {
     #[test]
     fn a_match_for_a_gateway_that_is_not_bound_is_dropped() {
         let with = |gateways: &str, of_match: &str| {
-            let http = format!("http: [{{match: [{{gateways: [{of_match}]}}], route: [{{destination: {{host: r}}}}]}}]");
+            let http =
+                format!("http: [{{match: [{{gateways: [{of_match}]}}], route: [{{destination: {{host: r}}}}]}}]");
             object("VirtualService", "r", &format!("{{hosts: [r.com], gateways: [{gateways}], {http}}}"))
         };
         let path = ["MESH0206 warning spec.http[0].match[0].gateways"];
