@@ -75,7 +75,7 @@ impl Snapshot {
     /// # Errors
     /// [`Failure::NoRoute`] where no virtual host or no route of it takes the request.
     pub fn route(&self, req: &RequestView<'_>, rng: &mut dyn Rng) -> Result<Routed, Failure> {
-        let table = self.mesh.get(&req.port).copied().or(self.unknown_port).ok_or(Failure::NoRoute)?;
+        let table = self.mesh_table(req.port).ok_or(Failure::NoRoute)?;
         self.route_in(table, req, rng)
     }
 
@@ -154,11 +154,39 @@ impl Snapshot {
         self.mesh.keys().copied()
     }
 
+    /// The table of a mesh port.
+    pub fn mesh_table(&self, port: u16) -> Option<TableId> {
+        self.mesh.get(&port).copied().or(self.unknown_port)
+    }
+
     /// The name of the virtual host an authority belongs to, on a mesh port.
     pub fn vhost_name(&self, port: u16, authority: &str) -> Option<&str> {
-        let table = self.mesh.get(&port).copied().or(self.unknown_port)?;
+        self.vhost_of(self.mesh_table(port)?, authority)
+    }
+
+    /// The name of the virtual host an authority belongs to, in a table.
+    pub fn vhost_of(&self, table: TableId, authority: &str) -> Option<&str> {
         let vhost = self.tables.get(table.0 as usize)?.hosts.find(authority)?;
-        Some(&self.vhosts[vhost.0 as usize].name)
+        Some(self.vhost(vhost).0)
+    }
+
+    /// The domains of a table with their virtual hosts, in no order.
+    pub fn domains(&self, table: TableId) -> Vec<(String, VhostId)> {
+        self.tables.get(table.0 as usize).map(|table| table.hosts.iter().collect()).unwrap_or_default()
+    }
+
+    /// The name and the routes of a virtual host.
+    ///
+    /// # Panics
+    /// With an id of another snapshot.
+    pub fn vhost(&self, vhost: VhostId) -> (&str, &[Route]) {
+        let Vhost { name, first, count, .. } = &self.vhosts[vhost.0 as usize];
+        (name, &self.routes[*first as usize..(first + count) as usize])
+    }
+
+    /// The route that takes what no domain of a table takes.
+    pub fn unknown_host(&self, table: TableId) -> Option<&Route> {
+        self.tables.get(table.0 as usize)?.unknown_host.map(|route| self.rule(route))
     }
 
     /// The number of routes over all tables.

@@ -46,8 +46,11 @@ codes! {
     SUBSET_WITHOUT_ENDPOINTS = "MESH0102", "subset-without-endpoints", "a subset whose labels no endpoint has";
     NO_ENDPOINTS = "MESH0103", "no-endpoints", "a destination without endpoints";
     UNKNOWN_DESTINATION = "MESH0104", "unknown-destination", "a destination that no service entry or service defines";
+    DELEGATE_MISSING = "MESH0120", "delegate-missing", "a rule whose delegate cannot be put in its place";
     LITERAL_HOST = "MESH0204", "literal-host", "a host that no service defines: its rules act on port 80 only";
     OVERRULED = "MESH0205", "overruled", "a rule that an older one for the same host displaces";
+    DELEGATE_CONFLICT = "MESH0220", "delegate-conflict", "a delegate's rule that does not fit the rule that delegates";
+    SERVER_CONFLICT = "MESH0221", "server-conflict", "a server of a Gateway that an earlier one leaves no room for";
     IMPOSSIBLE_EJECTION = "MESH0501", "impossible-ejection", "outlier detection that can never eject an endpoint";
     NESTED_POLICY = "MESH0502", "nested-policy",
         "a policy of a subset or port with what Istio warns about only where it stands at the top";

@@ -37,8 +37,21 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, site: &Site, services:
             ports: service.spec.ports.iter().filter_map(|port| resolver.port(port)).collect(),
             addresses: cluster_ips(&service.spec),
             export: Export::of(&export, &mesh.default_service_export_to, &service.meta.namespace),
+            headless: is_headless(&service.spec),
+            external_name: external_name(&service.spec),
+            aliases: Vec::new(),
         });
     }
+}
+
+fn is_headless(service: &k8s::Service) -> bool {
+    service.cluster_ip.eq_ignore_ascii_case("none")
+}
+
+/// Names are compared without regard to case, and a dot at the end says no more than that the name is in full.
+fn external_name(service: &k8s::Service) -> Option<String> {
+    let name = service.external_name.trim_end_matches('.');
+    (!name.is_empty()).then(|| name.to_ascii_lowercase())
 }
 
 fn cluster_ips(service: &k8s::Service) -> Vec<String> {
@@ -164,7 +177,7 @@ impl Resolver<'_> {
     fn dns(&self, port: &k8s::ServicePort, number: u16) -> EndpointSource {
         let service = &self.service.spec;
         let meta = &self.service.meta;
-        let headless = service.cluster_ip.eq_ignore_ascii_case("none");
+        let headless = is_headless(service);
         let host = if !service.external_name.is_empty() {
             service.external_name.clone()
         } else if meta.namespace == self.site.namespace {

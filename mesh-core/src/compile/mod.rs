@@ -6,9 +6,12 @@
 //! the virtual hosts with their routes (`rules`), whose destinations become `clusters`.
 
 mod clusters;
+pub mod delegate;
 mod destination_rules;
 mod findings;
 mod gateway;
+pub mod gateway_servers;
+pub mod host_names;
 mod kubernetes;
 mod mesh_hosts;
 mod registry;
@@ -28,6 +31,7 @@ use crate::Site;
 use crate::snapshot::Snapshot;
 
 use clusters::Clusters;
+use delegate::Delegates;
 use destination_rules::DestinationRules;
 use findings::Findings;
 use gateway::GatewayBuilder;
@@ -54,10 +58,12 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     let mut findings = Findings::default();
     let registry = Registry::build(set, mesh, site);
     let rules = DestinationRules::build(set, mesh, site, &mut findings);
+    let delegates = Delegates::build(set, mesh, site, &mut findings);
     let mut clusters = Clusters::new(&registry, &rules, mesh, site);
     let mut tables = Tables::default();
     let mesh_tables = MeshBuilder {
         registry: &registry,
+        delegates: &delegates,
         mesh,
         site,
         clusters: &mut clusters,
@@ -65,8 +71,15 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         findings: &mut findings,
     }
     .build(set);
-    let gateways =
-        GatewayBuilder { mesh, site, clusters: &mut clusters, tables: &mut tables, findings: &mut findings }.build(set);
+    let gateways = GatewayBuilder {
+        delegates: &delegates,
+        mesh,
+        site,
+        clusters: &mut clusters,
+        tables: &mut tables,
+        findings: &mut findings,
+    }
+    .build(set);
     security::check(set, mesh, site, &mut findings);
     let snapshot = Snapshot {
         tables: tables.tables,

@@ -26,6 +26,9 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, services: &mut Vec<Ser
                 ports: ports.collect(),
                 addresses: address_domain(&entry.spec.addresses),
                 export: export.clone(),
+                headless: false,
+                external_name: None,
+                aliases: Vec::new(),
             });
         }
     }
