@@ -14,8 +14,23 @@ use serde_json::{Value, json};
 
 /// A configuration struct from its JSON; null is the empty one.
 pub(crate) fn read<T: DeserializeOwned>(json: &Value) -> T {
-    let json = if json.is_null() { json!({}) } else { json.clone() };
+    let mut json = if json.is_null() { json!({}) } else { json.clone() };
+    whole_numbers(&mut json);
     serde_json::from_value(json).expect("a configuration struct")
+}
+
+/// The tables write some whole numbers as `0.0`, which in proto JSON is the same.
+fn whole_numbers(json: &mut Value) {
+    match json {
+        Value::Number(number) => {
+            if let Some(whole) = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e9) {
+                *json = json!(whole as i64);
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(whole_numbers),
+        Value::Object(map) => map.values_mut().for_each(whole_numbers),
+        _ => {}
+    }
 }
 
 /// The documents of a text that can be read; the others are none of this mesh's.
