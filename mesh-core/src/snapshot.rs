@@ -8,7 +8,8 @@ use foldhash::fast::RandomState;
 use mesh_config::api::mesh_config::NormalizationType;
 
 use crate::cluster::{ClusterId, ClusterSpec};
-use crate::host_index::HostIndex;
+use crate::host_index::{HostIndex, host_of};
+use crate::network::Network;
 use crate::route::search::RouteSearch;
 use crate::route::{Action, ClusterRef, Forward, Route, RouteId, Routed, WeightedDestination};
 use crate::{Failure, RequestView, Rng};
@@ -43,8 +44,22 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub(crate) struct RouteTable {
     pub(crate) hosts: HostIndex,
+    /// Blocks of addresses, the smallest first, for requests to an address that is no domain.
+    pub(crate) networks: Vec<(Network, RouteId)>,
     /// Takes the requests whose host is unknown; without it they are 404.
     pub(crate) unknown_host: Option<RouteId>,
+}
+
+impl RouteTable {
+    /// The route of an authority that no virtual host has.
+    fn beside_hosts(&self, authority: &str) -> Option<RouteId> {
+        let by_address = || {
+            let host = host_of(authority)?.trim_start_matches('[').trim_end_matches(']');
+            let address = host.parse().ok()?;
+            self.networks.iter().find(|(network, _)| network.contains(address)).map(|(_, route)| *route)
+        };
+        if self.networks.is_empty() { self.unknown_host } else { by_address().or(self.unknown_host) }
+    }
 }
 
 /// The routes of one host.
@@ -87,7 +102,7 @@ impl Snapshot {
         let table = self.tables.get(table.0 as usize).ok_or(Failure::NoRoute)?;
         let route = match table.hosts.find(req.authority) {
             Some(vhost) => self.route_of(vhost, req)?,
-            None => table.unknown_host.ok_or(Failure::NoRoute)?,
+            None => table.beside_hosts(req.authority).ok_or(Failure::NoRoute)?,
         };
         // One draw a request serves the split and every mirror.
         let draw = rng.next_u64();

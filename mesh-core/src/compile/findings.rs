@@ -109,7 +109,8 @@ pub(crate) fn delegate_conflict(
     root: &Object<VirtualService>,
     root_rule: usize,
 ) -> Diagnostic {
-    let message = format!("the rule is left out below {} http[{root_rule}]: its match does not fit that rule's", root.id());
+    let message =
+        format!("the rule is left out below {} http[{root_rule}]: its match does not fit that rule's", root.id());
     about(Diagnostic::warning(Code::DELEGATE_CONFLICT, message), delegate)
         .path(format!("spec.http[{rule}].match").as_str())
         .effect("requests that it speaks of go on to the rules below the delegating one")

@@ -16,6 +16,7 @@ use super::registry::{Port, Service};
 use super::visibility::Export;
 use crate::Site;
 use crate::cluster::{DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, Locality};
+use crate::network::Network;
 
 /// The annotation that holds `exportTo` of a Service, comma-separated.
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
@@ -35,6 +36,7 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, site: &Site, services:
             written: resolver.host(),
             namespace: service.meta.namespace.clone(),
             ports: service.spec.ports.iter().filter_map(|port| resolver.port(port)).collect(),
+            networks: cluster_ips(&service.spec).iter().filter_map(|address| Network::parse(address)).collect(),
             addresses: cluster_ips(&service.spec),
             export: Export::of(&export, &mesh.default_service_export_to, &service.meta.namespace),
             headless: is_headless(&service.spec),

@@ -22,6 +22,7 @@ use super::registry::{Port, Registry, Service};
 use super::rules::{self, Rules};
 use super::tables::Tables;
 use crate::Site;
+use crate::cluster::ClusterKey;
 use crate::host_index::HostIndex;
 use crate::route::{Action, Forward, Route, RouteId, RuleOrigin, Split};
 use crate::snapshot::TableId;
@@ -72,8 +73,12 @@ impl<'a> MeshBuilder<'a, '_> {
         let mut literal = LiteralHosts::new();
         let mut by_port = HashMap::new();
         for port in ports {
-            let hosts = self.hosts(&imports, &Listener::new(&imports, port), &mut literal);
-            by_port.insert(port, self.tables.add_table(hosts, Some(unknown_host)));
+            let listener = Listener::new(&imports, port);
+            let hosts = self.hosts(&imports, &listener, &mut literal);
+            let unknown_host = self.carried_route(listener.carries_all()).unwrap_or(unknown_host);
+            let table = self.tables.add_table(hosts, Some(unknown_host));
+            self.add_networks(&listener, table);
+            by_port.insert(port, table);
         }
         for (host, (object, ports)) in literal {
             self.findings.add(findings::literal_host(object, &host, &ports));
@@ -165,8 +170,7 @@ impl<'a> MeshBuilder<'a, '_> {
 
     fn lower(&mut self, object: &'a Object<VirtualService>, port: u16, silent: bool) -> Vec<Route> {
         let place = Place { namespace: &object.meta.namespace, port, gateway: false };
-        let rules =
-            Rules { object, delegates: self.delegates, place, gateway: None, site: self.site, mesh: self.mesh };
+        let rules = Rules { object, delegates: self.delegates, place, gateway: None, site: self.site, mesh: self.mesh };
         let mut unheard = Findings::default();
         rules::lower(rules, self.clusters, if silent { &mut unheard } else { self.findings })
     }
@@ -176,10 +180,29 @@ impl<'a> MeshBuilder<'a, '_> {
         let action = Action::Forward(Forward { split: Split::single(cluster), rewrite: None });
         let mut route = Route::catch_all("default", action, RuleOrigin::service(&service.namespace, &service.host));
         // A port that is not HTTP is carried, not looked into.
-        if !port.protocol.is_tcp() {
+        route.carried = port.protocol.is_tcp();
+        if !route.carried {
             route.retry = rules::default_retry(self.mesh);
         }
         route
+    }
+
+    /// The route of a service that takes whatever connection there is.
+    fn carried_route(&mut self, service: Option<(&Service, &Port)>) -> Option<RouteId> {
+        let (service, port) = service?;
+        let route = self.default_route(service, port);
+        Some(self.tables.add_route(route))
+    }
+
+    /// Where only connections are looked at, a service is found by its addresses, blocks of them included.
+    fn add_networks(&mut self, listener: &Listener<'_, 'a>, table: TableId) {
+        let mut networks = Vec::new();
+        for (service, port) in listener.services.iter().filter(|(_, port)| port.protocol.is_tcp()) {
+            if let Some(route) = self.carried_route((!service.networks.is_empty()).then_some((*service, *port))) {
+                networks.extend(service.networks.iter().map(|network| (*network, route)));
+            }
+        }
+        self.tables.set_networks(table, networks);
     }
 
     fn add_service(&mut self, hosts: &mut Hosts<'a>, service: &Service, port: &Port, routes: Vec<Route>) {
@@ -207,11 +230,12 @@ impl<'a> MeshBuilder<'a, '_> {
     /// The routes of a headless service for those who name one of its endpoints: what goes to any endpoint of the
     /// service goes to that one.
     fn to_named_endpoints(&mut self, service: &Service, port: &Port, mut routes: Vec<Route>) -> Vec<Route> {
-        let any = self.clusters.default_for(service, port);
-        let named = self.clusters.endpoints_by_name(service, port);
+        let any = ClusterKey::outbound(port.number, "", &service.host).to_string();
         for route in &mut routes {
-            if let Action::Forward(forward) = &mut route.action {
-                forward.split.replace(&any, &named);
+            if let Action::Forward(forward) = &mut route.action
+                && forward.split.iter().any(|destination| *destination.cluster.name == *any)
+            {
+                forward.split.replace(&any, &self.clusters.endpoints_by_name(service, port));
             }
         }
         routes

@@ -1,9 +1,10 @@
 //! Turns documents into a snapshot.
 //!
 //! Pure: the same function serves a running process, a test and a command line. The way is: the
-//! services there are (`registry`), the policy that counts for each (`destination_rules`), then
-//! for each listener port of the mesh (`mesh_hosts`) and each server of a gateway (`gateway`)
-//! the virtual hosts with their routes (`rules`), whose destinations become `clusters`.
+//! services there are (`registry`), the policy that counts for each (`destination_rules`), the
+//! rules of delegates put in where they are named ([`delegate`]), then for each listener port of
+//! the mesh (`mesh_hosts`) and each port that servers of Gateways share ([`gateway_servers`],
+//! `gateway`) the virtual hosts with their routes (`rules`), whose destinations become `clusters`.
 
 mod clusters;
 pub mod delegate;
@@ -32,11 +33,11 @@ use crate::snapshot::Snapshot;
 
 use clusters::Clusters;
 use delegate::Delegates;
-use destination_rules::DestinationRules;
+pub(crate) use destination_rules::{DestinationRules, MergedRule};
 use findings::Findings;
 use gateway::GatewayBuilder;
 use mesh_hosts::MeshBuilder;
-use registry::Registry;
+pub(crate) use registry::Registry;
 use tables::Tables;
 
 /// What a set of documents comes to.

@@ -9,6 +9,7 @@ use mesh_config::value::{Protocol, host};
 use super::visibility::Export;
 use crate::Site;
 use crate::cluster::EndpointSource;
+use crate::network::Network;
 
 /// A host that the mesh knows, as one namespace declares it.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Service {
     pub(crate) ports: Vec<Port>,
     /// The addresses that become domains (semantics of Envoy's virtual hosts: single IPs only).
     pub(crate) addresses: Vec<String>,
+    /// All its addresses and blocks of addresses.
+    pub(crate) networks: Vec<Network>,
     pub(crate) export: Export,
     /// Whether its endpoints have names below its own (a Kubernetes Service without cluster IP).
     pub(crate) headless: bool,

@@ -97,6 +97,9 @@ pub struct Route {
     pub request_headers: HeaderOps,
     /// Changes to the response's headers, applied after those of the destination.
     pub response_headers: HeaderOps,
+    /// Whether the port is one where only connections are looked at: requests go on as they came, and no header is
+    /// added to them.
+    pub carried: bool,
     /// The rule this comes from.
     pub origin: RuleOrigin,
 }
@@ -115,6 +118,7 @@ impl Route {
             mirrors: Box::default(),
             request_headers: HeaderOps::default(),
             response_headers: HeaderOps::default(),
+            carried: false,
             origin,
         }
     }

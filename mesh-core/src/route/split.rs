@@ -71,8 +71,8 @@ impl Split {
     }
 
     /// Sends what goes to one cluster to another one.
-    pub(crate) fn replace(&mut self, from: &ClusterRef, to: &ClusterRef) {
-        for destination in self.destinations.iter_mut().filter(|destination| destination.cluster == *from) {
+    pub(crate) fn replace(&mut self, from: &str, to: &ClusterRef) {
+        for destination in self.destinations.iter_mut().filter(|destination| *destination.cluster.name == *from) {
             destination.cluster = to.clone();
         }
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use mesh_config::api::MeshConfig;
 use mesh_core::Compiled;
+use mesh_core::snapshot::TableId;
 use serde_json::Value;
 
 use crate::differs;
@@ -13,57 +14,58 @@ pub(crate) fn calls(folder: &Path, case: &Value) -> Option<String> {
     let compiled = compiled(&files(folder, case), &MeshConfig::default(), &site(case));
     let at_gateway = case["proxy"]["type"] == "router";
     case["expect"]["calls"].as_array()?.iter().find_map(|call| {
-        let found = answer(&compiled, at_gateway, &call["call"]);
-        let difference = match found {
-            Ok(found) => compare(&compiled, &found, &call["call"], &call["result"]),
-            Err(why) => Some(why.to_owned()),
+        let (result, call, name) = (&call["result"], &call["call"], &call["name"]);
+        let difference = match not_in_process(at_gateway, call) {
+            Some(why) => Some(why.to_owned()),
+            None => compare(&compiled, table(&compiled, at_gateway, call), call, result),
         };
-        difference.map(|difference| format!("{}: {difference}", call["name"]))
+        difference.map(|difference| format!("{name}: {difference}"))
     })
 }
 
-/// What becomes of a call that can be made in process.
-fn answer(compiled: &Compiled, at_gateway: bool, call: &Value) -> Result<Answer, &'static str> {
+fn not_in_process(at_gateway: bool, call: &Value) -> Option<&'static str> {
     if call["mode"] == "inbound" {
-        return Err("an inbound listener");
+        return Some("an inbound listener");
     }
     if !matches!(call["tls"].as_str(), None | Some("plaintext")) || call["sni"].is_string() {
-        return Err("TLS");
+        return Some("TLS");
     }
-    let port = port(call);
-    let path = call["path"].as_str().unwrap_or("/");
-    // A call to an address is one whose authority is the address.
-    let authority = call["host"].as_str().or(call["address"].as_str()).unwrap_or_default();
-    let authority = if authority.contains(':') { format!("[{authority}]") } else { authority.to_owned() };
-    let table = match at_gateway {
-        true if call["protocol"] == "tcp" => return Err("TCP at a gateway"),
-        true => compiled.snapshot.gateway_servers().iter().find(|server| server.port == port).map(|it| it.table),
-        false => compiled.snapshot.mesh_table(port),
-    };
-    Ok(ask(compiled, table, port, &authority, path))
+    (at_gateway && call["protocol"] == "tcp").then_some("TCP at a gateway")
 }
 
 fn port(call: &Value) -> u16 {
     call["port"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(80)
 }
 
-fn compare(compiled: &Compiled, found: &Answer, call: &Value, result: &Value) -> Option<String> {
+fn table(compiled: &Compiled, at_gateway: bool, call: &Value) -> Option<TableId> {
+    let port = port(call);
+    match at_gateway {
+        true => compiled.snapshot.gateway_servers().iter().find(|server| server.port == port).map(|it| it.table),
+        false => compiled.snapshot.mesh_table(port),
+    }
+}
+
+/// A call to an address is one whose authority is the address.
+fn authority(call: &Value) -> String {
+    let named = call["host"].as_str().or(call["address"].as_str()).unwrap_or_default();
+    if named.contains(':') { format!("[{named}]") } else { named.to_owned() }
+}
+
+fn compare(compiled: &Compiled, table: Option<TableId>, call: &Value, result: &Value) -> Option<String> {
+    let authority = authority(call);
     if let Some(expected) = result["virtual_host"].as_str().filter(|name| !name.starts_with("blackhole")) {
-        let host = call["host"].as_str().unwrap_or_default();
-        let server = compiled.snapshot.gateway_servers().iter().find(|server| server.port == port(call))?;
-        let found = compiled.snapshot.vhost_of(server.table, host);
+        let found = table.and_then(|table| compiled.snapshot.vhost_of(table, &authority));
         if found != Some(expected) {
             return differs(found, Some(expected));
         }
     }
-    match result["error"].as_str() {
-        Some("ErrNoListener") => differs(found, &Answer::NoListener),
-        Some("ErrNoVirtualHost" | "ErrNoRoute") => differs(found, &Answer::NoRoute),
-        Some("ErrTLSRedirect") => differs(found, &Answer::RedirectToHttps),
-        Some(other) => Some(format!("nothing in process is {other}: {found:?}")),
-        None => {
-            let cluster = result["cluster"].as_str()?;
-            differs(found, &Answer::Cluster(cluster.to_owned()))
-        }
+    let found = ask(compiled, table, port(call), &authority, call["path"].as_str().unwrap_or("/"));
+    match (result["error"].as_str(), result["cluster"].as_str()) {
+        (Some("ErrNoListener"), _) => differs(found, Answer::NoListener),
+        (Some("ErrNoVirtualHost" | "ErrNoRoute"), _) => differs(found, Answer::NoRoute),
+        (Some("ErrTLSRedirect"), _) => differs(found, Answer::RedirectToHttps),
+        (Some(other), _) => Some(format!("nothing in process is {other}: {found:?}")),
+        (None, Some(cluster)) => differs(found, Answer::Cluster(cluster.to_owned())),
+        (None, None) => None,
     }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use mesh_config::api::MeshConfig;
-use mesh_config::api::virtual_service::{HttpMatchRequest, HttpRoute};
 use mesh_config::api::VirtualService;
+use mesh_config::api::virtual_service::{HttpMatchRequest, HttpRoute};
 use mesh_core::Site;
 use mesh_core::compile::delegate;
 use serde_json::{Value, json};

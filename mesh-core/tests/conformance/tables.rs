@@ -65,8 +65,7 @@ fn mirrors_of(mut rule: Value, case: &Value) -> Option<String> {
 
 pub(crate) fn claim(_: &Path, case: &Value) -> Option<String> {
     let found = claim::path_of(case["input"]["name"].as_str()?);
-    let expected: Option<Vec<&str>> = case["expect"]["want"]["jwt_claims"]
-        .as_array()
-        .map(|claims| claims.iter().filter_map(Value::as_str).collect());
+    let expected: Option<Vec<&str>> =
+        case["expect"]["want"]["jwt_claims"].as_array().map(|claims| claims.iter().filter_map(Value::as_str).collect());
     differs(found, expected)
 }

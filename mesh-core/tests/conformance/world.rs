@@ -62,8 +62,7 @@ pub(crate) fn files(folder: &Path, case: &Value) -> Vec<String> {
 /// The workload that a case is about. Without Kubernetes the simulations have no cluster domain.
 pub(crate) fn site(case: &Value) -> Site {
     let proxy = &case["proxy"];
-    let labels: Option<BTreeMap<String, String>> =
-        proxy["labels"].as_object().map(|_| read(&proxy["labels"]));
+    let labels: Option<BTreeMap<String, String>> = proxy["labels"].as_object().map(|_| read(&proxy["labels"]));
     Site {
         namespace: proxy["namespace"].as_str().unwrap_or("default").to_owned(),
         labels: labels.unwrap_or_default(),

@@ -121,7 +121,10 @@ mod tests {
     #[test]
     fn a_block_that_fits_nowhere_drops_the_rule_with_all_its_blocks() {
         let root = json!({"match": [{"uri": {"prefix": "/a"}}]});
-        assert_eq!(merged(root, json!({"match": [{"uri": {"prefix": "/a/x"}}, {"uri": {"prefix": "/b"}}]})), Value::Null);
+        assert_eq!(
+            merged(root, json!({"match": [{"uri": {"prefix": "/a/x"}}, {"uri": {"prefix": "/b"}}]})),
+            Value::Null
+        );
     }
 
     #[test]

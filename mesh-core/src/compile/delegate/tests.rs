@@ -43,7 +43,9 @@ fn rules_and_findings(text: &str) -> (usize, Vec<(Code, String)>) {
 
 #[test]
 fn the_rules_of_a_delegate_stand_where_it_is_named_and_mean_what_they_mean_at_home() {
-    let text = cart("{http: [{match: [{uri: {prefix: /cart/a}}], route: [{destination: {host: a}}]}, {route: [{destination: {host: b}}]}]}");
+    let text = cart(
+        "{http: [{match: [{uri: {prefix: /cart/a}}], route: [{destination: {host: a}}]}, {route: [{destination: {host: b}}]}]}",
+    );
     let (service, findings) = expanded(&text, &MeshConfig::default());
     assert!(findings.is_empty(), "{findings:?}");
     let hosts: Vec<_> =
@@ -68,7 +70,9 @@ fn a_delegate_that_is_not_there_drops_only_the_rule_that_names_it() {
 #[test]
 fn a_delegate_has_to_be_exported_to_the_namespace_of_the_root() {
     let missing = (1, vec![(Code::DELEGATE_MISSING, "spec.http[0].delegate".to_owned())]);
-    let with = |export: &str| rules_and_findings(&cart(&format!("{{{export} http: [{{route: [{{destination: {{host: a}}}}]}}]}}")));
+    let with = |export: &str| {
+        rules_and_findings(&cart(&format!("{{{export} http: [{{route: [{{destination: {{host: a}}}}]}}]}}")))
+    };
     for (export, expected) in [("", 2), ("exportTo: [web],", 2), ("exportTo: ['*'],", 2)] {
         assert_eq!(with(export), (expected, vec![]), "{export}");
     }

@@ -1,5 +1,7 @@
 //! What the callers of this workload see: which services, and which VirtualServices in which order.
 
+use std::collections::HashSet;
+
 use mesh_config::api::{MeshConfig, VirtualService};
 use mesh_config::value::{HostMap, host};
 use mesh_config::{ConfigSet, Object};
@@ -16,6 +18,7 @@ pub(super) struct Imports<'a> {
     /// In the order in which they are asked: the first that has rules for a host owns it.
     pub(super) rules: Vec<HostRules<'a>>,
     by_host: HostMap<&'a Object<VirtualService>>,
+    known: HashSet<&'a str>,
 }
 
 /// A VirtualService with its hosts in full.
@@ -48,7 +51,9 @@ impl<'a> Imports<'a> {
                 }
             }
         }
-        Self { services: registry.visible().collect(), rules, by_host }
+        let services: Vec<_> = registry.visible().collect();
+        let known = services.iter().map(|service| service.host.as_str()).collect();
+        Self { services, rules, by_host, known }
     }
 
     /// Whether the VirtualService is the one whose hosts describe the host best.
@@ -56,9 +61,12 @@ impl<'a> Imports<'a> {
         self.by_host.most_specific(host).is_some_and(|(_, best)| std::ptr::eq(*best, object))
     }
 
-    /// Whether any service has the host, or a name that the wildcard covers, on whatever port.
+    /// Whether a service has the very host, or a name that the wildcard covers, on whatever port.
     pub(super) fn knows(&self, host: &str) -> bool {
-        self.services.iter().any(|service| host::matches(&service.host, host))
+        match host::is_wildcard(host) {
+            true => self.services.iter().any(|service| host::matches(&service.host, host)),
+            false => self.known.contains(host),
+        }
     }
 }
 

@@ -33,6 +33,14 @@ impl<'i, 'a> Listener<'i, 'a> {
         Self { imports, port, services, by_host }
     }
 
+    /// The service that takes connections to whatever address: the first on the port that has none of its own, if what
+    /// it speaks cannot be told by a host or a server name.
+    pub(super) fn carries_all(&self) -> Option<(&'a Service, &'a Port)> {
+        let anywhere = |(service, port): &&(&Service, &Port)| !port.protocol.is_tcp() || service.networks.is_empty();
+        let (service, port) = self.services.iter().find(anywhere)?;
+        (port.protocol.is_tcp() && !port.protocol.is_tls()).then_some((*service, *port))
+    }
+
     /// Sorts the hosts of a VirtualService into services of this port and others.
     ///
     /// A wildcard takes those services that no other host describes better; one that covers any
