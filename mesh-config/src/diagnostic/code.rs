@@ -55,11 +55,14 @@ codes! {
     SUBSET_WITHOUT_ENDPOINTS = "MESH0102", "subset-without-endpoints", "a subset whose labels no endpoint has";
     NO_ENDPOINTS = "MESH0103", "no-endpoints", "a destination without endpoints";
     UNKNOWN_DESTINATION = "MESH0104", "unknown-destination", "a destination that no service entry or service defines";
+    DELEGATE_MISSING = "MESH0120", "delegate-missing", "a rule whose delegate cannot be put in its place";
     WITHOUT_MESH = "MESH0203", "without-mesh", "rules for a service that leave out its callers in the mesh";
     LITERAL_HOST = "MESH0204", "literal-host", "a host that no service defines: its rules act on port 80 only";
     OVERRULED = "MESH0205", "overruled", "a rule that an older one for the same host displaces";
     FOREIGN_MATCH_GATEWAY = "MESH0206", "foreign-match-gateway",
         "a match for a gateway that the VirtualService is not bound to";
+    DELEGATE_CONFLICT = "MESH0220", "delegate-conflict", "a delegate's rule that does not fit the rule that delegates";
+    SERVER_CONFLICT = "MESH0221", "server-conflict", "a server of a Gateway that an earlier one leaves no room for";
     SHADOWED_ROUTE = "MESH0301", "shadowed-route", "a rule or match that an earlier one leaves nothing for";
     SINGLE_WEIGHT = "MESH0302", "single-weight", "a weight at the only destination, which gets everything";
     DOUBLED_MIRROR = "MESH0303", "doubled-mirror", "a mirror to the destination that has the request already";
@@ -77,13 +80,13 @@ codes! {
         "a perTryTimeout whose end is no reason to try again";
     MIRROR_LOOP = "MESH0410", "mirror-loop", "a mirror back to the host whose requests are mirrored";
     MANY_TRIES = "MESH0411", "many-tries", "so many retries that they are an attack of one's own";
-    WHOLE_POOL_EJECTION = "MESH0510", "whole-pool-ejection", "outlier detection that may eject every endpoint at the first error";
     IMPOSSIBLE_EJECTION = "MESH0501", "impossible-ejection", "outlier detection that can never eject an endpoint";
     NESTED_POLICY = "MESH0502", "nested-policy",
         "a policy of a subset or port with what Istio warns about only where it stands at the top";
     PORT_POLICY_REPLACES = "MESH0504", "port-policy-replaces", "a policy for a port that drops what stands above it";
     LIMIT_NEVER_REACHED = "MESH0505", "limit-never-reached", "a limit of outlier detection that another is always ahead of";
     ONLY_ENDPOINT_EJECTED = "MESH0506", "only-endpoint-ejected", "outlier detection that may eject the only endpoint";
+    WHOLE_POOL_EJECTION = "MESH0510", "whole-pool-ejection", "outlier detection that may eject every endpoint at the first error";
     TLS_CONFLICT = "MESH0601", "tls-conflict", "TLS of a client that the server does not take";
     OVERRULED_PEER_MODE = "MESH0602", "overruled-peer-mode", "a PeerAuthentication that an older one displaces";
     ALLOWS_NOTHING = "MESH0701", "allows-nothing", "an ALLOW policy without rules, which denies everything";
