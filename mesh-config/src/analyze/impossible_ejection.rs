@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Analyzer, CLUSTER_DOMAIN};
+use super::{Analyzer, CLUSTER_DOMAIN, Context};
 use crate::api::DestinationRule;
 use crate::api::destination_rule::OutlierDetection;
 use crate::api::service_entry::{Resolution, ServiceEntry};
@@ -19,13 +19,17 @@ use crate::value::labels;
 pub(super) struct ImpossibleEjection;
 
 impl Analyzer for ImpossibleEjection {
+    fn name(&self) -> &'static str {
+        "mesh.ImpossibleEjection"
+    }
+
     fn codes(&self) -> &'static [Code] {
         &[Code::IMPOSSIBLE_EJECTION]
     }
 
-    fn analyze(&self, set: &ConfigSet, out: &mut Report) {
-        let endpoints = endpoints_by_host(set);
-        for rule in set.destination_rules() {
+    fn analyze(&self, context: &Context<'_>, out: &mut Report) {
+        let endpoints = endpoints_by_host(context.set);
+        for rule in context.set.destination_rules() {
             let host = resolve_short_name(&rule.spec.host, &rule.meta.namespace, CLUSTER_DOMAIN);
             let services: Vec<_> =
                 endpoints.iter().filter(|(of, _)| subset_of(of, &host)).map(|(_, labels)| labels).collect();
@@ -115,4 +119,56 @@ fn check_block(cx: &mut Checker<'_>, at: &At<'_>, outlier: Option<&OutlierDetect
         .effect("endpoints that fail go on getting requests")
         .help(format!("maxEjectionPercent: {} or more", 100_u64.div_ceil(endpoints)));
     cx.push(&at.field("outlierDetection").field("maxEjectionPercent"), finding);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::found;
+
+    fn of(documents: &[&str]) -> Vec<String> {
+        found(&ImpossibleEjection, &documents.join("\n---\n"))
+    }
+
+    fn object(kind: &str, name: &str, spec: &str) -> String {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{namespace: a, name: {name}}}\nspec: {spec}"
+        )
+    }
+
+    #[test]
+    fn an_ejection_that_can_never_happen_is_pointed_out() {
+        let entry = |count: usize| {
+            let endpoints: Vec<_> =
+                (1..=count).map(|n| format!("{{address: 10.0.0.{n}, labels: {{version: v{}}}}}", n % 2)).collect();
+            object(
+                "ServiceEntry",
+                "r",
+                &format!(
+                    "{{hosts: [r.a.svc.cluster.local], resolution: STATIC, ports: [{{number: 80, name: http, protocol: HTTP}}], \
+                     endpoints: [{}]}}",
+                    endpoints.join(", ")
+                ),
+            )
+        };
+        let rule = |policy: &str| {
+            object("DestinationRule", "r", &format!("{{host: r, trafficPolicy: {{outlierDetection: {policy}}}}}"))
+        };
+        let path = ["MESH0501 DestinationRule a/r spec.trafficPolicy.outlierDetection.maxEjectionPercent"];
+        assert_eq!(of(&[&entry(9), &rule("{interval: 1s}")]), path);
+        assert_eq!(of(&[&entry(10), &rule("{interval: 1s}")]), [""; 0]);
+        assert_eq!(of(&[&entry(3), &rule("{maxEjectionPercent: 33}")]), [""; 0]);
+        assert_eq!(of(&[&entry(3), &rule("{maxEjectionPercent: 32}")]), path);
+        assert_eq!(of(&[&rule("{interval: 1s}")]), [""; 0]);
+        let subset = object(
+            "DestinationRule",
+            "r",
+            "{host: r, subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {outlierDetection: {maxEjectionPercent: 20}}}]}",
+        );
+        assert_eq!(
+            of(&[&entry(6), &subset]),
+            ["MESH0501 DestinationRule a/r spec.subsets[0].trafficPolicy.outlierDetection.maxEjectionPercent"]
+        );
+        assert_eq!(of(&[&entry(10), &subset]), [""; 0]);
+    }
 }

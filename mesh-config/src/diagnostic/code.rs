@@ -64,13 +64,49 @@ codes! {
         "a policy of a subset or port with what Istio warns about only where it stands at the top";
 
     DEPRECATED = "IST0002", "Deprecated", "a deprecated field";
-    REFERENCE_NOT_FOUND = "IST0101", "ReferencedResourceNotFound", "a gateway or subset that no document defines";
+    REFERENCE_NOT_FOUND = "IST0101", "ReferencedResourceNotFound", "something that is referred to and not there";
     SCHEMA_ERROR = "IST0106", "SchemaValidationError", "Istio's webhook refuses the resource";
     CONFLICTING_HOSTS = "IST0109", "ConflictingMeshGatewayVirtualServiceHosts",
         "two VirtualServices of the mesh own one host";
+    CONFLICTING_SIDECARS = "IST0110", "ConflictingSidecarWorkloadSelectors", "two Sidecars select one pod";
+    SIDECARS_WITHOUT_SELECTOR = "IST0111", "MultipleSidecarsWithoutWorkloadSelectors",
+        "several Sidecars for one whole namespace";
+    DESTINATION_PORT_REQUIRED = "IST0112", "VirtualServiceDestinationPortSelectorRequired",
+        "a destination without port to a service with several";
+    NO_MATCHING_WORKLOADS = "IST0127", "NoMatchingWorkloadsFound", "a policy that applies to no workload";
+    NO_CA_CERTIFICATES = "IST0128", "NoServerCertificateVerificationDestinationLevel",
+        "TLS towards a host that does not say which certificates it trusts";
+    NO_CA_CERTIFICATES_OF_PORT = "IST0129", "NoServerCertificateVerificationPortLevel",
+        "TLS towards a port that does not say which certificates it trusts";
     UNREACHABLE_RULE = "IST0130", "VirtualServiceUnreachableRule", "a rule that can never match";
     INEFFECTIVE_MATCH = "IST0131", "VirtualServiceIneffectiveMatch", "a match that an earlier one covers";
+    HOST_NOT_IN_GATEWAY = "IST0132", "VirtualServiceHostNotFoundInGateway",
+        "a rule whose hosts the gateway does not take";
     SCHEMA_WARNING = "IST0133", "SchemaWarning", "Istio's webhook accepts the resource with a warning";
+    ADDRESSES_REQUIRED = "IST0134", "ServiceEntryAddressesRequired", "a TCP port of a host without addresses";
+    DUPLICATE_CERTIFICATE = "IST0138", "GatewayDuplicateCertificate", "one certificate in several gateways";
+    SUBSET_NOT_AT_GATEWAY = "IST0140", "IngressRouteRulesNotAffected",
+        "subsets of the mesh's rules that the rules of a gateway do not name";
+    CONFLICTING_GATEWAYS = "IST0145", "ConflictingGateways", "two gateways want one host on one port";
+    CLAIMS_WITHOUT_AUTHENTICATION = "IST0149", "JwtClaimBasedRoutingWithoutRequestAuthN",
+        "a rule by claims of tokens that nobody checks";
+    NO_TELEMETRY_PROVIDER = "IST0157", "InvalidTelemetryProvider", "an access log that goes nowhere";
+    CONFLICTING_TELEMETRIES = "IST0159", "ConflictingTelemetryWorkloadSelectors", "two Telemetries select one pod";
+    TELEMETRIES_WITHOUT_SELECTOR = "IST0160", "MultipleTelemetriesWithoutWorkloadSelectors",
+        "several Telemetries for one whole namespace";
+    INVALID_CREDENTIAL = "IST0161", "InvalidGatewayCredential", "a secret of a gateway without usable certificate";
+    GATEWAY_PORT_WITHOUT_SERVICE = "IST0162", "GatewayPortNotDefinedOnService",
+        "a port of a gateway that no service leads to";
+    INTERNAL_GATEWAY = "IST0165", "ReferencedInternalGateway", "a rule for a gateway that Istio made for itself";
+    INEFFECTIVE_SELECTOR = "IST0166", "IneffectiveSelector", "a selector on pods that only a target reference reaches";
+    INEFFECTIVE_POLICY = "IST0167", "IneffectivePolicy", "a Sidecar for workloads without a proxy beside them";
+    NEGATIVE_CONDITION = "IST0171", "NegativeConditionStatus", "an object that the cluster reports a problem with";
+    SUBSET_SELECTS_NOTHING = "IST0173", "DestinationRuleSubsetNotSelectPods", "a subset whose labels no pod has";
+    UNKNOWN_RULE_HOST = "IST0174", "UnknownDestinationRuleHost", "a DestinationRule for a host that does not exist";
+    JWKS_FETCH_UNRESTRICTED = "IST0175", "JwksUriFetchUnrestricted",
+        "a control plane that fetches keys from any address";
+    CONFLICTING_PROTOCOLS = "IST0177", "ConflictingServiceEntryProtocol",
+        "ServiceEntries that disagree about the protocol of a port";
 }
 
 impl Code {

@@ -157,7 +157,7 @@ fn keys_of<'t>(tree: &'t Tree, name: &str) -> Vec<&'t str> {
 /// The one kind of Istio's whose spec has all these fields.
 fn kind_of_fields(names: &[&str]) -> Option<Kind> {
     macro_rules! expected_by_kind {
-        ($($kind:ident = $type:path, $form:ident, $group:literal, $versions:tt;)*) => {
+        ($($kind:ident $(($name:literal))? = $type:path, $form:ident, $group:literal, $versions:tt;)*) => {
             [$((Kind::$kind, probe::expected::<$type>(&FieldPath::root()))),*]
         };
     }

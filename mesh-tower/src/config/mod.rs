@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use mesh_config::analyze;
 use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, Diagnostic, Document, ParseOptions, Report};
 use mesh_core::{Site, compile};
@@ -141,7 +142,12 @@ impl Keeper {
         }
         // Findings across resources act at run time, as in Istio: a missing subset is 503 for its
         // share of the requests, not a reason to refuse everything else.
-        report.extend(set.analyze());
+        let options = analyze::Options::default();
+        let options = match self.mesh_config.clone() {
+            Some(mesh) => options.mesh_config(mesh),
+            None => options,
+        };
+        report.extend(set.analyze_with(&options));
         let default = MeshConfig::default();
         let mesh = self.mesh_config.as_ref().or(set.mesh_config()).unwrap_or(&default);
         let compiled = compile(&set, mesh, &self.site);

@@ -113,7 +113,7 @@ fn gateways(cx: &mut Checker<'_>, at: &At<'_>, names: &[String], is_generated: b
             Ok(Some(warning)) if index < seen => cx.warn(&at, warning),
             Ok(Some(_)) => {}
             Err(problem) if index < seen && !(is_generated && problem.contains("gateway name:")) => {
-                cx.error(&at, problem)
+                cx.error(&at, problem);
             }
             Err(problem) => cx.unchecked(|cx| cx.error(&at, problem)),
         }

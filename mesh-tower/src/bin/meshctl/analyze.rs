@@ -1,6 +1,9 @@
 //! `meshctl analyze`: all documents together.
 
+use std::time::SystemTime;
+
 use clap::Args;
+use mesh_config::analyze::{Inventory, Options};
 use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, Object, ObjectMeta, Resource};
 
@@ -16,6 +19,9 @@ pub(crate) struct Analyze {
     input: Input,
     #[command(flatten)]
     output: Output,
+    /// The documents show a whole cluster: a service, pod, secret or namespace that is not among them does not exist.
+    #[arg(long)]
+    cluster: bool,
 }
 
 impl Analyze {
@@ -27,7 +33,9 @@ impl Analyze {
             set_root_namespace(&mut set, namespace);
         }
         loaded.report.extend(set.validate());
-        loaded.report.extend(set.analyze());
+        let inventory = if self.cluster { Inventory::Cluster } else { Inventory::Configuration };
+        let options = Options::default().inventory(inventory).now(SystemTime::now());
+        loaded.report.extend(set.analyze_with(&options));
         loaded.report.locate();
         self.output.print(&loaded, Shape::Findings)
     }

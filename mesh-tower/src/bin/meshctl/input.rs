@@ -58,6 +58,17 @@ enum Item {
 const STANDARD_INPUT: &str = "stdin";
 
 impl Input {
+    /// These files, read as the mesh reads them.
+    pub(crate) fn of(inputs: &[String], namespace: &str) -> Self {
+        Self {
+            inputs: inputs.to_vec(),
+            namespace: namespace.to_owned(),
+            root_namespace: None,
+            strict: true,
+            lenient: false,
+        }
+    }
+
     /// Reads everything. What is wrong with a file is a finding; that a name stands for nothing is a problem.
     pub(crate) fn load(&self, outlines: bool) -> Result<Loaded, String> {
         let mut loaded = Loaded::default();
@@ -133,7 +144,7 @@ fn count(documents: &[Document], report: &Report) -> usize {
 }
 
 /// The files that a name stands for.
-fn files(input: &str, report: &mut Report) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn files(input: &str, report: &mut Report) -> Result<Vec<PathBuf>, String> {
     let path = Path::new(input);
     let found = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
