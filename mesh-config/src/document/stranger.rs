@@ -3,7 +3,7 @@
 use super::head::Head;
 use super::probe::{self, Expected};
 use super::typed::nearest;
-use crate::diagnostic::{Code, Diagnostic, FieldPath, Severity};
+use crate::diagnostic::{Advice, Code, Diagnostic, FieldPath, Severity};
 use crate::locate::Tree;
 use crate::resource::{Kind, Lookup, for_each_kind, skipped_kinds};
 
@@ -30,7 +30,7 @@ pub(super) fn other_object(head: &Head, known: Lookup, tree: &Tree) -> Diagnosti
             if let Some(near) = nearest_kind(group, kind) {
                 Diagnostic::error(Code::UNKNOWN_KIND, format!("`{group}` has no kind `{kind}`"))
                     .effect("nothing of this document acts")
-                    .help(format!("did you mean `kind: {near}`?"))
+                    .suggest_yaml(format!("did you mean `kind: {near}`?"), near)
             } else if let Some(of) = kind_of_other_group(group, kind) {
                 wrong_group(head, of)
             } else {
@@ -47,7 +47,7 @@ fn wrong_group(head: &Head, of: Kind) -> Diagnostic {
     let Head { api_version, kind } = head;
     Diagnostic::warning(Code::FOREIGN_KIND, format!("`{api_version}` has no {kind}; passed over"))
         .effect("nothing of this document acts")
-        .help(format!("did you mean `{}`?", newest(of)))
+        .suggest(newest(of))
 }
 
 /// `networking.istio.io/v1`.
@@ -58,7 +58,9 @@ fn newest(kind: Kind) -> String {
 fn without_version(kind: &str, tree: &Tree) -> Diagnostic {
     let finding = Diagnostic::warning(Code::FRAGMENT, format!("{kind} without `apiVersion`; passed over")).path("kind");
     if let Some(written) = misspelt(tree, "apiVersion") {
-        return finding.path(written).at_key().help(format!("did you mean `apiVersion` where `{written}` stands?"));
+        let words = format!("did you mean `apiVersion` where `{written}` stands?");
+        let advice = Advice::Field { words, name: "apiVersion".to_owned() };
+        return finding.path(written).at_key().advise(Some(advice));
     }
     finding.help("a patch or a reference to an object is not the object")
 }
