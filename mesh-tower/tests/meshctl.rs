@@ -46,6 +46,8 @@ metadata: {name: edge}
 spec: {server: []}
 ";
 
+const NAMESPACE: &str = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "books"}}"#;
+
 const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: reviews}\n";
 
 struct Ran {
@@ -179,12 +181,12 @@ What a code means, and how to mend it: meshctl codes MESH0001
 #[test]
 fn directories_patterns_and_files_are_read_once_each() {
     let files =
-        folder(&[("a/one.yaml", GOOD), ("a/b/two.json", "{}"), ("a/note.txt", "x"), ("a/.hidden.yaml", "x: [")]);
+        folder(&[("a/one.yaml", GOOD), ("a/b/two.json", NAMESPACE), ("a/note.txt", "x"), ("a/.hidden.yaml", "x: [")]);
     for arguments in [&["a"][..], &["a/**/*"], &["a/*.yaml", "a/b/*.json"], &["a", "a/one.yaml", "a//one.yaml", "./a"]]
     {
         let arguments: Vec<_> = ["validate"].iter().chain(arguments).copied().collect();
         let ran = run(files.path(), &arguments);
-        assert_eq!((ran.status, ran.out.as_str()), (0, "1 document in 2 files: nothing found\n"), "{arguments:?}");
+        assert_eq!((ran.status, ran.out.as_str()), (0, "2 documents in 2 files: nothing found\n"), "{arguments:?}");
     }
 }
 
@@ -251,6 +253,32 @@ fn objects_without_a_namespace_are_in_the_one_that_is_named() {
         let arguments: Vec<_> = ["analyze", "-o", "json", "a.yaml"].iter().chain(arguments).copied().collect();
         assert_eq!(run(files.path(), &arguments).json()[0]["resource"], resource);
     }
+}
+
+/// Selects no pod.
+const POLICY: &str = "\
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: api, namespace: books}
+spec: {selector: {matchLabels: {app: api}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: api}}
+spec: {containers: [{name: web, image: web}]}
+";
+
+#[test]
+fn the_root_namespace_can_be_named() {
+    let files = folder(&[("a.yaml", POLICY)]);
+    let codes = |arguments: &[&str]| {
+        let arguments: Vec<_> =
+            ["analyze", "--cluster", "-o", "json", "a.yaml"].iter().chain(arguments).copied().collect();
+        let found = run(files.path(), &arguments).json();
+        found.as_array().unwrap().iter().any(|finding| finding["code"] == "IST0127")
+    };
+    assert!(codes(&[]));
+    assert!(!codes(&["--root-namespace", "books"]));
 }
 
 #[test]
