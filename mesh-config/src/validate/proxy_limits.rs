@@ -31,6 +31,11 @@ fn check_http(cx: &mut Checker<'_>, at: &At<'_>, route: &HttpRoute) {
     if route.direct_response.as_ref().is_some_and(|answer| answer.status == 600) {
         refuse(cx, &at.field("directResponse").field("status"), "600 is no HTTP status", "statuses are 200 to 599");
     }
+    let code = route.redirect.as_ref().map_or(0, |redirect| redirect.redirect_code);
+    if (300..=399).contains(&code) && !matches!(code, 301 | 302 | 303 | 307 | 308) {
+        let message = format!("{code} is no redirect code that the proxy knows");
+        refuse(cx, &at.field("redirect").field("redirectCode"), message, "use 301, 302, 303, 307 or 308");
+    }
     check_number(cx, &at.field("mirrorPercentage"), route.mirror_percentage);
     for (index, mirror) in route.mirrors.iter().enumerate() {
         check_number(cx, &at.field("mirrors").index(index).field("percentage"), mirror.percentage);
@@ -139,6 +144,12 @@ mod tests {
     fn a_direct_response_has_a_status() {
         assert_eq!(route("directResponse: {status: 600}"), [7]);
         assert_eq!(route("directResponse: {status: 599}"), [0_u32; 0]);
+    }
+
+    #[test]
+    fn a_redirect_has_a_code_that_the_proxy_knows() {
+        assert_eq!(route("redirect: {uri: /a, redirectCode: 304}"), [7]);
+        assert_eq!(route("redirect: {uri: /a, redirectCode: 308}"), [0_u32; 0]);
     }
 
     #[test]
