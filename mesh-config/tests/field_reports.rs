@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
-use mesh_config::{ConfigSet, Report, Severity, parse};
+use mesh_config::{ConfigSet, ParseOptions, Report, Severity, parse, parse_with};
 
 /// Everything that is found in a text, analysis included.
 fn report(text: &str) -> Report {
@@ -14,11 +14,17 @@ fn report(text: &str) -> Report {
     report
 }
 
-/// The errors of reading and validation: what Istio's webhook refuses.
+/// The errors of reading and validation: what Istio's webhook refuses. What the API server would have refused before it
+/// was asked is refused, too.
 fn errors(text: &str) -> Vec<String> {
-    let (documents, mut report) = parse("f", text);
+    let webhook_alone = ParseOptions::default().crd_rules(false);
+    let (documents, mut report) = parse_with("f", text, &webhook_alone);
     report.extend(ConfigSet::from_documents(documents).0.validate());
-    report.errors().map(|finding| finding.message.clone()).collect()
+    let errors: Vec<_> = report.errors().map(|finding| finding.message.clone()).collect();
+    let (documents, mut both) = parse("f", text);
+    both.extend(ConfigSet::from_documents(documents).0.validate());
+    assert!(both.has_errors() || errors.is_empty(), "{text}");
+    errors
 }
 
 fn codes(report: &Report) -> Vec<(&str, Severity)> {

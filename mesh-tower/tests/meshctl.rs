@@ -33,7 +33,7 @@ spec:
       abort: {percentage: {value: 10}}
     route:
     - destination: {host: ratings}
-    timeout: 0s
+    retries: {attempts: 2, retryOn: sometimes}
 ";
 
 const MISSPELT: &str = "\
@@ -126,7 +126,7 @@ fn the_status_is_2_where_the_command_cannot_run() {
 
 #[test]
 fn the_level_to_fail_on_can_be_chosen() {
-    let warned = BAD.replace("    timeout: 0s\n", "");
+    let warned = BAD.replace("    retries: {attempts: 2, retryOn: sometimes}\n", "");
     let files = folder(&[("warned.yaml", warned.as_str()), ("noted.yaml", DEPLOYMENT)]);
     for (file, level, status) in [
         ("warned.yaml", "error", 0),
@@ -208,9 +208,9 @@ fn validation_as_json_has_an_object_for_each_document() {
         json[1],
         json!({
             "file": "a.yaml", "doc_index": 1, "kind": "VirtualService", "namespace": "", "name": "ratings", "valid": false,
-            "errors": [{"code": "IST0106", "message": "duration must be greater than 1ms", "line": 21, "column": 14,
-                        "path": "spec.http[0].timeout"}],
-            "warnings": [{"code": "IST0133", "message": "abort configured, but error type not set", "line": 18,
+            "errors": [{"code": "IST0106", "message": "\"sometimes\" is not a valid retryOn policy", "line": 22, "column": 37,
+                        "path": "spec.http[0].retries.retryOn"}],
+            "warnings": [{"code": "IST0133", "message": "abort configured, but error type not set", "line": 19,
                           "column": 14, "path": "spec.http[0].fault.abort"}],
         })
     );

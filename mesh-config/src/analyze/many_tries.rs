@@ -1,9 +1,8 @@
 //! Retries that multiply the load of a destination in trouble.
 
-use super::Analyzer;
+use super::{Analyzer, Context};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::resource::Kind;
-use crate::set::ConfigSet;
 use crate::validate::{At, Checker};
 
 /// `MESH0411`: more attempts than make sense for anything.
@@ -13,11 +12,16 @@ pub(super) struct ManyTries;
 const MOST: i32 = 20;
 
 impl Analyzer for ManyTries {
+    fn name(&self) -> &'static str {
+        "mesh.ManyTries"
+    }
+
     fn codes(&self) -> &'static [Code] {
         &[Code::MANY_TRIES]
     }
 
-    fn analyze(&self, set: &ConfigSet, out: &mut Report) {
+    fn analyze(&self, context: &Context<'_>, out: &mut Report) {
+        let set = context.set;
         for object in set.virtual_services() {
             let cx = &mut Checker::new(Kind::VirtualService, &object.meta, &object.origin, out);
             let spec = At::top("spec");
@@ -49,7 +53,7 @@ mod tests {
                  - retries: {{attempts: {attempts}}}\n    route: [{{destination: {{host: x}}}}]\n"
             );
             let (documents, _) = crate::parse("f", &text);
-            let report = ConfigSet::from_documents(documents).0.analyze();
+            let report = crate::ConfigSet::from_documents(documents).0.analyze();
             let found: Vec<_> = report.iter().filter(|finding| finding.code == Code::MANY_TRIES).collect();
             assert_eq!(found.len(), expected, "{attempts}");
             assert!(found.iter().all(|finding| finding.origin.line == 7));

@@ -1,11 +1,10 @@
 //! Mirrors that send copies to where the originals came in.
 
-use super::Analyzer;
+use super::{Analyzer, Context};
 use crate::api::VirtualService;
 use crate::api::virtual_service::{Destination, HttpRoute};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::resource::{Kind, Object};
-use crate::set::ConfigSet;
 use crate::validate::{At, Checker};
 use crate::value::host::resolve_short_name;
 
@@ -14,11 +13,16 @@ use crate::value::host::resolve_short_name;
 pub(super) struct MirrorLoop;
 
 impl Analyzer for MirrorLoop {
+    fn name(&self) -> &'static str {
+        "mesh.MirrorLoop"
+    }
+
     fn codes(&self) -> &'static [Code] {
         &[Code::MIRROR_LOOP]
     }
 
-    fn analyze(&self, set: &ConfigSet, out: &mut Report) {
+    fn analyze(&self, context: &Context<'_>, out: &mut Report) {
+        let set = context.set;
         for object in set.virtual_services() {
             let cx = &mut Checker::new(Kind::VirtualService, &object.meta, &object.origin, out);
             let spec = At::top("spec");
@@ -63,7 +67,7 @@ mod tests {
              - {rule}\n"
         );
         let (documents, _) = crate::parse("f", &text);
-        let report = ConfigSet::from_documents(documents).0.analyze();
+        let report = crate::ConfigSet::from_documents(documents).0.analyze();
         let of_this = report.iter().filter(|finding| finding.code == Code::MIRROR_LOOP);
         of_this.map(|finding| (finding.origin.line, finding.origin.column)).collect()
     }
@@ -82,7 +86,7 @@ mod tests {
             "{route: [{destination: {host: orders}}], mirror: {host: orders}}",
             "{route: [{destination: {host: v2}}], mirror: {host: shadow}}",
         ] {
-            assert_eq!(places(rule), []);
+            assert!(places(rule).is_empty(), "{rule}");
         }
     }
 }

@@ -1,21 +1,25 @@
 //! Outlier detection without a floor.
 
-use super::Analyzer;
+use super::{Analyzer, Context};
 use crate::api::destination_rule::OutlierDetection;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::resource::Kind;
-use crate::set::ConfigSet;
 use crate::validate::{At, Checker};
 
 /// `MESH0510`: one error ejects an endpoint, all may be ejected, and nothing says when to use them all the same.
 pub(super) struct WholePoolEjection;
 
 impl Analyzer for WholePoolEjection {
+    fn name(&self) -> &'static str {
+        "mesh.WholePoolEjection"
+    }
+
     fn codes(&self) -> &'static [Code] {
         &[Code::WHOLE_POOL_EJECTION]
     }
 
-    fn analyze(&self, set: &ConfigSet, out: &mut Report) {
+    fn analyze(&self, context: &Context<'_>, out: &mut Report) {
+        let set = context.set;
         for rule in set.destination_rules() {
             let cx = &mut Checker::new(Kind::DestinationRule, &rule.meta, &rule.origin, out);
             let spec = At::top("spec");
@@ -66,7 +70,7 @@ mod tests {
                  trafficPolicy: {{outlierDetection: {outlier}}}\n"
             );
             let (documents, _) = crate::parse("f", &text);
-            let report = ConfigSet::from_documents(documents).0.analyze();
+            let report = crate::ConfigSet::from_documents(documents).0.analyze();
             assert_eq!(report.iter().filter(|finding| finding.code == Code::WHOLE_POOL_EJECTION).count(), expected);
         }
     }

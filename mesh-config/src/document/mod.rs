@@ -18,7 +18,7 @@ mod name;
 mod object;
 mod objection;
 mod outline;
-mod placeholder;
+pub(crate) mod placeholder;
 mod probe;
 pub(crate) mod scalar;
 mod shape;
@@ -32,10 +32,12 @@ pub(crate) use self::typed::{from_node, from_str};
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
 use self::head::{Head, Shape};
 pub use self::outline::{Outline, outline};
 use self::split::Chunk;
-use crate::diagnostic::{Code, Diagnostic, Origin, Report, Source};
+use crate::diagnostic::{Code, Diagnostic, Origin, Report, Severity, Source};
 use crate::locate::{NodeId, SyntaxError, Tree};
 use crate::resource::{Kind, Lookup, Resource, ResourceId, for_each_kind, lookup};
 
@@ -195,6 +197,42 @@ pub fn parse_with(origin: &str, text: &str, options: &ParseOptions) -> (Vec<Docu
     (reader.documents, reader.report)
 }
 
+/// Reads any struct from the first document of a text, by the rules for objects: unknown fields, keys that stand twice
+/// and values that do not fit are errors with their place. For files that belong to a mesh without being its
+/// configuration, such as cases to test it with.
+///
+/// ```
+/// #[derive(Debug, Default, serde::Deserialize)]
+/// #[serde(default)]
+/// struct Case { name: String }
+///
+/// let case: Case = mesh_config::document::from_yaml("case.yaml", "name: a").map_err(|report| report.to_string())?;
+/// assert_eq!(case.name, "a");
+/// let report = mesh_config::document::from_yaml::<Case>("case.yaml", "naem: a").unwrap_err();
+/// assert!(report.to_string().starts_with("case.yaml:1:1: error[MESH0001] naem: unknown field"));
+/// # Ok::<(), String>(())
+/// ```
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn from_yaml<T: DeserializeOwned>(origin: &str, text: &str) -> Result<T, Report> {
+    let options = ParseOptions::default();
+    let mut reader = Reader {
+        options: &options,
+        file: origin.into(),
+        documents: Vec::new(),
+        report: Report::new(),
+        has_content: false,
+    };
+    let piece = reader.piece(text.to_owned(), 1, &Origin::new(origin, 1, 1), 0);
+    let value = reader.read_value(&piece);
+    reader.report.locate();
+    match value {
+        Some(value) if !reader.report.has_errors() => Ok(value),
+        _ => Err(reader.report),
+    }
+}
+
 /// What has been read so far.
 struct Reader<'o> {
     options: &'o ParseOptions,
@@ -318,6 +356,30 @@ impl Reader<'_> {
         self.report.push(piece.about(finding));
     }
 
+    fn read_value<T: DeserializeOwned>(&mut self, piece: &Piece) -> Option<T> {
+        let tree = match Tree::parse(piece.text()) {
+            Ok(tree) => tree,
+            Err(error) => {
+                self.not_yaml(piece, &error);
+                return None;
+            }
+        };
+        self.refuse_duplicates(piece, &tree, None);
+        match typed::read::<T>(&tree, &self.options.limits) {
+            Ok(read) => {
+                let unknown = read.unknown.iter();
+                let unknown = unknown.map(|path| piece.about(object::unknown_field::<T>(path, Severity::Error)));
+                self.report.extend(unknown);
+                Some(read.value)
+            }
+            Err(failures) => {
+                let found = failures.failures.into_iter();
+                self.report.extend(found.map(|failure| object::failure_finding::<T>(piece, &tree, failure)));
+                None
+            }
+        }
+    }
+
     fn not_yaml(&mut self, piece: &Piece, error: &SyntaxError) {
         let (code, message, help) = typed::syntax(&error.message);
         let place = Some((error.line, error.column));
@@ -370,7 +432,7 @@ impl Reader<'_> {
             return self.report.push(piece.about(Diagnostic::error(Code::LIMIT, message)));
         }
         macro_rules! by_kind {
-            ($($kind:ident = $type:path, $form:ident, $group:literal, $versions:tt;)*) => {
+            ($($kind:ident $(($name:literal))? = $type:path, $form:ident, $group:literal, $versions:tt;)*) => {
                 match kind { $(Kind::$kind => by_kind!(@$form $type)),* }
             };
             (@spec $type:path) => { self.read_enveloped::<$type>(kind, piece, tree) };

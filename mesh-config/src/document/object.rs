@@ -10,6 +10,7 @@ use crate::diagnostic::{Advice, Code, Diagnostic, FieldPath, Severity, Target};
 use crate::locate::{Tree, camel_case};
 use crate::meta::{self, ObjectMeta};
 use crate::resource::{Kind, Object, Resource, ResourceId};
+use crate::status::Status;
 
 impl Reader<'_> {
     /// Reads an object whose struct is its `spec`.
@@ -35,7 +36,7 @@ impl Reader<'_> {
         for (path, letter) in letters {
             let finding = Diagnostic::warning(Code::WRONG_TYPE, format!("`{letter}` is a boolean to Kubernetes"))
                 .effect("this mesh reads the letter; the API server refuses the object")
-                .help(format!("quote it: \"{letter}\""));
+                .suggest_yaml(format!("quote it: \"{letter}\""), format!("\"{letter}\""));
             self.report.push(piece.about(finding.path(path).resource(id.clone())));
         }
         good &= self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown);
@@ -80,7 +81,7 @@ impl Reader<'_> {
             Kind::Secret => piece.origin.clone().without_source(),
             _ => piece.origin.clone(),
         };
-        let resource = Object { meta, spec, origin: origin.clone() }.into();
+        let resource = Object { meta, spec, status: Status::read(tree), origin: origin.clone() }.into();
         self.documents.push(Document { origin, resource });
     }
 
@@ -103,7 +104,7 @@ impl Reader<'_> {
     fn settle(&self, kind: Kind, meta: Option<ObjectMeta>) -> ObjectMeta {
         let mut meta = meta.unwrap_or_default();
         match kind {
-            Kind::Namespace => meta.namespace.clear(),
+            kind if kind.is_cluster_wide() => meta.namespace.clear(),
             _ if meta.namespace.is_empty() => meta.namespace.clone_from(&self.options.default_namespace),
             _ => {}
         }
@@ -195,7 +196,7 @@ impl Reader<'_> {
     }
 }
 
-fn unknown_field<T: DeserializeOwned>(path: &FieldPath, severity: Severity) -> Diagnostic {
+pub(super) fn unknown_field<T: DeserializeOwned>(path: &FieldPath, severity: Severity) -> Diagnostic {
     let name = path.segments().last().and_then(|segment| segment.name()).unwrap_or_default();
     let message = format!("unknown field {:?}", shorten(name));
     Diagnostic::new(Code::UNKNOWN_FIELD, severity, message).path(path.clone()).at_key().advise(advise::<T>(path, name))

@@ -27,6 +27,7 @@ mod workload_entry;
 mod workload_group;
 
 pub(crate) use self::checker::{At, Checker};
+pub(crate) use self::virtual_service::is_reported_as_covered;
 
 use crate::diagnostic::Report;
 use crate::resource::Resource;

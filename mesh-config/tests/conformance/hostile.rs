@@ -55,7 +55,7 @@ fn codes_of(class: &str) -> &'static [Code] {
         "duplicate-key" => &[Code::DUPLICATE_KEY],
         "unknown-field" => &[Code::UNKNOWN_FIELD],
         "unknown-version" => &[Code::UNKNOWN_VERSION],
-        "type-mismatch" => &[Code::WRONG_TYPE, Code::NOT_AN_OBJECT],
+        "type-mismatch" => &[Code::WRONG_TYPE, Code::NOT_AN_OBJECT, Code::SCHEMA_RULE],
         _ => &[],
     }
 }

@@ -10,6 +10,7 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+mod analyze;
 mod crd;
 mod field;
 mod functions;
@@ -41,11 +42,12 @@ const SUITES: &[Suite] = &[
     },
     Suite { name: "crd", list: "conformance/crd/expected.json", measure: crd::crd, gates: true },
     Suite { name: "samples", list: "conformance/samples/expected.json", measure: validation::sample, gates: true },
+    Suite { name: "analyze", list: "conformance/analyze/expected.json", measure: analyze::analyze, gates: true },
     Suite { name: "hosts", list: "conformance/hosts/expected.json", measure: names::host_names, gates: true },
     Suite { name: "functions", list: "conformance/functions/expected.json", measure: functions::function, gates: true },
     Suite { name: "labels", list: "conformance/labels/expected.json", measure: names::label_sets, gates: true },
     Suite { name: "field", list: "field/recorded/expected.json", measure: field::verdicts, gates: true },
-    Suite { name: "field/analyze", list: "field/recorded/expected.json", measure: field::findings, gates: false },
+    Suite { name: "field/analyze", list: "field/recorded/expected.json", measure: field::findings, gates: true },
     Suite { name: "security/config", list: "security/config.json", measure: hostile::outcome, gates: true },
 ];
 

@@ -1,8 +1,11 @@
 //! `meshctl analyze`: all documents together.
 
+use std::time::SystemTime;
+
 use clap::Args;
+use mesh_config::analyze::{Inventory, Options};
 use mesh_config::api::MeshConfig;
-use mesh_config::{ConfigSet, Object, ObjectMeta};
+use mesh_config::{ConfigSet, Object, ObjectMeta, Resource};
 
 use super::input::Input;
 use super::output::{Outcome, Output, Shape};
@@ -16,25 +19,33 @@ pub(crate) struct Analyze {
     input: Input,
     #[command(flatten)]
     output: Output,
+    /// The documents show a whole cluster: a service, pod, secret or namespace that is not among them does not exist.
+    #[arg(long)]
+    cluster: bool,
 }
 
 impl Analyze {
     pub(crate) fn run(&self) -> Result<Outcome, String> {
-        let mut loaded = self.input.load()?;
+        let mut loaded = self.input.load(false)?;
         let (mut set, duplicates) = ConfigSet::from_documents(std::mem::take(&mut loaded.documents));
         loaded.report.extend(duplicates);
         if let Some(namespace) = &self.input.root_namespace {
             set_root_namespace(&mut set, namespace);
         }
         loaded.report.extend(set.validate());
-        loaded.report.extend(set.analyze());
+        let inventory = if self.cluster { Inventory::Cluster } else { Inventory::Configuration };
+        let options = Options::default().inventory(inventory).now(SystemTime::now());
+        loaded.report.extend(set.analyze_with(&options));
         loaded.report.locate();
         self.output.print(&loaded, Shape::Findings)
     }
 }
 
 fn set_root_namespace(set: &mut ConfigSet, namespace: &str) {
-    let there = set.mesh_configs().next().cloned();
+    let there = set.iter().find_map(|document| match &document.resource {
+        Resource::MeshConfig(object) => Some(Object::clone(object)),
+        _ => None,
+    });
     let mut mesh = there.unwrap_or_else(|| Object::new(ObjectMeta::new(namespace, "istio"), MeshConfig::default()));
     mesh.spec.root_namespace = Some(namespace.to_owned());
     set.upsert(mesh.into());
