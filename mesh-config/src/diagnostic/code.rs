@@ -48,6 +48,8 @@ codes! {
     UNKNOWN_DESTINATION = "MESH0104", "unknown-destination", "a destination that no service entry or service defines";
     LITERAL_HOST = "MESH0204", "literal-host", "a host that no service defines: its rules act on port 80 only";
     OVERRULED = "MESH0205", "overruled", "a rule that an older one for the same host displaces";
+    OUTSIDE_SCOPE = "MESH0240", "outside-scope", "what the Sidecar of a workload keeps from it";
+    IMPORTS_NOTHING = "MESH0241", "imports-nothing", "an egress host of a Sidecar that imports nothing";
     IMPOSSIBLE_EJECTION = "MESH0501", "impossible-ejection", "outlier detection that can never eject an endpoint";
     NESTED_POLICY = "MESH0502", "nested-policy",
         "a policy of a subset or port with what Istio warns about only where it stands at the top";

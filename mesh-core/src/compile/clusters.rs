@@ -11,6 +11,7 @@ use mesh_config::value::Protocol;
 use super::destination_rules::{DestinationRules, MergedRule};
 use super::findings::{self, Findings};
 use super::registry::{Port, Registry, Service, fqdn_as_written};
+use super::scope::{Scope, Services};
 use crate::Site;
 use crate::cluster::policy::{self, PolicyInput};
 use crate::cluster::{ClusterId, ClusterKey, ClusterSpec, EndpointSource, UpstreamProtocol, subset};
@@ -31,6 +32,8 @@ pub(crate) struct Place<'a> {
 #[derive(Debug)]
 pub(crate) struct Clusters<'a> {
     registry: &'a Registry,
+    scope: &'a Scope<'a>,
+    at_gateway: &'a Services,
     rules: &'a DestinationRules<'a>,
     mesh: &'a MeshConfig,
     site: &'a Site,
@@ -41,11 +44,13 @@ pub(crate) struct Clusters<'a> {
 impl<'a> Clusters<'a> {
     pub(crate) fn new(
         registry: &'a Registry,
+        scope: &'a Scope<'a>,
+        at_gateway: &'a Services,
         rules: &'a DestinationRules<'a>,
         mesh: &'a MeshConfig,
         site: &'a Site,
     ) -> Self {
-        Self { registry, rules, mesh, site, by_key: HashMap::new(), specs: Vec::new() }
+        Self { registry, scope, at_gateway, rules, mesh, site, by_key: HashMap::new(), specs: Vec::new() }
     }
 
     pub(crate) fn into_specs(self) -> Vec<Arc<ClusterSpec>> {
@@ -61,14 +66,16 @@ impl<'a> Clusters<'a> {
         findings: &mut Findings,
     ) -> ClusterRef {
         let host = fqdn_as_written(&destination.host, place.namespace, self.site);
-        let service = self.registry.get(&host.to_ascii_lowercase()).filter(|service| service.written == host);
+        let seen = if place.gateway { self.at_gateway } else { self.scope.services() };
+        let service = seen.get(&host.to_ascii_lowercase()).map(|s| &**s).filter(|service| service.written == host);
         let number = port_number(destination, service, place);
         let key = ClusterKey::outbound(number, &destination.subset, &host);
         let name: Box<str> = key.to_string().into();
-        if let Some(id) = self.by_key.get(&key) {
+        let known = self.by_key.get(&key).filter(|_| service.is_some_and(|service| service.port(number).is_some()));
+        if let Some(id) = known {
             return ClusterRef { name, id: Some(*id) };
         }
-        let found = self.find(&key, service, &host, number, &destination.subset);
+        let found = self.find(&key, service, &host, place, &destination.subset);
         match found {
             Ok(spec) => {
                 if matches!(&spec.endpoints, EndpointSource::Static(endpoints) if endpoints.is_empty()) {
@@ -83,18 +90,18 @@ impl<'a> Clusters<'a> {
         }
     }
 
-    /// The cluster of a service without rules.
-    pub(crate) fn default_for(&mut self, service: &Service, port: &Port) -> ClusterRef {
-        let key = ClusterKey::outbound(port.number, "", &service.host);
+    /// The cluster of a service without rules. There is none where the listeners of a Sidecar mean
+    /// services of different namespaces by a host, and the other one counts.
+    pub(crate) fn default_for(&mut self, host: &str, number: u16) -> ClusterRef {
+        let key = ClusterKey::outbound(number, "", host);
         let name = key.to_string().into();
-        let id = match self.by_key.get(&key) {
-            Some(id) => *id,
-            None => {
-                let spec = self.spec(key.clone(), service, port, "", self.rule(service));
-                self.insert(key, spec)
-            }
-        };
-        ClusterRef { name, id: Some(id) }
+        let known = self.by_key.get(&key).copied();
+        let id = known.or_else(|| {
+            let service: &'a Service = self.scope.services().get(host)?;
+            let spec = self.spec(key.clone(), service, service.port(number)?, "", self.rule(service));
+            Some(self.insert(key, spec))
+        });
+        ClusterRef { name, id }
     }
 
     /// The cluster of hosts that the mesh does not know: they go where the request says.
@@ -120,19 +127,40 @@ impl<'a> Clusters<'a> {
         key: &ClusterKey,
         service: Option<&'a Service>,
         host: &str,
-        number: u16,
+        place: Place<'_>,
         subset: &str,
     ) -> Result<ClusterSpec, String> {
         let Some(service) = service else {
-            let hidden = if self.registry.exists(host) { "is not exported to this namespace" } else { "is unknown" };
-            return Err(format!("destination host {host} {hidden}"));
+            return Err(format!("destination host {host} {}", self.why_hidden(host, place)));
         };
-        let port = service.port(number).ok_or_else(|| format!("{host} has no port {number}"))?;
+        let ClusterKey::Outbound { port: number, .. } = key else { return Err("no service's cluster".into()) };
+        let port = service.port(*number).ok_or_else(|| self.why_no_port(service, *number, place))?;
         let rule = self.rule(service);
         if !subset.is_empty() && rule.and_then(|rule| rule.subset(subset)).is_none() {
             return Err(format!("no DestinationRule for {host} defines subset {subset:?}"));
         }
         Ok(self.spec(key.clone(), service, port, subset, rule))
+    }
+
+    fn why_hidden(&self, host: &str, place: Place<'_>) -> String {
+        let exported = || self.registry.declarations(host).any(|s| s.export.is_visible_to(&self.site.namespace));
+        match self.scope.sidecar() {
+            _ if !self.registry.exists(host) => "is unknown".into(),
+            Some(sidecar) if !place.gateway && exported() => format!("is not imported by {}", sidecar.id()),
+            _ if exported() => "is written otherwise".into(),
+            _ => "is not exported to this namespace".into(),
+        }
+    }
+
+    fn why_no_port(&self, service: &Service, number: u16, place: Place<'_>) -> String {
+        let host = &service.host;
+        let declared = self.registry.declarations(host).any(|other| other.port(number).is_some());
+        match self.scope.sidecar() {
+            Some(sidecar) if declared && !place.gateway => {
+                format!("port {number} of {host} is not imported by {}", sidecar.id())
+            }
+            _ => format!("{host} has no port {number}"),
+        }
     }
 
     fn rule(&self, service: &Service) -> Option<&'a MergedRule<'a>> {
@@ -160,6 +188,7 @@ impl<'a> Clusters<'a> {
         });
         let mut spec = ClusterSpec::new(key, endpoints);
         spec.connect_timeout = self.connect_timeout();
+        spec.pool.keepalive = self.mesh.tcp_keepalive.as_ref().map(policy::keepalive);
         spec.protocol = upstream_protocol(port.protocol, effective.upgrades_to_http2(self.mesh.h2_upgrade_policy));
         // A wildcard host names no endpoint of its own: its requests go where they say.
         if service.is_wildcard() && matches!(spec.endpoints, EndpointSource::Dns { .. }) {

@@ -28,7 +28,7 @@ impl Findings {
     }
 }
 
-fn about<T: Typed>(finding: Diagnostic, object: &Object<T>) -> Diagnostic {
+pub(crate) fn about<T: Typed>(finding: Diagnostic, object: &Object<T>) -> Diagnostic {
     finding.at(&object.origin).resource(object.id())
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn host_lost(loser: &Object<VirtualService>, winner: &Object<VirtualS
 
 /// A host that no service defines gets a virtual host on port 80 only.
 pub(crate) fn literal_host(owner: &Object<VirtualService>, host: &str) -> Diagnostic {
-    let message = format!("no service or ServiceEntry defines {host}: its rules act on port 80 only");
+    let message = format!("no service or ServiceEntry in sight defines {host}: its rules act on port 80 only");
     about(Diagnostic::info(Code::LITERAL_HOST, message), owner)
         .path("spec.hosts")
         .effect(format!("a request to http://{host}/ follows the rules; one to another port does not"))

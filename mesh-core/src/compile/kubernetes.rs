@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use mesh_config::api::MeshConfig;
-use mesh_config::api::kubernetes::{self as k8s, IntOrString, Pod};
+use mesh_config::api::kubernetes::{self as k8s, IntOrString, Pod, ServiceType};
+use mesh_config::api::service_entry::Resolution;
 use mesh_config::value::{Protocol, labels};
 use mesh_config::{ConfigSet, Object};
 
-use super::registry::{Port, Service};
+use super::registry::{Port, Service, ServiceKind};
 use super::visibility::Export;
 use crate::Site;
 use crate::cluster::{DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, Locality};
@@ -30,13 +31,18 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, site: &Site, services:
             None => Vec::new(),
         };
         let resolver = Resolver { set, mesh, site, service };
+        let is_alias = service.spec.kind == ServiceType::ExternalName;
         services.push(Service {
-            host: resolver.host(),
-            written: resolver.host(),
-            namespace: service.meta.namespace.clone(),
+            name: service.meta.name.clone(),
+            object: service.meta.name.clone(),
+            created: service.meta.created(),
+            resolution: if is_alias { Resolution::Dns } else { Resolution::Static },
+            labels: service.meta.labels.clone(),
+            selector: service.spec.selector.clone(),
             ports: service.spec.ports.iter().filter_map(|port| resolver.port(port)).collect(),
             addresses: cluster_ips(&service.spec),
             export: Export::of(&export, &mesh.default_service_export_to, &service.meta.namespace),
+            ..Service::new(ServiceKind::Kubernetes, &resolver.host(), &service.meta.namespace)
         });
     }
 }

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use mesh_config::Object;
 use mesh_config::api::sidecar::OutboundTrafficPolicyMode;
-use mesh_config::api::{MeshConfig, VirtualService};
+use mesh_config::api::virtual_service::Destination;
+use mesh_config::api::{MeshConfig, Sidecar, VirtualService};
 use mesh_config::value::{HostMap, host};
-use mesh_config::{ConfigSet, Object};
 
 use super::clusters::{Clusters, Place};
 use super::findings::{self, Findings};
-use super::registry::{Port, Registry, Service, fqdn};
+use super::registry::{Port, Service, fqdn};
 use super::rules::{self, Rules};
+use super::scope::{Listener, Scope, Services};
 use super::tables::Tables;
-use super::visibility::Export;
 use crate::Site;
 use crate::host_index::HostIndex;
 use crate::route::{Action, Forward, Route, RouteId, RuleOrigin, Split};
@@ -27,9 +28,9 @@ struct Owners<'a>(HostMap<&'a Object<VirtualService>>);
 
 impl<'a> Owners<'a> {
     /// The first to name a host owns it.
-    fn build(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site, findings: &mut Findings) -> Self {
+    fn build(virtual_services: &[&'a Object<VirtualService>], site: &Site, findings: &mut Findings) -> Self {
         let mut owners = HostMap::new();
-        for object in in_lookup_order(set, mesh, site) {
+        for &object in virtual_services {
             for host in &object.spec.hosts {
                 let host = fqdn(host, &object.meta.namespace, site);
                 let owner: &mut &Object<VirtualService> = owners.insert_first(&host, object);
@@ -47,34 +48,10 @@ impl<'a> Owners<'a> {
     }
 }
 
-/// The mesh's VirtualServices that this namespace sees: its private ones, those exported to it by
-/// name, then the public ones; by age within each group.
-fn in_lookup_order<'a>(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site) -> Vec<&'a Object<VirtualService>> {
-    let mut groups: [Vec<_>; 3] = Default::default();
-    for object in set.virtual_services().filter(|object| is_mesh_bound(&object.spec)) {
-        let export =
-            Export::of(&object.spec.export_to, &mesh.default_virtual_service_export_to, &object.meta.namespace);
-        if !export.is_visible_to(&site.namespace) {
-            continue;
-        }
-        let group = match export {
-            Export::Everyone => 2,
-            _ if export.is_private_to(&object.meta.namespace) => 0,
-            Export::Namespaces(_) => 1,
-        };
-        groups[group].push(object);
-    }
-    groups.concat()
-}
-
-fn is_mesh_bound(service: &VirtualService) -> bool {
-    service.gateways.is_empty() || service.gateways.iter().any(|gateway| gateway == "mesh")
-}
-
 /// Builds the tables of all listener ports.
 #[derive(Debug)]
 pub(crate) struct MeshBuilder<'a, 'c> {
-    pub(crate) registry: &'a Registry,
+    pub(crate) scope: &'a Scope<'a>,
     pub(crate) mesh: &'a MeshConfig,
     pub(crate) site: &'a Site,
     pub(crate) clusters: &'c mut Clusters<'a>,
@@ -90,40 +67,65 @@ pub(crate) struct MeshTables {
 }
 
 impl<'a> MeshBuilder<'a, '_> {
-    pub(crate) fn build(mut self, set: &'a ConfigSet) -> MeshTables {
-        let owners = Owners::build(set, self.mesh, self.site, self.findings);
+    pub(crate) fn build(mut self) -> MeshTables {
         let unknown_host = self.unknown_host_route();
-        let mut ports: BTreeMap<u16, Vec<(&Service, &Port)>> = BTreeMap::from([(LITERAL_PORT, Vec::new())]);
-        for service in self.registry.visible() {
-            for port in &service.ports {
-                ports.entry(port.number).or_default().push((service, port));
-            }
-        }
-        let mut used = BTreeSet::new();
+        let own_ports: BTreeSet<u16> = self.scope.listeners().iter().filter_map(Listener::port).collect();
         let mut by_port = HashMap::new();
-        // Port 80 comes last: by then it is known which wildcards took a service.
-        let (literal, others): (Vec<_>, Vec<_>) = ports.into_iter().partition(|(port, _)| *port == LITERAL_PORT);
-        for (port, services) in others.into_iter().chain(literal) {
-            let mut hosts = HostIndex::default();
-            for (service, service_port) in services {
-                self.add_service(&owners, service, service_port, &mut hosts, &mut used);
-            }
-            if port == LITERAL_PORT {
-                self.add_literal_hosts(&owners, &mut hosts, &used);
-            }
-            by_port.insert(port, self.tables.add_table(hosts, Some(unknown_host)));
+        for listener in self.scope.listeners() {
+            let serves = |port: u16| listener.port().map_or(!own_ports.contains(&port), |own| own == port);
+            self.add_listener(listener, serves, unknown_host, &mut by_port);
         }
         let unknown_port = self.tables.add_table(HostIndex::default(), Some(unknown_host));
         MeshTables { by_port, unknown_port }
     }
 
+    /// The tables of the ports that a listener serves.
+    fn add_listener(
+        &mut self,
+        listener: &'a Listener<'a>,
+        serves: impl Fn(u16) -> bool,
+        unknown_host: RouteId,
+        by_port: &mut HashMap<u16, TableId>,
+    ) {
+        let owners = Owners::build(listener.virtual_services(), self.site, self.findings);
+        let always = listener.port().unwrap_or(LITERAL_PORT);
+        let mut ports: BTreeMap<u16, Vec<(&Service, &Port)>> = BTreeMap::from([(always, Vec::new())]);
+        for service in listener.services().iter() {
+            for port in &service.ports {
+                ports.entry(port.number).or_default().push((service, port));
+            }
+        }
+        let mut used = BTreeSet::new();
+        // Port 80 comes last: by then it is known which wildcards took a service.
+        let (literal, others): (Vec<_>, Vec<_>) = ports.into_iter().partition(|(port, _)| *port == LITERAL_PORT);
+        for (port, services) in others.into_iter().chain(literal).filter(|(port, _)| serves(*port)) {
+            let mut hosts = HostIndex::default();
+            for (service, service_port) in services {
+                self.add_service(&owners, service, service_port, &mut hosts, &mut used);
+            }
+            if port == LITERAL_PORT {
+                self.add_literal_hosts(&owners, listener.services(), &mut hosts, &used);
+            }
+            by_port.insert(port, self.tables.add_table(hosts, Some(unknown_host)));
+        }
+    }
+
     /// Unknown hosts pass through, or are refused where only the registry counts.
     fn unknown_host_route(&mut self) -> RouteId {
-        let (name, action) = match self.mesh.outbound_traffic_policy_mode() {
-            OutboundTrafficPolicyMode::RegistryOnly => ("block_all", Action::Blocked),
-            _ => ("allow_any", Action::Passthrough(self.clusters.passthrough())),
+        let mode = self.scope.outbound_mode(self.mesh);
+        let (name, action) = match (mode, self.scope.egress_proxy()) {
+            (OutboundTrafficPolicyMode::RegistryOnly, _) => ("block_all", Action::Blocked),
+            (_, None) => ("allow_any", Action::Passthrough(self.clusters.passthrough())),
+            (_, Some((proxy, sidecar))) => ("allow_any", self.to_egress_proxy(proxy, sidecar)),
         };
         self.tables.add_route(Route::catch_all(name, action, RuleOrigin::built_in("outboundTrafficPolicy")))
+    }
+
+    fn to_egress_proxy(&mut self, proxy: &Destination, sidecar: &Object<Sidecar>) -> Action {
+        let place = Place { namespace: &sidecar.meta.namespace, port: 0, gateway: false };
+        let origin = RuleOrigin::built_in("outboundTrafficPolicy");
+        let cluster = self.clusters.resolve(proxy, place, &origin, self.findings);
+        Action::Forward(Forward { split: Split::single(cluster), rewrite: None })
     }
 
     fn add_service(
@@ -159,7 +161,7 @@ impl<'a> MeshBuilder<'a, '_> {
     }
 
     fn default_route(&mut self, service: &Service, port: &Port) -> Route {
-        let cluster = self.clusters.default_for(service, port);
+        let cluster = self.clusters.default_for(&service.host, port.number);
         let action = Action::Forward(Forward { split: Split::single(cluster), rewrite: None });
         let mut route = Route::catch_all("default", action, RuleOrigin::service(&service.namespace, &service.host));
         // A port that is not HTTP is carried, not looked into.
@@ -170,11 +172,17 @@ impl<'a> MeshBuilder<'a, '_> {
     }
 
     /// Hosts that no service defines: as they stand, without short forms.
-    fn add_literal_hosts(&mut self, owners: &Owners<'a>, hosts: &mut HostIndex, used: &BTreeSet<String>) {
+    fn add_literal_hosts(
+        &mut self,
+        owners: &Owners<'a>,
+        services: &Services,
+        hosts: &mut HostIndex,
+        used: &BTreeSet<String>,
+    ) {
         let unclaimed = |host: &str| match host::is_wildcard(host) {
             // A wildcard that takes a service has no domain of its own.
             true => !used.contains(host),
-            false => self.registry.get(host).is_none(),
+            false => services.get(host).is_none(),
         };
         let mut literal: Vec<_> = owners.0.iter().filter(|(host, _)| unclaimed(host)).collect();
         // The map has no order; virtual hosts are numbered by name, so that two compilations agree.

@@ -1,7 +1,7 @@
 //! Turns documents into a snapshot.
 //!
 //! Pure: the same function serves a running process, a test and a command line. The way is: the
-//! services there are (`registry`), the policy that counts for each (`destination_rules`), then
+//! services there are (`registry`) and which of them this workload sees (`scope`), the policy that counts for each (`destination_rules`), then
 //! for each listener port of the mesh (`mesh_hosts`) and each server of a gateway (`gateway`)
 //! the virtual hosts with their routes (`rules`), whose destinations become `clusters`.
 
@@ -11,12 +11,14 @@ mod findings;
 mod gateway;
 mod kubernetes;
 mod mesh_hosts;
-mod registry;
+mod mesh_notes;
+pub mod registry;
 mod rules;
+pub mod scope;
 mod security;
 mod service_entry;
 mod tables;
-mod visibility;
+pub mod visibility;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +35,7 @@ use findings::Findings;
 use gateway::GatewayBuilder;
 use mesh_hosts::MeshBuilder;
 use registry::Registry;
+use scope::Scope;
 use tables::Tables;
 
 /// What a set of documents comes to.
@@ -54,20 +57,25 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     let mut findings = Findings::default();
     let registry = Registry::build(set, mesh, site);
     let rules = DestinationRules::build(set, mesh, site, &mut findings);
-    let mut clusters = Clusters::new(&registry, &rules, mesh, site);
+    let virtual_services = scope::in_lookup_order(set, mesh, site);
+    let scope = Scope::of(&registry, &virtual_services, scope::applying(set, mesh, site), site);
+    scope::findings::report(&scope, &registry, &virtual_services, mesh, site, &mut findings);
+    let at_gateway = scope::of_gateway(&registry, site);
+    let mut clusters = Clusters::new(&registry, &scope, &at_gateway, &rules, mesh, site);
     let mut tables = Tables::default();
     let mesh_tables = MeshBuilder {
-        registry: &registry,
+        scope: &scope,
         mesh,
         site,
         clusters: &mut clusters,
         tables: &mut tables,
         findings: &mut findings,
     }
-    .build(set);
+    .build();
     let gateways =
         GatewayBuilder { mesh, site, clusters: &mut clusters, tables: &mut tables, findings: &mut findings }.build(set);
     security::check(set, mesh, site, &mut findings);
+    mesh_notes::report(set, mesh, &mut findings);
     let snapshot = Snapshot {
         tables: tables.tables,
         mesh: mesh_tables.by_port.into_iter().collect(),

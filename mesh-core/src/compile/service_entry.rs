@@ -8,7 +8,7 @@ use mesh_config::api::{MeshConfig, WorkloadEntry};
 use mesh_config::value::{Labels, labels};
 use mesh_config::{Object, ObjectMeta};
 
-use super::registry::{Port, Service};
+use super::registry::{Port, Service, ServiceKind};
 use super::visibility::Export;
 use crate::cluster::{DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, Locality, endpoint_port};
 
@@ -20,12 +20,15 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, services: &mut Vec<Ser
         for host in &entry.spec.hosts {
             let ports = entry.spec.ports.iter().filter_map(|port| port_of(entry, port, host, &workloads, mesh));
             services.push(Service {
-                host: host.to_ascii_lowercase(),
-                written: host.clone(),
-                namespace: entry.meta.namespace.clone(),
+                object: entry.meta.name.clone(),
+                created: entry.meta.created(),
+                resolution: entry.spec.resolution,
+                labels: entry.meta.labels.clone(),
+                selector: entry.spec.workload_selector.as_ref().map(|s| s.labels.clone()).unwrap_or_default(),
                 ports: ports.collect(),
                 addresses: address_domain(&entry.spec.addresses),
                 export: export.clone(),
+                ..Service::new(ServiceKind::ServiceEntry, host, &entry.meta.namespace)
             });
         }
     }
@@ -63,9 +66,9 @@ fn workloads_of(set: &ConfigSet, entry: &Object<ServiceEntry>) -> Vec<WorkloadEn
         meta.namespace == entry.meta.namespace && labels::subset_of(&selector.labels, own)
     };
     let entries = set.workload_entries().filter_map(|workload| {
-        // Labels of the entry itself count, and those of its metadata.
-        let mut own = workload.meta.labels.clone();
-        own.extend(workload.spec.labels.clone());
+        // Labels of its metadata count before those of the entry itself.
+        let mut own = workload.spec.labels.clone();
+        own.extend(workload.meta.labels.clone());
         selects(&workload.meta, &own).then(|| WorkloadEntry { labels: own, ..workload.spec.clone() })
     });
     let pods =

@@ -1,0 +1,58 @@
+//! Services by host, each host once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::compile::registry::{Service, ServiceKind};
+
+/// The services that somebody sees. Of several declarations of a host the first counts, unless
+/// Kubernetes has it; those of one namespace that are of one kind are one service with all their ports.
+#[derive(Clone, Debug, Default)]
+pub struct Services {
+    in_order: Vec<Arc<Service>>,
+    by_host: HashMap<String, usize>,
+}
+
+impl Services {
+    /// Adds a declaration.
+    pub(crate) fn add(&mut self, service: &Arc<Service>) {
+        let Some(place) = self.by_host.get(&service.host) else {
+            self.by_host.insert(service.host.clone(), self.in_order.len());
+            self.in_order.push(Arc::clone(service));
+            return;
+        };
+        let known = &mut self.in_order[*place];
+        match (known.kind, service.kind) {
+            // Nobody takes the host of a Kubernetes Service by declaring it, be it earlier or later.
+            (ServiceKind::Kubernetes, ServiceKind::ServiceEntry) => {}
+            (ServiceKind::ServiceEntry, ServiceKind::Kubernetes) => *known = Arc::clone(service),
+            _ if are_one(known, service) => unite(known, service),
+            _ => {}
+        }
+    }
+
+    /// The service of a host.
+    pub fn get(&self, host: &str) -> Option<&Arc<Service>> {
+        self.by_host.get(host).map(|place| &self.in_order[*place])
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.in_order.iter()
+    }
+}
+
+fn are_one(a: &Service, b: &Service) -> bool {
+    a.namespace == b.namespace
+        && a.resolution == b.resolution
+        && a.export == b.export
+        && a.labels == b.labels
+        && a.selector == b.selector
+}
+
+fn unite(known: &mut Arc<Service>, more: &Service) {
+    let new: Vec<_> = more.ports.iter().filter(|port| known.port(port.number).is_none()).cloned().collect();
+    if !new.is_empty() {
+        Arc::make_mut(known).ports.extend(new);
+    }
+}

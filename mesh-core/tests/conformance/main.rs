@@ -1,0 +1,85 @@
+//! Measures this crate against cases taken from Istio's own tests.
+//!
+//! The cases are not part of this repository. They are looked for in `$MESH_CASES`, and where that is not set in a
+//! folder `shared` beside the repository; without them the test says so and passes. A gated suite fails the test if a
+//! case of it fails; the others are only measured.
+//!
+//! ```text
+//! MESH_CASES=../shared cargo test -p mesh-core --test conformance -- --nocapture
+//! ```
+
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod sidecar_scope;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// Every suite that is measured: its name, the list of its cases, how a case is measured, and whether it gates.
+const SUITES: &[Suite] = &[Suite {
+    name: "sidecar-scope",
+    list: "conformance/sidecar-scope/expected.json",
+    measure: sidecar_scope::imported,
+    gates: true,
+}];
+
+struct Suite {
+    name: &'static str,
+    list: &'static str,
+    measure: Measure,
+    gates: bool,
+}
+
+/// Says what is wrong with a case, whose files are in a folder; nothing if it passes.
+type Measure = fn(&Path, &Value) -> Option<String>;
+
+#[test]
+fn suites_taken_from_istio() {
+    let Some(cases) = folder() else { return };
+    let mut broken = Vec::new();
+    for suite in SUITES {
+        let result = run(&cases.join(suite.list), suite.measure);
+        println!("suite {}: {}/{}", suite.name, result.total - result.failures.len(), result.total);
+        for (id, why) in &result.failures {
+            println!("  FAILED {id}: {why}");
+            broken.extend(suite.gates.then(|| id.clone()));
+        }
+    }
+    assert!(broken.is_empty(), "cases of gated suites fail: {broken:?}");
+}
+
+/// Where the cases are. Asking for a folder that is not there is an error, having none is not.
+fn folder() -> Option<PathBuf> {
+    if let Some(asked) = std::env::var_os("MESH_CASES") {
+        let path = PathBuf::from(asked);
+        assert!(path.join("conformance").is_dir(), "MESH_CASES has no folder `conformance`: {}", path.display());
+        return Some(path);
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    if path.join("conformance").is_dir() {
+        return Some(path);
+    }
+    println!("skipped: no cases at {}", path.display());
+    None
+}
+
+struct Outcome {
+    total: usize,
+    failures: Vec<(String, String)>,
+}
+
+fn run(list: &Path, measure: Measure) -> Outcome {
+    let text = fs::read_to_string(list).expect("the list of cases");
+    let folder = list.parent().expect("the folder of the cases");
+    let cases: Vec<Value> = serde_json::from_str(&text).expect("a list of cases");
+    let mut outcome = Outcome { total: 0, failures: Vec::new() };
+    for case in cases.iter().filter(|case| case.get("scope").is_none()) {
+        outcome.total += 1;
+        if let Some(why) = measure(folder, case) {
+            outcome.failures.push((case["id"].as_str().expect("an id").to_owned(), why));
+        }
+    }
+    outcome
+}
