@@ -136,7 +136,9 @@ fn apply_balancer(balancer: &LoadBalancerSettings, spec: &mut ClusterSpec) {
         (Some(SimpleLb::RoundRobin), _) => LbSpec::RoundRobin,
         (Some(SimpleLb::Random), _) | (None, Some(_)) => LbSpec::Random,
         (Some(SimpleLb::Passthrough), _) => {
-            spec.endpoints = EndpointSource::OriginalDestination;
+            if !matches!(spec.endpoints, EndpointSource::OriginalDestination { .. }) {
+                spec.endpoints = EndpointSource::OriginalDestination { port: None };
+            }
             LbSpec::LeastRequest
         }
         _ => LbSpec::LeastRequest,
@@ -346,7 +348,7 @@ mod tests {
     #[test]
     fn passthrough_goes_where_the_request_says() {
         let spec = spec(serde_json::json!({"loadBalancer": {"simple": "PASSTHROUGH"}}), None, 80);
-        assert_eq!(spec.endpoints, EndpointSource::OriginalDestination);
+        assert_eq!(spec.endpoints, EndpointSource::OriginalDestination { port: None });
     }
 
     #[test]

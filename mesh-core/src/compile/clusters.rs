@@ -110,7 +110,7 @@ impl<'a> Clusters<'a> {
         if let Some(id) = self.by_key.get(&key) {
             return *id;
         }
-        let mut spec = ClusterSpec::new(key.clone(), EndpointSource::OriginalDestination);
+        let mut spec = ClusterSpec::new(key.clone(), EndpointSource::OriginalDestination { port: None });
         spec.connect_timeout = self.connect_timeout();
         self.insert(key, spec)
     }
@@ -192,7 +192,7 @@ impl<'a> Clusters<'a> {
         spec.protocol = upstream_protocol(port.protocol, effective.upgrades_to_http2(self.mesh.h2_upgrade_policy));
         // A wildcard host names no endpoint of its own: its requests go where they say.
         if service.is_wildcard() && matches!(spec.endpoints, EndpointSource::Dns { .. }) {
-            spec.endpoints = EndpointSource::OriginalDestination;
+            spec.endpoints = EndpointSource::OriginalDestination { port: None };
         }
         policy::apply(&effective, &mut spec);
         spec

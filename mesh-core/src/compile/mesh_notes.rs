@@ -83,3 +83,188 @@ fn of_proxy(proxy: &MeshProxyConfig, note: &mut impl FnMut(bool, &str, &'static 
         note(true, &format!("defaultConfig.{field}"), NO_COUNTERPART);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mesh_config::Code;
+    use mesh_config::api::mesh_config::NormalizationType;
+
+    use crate::cluster::{ClusterSpec, EndpointSource, UpstreamProtocol};
+    use crate::compile::tests::World;
+
+    fn noted(mesh: &str) -> Vec<String> {
+        let world = World::new(mesh);
+        let found = world.compiled.report.iter().filter(|finding| finding.code == Code::IGNORED_FIELD);
+        found.map(|finding| finding.path.to_string()).collect()
+    }
+
+    /// The cluster of a plain HTTP service under a MeshConfig.
+    fn cluster(mesh: &str) -> ClusterSpec {
+        let world = World::new(&format!(
+            "{mesh}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: a, namespace: default}}
+spec: {{hosts: [a.example.com], resolution: DNS, ports: [{{number: 80, name: http, protocol: HTTP}}]}}
+"
+        ));
+        let name = world.to(80, "a.example.com", "/");
+        let found = world.compiled.snapshot.clusters().iter().find(|spec| *spec.name == *name);
+        ClusterSpec::clone(found.unwrap())
+    }
+
+    #[test]
+    fn what_does_not_act_is_listed_by_name() {
+        let mesh = "
+trustDomain: td
+localityLbSetting: {enabled: true}
+accessLogFile: /dev/stdout
+defaultProviders: {metrics: [prometheus]}
+extensionProviders: [{name: prometheus, prometheus: {}}]
+enablePrometheusMerge: true
+defaultConfig: {discoveryAddress: 'istiod:15012', tracing: {sampling: 10}, concurrency: 2}
+";
+        let expected = [
+            "trustDomain",
+            "localityLbSetting",
+            "accessLogFile",
+            "defaultProviders",
+            "extensionProviders",
+            "defaultConfig.tracing",
+            "defaultConfig.concurrency",
+            "defaultConfig.discoveryAddress",
+            "enablePrometheusMerge",
+        ];
+        assert_eq!(noted(mesh), expected);
+    }
+
+    #[test]
+    fn what_acts_is_not_listed() {
+        let mesh = "
+outboundTrafficPolicy: {mode: ALLOW_ANY}
+defaultServiceExportTo: ['*']
+defaultVirtualServiceExportTo: ['*']
+defaultDestinationRuleExportTo: ['*']
+defaultHttpRetryPolicy: {attempts: 1}
+defaultTrafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}
+connectTimeout: 1s
+tcpKeepalive: {time: 10s}
+h2UpgradePolicy: UPGRADE
+dnsRefreshRate: 5s
+rootNamespace: root
+pathNormalization: {normalization: NONE}
+localityLbSetting: {enabled: false}
+enableAutoMtls: false
+defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}
+";
+        assert_eq!(noted(mesh), [""; 0]);
+    }
+
+    #[test]
+    fn connect_timeout_and_upgrade_and_refresh_rate_are_those_of_the_mesh() {
+        let spec = cluster("{connectTimeout: 1s, h2UpgradePolicy: UPGRADE, dnsRefreshRate: 7s}");
+        assert_eq!(spec.connect_timeout, Duration::from_secs(1));
+        assert_eq!(spec.protocol, UpstreamProtocol::Http2);
+        let EndpointSource::Dns { refresh, .. } = spec.endpoints else { panic!("{:?}", spec.endpoints) };
+        assert_eq!(refresh, Duration::from_secs(7));
+        assert_eq!(cluster("{h2UpgradePolicy: DO_NOT_UPGRADE}").protocol, UpstreamProtocol::Http1);
+    }
+
+    #[test]
+    fn a_default_traffic_policy_fills_blocks_that_no_rule_sets() {
+        let mesh = "{defaultTrafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}, outlierDetection: {}}}";
+        let rule = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: a, namespace: default}
+spec: {host: a.example.com, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 5}}}}
+";
+        let plain = cluster(mesh);
+        assert_eq!(plain.limits.connections, 3);
+        assert!(plain.outlier.is_some());
+        let ruled = cluster(&format!("{mesh}{rule}"));
+        assert_eq!((ruled.limits.connections, ruled.limits.requests), (u32::MAX, 5));
+        assert!(ruled.outlier.is_some());
+    }
+
+    #[test]
+    fn a_rule_overrides_single_keepalive_settings_of_the_mesh() {
+        let mesh = "{tcpKeepalive: {time: 10s, probes: 3}}";
+        let keepalive = cluster(mesh).pool.keepalive.unwrap();
+        assert_eq!((keepalive.time, keepalive.probes), (Some(Duration::from_secs(10)), Some(3)));
+        let rule = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: a, namespace: default}
+spec: {host: a.example.com, trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {time: 20s}}}}}
+";
+        let keepalive = cluster(&format!("{mesh}{rule}")).pool.keepalive.unwrap();
+        assert_eq!((keepalive.time, keepalive.probes), (Some(Duration::from_secs(20)), Some(3)));
+    }
+
+    #[test]
+    fn the_root_namespace_is_the_one_that_the_mesh_names() {
+        let rule = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: a, namespace: root}
+spec: {host: a.example.com, trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}}
+";
+        assert_eq!(cluster(&format!("{{rootNamespace: root}}{rule}")).limits.connections, 3);
+        assert_eq!(cluster(&format!("{{rootNamespace: other}}{rule}")).limits.connections, u32::MAX);
+    }
+
+    #[test]
+    fn rules_without_export_to_are_exported_as_the_mesh_says() {
+        let rule = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: a, namespace: istio-system}
+spec: {host: a.example.com, trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}}
+";
+        assert_eq!(cluster(&format!("{{defaultDestinationRuleExportTo: ['*']}}{rule}")).limits.connections, 3);
+        assert_eq!(cluster(&format!("{{defaultDestinationRuleExportTo: ['.']}}{rule}")).limits.connections, u32::MAX);
+    }
+
+    #[test]
+    fn retries_of_rules_that_say_nothing_are_those_of_the_mesh() {
+        let text = |mesh: &str| {
+            format!(
+                "{mesh}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: a, namespace: default}}
+spec:
+  hosts: [a.example.com]
+  http: [{{route: [{{destination: {{host: a.example.com}}}}]}}]
+"
+            )
+        };
+        let attempts = |mesh: &str| {
+            let world = World::new(&text(mesh));
+            let snapshot = &world.compiled.snapshot;
+            let route = snapshot.references().next().unwrap().0;
+            route.retry.as_ref().map_or(0, |retry| retry.attempts)
+        };
+        assert_eq!(attempts("{}"), 2);
+        assert_eq!(attempts("{defaultHttpRetryPolicy: {attempts: 5}}"), 5);
+        assert_eq!(attempts("{defaultHttpRetryPolicy: {attempts: 0}}"), 0);
+    }
+
+    #[test]
+    fn paths_and_trusted_proxies_are_what_the_mesh_says() {
+        let mesh = "{pathNormalization: {normalization: MERGE_SLASHES}, \
+                    defaultConfig: {gatewayTopology: {numTrustedProxies: 2}}}";
+        let snapshot = World::new(mesh).compiled.snapshot;
+        assert_eq!(snapshot.path_normalization(), NormalizationType::MergeSlashes);
+        assert_eq!(snapshot.trusted_proxies(), 2);
+    }
+}

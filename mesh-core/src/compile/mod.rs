@@ -60,6 +60,7 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     let virtual_services = scope::in_lookup_order(set, mesh, site);
     let scope = Scope::of(&registry, &virtual_services, scope::applying(set, mesh, site), site);
     scope::findings::report(&scope, &registry, &virtual_services, mesh, site, &mut findings);
+    scope::findings::displaced(&scope, &registry, set, site, &mut findings);
     let at_gateway = scope::of_gateway(&registry, site);
     let mut clusters = Clusters::new(&registry, &scope, &at_gateway, &rules, mesh, site);
     let mut tables = Tables::default();

@@ -75,7 +75,8 @@ impl World {
         match &spec.endpoints {
             EndpointSource::Static(endpoints) => endpoints.iter().map(|e| e.address.to_string()).collect(),
             EndpointSource::Dns { targets, .. } => targets.iter().map(|t| format!("{}:{}", t.host, t.port)).collect(),
-            EndpointSource::OriginalDestination => vec!["original".into()],
+            EndpointSource::OriginalDestination { port: None } => vec!["original".into()],
+            EndpointSource::OriginalDestination { port: Some(port) } => vec![format!("original:{port}")],
         }
     }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use mesh_config::api::sidecar::{CaptureMode, OutboundTrafficPolicyMode};
-use mesh_config::api::{MeshConfig, Sidecar, VirtualService};
-use mesh_config::{Code, Diagnostic, Object};
+use mesh_config::api::{MeshConfig, ServiceEntry, Sidecar, VirtualService};
+use mesh_config::{Code, ConfigSet, Diagnostic, Object};
 
 use super::hosts::EgressHosts;
-use super::{Scope, listener};
+use super::{Scope, listener, services};
 use crate::Site;
 use crate::compile::findings::{Findings, about};
-use crate::compile::registry::{Registry, fqdn};
+use crate::compile::registry::{Registry, Service, ServiceKind, fqdn};
 
 /// How many names a finding lists.
 const NAMES: usize = 5;
@@ -41,6 +41,37 @@ pub(crate) fn report(
         }
     }
     entries(sidecar, registry, virtual_services, site, findings);
+}
+
+/// Says which ServiceEntries declare a host in vain.
+pub(crate) fn displaced(scope: &Scope<'_>, registry: &Registry, set: &ConfigSet, site: &Site, findings: &mut Findings) {
+    for lost in registry.exported_to(&site.namespace) {
+        let Some(counts) = scope.services().get(&lost.host) else { continue };
+        let apart = !services::are_one(counts, lost)
+            && (counts.namespace != lost.namespace || lost.ports.iter().any(|port| counts.port(port.number).is_none()));
+        let is_lost =
+            |entry: &&Object<ServiceEntry>| entry.meta.namespace == lost.namespace && entry.meta.name == lost.object;
+        if apart && let Some(entry) = set.service_entries().find(is_lost) {
+            findings.add(host_taken(entry, counts));
+        }
+    }
+}
+
+fn host_taken(entry: &Object<ServiceEntry>, counts: &Service) -> Diagnostic {
+    let kind = match counts.kind {
+        ServiceKind::Kubernetes => "Service",
+        ServiceKind::ServiceEntry => "ServiceEntry",
+    };
+    let host = &counts.host;
+    let winner = format!("{kind} {}/{}", counts.namespace, counts.object);
+    let message = format!("the entry does not count for {host} in this namespace: {winner} declares the host");
+    about(Diagnostic::info(Code::OVERRULED, message), entry)
+        .path("spec.hosts")
+        .effect(format!("this workload reaches {host} by the ports of {winner}"))
+        .help(
+            "of several objects for a host, the caller's own namespace counts first, then Kubernetes, then the oldest; those \
+             of one namespace are joined if they agree in resolution, exportTo, labels and workloadSelector",
+        )
 }
 
 fn is_reached(scope: &Scope<'_>, host: &str) -> bool {
@@ -87,19 +118,16 @@ fn entries(
     site: &Site,
     findings: &mut Findings,
 ) {
-    let exported = registry.exported_to(&site.namespace);
+    let candidates = candidates(registry, virtual_services, site);
     for (n, egress) in sidecar.spec.egress.iter().enumerate() {
         let at = format!("spec.egress[{n}]");
         for (m, entry) in egress.hosts.iter().enumerate().filter(|(_, entry)| is_definite(entry)) {
             let hosts = EgressHosts::read([entry.as_str()], &site.namespace);
-            let takes_rules = |object: &&Object<VirtualService>| {
-                let namespace = &object.meta.namespace;
-                let own: Vec<_> = object.spec.hosts.iter().map(|host| fqdn(host, namespace, site)).collect();
-                hosts.take_rules(namespace, own.iter().map(String::as_str))
+            let imports = |(namespace, host): &(String, Candidate)| match host {
+                Candidate::Service(host) => hosts.take_service(namespace, host),
+                Candidate::Rules(host) => hosts.take_rules(namespace, std::iter::once(host.as_str())),
             };
-            let imports = exported.iter().any(|service| hosts.take_service(&service.namespace, &service.host))
-                || virtual_services.iter().any(takes_rules);
-            if !imports {
+            if !candidates.iter().any(imports) {
                 findings.add(imports_nothing(sidecar, &format!("{at}.hosts[{m}]"), entry));
             }
         }
@@ -114,6 +142,28 @@ fn entries(
         let is_dialled = egress.port.is_none() || listener::own_port(egress).is_some();
         unused(!is_dialled, "port", "no proxy port or socket is opened: the hosts are reached by any port of theirs");
     }
+}
+
+/// A host that an entry may mean.
+enum Candidate {
+    Service(String),
+    Rules(String),
+}
+
+/// What there is to import, with its namespace.
+fn candidates(
+    registry: &Registry,
+    virtual_services: &[&Object<VirtualService>],
+    site: &Site,
+) -> Vec<(String, Candidate)> {
+    let services = registry.exported_to(&site.namespace).into_iter();
+    let services = services.map(|service| (service.namespace.clone(), Candidate::Service(service.host.clone())));
+    let rules = virtual_services.iter().flat_map(|object| {
+        let namespace = &object.meta.namespace;
+        let hosts = object.spec.hosts.iter().map(|host| fqdn(host, namespace, site));
+        hosts.map(|host| (namespace.clone(), Candidate::Rules(host)))
+    });
+    services.chain(rules).collect()
 }
 
 /// Whether an entry names a host: `./*` may well have nothing to import.

@@ -42,8 +42,10 @@ impl Services {
     }
 }
 
-fn are_one(a: &Service, b: &Service) -> bool {
-    a.namespace == b.namespace
+/// Whether two declarations of a host make one service.
+pub(super) fn are_one(a: &Service, b: &Service) -> bool {
+    a.kind == b.kind
+        && a.namespace == b.namespace
         && a.resolution == b.resolution
         && a.export == b.export
         && a.labels == b.labels
