@@ -15,14 +15,11 @@ use crate::document::{Document, ParseOptions, parse_with};
 #[must_use]
 pub fn read_dir(path: impl AsRef<Path>, options: &ParseOptions) -> (Vec<Document>, Report) {
     let path = path.as_ref();
-    let mut report = Report::new();
-    let mut files = Vec::new();
-    list(path, 0, &mut files, &mut report);
+    let (files, mut report) = list_files(path);
     if files.is_empty() && report.is_empty() {
         let finding = Diagnostic::error(Code::NO_FILES, "the directory holds no *.yaml, *.yml or *.json");
         report.push(finding.at(&origin(path)));
     }
-    files.sort();
     let mut documents = Vec::new();
     for file in files {
         let (read, findings) = read_file(&file, options);
@@ -30,6 +27,16 @@ pub fn read_dir(path: impl AsRef<Path>, options: &ParseOptions) -> (Vec<Document
         report.extend(findings);
     }
     (documents, report)
+}
+
+/// The files of a directory that [`read_dir`] reads, in its order, and what could not be looked into.
+#[must_use]
+pub fn list_files(directory: impl AsRef<Path>) -> (Vec<PathBuf>, Report) {
+    let mut report = Report::new();
+    let mut files = Vec::new();
+    list(directory.as_ref(), 0, &mut files, &mut report);
+    files.sort();
+    (files, report)
 }
 
 /// Reads a file, whatever its name, or a directory.
@@ -59,7 +66,7 @@ fn list(directory: &Path, depth: usize, files: &mut Vec<PathBuf>, report: &mut R
                 let finding = Diagnostic::error(Code::LIMIT, "directories are nested too deeply");
                 report.push(finding.at(&origin(&path)));
             }
-            Ok(_) if has_known_extension(&path) && !path.is_dir() => files.push(path),
+            Ok(_) if is_config_file(&path) && !path.is_dir() => files.push(path),
             Ok(_) => {}
             Err(error) => report.push(unreadable(&path, &error)),
         }
@@ -68,7 +75,9 @@ fn list(directory: &Path, depth: usize, files: &mut Vec<PathBuf>, report: &mut R
 
 const MAX_DEPTH: usize = 16;
 
-fn has_known_extension(path: &Path) -> bool {
+/// Whether the name of a file ends as that of a configuration file does.
+#[must_use]
+pub fn is_config_file(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
@@ -84,7 +93,12 @@ fn read_file(path: &Path, options: &ParseOptions) -> (Vec<Document>, Report) {
     }
 }
 
-fn read_text(path: &Path, options: &ParseOptions) -> Result<String, Box<Diagnostic>> {
+/// Reads the text of a file. Why it cannot be read is a finding.
+///
+/// # Errors
+///
+/// If it is no plain file, is larger than the limit, is not UTF-8, or access is denied.
+pub fn read_text(path: &Path, options: &ParseOptions) -> Result<String, Box<Diagnostic>> {
     let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if !metadata.is_file() {
         // A pipe would never end.

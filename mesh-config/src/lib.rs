@@ -13,7 +13,7 @@
 //!   http:
 //!   - route:
 //!     - destination: {host: reviews, subset: v2}
-//!     timeout: 0s
+//!     retries: {attempts: -1}
 //! ");
 //! let (set, duplicates) = mesh_config::ConfigSet::from_documents(documents);
 //! report.extend(duplicates);
@@ -24,7 +24,7 @@
 //! ```
 //!
 //! - [`api`] and [`value`]: the kinds as structs, and the leaf types that are valid once read.
-//! - [`document`]: text to objects. [`dir`] does it for files.
+//! - [`document`]: text to objects, held against Istio's CRDs on the way. [`dir`] does it for files.
 //! - [`set`]: the objects that count, each once, in Istio's order.
 //! - [`validate`]: the rules of Istio's webhook. [`analyze`]: findings across objects.
 //! - [`diagnostic`]: what a finding is.
@@ -36,6 +36,7 @@ pub mod api;
 pub mod value;
 
 pub mod analyze;
+mod crd;
 pub mod diagnostic;
 #[cfg(feature = "fs")]
 pub mod dir;

@@ -55,6 +55,29 @@ pub(crate) struct Key {
     pub(crate) text: String,
     pub(crate) line: u32,
     pub(crate) column: u32,
+    /// The bytes of the text that it covers.
+    pub(crate) bytes: std::ops::Range<usize>,
+}
+
+impl Key {
+    fn found(&self) -> Found {
+        Found { line: self.line, column: self.column, bytes: self.bytes.clone(), exact: true }
+    }
+}
+
+/// Where something stands in the text.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    /// The bytes of the text that it covers.
+    pub(crate) bytes: std::ops::Range<usize>,
+    /// Whether it is what was looked for, written at that place and for no other.
+    pub(crate) exact: bool,
+}
+
+fn contains(outer: &std::ops::Range<usize>, inner: &std::ops::Range<usize>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
 }
 
 /// Why a text is not YAML, and where.
@@ -157,20 +180,34 @@ impl Tree {
 
     /// Where a field stands, or the nearest thing around it that is there.
     pub(crate) fn find(&self, path: &FieldPath, target: Target) -> Option<(u32, u32)> {
+        self.search(path, target).map(|found| (found.line, found.column))
+    }
+
+    /// Where a field stands and how far it reaches, or the nearest thing around it that is there.
+    pub(crate) fn search(&self, path: &FieldPath, target: Target) -> Option<Found> {
         let mut at = self.root()?;
-        let mut value = self.place(at);
-        let mut name = value;
+        let mut value = self.found(at);
+        let mut name = value.clone();
+        let mut exact = true;
         for (done, step) in path.segments().iter().enumerate() {
             // A part that is missing is reported at the name of what it is missing from.
-            let Some((key, below)) = self.step(at, step) else { return Some(name) };
-            value = self.place(below);
-            name = key.map_or(value, |key| (key.line, key.column));
+            let Some((key, below)) = self.step(at, step) else { return Some(Found { exact: false, ..name }) };
+            // What an alias or a merge brings in stands elsewhere, and for others, too.
+            exact &= contains(&self.nodes[at].bytes, &self.nodes[below].bytes);
+            value = self.found(below);
+            name = key.map_or_else(|| value.clone(), Key::found);
             at = self.resolve(below);
             if done + 1 == path.segments().len() && target == Target::Key {
-                return Some(name);
+                return Some(Found { exact, ..name });
             }
+            exact &= at == below;
         }
-        Some(value)
+        Some(Found { exact: exact && matches!(self.nodes[at].kind, NodeKind::Scalar { .. }), ..value })
+    }
+
+    fn found(&self, id: NodeId) -> Found {
+        let Node { line, column, bytes, .. } = &self.nodes[id];
+        Found { line: *line, column: *column, bytes: bytes.clone(), exact: true }
     }
 
     /// The text of a node alone, moved to the column where it stands, and the line on which it begins.
@@ -211,10 +248,6 @@ impl Tree {
             }
             Some((path, id))
         })
-    }
-
-    fn place(&self, id: NodeId) -> (u32, u32) {
-        (self.nodes[id].line, self.nodes[id].column)
     }
 
     pub(crate) fn resolve(&self, mut id: NodeId) -> NodeId {
@@ -363,7 +396,7 @@ impl Builder {
                 stands_for
             }
         });
-        self.tree.nodes.push(Node { line, column, bytes, kind });
+        self.tree.nodes.push(Node { line, column, bytes: bytes.clone(), kind });
         if anchor != 0 {
             self.anchors.insert(anchor, id);
         }
@@ -372,7 +405,7 @@ impl Builder {
             NodeKind::Sequence(elements) => elements.push(id),
             NodeKind::Mapping(entries) => match open.key.take() {
                 Some(key) => entries.push((key, id)),
-                None => open.key = Some(Key { text, line, column }),
+                None => open.key = Some(Key { text, line, column, bytes }),
             },
             NodeKind::Scalar { .. } | NodeKind::Alias(_) => {}
         }

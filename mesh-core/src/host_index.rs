@@ -64,6 +64,26 @@ impl HostIndex {
         std::str::from_utf8(lower).map_or(self.any, |lower| self.find_lower(lower))
     }
 
+    /// The domain by which [`find`](Self::find) finds the virtual host of an authority.
+    pub fn domain_of(&self, authority: &str) -> Option<String> {
+        let host = host_of(authority)?.to_ascii_lowercase();
+        if self.exact.contains_key(host.as_str()) {
+            return Some(host);
+        }
+        let suffix = self.suffix.longest_part(&host, |host, length| host.get(host.len() - length..));
+        let prefix = || self.prefix.longest_part(&host, |host, length| host.get(..length));
+        suffix
+            .map(|part| format!("*{part}"))
+            .or_else(|| prefix().map(|part| format!("{part}*")))
+            .or_else(|| self.any.map(|_| "*".to_owned()))
+    }
+
+    /// The virtual hosts behind the domains, in no order, those of several domains several times.
+    pub fn vhosts(&self) -> Vec<VhostId> {
+        let maps = [&self.exact, &self.suffix.by_fixed_part, &self.prefix.by_fixed_part];
+        maps.into_iter().flat_map(|map| map.values().copied()).chain(self.any).collect()
+    }
+
     /// The number of domains.
     pub fn len(&self) -> usize {
         self.exact.len()
@@ -97,6 +117,11 @@ impl Wildcards {
             self.lengths.insert(place, fixed_part.len());
         }
         Ok(())
+    }
+
+    fn longest_part<'h>(&self, host: &'h str, cut: impl Fn(&'h str, usize) -> Option<&'h str>) -> Option<&'h str> {
+        let lengths = self.lengths.iter().filter(|length| **length < host.len());
+        lengths.filter_map(|length| cut(host, *length)).find(|part| self.by_fixed_part.contains_key(*part))
     }
 
     fn longest(&self, host: &str, cut: impl Fn(&str, usize) -> Option<&str>) -> Option<VhostId> {

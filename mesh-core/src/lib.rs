@@ -25,6 +25,7 @@ pub mod classify;
 pub mod cluster;
 pub mod compile;
 pub mod deadline;
+pub mod explain;
 pub mod failure;
 pub mod flags;
 pub mod host_index;

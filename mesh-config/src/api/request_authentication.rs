@@ -2,7 +2,7 @@
 
 use crate::api::selector::{PolicyTargetReference, WorkloadSelector};
 use crate::value::Duration;
-use crate::value::proto::message;
+use crate::value::proto::{message, proto_enum};
 
 message! {
     /// Which tokens are valid. A request without a token passes; one with an invalid token does not.
@@ -56,6 +56,19 @@ message! {
         /// Claims that are lists separated by spaces, besides `scope` and `permission`.
         #[serde(alias = "space_delimited_claims")]
         pub space_delimited_claims: Vec<String>,
+        /// Whether a request without a token of this issuer passes. Newer than Istio 1.30.
+        pub presence: JwtPresence,
+    }
+}
+
+proto_enum! {
+    /// Whether a request needs a token.
+    pub enum JwtPresence {
+        /// Without one it passes.
+        #[default]
+        Optional = 0 => "OPTIONAL",
+        /// Without one it is refused with 401.
+        Required = 1 => "REQUIRED",
     }
 }
 

@@ -43,6 +43,11 @@ codes! {
     NOT_ENFORCED = "MESH0018", "not-enforced", "read and checked, but not yet acted on";
     WORKLOAD_WITHOUT_LABELS = "MESH0019", "workload-without-labels",
         "policies select by label, but this workload was given none";
+    SCHEMA_RULE = "MESH0020", "schema-rule", "the API server refuses the object by Istio's CRD";
+    SNAKE_CASE = "MESH0021", "snake-case", "a field under its protobuf name, which the API server does not know";
+    UNCHECKED_VALUE = "MESH0030", "unchecked-value",
+        "a value that Istio's webhook does not look at, and that cannot work";
+    REFUSED_BY_ENVOY = "MESH0031", "refused-by-envoy", "a value that Istio's webhook takes and Envoy refuses";
     SUBSET_WITHOUT_ENDPOINTS = "MESH0102", "subset-without-endpoints", "a subset whose labels no endpoint has";
     NO_ENDPOINTS = "MESH0103", "no-endpoints", "a destination without endpoints";
     UNKNOWN_DESTINATION = "MESH0104", "unknown-destination", "a destination that no service entry or service defines";

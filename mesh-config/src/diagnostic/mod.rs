@@ -18,16 +18,22 @@ mod origin;
 #[cfg(test)]
 mod pages;
 mod path;
+pub mod render;
 mod report;
+mod span;
 
 pub use self::code::Code;
 pub use self::origin::Origin;
 pub(crate) use self::origin::Source;
 pub use self::path::{FieldPath, Segment};
+use self::render::escape;
 pub use self::report::Report;
+pub(crate) use self::span::Advice;
+pub use self::span::{Patch, Span};
 
 use std::fmt;
 
+use crate::locate::Tree;
 use crate::resource::ResourceId;
 
 /// How bad a finding is.
@@ -93,7 +99,15 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// What happens at run time if nothing is done.
     pub effect: Option<String>,
+    /// The name or value that it is about; filled in by [`Report::locate`].
+    pub span: Option<Span>,
+    /// What to put there instead, where one change mends it and nothing else; filled in by [`Report::locate`].
+    pub patch: Option<Patch>,
+    advice: Option<Advice>,
     target: Target,
+    /// Whether line and column are known.
+    placed: bool,
+    /// Whether [`Report::locate`] has been here.
     located: bool,
 }
 
@@ -110,7 +124,11 @@ impl Diagnostic {
             message: message.into(),
             help: None,
             effect: None,
+            span: None,
+            patch: None,
+            advice: None,
             target: Target::Value,
+            placed: false,
             located: false,
         }
     }
@@ -146,7 +164,7 @@ impl Diagnostic {
         self.origin = origin.clone();
         self.origin.line = line;
         self.origin.column = column;
-        self.located = true;
+        self.placed = true;
         self
     }
 
@@ -168,6 +186,7 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self.advice = None;
         self
     }
 
@@ -178,6 +197,26 @@ impl Diagnostic {
         self
     }
 
+    /// Says which name was probably meant by the name or value that the finding points at, and offers it as a patch.
+    #[must_use]
+    pub fn suggest(self, name: impl Into<String>) -> Self {
+        self.advise(Some(Advice::Name(name.into())))
+    }
+
+    /// Says what to do, and offers this YAML as a patch of the name or value that the finding points at.
+    #[must_use]
+    pub fn suggest_yaml(self, help: impl Into<String>, yaml: impl Into<String>) -> Self {
+        self.advise(Some(Advice::Yaml { words: help.into(), yaml: yaml.into() }))
+    }
+
+    /// Says what to do, or that there is nothing to say.
+    #[must_use]
+    pub(crate) fn advise(mut self, advice: Option<Advice>) -> Self {
+        self.help = advice.as_ref().map(ToString::to_string);
+        self.advice = advice;
+        self
+    }
+
     /// Points at the field's name instead of its value.
     #[must_use]
     pub(crate) fn at_key(mut self) -> Self {
@@ -185,38 +224,68 @@ impl Diagnostic {
         self
     }
 
+    /// Whether its place or its extent is still to be looked up.
     fn needs_place(&self) -> bool {
-        !self.located && !self.path.is_empty() && self.origin.source().is_some()
+        !self.located && self.origin.source().is_some()
     }
 
-    fn set_place(&mut self, place: Option<(u32, u32)>) {
-        if let Some((line, column)) = place {
-            self.origin.line = line;
-            self.origin.column = column;
+    /// Takes over where the finding is, by the tree of its document.
+    fn locate(&mut self, source: &Source, tree: &Tree, searches: &mut usize) {
+        let found = tree.search(&self.path, self.target).filter(|_| !self.path.is_empty());
+        if let Some(found) = &found
+            && !self.placed
+        {
+            self.origin.line = found.line + (source.first_line - 1);
+            self.origin.column = found.column;
         }
         self.located = true;
+        let here = (self.origin.line, self.origin.column);
+        self.span = match found {
+            Some(found) if (found.line + (source.first_line - 1), found.column) == here => {
+                let span = Span::of(source, &found);
+                let advice = self.advice.as_ref().filter(|_| found.exact);
+                self.patch = advice.and_then(|advice| advice.patch(source, &span));
+                Some(span)
+            }
+            // To look for a place in the text takes time, which a text of many mistakes must not multiply.
+            _ if *searches >= MOST_SEARCHES => None,
+            _ => {
+                *searches += 1;
+                match self.path.is_empty() && self.code != Code::SYNTAX {
+                    true => Span::line(source, here.0),
+                    false => Span::at(source, here.0, here.1).or_else(|| Span::line(source, here.0)),
+                }
+            }
+        };
     }
 }
 
+/// How many places of one document are looked for in its text.
+const MOST_SEARCHES: usize = 200;
+
+/// Control characters are spelled out, as logs are read on terminals, too.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.origin.to_string();
         if !place.is_empty() {
-            write!(f, "{place}: ")?;
+            write!(f, "{}: ", escape(&place))?;
         }
         write!(f, "{}[{}]", self.severity, self.code)?;
         if let Some(id) = &self.resource {
-            write!(f, " {id}")?;
+            write!(f, " {}", escape(&id.to_string()))?;
         }
-        if !self.path.is_empty() {
-            write!(f, " {}", self.path)?;
+        let path = self.path.to_string();
+        // The API server's own texts begin with the path.
+        let told = self.message.strip_prefix(&path).is_some_and(|rest| rest.starts_with(": "));
+        if !path.is_empty() && !told {
+            write!(f, " {}", escape(&path))?;
         }
-        write!(f, ": {}", self.message)?;
+        write!(f, ": {}", escape(&self.message))?;
         if let Some(effect) = &self.effect {
-            write!(f, "\n  at run time: {effect}")?;
+            write!(f, "\n  at run time: {}", escape(effect))?;
         }
         if let Some(help) = &self.help {
-            write!(f, "\n  help: {help}")?;
+            write!(f, "\n  help: {}", escape(help))?;
         }
         Ok(())
     }

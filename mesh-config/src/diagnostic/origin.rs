@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::{FieldPath, Target};
+use crate::locate::Tree;
+
 /// Where something was written.
 ///
 /// An origin also remembers the text of its document (never of a Secret), so that the place of a field can be looked
@@ -28,11 +31,42 @@ pub(crate) struct Source {
     pub(crate) first_line: u32,
 }
 
+impl Source {
+    /// Whether there is a Secret in the text, of which nothing is to be shown.
+    pub(crate) fn holds_secret(&self) -> bool {
+        self.text.match_indices("kind").any(|(at, word)| {
+            let marks = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ':');
+            self.text[at + word.len()..].trim_start_matches(marks).starts_with("Secret")
+        })
+    }
+}
+
 impl Origin {
     /// A place in a file; 0 for a line or column that is not known.
     #[must_use]
     pub fn new(file: impl Into<Arc<str>>, line: u32, column: u32) -> Self {
         Self { file: file.into(), line, column, doc_index: 0, source: None }
+    }
+
+    /// Where a field of the object stands, or the nearest thing around it that is there. Without its text, which objects
+    /// made in code do not have, the same origin.
+    ///
+    /// ```
+    /// use mesh_config::{FieldPath, parse};
+    ///
+    /// let (documents, _) = parse("a.yaml", "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\nspec: {}\n");
+    /// assert_eq!(documents[0].origin.of_field(&FieldPath::from("metadata.name")).to_string(), "a.yaml:4:9");
+    /// ```
+    #[must_use]
+    pub fn of_field(&self, path: &FieldPath) -> Self {
+        let mut origin = self.clone();
+        if let Some(source) = &self.source
+            && let Ok(tree) = Tree::parse(&source.text)
+            && let Some((line, column)) = tree.find(path, Target::Value)
+        {
+            (origin.line, origin.column) = (line + source.first_line - 1, column);
+        }
+        origin
     }
 
     pub(crate) fn with_source(mut self, source: Arc<Source>) -> Self {
@@ -88,6 +122,13 @@ mod tests {
         assert_eq!(Origin::new("a.yaml", 3, 0).to_string(), "a.yaml:3");
         assert_eq!(Origin::new("a.yaml", 3, 7).to_string(), "a.yaml:3:7");
         assert_eq!(Origin::default().to_string(), "");
+    }
+
+    #[test]
+    fn a_secret_is_noticed_in_yaml_and_json() {
+        let holds = |text: &str| Source { text: text.to_owned(), first_line: 1 }.holds_secret();
+        assert!(holds("a: 1\nkind: Secret\n") && holds("{\"kind\" : \"Secret\"}") && holds("kind:\n  'Secret'"));
+        assert!(!holds("kind: Service\nsecret: Secret\n") && !holds("kind"));
     }
 
     #[test]

@@ -33,6 +33,36 @@ fn the_title_of_a_page_is_its_code_and_name() {
     }
 }
 
+/// The text of a section; nothing if the page does not have it.
+fn section<'p>(page: &'p str, name: &str) -> Option<&'p str> {
+    let (_, below) = page.split_once(&format!("\n## {name}\n"))?;
+    below.split("\n## ").next().map(str::trim)
+}
+
+#[test]
+fn a_page_says_what_it_means_what_happens_how_it_looks_and_how_to_mend_it() {
+    for code in Code::all() {
+        let page = code.page();
+        let names: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert!(
+            matches!(names[..], ["At run time", "Example" | "How it comes about", "Mend"]),
+            "the sections of {code} are {names:?}"
+        );
+        let meaning = page.split_once('\n').and_then(|(_, rest)| rest.split("\n## ").next()).unwrap_or_default();
+        let texts = names.iter().filter_map(|name| section(page, name)).chain([meaning.trim()]);
+        assert!(texts.into_iter().all(|text| text.len() > 20), "a section of {code} says nothing");
+        assert!(!names.contains(&"Example") || block(page, "Mend").is_some(), "{code} does not show the mended form");
+    }
+}
+
+#[test]
+fn a_page_fits_on_a_screen() {
+    for code in Code::all() {
+        let (lines, width) = (code.page().lines().count(), code.page().lines().map(str::len).max().unwrap_or(0));
+        assert!(lines <= 60 && width <= 120, "{code} has {lines} lines of up to {width} characters");
+    }
+}
+
 #[test]
 fn the_example_of_a_page_has_the_finding_and_its_mended_form_has_not() {
     for code in Code::all() {

@@ -73,6 +73,15 @@ impl FieldPath {
         &self.0
     }
 
+    /// Whether this leads to the same place as another, or to a part of it. An entry of a map may be named as a field.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        let alike = |(a, b): (&Segment, &Segment)| match (a, b) {
+            (Segment::Index(a), Segment::Index(b)) => a == b,
+            _ => a.name().is_some() && a.name() == b.name(),
+        };
+        self.0.len() >= other.0.len() && self.0.iter().zip(&other.0).all(alike)
+    }
+
     /// What this is a part of.
     #[must_use]
     pub fn parent(&self) -> Self {
@@ -145,6 +154,14 @@ mod tests {
     fn odd_texts_do_not_loop_or_panic() {
         for text in ["[", "]", ".", "..", "a[", "a]b", "[0", "a..b"] {
             let _ = FieldPath::from(text);
+        }
+    }
+
+    #[test]
+    fn a_part_is_within_its_whole_however_the_steps_are_named() {
+        let part = FieldPath::root().field("a").key("80").index(1);
+        for (whole, within) in [("a", true), ("a.80", true), ("a[1]", false), ("a.80[1]", true), ("a.80[1].c", false)] {
+            assert_eq!(part.is_within(&FieldPath::from(whole)), within, "{whole}");
         }
     }
 

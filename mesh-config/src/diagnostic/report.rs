@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Diagnostic, Severity};
+use super::{Diagnostic, Origin, Severity};
 use crate::locate::Tree;
 
 /// Findings in the order in which they were made.
@@ -64,20 +64,35 @@ impl Report {
     /// [`ConfigSet::analyze`](crate::ConfigSet::analyze) do this themselves; whoever adds findings of their own calls
     /// it once at the end. A document is read again only if a finding needs it.
     pub fn locate(&mut self) {
-        let mut last: Option<(*const super::Source, Tree)> = None;
-        for finding in self.findings.iter_mut().filter(|finding| finding.needs_place()) {
-            let Some(source) = finding.origin.source().cloned() else { continue };
-            let key = Arc::as_ptr(&source);
-            if last.as_ref().is_none_or(|(of, _)| *of != key) {
-                last = Some((key, Tree::parse(&source.text).unwrap_or_default()));
+        let mut todo: Vec<_> = self.findings.iter_mut().filter(|finding| finding.needs_place()).collect();
+        // One document after the other, so that each is read once.
+        todo.sort_by_key(|finding| finding.origin.source().map(Arc::as_ptr));
+        for of_document in todo.chunk_by_mut(|one, next| is_same(&one.origin, &next.origin)) {
+            let Some(source) = of_document.first().and_then(|finding| finding.origin.source()).cloned() else {
+                continue;
+            };
+            let tree = Tree::parse(&source.text).unwrap_or_default();
+            let mut searches = 0;
+            for finding in of_document {
+                finding.locate(&source, &tree, &mut searches);
             }
-            let place = last.as_ref().and_then(|(_, tree)| {
-                let (line, column) = tree.find(&finding.path, finding.target)?;
-                Some((line + source.first_line - 1, column))
-            });
-            finding.set_place(place);
         }
     }
+
+    /// The findings by file, line and column.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&Diagnostic> {
+        let mut findings: Vec<_> = self.iter().collect();
+        findings.sort_by(|one, next| {
+            let place = |finding: &Diagnostic| (finding.origin.line, finding.origin.column);
+            one.origin.file.cmp(&next.origin.file).then_with(|| place(one).cmp(&place(next)))
+        });
+        findings
+    }
+}
+
+fn is_same(one: &Origin, other: &Origin) -> bool {
+    one.source().map(Arc::as_ptr) == other.source().map(Arc::as_ptr)
 }
 
 impl Extend<Diagnostic> for Report {

@@ -13,11 +13,13 @@ mod from_tree;
 mod head;
 mod mesh_config;
 mod object;
+mod objection;
+mod outline;
 mod placeholder;
 mod probe;
-mod scalar;
+pub(crate) mod scalar;
 mod split;
-mod typed;
+pub(crate) mod typed;
 
 #[cfg(test)]
 pub(crate) use self::typed::from_str_noting;
@@ -26,6 +28,7 @@ pub(crate) use self::typed::{from_node, from_str};
 use std::sync::Arc;
 
 use self::head::{Head, Shape};
+pub use self::outline::{Outline, outline};
 use self::split::Chunk;
 use crate::diagnostic::{Code, Diagnostic, Origin, Report, Source};
 use crate::locate::{NodeId, SyntaxError, Tree};
@@ -56,6 +59,10 @@ pub struct ParseOptions {
     /// Whether an unknown field of Istio's kinds is an error, as in Istio's webhook (default: yes), or a warning, as
     /// when istiod reads from a cluster.
     pub strict: bool,
+    /// Whether documents are held against Istio's CRDs, as the API server does before it asks Istio's webhook (default:
+    /// yes). What it would refuse is an error, or a warning where `strict` is off: an object that istiod finds in a
+    /// cluster was let in, if by the CRD of another version. Off, the verdict is that of the webhook alone.
+    pub crd_rules: bool,
     /// The namespace of objects that name none (default: `default`).
     pub default_namespace: String,
     /// What is refused for its size.
@@ -64,15 +71,22 @@ pub struct ParseOptions {
 
 impl Default for ParseOptions {
     fn default() -> Self {
-        Self { strict: true, default_namespace: "default".to_owned(), limits: Limits::default() }
+        Self { strict: true, crd_rules: true, default_namespace: "default".to_owned(), limits: Limits::default() }
     }
 }
 
 impl ParseOptions {
-    /// Makes unknown fields a warning.
+    /// Makes unknown fields and what Istio's CRDs object to a warning.
     #[must_use]
     pub fn lenient(mut self) -> Self {
         self.strict = false;
+        self
+    }
+
+    /// Sets whether documents are held against Istio's CRDs.
+    #[must_use]
+    pub fn crd_rules(mut self, held: bool) -> Self {
+        self.crd_rules = held;
         self
     }
 
@@ -261,8 +275,7 @@ impl Reader<'_> {
     fn not_yaml(&mut self, piece: &Piece, error: &SyntaxError) {
         let (code, message, help) = typed::syntax(&error.message);
         let place = Some((error.line, error.column));
-        let mut finding = Diagnostic::error(code, message);
-        finding.help = help;
+        let finding = Diagnostic::error(code, message).advise(help);
         let finding = object::mind_placeholder(finding, piece.text(), place);
         self.report.push(piece.about_place(finding, place));
     }
@@ -297,8 +310,8 @@ impl Reader<'_> {
     fn refuse_duplicates(&mut self, piece: &Piece, tree: &Tree, id: Option<&ResourceId>) {
         for (mapping, key) in tree.duplicates() {
             let (code, message, help) = typed::duplicate(&key.text);
-            let mut finding = Diagnostic::error(code, message).path(tree.path_of(*mapping).field(key.text.clone()));
-            finding.help = help;
+            let mut finding =
+                Diagnostic::error(code, message).path(tree.path_of(*mapping).field(key.text.clone())).advise(help);
             finding.resource = id.cloned();
             self.report.push(piece.about_place(finding, Some((key.line, key.column))));
         }
@@ -357,7 +370,7 @@ impl Reader<'_> {
             Lookup::WrongGroup(of) => {
                 Diagnostic::warning(Code::FOREIGN_KIND, format!("`{api_version}` has no {kind}; passed over"))
                     .path("apiVersion")
-                    .help(format!("did you mean `{}/{}`?", of.group(), of.versions().first().unwrap_or(&"v1")))
+                    .suggest(format!("{}/{}", of.group(), of.versions().first().unwrap_or(&"v1")))
             }
             Lookup::Skipped => Diagnostic::warning(
                 Code::SKIPPED_KIND,

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use super::probe::{self, Expected};
 use super::typed::{self, Envelope, Failure, Failures, Outside, Read, nearest};
 use super::{Document, Piece, Reader, placeholder};
-use crate::diagnostic::{Code, Diagnostic, FieldPath, Severity};
+use crate::diagnostic::{Advice, Code, Diagnostic, FieldPath, Severity};
 use crate::locate::{NodeKind, Tree, camel_case};
 use crate::meta::{self, ObjectMeta};
 use crate::resource::{Kind, Object, Resource, ResourceId};
@@ -23,11 +23,16 @@ impl Reader<'_> {
         };
         let meta = self.settle(kind, value.metadata);
         let id = ResourceId::new(kind, &meta.namespace, &meta.name);
-        if value.spec.is_none() && kind.is_istio() {
+        let objections = self.objections(kind, piece, tree, Some(&id), Vec::new());
+        let mut good = objections.iter().all(|finding| finding.severity < Severity::Error);
+        let spec_is_missed = objections.iter().any(|finding| finding.path.segments().len() == 1);
+        self.report.extend(objections);
+        if value.spec.is_none() && kind.is_istio() && !spec_is_missed {
             let finding = Diagnostic::warning(Code::EMPTY_SPEC, "the object has no spec; it is read as an empty one");
             self.report.push(piece.about(finding.path("spec").resource(id.clone()).at_key()));
         }
-        if self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown) {
+        good &= self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown);
+        if good {
             self.keep(kind, piece, tree, meta, value.spec.unwrap_or_default());
         }
     }
@@ -105,10 +110,10 @@ impl Reader<'_> {
         failures: Failures,
     ) {
         let id = id.or_else(|| self.identify(kind, tree));
-        for failure in failures.failures {
-            let finding = failure_finding(kind, id.clone(), piece, tree, failure);
-            self.report.push(finding);
-        }
+        let failures_found = failures.failures.into_iter();
+        let found = failures_found.map(|failure| failure_finding(kind, id.clone(), piece, tree, failure)).collect();
+        let found = self.objections(kind, piece, tree, id.as_ref(), found);
+        self.report.extend(found);
         if let Some(id) = id {
             self.report_unknown::<T>(kind, &id, piece, &failures.unknown);
         }
@@ -135,11 +140,11 @@ impl Reader<'_> {
             let Some(severity) = self.severity_of_unknown(kind, path) else { continue };
             good &= severity != Severity::Error;
             let name = path.segments().last().and_then(|segment| segment.name()).unwrap_or_default();
-            let mut finding = Diagnostic::new(Code::UNKNOWN_FIELD, severity, format!("unknown field {name:?}"))
+            let finding = Diagnostic::new(Code::UNKNOWN_FIELD, severity, format!("unknown field {name:?}"))
                 .path(path.clone())
                 .resource(id.clone())
-                .at_key();
-            finding.help = advise::<T>(path, name);
+                .at_key()
+                .advise(advise::<T>(path, name));
             self.report.push(piece.about(finding));
         }
         good
@@ -163,9 +168,12 @@ impl Reader<'_> {
 fn failure_finding(kind: Kind, id: Option<ResourceId>, piece: &Piece, tree: &Tree, failure: Failure) -> Diagnostic {
     let place = failure.place.or_else(|| tree.find(&failure.path, crate::diagnostic::Target::Value));
     let mut finding = Diagnostic::error(failure.code, failure.message).path(failure.path.clone());
-    finding.help = match lacks_unit(&failure.path, &finding.message) {
-        Some(number) => Some(format!("a duration has a unit, as in {number}s")),
-        None => failure.help,
+    finding = match lacks_unit(&failure.path, &finding.message) {
+        Some(number) => {
+            let help = format!("a duration has a unit, as in {number}s");
+            finding.help(help)
+        }
+        None => finding.advise(failure.help),
     };
     if finding.message.starts_with("expected ")
         && !finding.message.contains(", found ")
@@ -179,28 +187,29 @@ fn failure_finding(kind: Kind, id: Option<ResourceId>, piece: &Piece, tree: &Tre
     let mut finding = piece.about_place(finding, place);
     if kind == Kind::Secret {
         "a value does not fit its field; it is not shown".clone_into(&mut finding.message);
-        finding.help = None;
+        finding = finding.advise(None);
         finding.origin = finding.origin.without_source();
     }
     finding
 }
 
 /// What to do about an unknown field: the nearest name there, or where a field of that name belongs.
-fn advise<T: DeserializeOwned>(path: &FieldPath, name: &str) -> Option<String> {
+fn advise<T: DeserializeOwned>(path: &FieldPath, name: &str) -> Option<Advice> {
     if name.starts_with('$') {
-        return Some("this looks like a patch of Kustomize; load what Kustomize makes of it".to_owned());
+        let words = "this looks like a patch of Kustomize; load what Kustomize makes of it";
+        return Some(Advice::Words(words.to_owned()));
     }
     let there = probe::expected::<T>(&path.parent());
     if let Some(Expected::Struct(fields)) = there
         && let Some(near) = nearest(&camel_case(name), fields.iter().copied())
     {
-        return Some(format!("did you mean `{near}`?"));
+        return Some(Advice::Name(near.to_owned()));
     }
     let places = probe::places_of::<T>(&camel_case(name), &FieldPath::from("spec"));
     let place = places.iter().max_by_key(|place| shared(place, path))?;
     let owner = place.parent().to_string().replace("[0]", "[]").replace("[1]", "[]");
     let owner = if owner.is_empty() { "the top" } else { owner.as_str() };
-    Some(format!("`{}` belongs under `{owner}`", place.segments().last()?.name()?))
+    Some(Advice::Words(format!("`{}` belongs under `{owner}`", place.segments().last()?.name()?)))
 }
 
 /// The bare number that stands where a duration should.
@@ -224,7 +233,7 @@ pub(super) fn mind_placeholder(mut finding: Diagnostic, text: &str, place: Optio
     if let Some(found) = placeholder::find(line) {
         finding.message = format!("the placeholder `{found}` was never filled in ({})", finding.message);
         finding.code = Code::PLACEHOLDER;
-        finding.help = None;
+        finding = finding.advise(None);
     }
     finding
 }

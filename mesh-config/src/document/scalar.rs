@@ -2,7 +2,7 @@
 
 /// The meaning of a scalar.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Scalar<'t> {
+pub(crate) enum Scalar<'t> {
     Null,
     Bool(bool),
     Unsigned(u64),
@@ -12,7 +12,7 @@ pub(super) enum Scalar<'t> {
 }
 
 /// The meaning of a text, which is itself where it is quoted.
-pub(super) fn resolve(text: &str, plain: bool) -> Scalar<'_> {
+pub(crate) fn resolve(text: &str, plain: bool) -> Scalar<'_> {
     if !plain {
         return Scalar::Text(text);
     }

@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::Limits;
 use super::from_tree::{self, Reading, What};
-use crate::diagnostic::{Code, FieldPath};
+use crate::diagnostic::{Advice, Code, FieldPath};
 use crate::locate::{NodeId, Tree};
 use crate::meta::ObjectMeta;
 
@@ -51,7 +51,7 @@ pub(super) struct Failures {
 pub(super) struct Failure {
     pub(super) code: Code,
     pub(super) message: String,
-    pub(super) help: Option<String>,
+    pub(super) help: Option<Advice>,
     /// The field; empty where it is the whole document.
     pub(super) path: FieldPath,
     /// Line and column in the text, where they are known.
@@ -121,21 +121,24 @@ fn explain(error: &from_tree::Error) -> Failure {
     let (code, message, help) = match &*error.what {
         What::Message(_) => (Code::WRONG_TYPE, message(), None),
         What::UnknownName(name, known) => {
-            let help = nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            let help = nearest(name, known.iter().copied()).map(|near| Advice::Name(near.to_owned()));
             (Code::WRONG_TYPE, message(), help)
         }
         What::Twice(field) => duplicate(field),
         What::Unquoted(text) => quote(text),
-        What::QuotedBoolean(text) => (Code::WRONG_TYPE, message(), Some(format!("without quotes: {text}"))),
+        What::QuotedBoolean(text) => {
+            let help = Advice::Yaml { words: format!("without quotes: {text}"), yaml: text.clone() };
+            (Code::WRONG_TYPE, message(), Some(help))
+        }
         What::Limit(_) => (Code::LIMIT, message(), None),
     };
     Failure { code, message, help, path: error.path.clone(), place: error.place.map(|(_, place)| place) }
 }
 
-type Words = (Code, String, Option<String>);
+type Words = (Code, String, Option<Advice>);
 
 pub(super) fn duplicate(key: &str) -> Words {
-    (Code::DUPLICATE_KEY, format!("key {key:?} is there twice"), Some("keep one of them".to_owned()))
+    (Code::DUPLICATE_KEY, format!("key {key:?} is there twice"), Some(Advice::Words("keep one of them".to_owned())))
 }
 
 pub(super) fn syntax(problem: &str) -> Words {
@@ -151,7 +154,7 @@ pub(super) fn syntax(problem: &str) -> Words {
     } else {
         None
     };
-    (Code::SYNTAX, format!("not YAML: {problem}"), help.map(str::to_owned))
+    (Code::SYNTAX, format!("not YAML: {problem}"), help.map(|words| Advice::Words(words.to_owned())))
 }
 
 fn quote(value: &str) -> Words {
@@ -161,15 +164,13 @@ fn quote(value: &str) -> Words {
         Some(_) if value.eq_ignore_ascii_case("null") => "null",
         Some(_) => "a boolean",
     };
-    (
-        Code::WRONG_TYPE,
-        format!("`{value}` is {read_as} in YAML, and a string is needed here"),
-        Some(format!("quote it: \"{value}\"")),
-    )
+    let quoted = format!("\"{value}\"");
+    let help = Advice::Yaml { words: format!("quote it: {quoted}"), yaml: quoted };
+    (Code::WRONG_TYPE, format!("`{value}` is {read_as} in YAML, and a string is needed here"), Some(help))
 }
 
 /// The name that a misspelt one probably stands for.
-pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let plain = |name: &str| name.chars().filter(|c| *c != '_' && *c != '-').collect::<String>().to_lowercase();
     let wanted = plain(name);
     known
@@ -227,7 +228,7 @@ mod tests {
             let failure = fails(spec);
             assert_eq!((failure.code, failure.message.as_str()), (Code::WRONG_TYPE, message));
             assert_eq!((failure.path.to_string().as_str(), failure.place), ("spec.hosts[0]", Some((2, 11))));
-            assert!(failure.help.is_some_and(|help| help.starts_with("quote it")));
+            assert!(failure.help.is_some_and(|help| help.to_string().starts_with("quote it")));
         }
         assert!(
             read::<Envelope<VirtualService>>(&tree("spec: {hosts: ['no', \"123\", v1, 1.2.3.4]}"), &Limits::default())
@@ -257,7 +258,7 @@ mod tests {
     fn a_bad_enum_name_gets_the_nearest_one() {
         let text = "spec: {trafficPolicy: {loadBalancer: {simple: ROUNDROBIN}}}";
         let failures = read::<Envelope<DestinationRule>>(&tree(text), &Limits::default()).unwrap_err().failures;
-        assert_eq!(failures[0].help.as_deref(), Some("did you mean `ROUND_ROBIN`?"));
+        assert_eq!(failures[0].help, Some(Advice::Name("ROUND_ROBIN".to_owned())));
     }
 
     #[test]

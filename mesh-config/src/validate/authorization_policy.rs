@@ -2,10 +2,12 @@
 
 use super::checker::{At, Checker};
 use super::common;
+use super::metadata::DRY_RUN;
 use crate::api::AuthorizationPolicy;
 use crate::api::authorization_policy::{AuthorizationAction, Condition, Operation, Rule, Source};
 use crate::resource::Object;
-use crate::value::port::check_port;
+use crate::value::condition::{self, ValueKind};
+use crate::value::path_template;
 
 pub(super) fn check(cx: &mut Checker<'_>, object: &Object<AuthorizationPolicy>) {
     let policy = &object.spec;
@@ -27,17 +29,6 @@ pub(super) fn check(cx: &mut Checker<'_>, object: &Object<AuthorizationPolicy>) 
     }
 }
 
-const DRY_RUN: &str = "istio.io/dry-run";
-
-/// Only this kind can be tried out without effect.
-pub(super) fn refuse_dry_run(cx: &mut Checker<'_>) {
-    if cx.meta.annotations.contains_key(DRY_RUN) {
-        let name = cx.meta.namespaced_name();
-        let message = format!("{name} has unsupported annotation {DRY_RUN}, please remove the annotation");
-        cx.error(&At::top("metadata").field("annotations").key(DRY_RUN), message);
-    }
-}
-
 fn check_dry_run(cx: &mut Checker<'_>, action: AuthorizationAction) {
     const BOOLEANS: &[&str] = &["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
     let Some(value) = cx.meta.annotations.get(DRY_RUN) else { return };
@@ -45,7 +36,9 @@ fn check_dry_run(cx: &mut Checker<'_>, action: AuthorizationAction) {
     let message = match action {
         AuthorizationAction::Allow | AuthorizationAction::Deny if BOOLEANS.contains(&value.as_str()) => return,
         AuthorizationAction::Allow | AuthorizationAction::Deny => {
-            format!("{name} has annotation {DRY_RUN} with invalid value ({value}): not a boolean")
+            format!(
+                "{name} has annotation {DRY_RUN} with invalid value ({value}): strconv.ParseBool: parsing {value:?}: invalid syntax"
+            )
         }
         action => {
             format!(
@@ -110,227 +103,99 @@ fn check_rule(cx: &mut Checker<'_>, at: &At<'_>, rule: &Rule, number: usize) {
             Some(operation) => check_operation(cx, &at.field("operation"), operation),
         }
     }
-    for (index, condition) in rule.when.iter().enumerate() {
-        check_condition(cx, &at.field("when").index(index), condition);
+    for (index, when) in rule.when.iter().enumerate() {
+        check_condition(cx, &at.field("when").index(index), when);
     }
 }
 
 fn check_source(cx: &mut Checker<'_>, at: &At<'_>, source: &Source, number: usize) {
-    for (field, name, values) in [
-        ("principals", "Principals", &source.principals),
-        ("notPrincipals", "NotPrincipals", &source.not_principals),
-        ("requestPrincipals", "RequestPrincipals", &source.request_principals),
-        ("notRequestPrincipals", "NotRequestPrincipals", &source.not_request_principals),
-        ("namespaces", "Namespaces", &source.namespaces),
-        ("notNamespaces", "NotNamespaces", &source.not_namespaces),
-        ("ipBlocks", "IpBlocks", &source.ip_blocks),
-        ("notIpBlocks", "NotIpBlocks", &source.not_ip_blocks),
-        ("remoteIpBlocks", "RemoteIpBlocks", &source.remote_ip_blocks),
-        ("notRemoteIpBlocks", "NotRemoteIpBlocks", &source.not_remote_ip_blocks),
-        ("serviceAccounts", "ServiceAccounts", &source.service_accounts),
-        ("notServiceAccounts", "NotServiceAccounts", &source.not_service_accounts),
-        ("trustDomains", "TrustDomains", &source.trust_domains),
-        ("notTrustDomains", "NotTrustDomains", &source.not_trust_domains),
-    ] {
-        check_values(cx, &at.field(field), name, values);
-    }
-    for (field, values) in [
-        ("ipBlocks", &source.ip_blocks),
-        ("notIpBlocks", &source.not_ip_blocks),
-        ("remoteIpBlocks", &source.remote_ip_blocks),
-        ("notRemoteIpBlocks", &source.not_remote_ip_blocks),
-    ] {
-        each(cx, &at.field(field), values, address_block);
-    }
     let has_accounts = !source.service_accounts.is_empty() || !source.not_service_accounts.is_empty();
     let others = [&source.namespaces, &source.not_namespaces, &source.principals, &source.not_principals];
     if has_accounts && others.iter().any(|values| !values.is_empty()) {
         let message = format!("cannot set serviceAccounts with namespaces or principals, found at rule {number}");
         error(cx, &at.field("serviceAccounts"), message);
     }
-    for (field, name, values) in [
-        ("serviceAccounts", "ServiceAccounts", &source.service_accounts),
-        ("notServiceAccounts", "NotServiceAccounts", &source.not_service_accounts),
+    for (field, name, values, kind) in [
+        ("principals", "Principals", &source.principals, ValueKind::Text),
+        ("notPrincipals", "NotPrincipals", &source.not_principals, ValueKind::Text),
+        ("requestPrincipals", "RequestPrincipals", &source.request_principals, ValueKind::Text),
+        ("notRequestPrincipals", "NotRequestPrincipals", &source.not_request_principals, ValueKind::Text),
+        ("namespaces", "Namespaces", &source.namespaces, ValueKind::Text),
+        ("notNamespaces", "NotNamespaces", &source.not_namespaces, ValueKind::Text),
+        ("ipBlocks", "IpBlocks", &source.ip_blocks, ValueKind::Address),
+        ("notIpBlocks", "NotIpBlocks", &source.not_ip_blocks, ValueKind::Address),
+        ("remoteIpBlocks", "RemoteIpBlocks", &source.remote_ip_blocks, ValueKind::Address),
+        ("notRemoteIpBlocks", "NotRemoteIpBlocks", &source.not_remote_ip_blocks, ValueKind::Address),
+        ("serviceAccounts", "ServiceAccounts", &source.service_accounts, ValueKind::ServiceAccount),
+        ("notServiceAccounts", "NotServiceAccounts", &source.not_service_accounts, ValueKind::ServiceAccount),
+        ("trustDomains", "TrustDomains", &source.trust_domains, ValueKind::TrustDomain),
+        ("notTrustDomains", "NotTrustDomains", &source.not_trust_domains, ValueKind::TrustDomain),
     ] {
-        check_accounts(cx, &at.field(field), name, values);
-    }
-    for (field, name, values) in [
-        ("trustDomains", "TrustDomains", &source.trust_domains),
-        ("notTrustDomains", "NotTrustDomains", &source.not_trust_domains),
-    ] {
-        each(cx, &at.field(field), values, |value| trust_domain(value, name));
+        check_values(cx, &at.field(field), values, kind, name);
     }
 }
 
-fn check_values(cx: &mut Checker<'_>, at: &At<'_>, name: &str, values: &[String]) {
-    each(cx, at, values, |value| match value {
-        "" => Err(format!("empty value not allowed, found in {name}")),
-        _ => Ok(()),
-    });
+fn check_operation(cx: &mut Checker<'_>, at: &At<'_>, operation: &Operation) {
+    for (field, name, values, kind) in [
+        ("hosts", "Hosts", &operation.hosts, ValueKind::Text),
+        ("notHosts", "NotHosts", &operation.not_hosts, ValueKind::Text),
+        ("ports", "Ports", &operation.ports, ValueKind::Port),
+        ("notPorts", "NotPorts", &operation.not_ports, ValueKind::Port),
+        ("methods", "Methods", &operation.methods, ValueKind::Text),
+        ("notMethods", "NotMethods", &operation.not_methods, ValueKind::Text),
+        ("paths", "Paths", &operation.paths, ValueKind::Text),
+        ("notPaths", "NotPaths", &operation.not_paths, ValueKind::Text),
+    ] {
+        check_values(cx, &at.field(field), values, kind, name);
+    }
+    for (field, name, values) in [("paths", "Paths", &operation.paths), ("notPaths", "NotPaths", &operation.not_paths)]
+    {
+        for (index, path) in values.iter().enumerate() {
+            if let Err(problem) = path_template::check_path(path, name) {
+                error(cx, &at.field(field).index(index), problem);
+            }
+        }
+    }
 }
 
-fn each(cx: &mut Checker<'_>, at: &At<'_>, values: &[String], check: impl Fn(&str) -> Result<(), String>) {
+fn check_values(cx: &mut Checker<'_>, at: &At<'_>, values: &[String], kind: ValueKind, name: &str) {
+    if kind == ValueKind::ServiceAccount
+        && let Err(problem) = condition::check_account_count(values.len())
+    {
+        error(cx, at, problem);
+    }
     for (index, value) in values.iter().enumerate() {
-        if let Err(problem) = check(value) {
+        if let Err(problem) = kind.check(value, name) {
             error(cx, &at.index(index), problem);
         }
     }
 }
 
-fn address_block(value: &str) -> Result<(), String> {
-    match common::subnet(value) {
-        Err(problem) if value.contains('/') => Err(format!("bad CIDR range ({value}): {problem}")),
-        Err(_) if !value.is_empty() => Err(format!("bad IP address ({value})")),
-        _ => Ok(()),
-    }
-}
-
-fn check_accounts(cx: &mut Checker<'_>, at: &At<'_>, name: &str, values: &[String]) {
-    const MOST: usize = 16;
-    const LONGEST: usize = 320;
-    if values.len() > MOST {
-        error(cx, at, format!("may not have more than {MOST} values, found in {name}"));
-    }
-    each(cx, at, values, |value| {
-        if value.contains('*') {
-            return Err(format!("wildcard not allowed, found in {name}"));
-        }
-        if value.len() > LONGEST {
-            return Err(format!("value longer than {LONGEST} characters, found in {name}"));
-        }
-        match value.split('/').collect::<Vec<_>>().as_slice() {
-            [account] | [_, account] if !account.is_empty() => Ok(()),
-            _ if value.is_empty() => Ok(()),
-            _ => Err(format!(
-                "expected format 'serviceAccount' or 'namespace/serviceAccount', found {value:?} in {name}"
-            )),
-        }
-    });
-}
-
-fn trust_domain(value: &str, name: &str) -> Result<(), String> {
-    if value.contains('/') {
-        return Err(format!("trust domain must not contain '/', found in {name}: {value:?}"));
-    }
-    match value.matches('*').count() {
-        0 => Ok(()),
-        1 if value.starts_with('*') || value.ends_with('*') => Ok(()),
-        1 => Err(format!("wildcard is only allowed at the start or end, found in {name}: {value:?}")),
-        _ => Err(format!("at most one wildcard is allowed, found in {name}: {value:?}")),
-    }
-}
-
-fn check_operation(cx: &mut Checker<'_>, at: &At<'_>, operation: &Operation) {
-    for (field, name, values) in [
-        ("hosts", "Hosts", &operation.hosts),
-        ("notHosts", "NotHosts", &operation.not_hosts),
-        ("ports", "Ports", &operation.ports),
-        ("notPorts", "NotPorts", &operation.not_ports),
-        ("methods", "Methods", &operation.methods),
-        ("notMethods", "NotMethods", &operation.not_methods),
-        ("paths", "Paths", &operation.paths),
-        ("notPaths", "NotPaths", &operation.not_paths),
-    ] {
-        check_values(cx, &at.field(field), name, values);
-    }
-    for (field, values) in [("ports", &operation.ports), ("notPorts", &operation.not_ports)] {
-        each(cx, &at.field(field), values, port);
-    }
-    for (field, name, values) in [("paths", "Paths", &operation.paths), ("notPaths", "NotPaths", &operation.not_paths)]
-    {
-        each(cx, &at.field(field), values, |path| path_template(path, name));
-    }
-}
-
-fn port(value: &str) -> Result<(), String> {
-    if value.is_empty() {
-        return Ok(());
-    }
-    let number = value.parse().map_err(|_| format!("bad port ({value}): not a number"))?;
-    check_port(number).map(|_| ()).map_err(|problem| format!("bad port ({value}): {problem}"))
-}
-
-/// A path that holds `{*}` or `{**}`; other paths are plain text.
-fn path_template(path: &str, name: &str) -> Result<(), String> {
-    let refuse = |why: &str| Err(format!("invalid or unsupported path {path}, found in {name}. {why}"));
-    if !path.contains(['{', '}']) {
-        return Ok(());
-    }
-    let mut ended = false;
-    for segment in path.split('/').skip(1) {
-        match segment {
-            "{*}" | "{**}" if ended => return refuse("{**} is not the last operator"),
-            "{*}" => {}
-            "{**}" => ended = true,
-            segment if segment.contains(['{', '}']) => {
-                return refuse("Contains '{' or '}' beyond a supported path template");
-            }
-            segment => {
-                let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()+,;:@=".contains(&byte);
-                if !segment.bytes().all(allowed) {
-                    return refuse(&format!("Contains segment {segment} with invalid string literal"));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check_condition(cx: &mut Checker<'_>, at: &At<'_>, condition: &Condition) {
-    let key = condition.key.as_str();
+fn check_condition(cx: &mut Checker<'_>, at: &At<'_>, when: &Condition) {
+    let key = when.key.as_str();
     if key.is_empty() {
         return error(cx, at, "`key` must not be empty");
     }
-    if condition.values.is_empty() && condition.not_values.is_empty() {
+    if when.values.is_empty() && when.not_values.is_empty() {
         return error(cx, at, format!("at least one of `values` or `notValues` must be set for key {key}"));
     }
-    let check = match attribute(key) {
-        Ok(check) => check,
-        Err(problem) => return error(cx, &at.field("key"), problem),
+    let kind = match ValueKind::of_key(key) {
+        Ok(kind) => kind,
+        Err(problem) => return error(cx, &at.field("key"), format!("invalid `value` for `key` {key}: {problem}")),
     };
-    for (field, name, values) in
-        [("values", "Values", &condition.values), ("notValues", "NotValues", &condition.not_values)]
-    {
-        check_values(cx, &at.field(field), name, values);
-        each(cx, &at.field(field), values, check);
-    }
-}
-
-type ValueCheck = fn(&str) -> Result<(), String>;
-
-/// How the values of an attribute are checked.
-fn attribute(key: &str) -> Result<ValueCheck, String> {
-    let any: ValueCheck = |_| Ok(());
-    let mapped = |name: &str| {
-        let argument =
-            key.strip_prefix(name).is_some_and(|rest| rest.starts_with('[') && rest.ends_with(']') && rest.len() > 2);
-        if argument { Ok(any) } else { Err(format!("bad key ({key}): should have format a[b]")) }
-    };
-    match key {
-        "source.ip" | "remote.ip" | "destination.ip" => Ok(address_block),
-        "destination.port" => Ok(port),
-        "source.namespace"
-        | "source.principal"
-        | "source.serviceAccount"
-        | "source.trustDomain"
-        | "connection.sni"
-        | "request.auth.principal"
-        | "request.auth.audiences"
-        | "request.auth.presenter" => Ok(any),
-        "destination.namespace" => Err(format!("attribute {key} is replaced by the metadata.namespace")),
-        "source.name" | "source.user" | "source.uid" | "destination.name" | "destination.user" | "destination.uid" => {
-            Err(format!("deprecated attribute {key}: only supported in v1alpha1"))
+    for (field, name, values) in [("values", "value", &when.values), ("notValues", "notValue", &when.not_values)] {
+        let at = at.field(field);
+        let wrong = |problem| format!("invalid `{name}` for `key` {key}: {problem}");
+        if kind == ValueKind::ServiceAccount
+            && let Err(problem) = condition::check_account_count(values.len())
+        {
+            error(cx, &at, wrong(problem));
         }
-        key if key.starts_with("destination.labels") => {
-            Err(format!("attribute {key} is replaced by the workload selector"))
+        for (index, value) in values.iter().enumerate() {
+            if let Err(problem) = kind.check(value, key) {
+                error(cx, &at.index(index), wrong(problem));
+            }
         }
-        key if key.starts_with("request.headers") => mapped("request.headers"),
-        key if key.starts_with("request.auth.claims") => mapped("request.auth.claims"),
-        key if key.starts_with("experimental.envoy.filters.") => {
-            let name = key.split('[').next().unwrap_or(key);
-            mapped(name)
-        }
-        key => Err(format!("unknown attribute: {key}")),
     }
 }
 
@@ -369,48 +234,17 @@ fn check_custom(cx: &mut Checker<'_>, at: &At<'_>, rule: &Rule) {
     }
 }
 
-/// On a TCP connection the HTTP conditions of a DENY rule fall away; without a port, nothing else is left to narrow it.
+/// On a TCP connection the HTTP conditions of a DENY rule fall away; without anything else, nothing is left to narrow it.
 fn denies_all_tcp(rule: &Rule) -> bool {
-    let operations = || rule.to.iter().filter_map(|to| to.operation.as_ref());
-    if operations().any(|operation| !operation.ports.is_empty() || !operation.not_ports.is_empty()) {
-        return false;
+    let mut operations = rule.to.iter().filter_map(|to| to.operation.as_ref()).peekable();
+    if operations.peek().is_some() {
+        return operations.all(|operation| operation.ports.is_empty() && operation.not_ports.is_empty());
     }
-    let http_source =
-        |source: &Source| !source.request_principals.is_empty() || !source.not_request_principals.is_empty();
-    let http_operation = |o: &Operation| {
-        let lists = [&o.hosts, &o.not_hosts, &o.methods, &o.not_methods, &o.paths, &o.not_paths];
-        lists.iter().any(|list| !list.is_empty())
+    let mut sources = rule.from.iter().filter_map(|from| from.source.as_ref()).peekable();
+    let is_http_only = |source: &Source| {
+        let Source { request_principals, not_request_principals, .. } = source;
+        let (request_principals, not_request_principals) = (request_principals.clone(), not_request_principals.clone());
+        *source == Source { request_principals, not_request_principals, ..Source::default() }
     };
-    rule.from.iter().filter_map(|from| from.source.as_ref()).any(http_source) || operations().any(http_operation)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn path_templates_have_whole_segments_and_end_with_the_rest() {
-        for good in ["/a/b*", "/{*}/x/{**}", "/a/{**}/end", "*", "/a"] {
-            assert_eq!(path_template(good, "Paths"), Ok(()), "{good}");
-        }
-        for bad in ["/{**}/{*}", "/a{*}", "/{x}", "/{*}/a b", "/{"] {
-            assert!(path_template(bad, "Paths").is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn attributes_have_the_form_that_their_kind_asks_for() {
-        for good in
-            ["source.ip", "request.headers[x]", "request.auth.claims[a][b]", "experimental.envoy.filters.a.b[c]"]
-        {
-            assert!(attribute(good).is_ok(), "{good}");
-        }
-        for (bad, problem) in [
-            ("request.headers", "bad key (request.headers): should have format a[b]"),
-            ("destination.labels[x]", "attribute destination.labels[x] is replaced by the workload selector"),
-            ("nonsense", "unknown attribute: nonsense"),
-        ] {
-            assert_eq!(attribute(bad).err().as_deref(), Some(problem));
-        }
-    }
+    sources.peek().is_some() && sources.all(is_http_only)
 }

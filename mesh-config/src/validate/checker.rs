@@ -1,5 +1,6 @@
 //! How a check says where it is and what it found.
 
+use super::advice;
 use crate::diagnostic::{Code, Diagnostic, FieldPath, Origin, Report, Severity};
 use crate::meta::ObjectMeta;
 use crate::resource::{Kind, ResourceId};
@@ -55,11 +56,12 @@ pub(crate) struct Checker<'a> {
     origin: &'a Origin,
     report: &'a mut Report,
     warning: Code,
+    is_unchecked: bool,
 }
 
 impl<'a> Checker<'a> {
     pub(crate) fn new(kind: Kind, meta: &'a ObjectMeta, origin: &'a Origin, report: &'a mut Report) -> Self {
-        Self { kind, meta, origin, report, warning: Code::SCHEMA_WARNING }
+        Self { kind, meta, origin, report, warning: Code::SCHEMA_WARNING, is_unchecked: false }
     }
 
     pub(crate) fn namespace(&self) -> &'a str {
@@ -68,7 +70,18 @@ impl<'a> Checker<'a> {
 
     /// What Istio's webhook refuses.
     pub(crate) fn error(&mut self, at: &At<'_>, message: impl Into<String>) {
-        self.push(at, Diagnostic::error(Code::SCHEMA_ERROR, message));
+        let finding = match self.is_unchecked {
+            true => Diagnostic::warning(Code::UNCHECKED_VALUE, message),
+            false => Diagnostic::error(Code::SCHEMA_ERROR, message),
+        };
+        self.push(at, finding);
+    }
+
+    /// What Istio's webhook takes, and Envoy refuses.
+    pub(crate) fn refused_by_envoy(&mut self, at: &At<'_>, message: impl Into<String>) {
+        let finding = Diagnostic::error(Code::REFUSED_BY_ENVOY, message)
+            .effect("Istio takes the object, Envoy refuses the configuration made of it and keeps the one it has; so does this mesh");
+        self.push(at, finding);
     }
 
     /// What Istio's webhook warns about.
@@ -83,9 +96,11 @@ impl<'a> Checker<'a> {
         self.warning = outer;
     }
 
-    /// The code of a warning here.
-    pub(crate) fn warning_code(&self) -> Code {
-        self.warning
+    /// Checks something that Istio's webhook does not look at. Errors become warnings of our own.
+    pub(crate) fn unchecked(&mut self, check: impl FnOnce(&mut Self)) {
+        let outer = std::mem::replace(&mut self.is_unchecked, true);
+        check(self);
+        self.is_unchecked = outer;
     }
 
     pub(crate) fn error_if(&mut self, wrong: bool, at: &At<'_>, message: &str) {
@@ -103,6 +118,7 @@ impl<'a> Checker<'a> {
 
     pub(crate) fn push(&mut self, at: &At<'_>, finding: Diagnostic) {
         let id = ResourceId::new(self.kind, &self.meta.namespace, &self.meta.name);
+        let finding = advice::complete(self.kind, finding);
         self.report.push(finding.at(self.origin).resource(id).path(at.path()));
     }
 

@@ -1,20 +1,16 @@
 //! Rules that several kinds share.
 
-use std::net::IpAddr;
-
 use super::checker::{At, Checker};
 use crate::api::selector::PolicyTargetReference;
-use crate::value::host::{check_fqdn, is_dns_label};
+use crate::value::address::is_ip;
+use crate::value::duration::check_duration;
+use crate::value::host::{check_wildcard_domain, is_dns_label, is_partial_wildcard};
 use crate::value::{Duration, Labels, labels};
 
 /// A duration of at least a millisecond, in whole milliseconds.
 pub(super) fn duration(cx: &mut Checker<'_>, at: &At<'_>, duration: Option<Duration>) {
-    const MILLISECOND: i64 = 1_000_000;
-    let Some(duration) = duration else { return };
-    if duration.as_nanos() < MILLISECOND {
-        cx.error(at, "duration must be greater than 1ms");
-    } else if duration.as_nanos() % MILLISECOND != 0 {
-        cx.error(at, "only durations to ms precision are supported");
+    if let Some(duration) = duration {
+        cx.check(at, check_duration(duration));
     }
 }
 
@@ -40,6 +36,16 @@ pub(super) fn labels(cx: &mut Checker<'_>, at: &At<'_>, labels: &Labels) {
 
 /// The labels of a workload selector.
 pub(super) fn selector(cx: &mut Checker<'_>, at: &At<'_>, labels: &Labels) {
+    check_selector(cx, at, labels, "workload selector specified without labels");
+}
+
+/// The labels of the selector of a kind that does not select without one.
+pub(super) fn named_selector(cx: &mut Checker<'_>, at: &At<'_>, labels: &Labels, kind: &str) {
+    let nothing = "workload selector specified without labels, will be applied to all services in namespace";
+    check_selector(cx, at, labels, &format!("{kind}: {nothing}"));
+}
+
+fn check_selector(cx: &mut Checker<'_>, at: &At<'_>, labels: &Labels, nothing: &str) {
     for (key, value) in labels {
         let at = at.key(key);
         let pair = format!("{key}={value}");
@@ -51,7 +57,7 @@ pub(super) fn selector(cx: &mut Checker<'_>, at: &At<'_>, labels: &Labels) {
         }
     }
     if labels.is_empty() {
-        cx.warn(at, "workload selector specified without labels");
+        cx.warn(at, nothing);
     }
 }
 
@@ -79,13 +85,12 @@ pub(super) fn export_to(cx: &mut Checker<'_>, at: &At<'_>, entries: &[String], e
             continue;
         }
         match entry.as_str() {
-            "*" => {}
-            "~" if exported == Exported::ServiceEntry => {}
+            "*" => seen.push(key),
+            "~" if exported == Exported::ServiceEntry => seen.push(key),
             "~" => cx.error(&at, "exportTo ~ (none) is not allowed for Istio configuration objects"),
-            _ if is_dns_label(key) => {}
+            _ if is_dns_label(key) => seen.push(key),
             _ => cx.error(&at, "only .,*, or a valid DNS 1123 label is allowed as exportTo entry"),
         }
-        seen.push(key);
     }
     if exported == Exported::WithSelector && !seen.is_empty() {
         if !seen.contains(&namespace) {
@@ -95,10 +100,7 @@ pub(super) fn export_to(cx: &mut Checker<'_>, at: &At<'_>, entries: &[String], e
         }
     }
     if seen.contains(&"*") && entries.len() > 1 {
-        cx.error(
-            at,
-            "cannot have both public (*) and non-public (i.e. . or specific namespace) exportTo values for a resource",
-        );
+        cx.error(at, "cannot have both public (*) and non-public exportTo values for a resource");
     }
     if exported == Exported::ServiceEntry && seen.contains(&"~") && entries.len() > 1 {
         cx.error(at, "cannot export service entry to no one (~) and someone");
@@ -122,10 +124,9 @@ pub(super) fn policy_target(
     for (index, target) in targets.iter().enumerate() {
         target_reference(cx, &spec.field("targetRefs").index(index), target);
     }
-    if selected.is_some() && (target.is_some() || !targets.is_empty()) {
-        cx.error(&spec.field("selector"), "only one of targetRefs or workloadSelector can be set");
-    } else if target.is_some() && !targets.is_empty() {
-        cx.error(&spec.field("targetRef"), "only one of targetRef or targetRefs can be set");
+    let set = [("selector", selected.is_some()), ("targetRef", target.is_some()), ("targetRefs", !targets.is_empty())];
+    if let [_, .., (second, _)] = set.into_iter().filter(|(_, is_set)| *is_set).collect::<Vec<_>>().as_slice() {
+        cx.error(&spec.field(second), "only one of targetRefs or workloadSelector can be set");
     }
 }
 
@@ -152,39 +153,6 @@ fn target_reference(cx: &mut Checker<'_>, at: &At<'_>, target: &PolicyTargetRefe
     }
 }
 
-pub(super) fn is_ip(text: &str) -> bool {
-    text.parse::<IpAddr>().is_ok()
-}
-
-/// An address, or a block of addresses in CIDR notation.
-pub(super) fn subnet(text: &str) -> Result<(), String> {
-    let Some((address, bits)) = text.split_once('/') else { return address(text) };
-    let most = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return Err(format!("{text} is not a valid CIDR block")),
-    };
-    let plain = !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit());
-    match bits.parse::<u8>() {
-        Ok(bits) if plain && bits <= most => Ok(()),
-        _ => Err(format!("{text} is not a valid CIDR block")),
-    }
-}
-
-pub(super) fn address(text: &str) -> Result<(), String> {
-    if is_ip(text) { Ok(()) } else { Err(format!("{text} is not a valid IP")) }
-}
-
-/// The path of a unix socket, or the name of an abstract one.
-pub(super) fn unix_address(path: &str) -> Result<(), String> {
-    match path {
-        "" => Err("unix address must not be empty".to_owned()),
-        path if path.starts_with('@') => Ok(()),
-        path if path.starts_with('/') && !path.ends_with('/') => Ok(()),
-        path => Err(format!("{path} is not an absolute path to a file")),
-    }
-}
-
 /// Who lists a host with its namespace.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
@@ -198,16 +166,14 @@ pub(super) enum Scope {
 pub(super) fn scoped_host(host: &str, scope: Scope) -> Vec<String> {
     let Some((namespace, name)) = host.split_once('/') else {
         return match scope {
-            Scope::Gateway | Scope::GeneratedGateway => plain_host(host).into_iter().collect(),
+            Scope::Gateway | Scope::GeneratedGateway => plain_host(host, scope),
             Scope::Sidecar => vec!["host must be of form namespace/dnsName".to_owned()],
         };
     };
-    if name.contains('/') || namespace.is_empty() || name.is_empty() {
-        let form = "config namespace and dnsName in host entry cannot be empty";
-        let form = if name.contains('/') { "host must be of form namespace/dnsName" } else { form };
-        return vec![form.to_owned()];
-    }
     let mut problems = Vec::new();
+    if namespace.is_empty() || name.is_empty() {
+        problems.push("config namespace and dnsName in host entry cannot be empty".to_owned());
+    }
     let is_good = |namespace: &str| matches!(namespace, "*" | ".") || is_dns_label(namespace);
     match scope {
         Scope::Gateway if !is_good(namespace) => {
@@ -222,45 +188,26 @@ pub(super) fn scoped_host(host: &str, scope: Scope) -> Vec<String> {
         }
         _ => {}
     }
-    problems.extend(plain_host(name));
+    problems.extend(plain_host(name, scope));
     problems
 }
 
-/// A host that is not a short name: `*`, a wildcard, a full name or an address.
-fn plain_host(host: &str) -> Option<String> {
-    if host == "*" || is_ip(host) {
-        return None;
+/// A host that is not a short name: `*`, a wildcard, a full name, or an address at a gateway.
+fn plain_host(host: &str, scope: Scope) -> Vec<String> {
+    let mut problems = Vec::new();
+    if host != "*" && !host.contains('.') {
+        problems.push("short names (non FQDN) are not allowed".to_owned());
     }
-    if let Err(problem) = crate::value::host::check_wildcard_domain(host) {
-        return Some(problem);
+    problems.extend(check_wildcard_domain(host).err().filter(|_| scope == Scope::Sidecar || !is_ip(host)));
+    if is_partial_wildcard(host) {
+        problems.push(format!("partial wildcard {host:?} not allowed"));
     }
-    (!host.contains('.') && !host.starts_with('*')).then(|| format!("short names (non FQDN) are not allowed: {host:?}"))
-}
-
-/// A full name or an address.
-pub(super) fn fqdn_or_ip(host: &str) -> Result<(), String> {
-    if is_ip(host) { Ok(()) } else { check_fqdn(host) }
+    problems
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn subnets_and_addresses_are_read_strictly() {
-        for good in ["1.2.3.4", "1.2.3.0/24", "2001:db8::/32", "::1", "0.0.0.0/0"] {
-            assert_eq!(subnet(good), Ok(()), "{good}");
-        }
-        for (bad, problem) in [
-            ("192.168.0.01", "192.168.0.01 is not a valid IP"),
-            ("1.2.3.4/33", "1.2.3.4/33 is not a valid CIDR block"),
-            ("1.2.3.4/+8", "1.2.3.4/+8 is not a valid CIDR block"),
-            ("a/8", "a/8 is not a valid CIDR block"),
-            ("", " is not a valid IP"),
-        ] {
-            assert_eq!(subnet(bad), Err(problem.to_owned()));
-        }
-    }
 
     #[test]
     fn hosts_of_gateways_and_sidecars_have_a_scope() {
@@ -272,6 +219,11 @@ mod tests {
             ("~/foo.bar", Scope::GeneratedGateway, true),
             ("ns/short", Scope::Gateway, false),
             ("1.2.3.4", Scope::Gateway, true),
+            ("*/1.2.3.4", Scope::Sidecar, false),
+            ("*foo.bar", Scope::Gateway, false),
+            ("ns/*foo.bar", Scope::Sidecar, false),
+            ("/foo.bar", Scope::Gateway, false),
+            ("~/foo.bar", Scope::Sidecar, true),
             ("foo.bar", Scope::Sidecar, false),
             ("*/*", Scope::Sidecar, true),
             ("~/*", Scope::Sidecar, true),
@@ -282,11 +234,5 @@ mod tests {
         ] {
             assert_eq!(scoped_host(host, scope).is_empty(), good, "{host}");
         }
-    }
-
-    #[test]
-    fn unix_addresses_are_absolute_or_abstract() {
-        assert!(unix_address("/run/x.sock").is_ok() && unix_address("@x").is_ok());
-        assert!(unix_address("x").is_err() && unix_address("/run/").is_err() && unix_address("").is_err());
     }
 }

@@ -9,13 +9,14 @@ use crate::api::port::Port;
 use crate::api::tls::{ServerTlsMode, ServerTlsSettings};
 use crate::resource::Object;
 use crate::value::Protocol;
-use crate::value::host::{is_dns_label, is_partial_wildcard};
+use crate::value::address::{check_ip, check_unix};
+use crate::value::host::is_dns_label;
 use crate::value::port::check_port;
 
 pub(super) fn check(cx: &mut Checker<'_>, object: &Object<Gateway>) {
     let spec = At::top("spec");
     let name = object.meta.name.as_str();
-    if !is_dns_label(name) {
+    if !is_dns_label(name) && !is_generated(cx) {
         cx.error(&At::top("metadata").field("name"), format!("invalid gateway name: {name:?}"));
     }
     let servers = &object.spec.servers;
@@ -43,14 +44,14 @@ fn check_port_name(cx: &mut Checker<'_>, at: &At<'_>, server: &Server, earlier: 
 
 fn check_server(cx: &mut Checker<'_>, at: &At<'_>, server: &Server) {
     cx.error_if(server.hosts.is_empty(), at, "server config must contain at least one host");
-    let is_generated = cx.meta.annotations.get(SEMANTICS).is_some_and(|semantics| semantics == "gateway");
-    let scope = if is_generated { Scope::GeneratedGateway } else { Scope::Gateway };
+    let scope = if is_generated(cx) { Scope::GeneratedGateway } else { Scope::Gateway };
     for (index, host) in server.hosts.iter().enumerate() {
-        check_host(cx, &at.field("hosts").index(index), host, scope);
+        for problem in common::scoped_host(host, scope) {
+            cx.error(&at.field("hosts").index(index), problem);
+        }
     }
-    let before = cx.findings();
-    check_listener(cx, at, server);
-    let port_is_good = !cx.has_errors_since(before);
+    let port_is_good = check_port_of(cx, at, server);
+    check_bind(cx, at, server);
     if let Some(tls) = &server.tls {
         server_tls::check(cx, &at.field("tls"), tls);
     }
@@ -59,27 +60,19 @@ fn check_server(cx: &mut Checker<'_>, at: &At<'_>, server: &Server) {
     }
 }
 
-/// The annotation that Istio puts on what it makes from the Kubernetes Gateway API.
-const SEMANTICS: &str = "internal.istio.io/gateway-semantics";
-
-/// A host with its namespace, of a gateway or a sidecar.
-pub(super) fn check_host(cx: &mut Checker<'_>, at: &At<'_>, host: &str, scope: Scope) {
-    for problem in common::scoped_host(host, scope) {
-        cx.error(at, problem);
-    }
-    let name = host.split_once('/').map_or(host, |(_, name)| name);
-    if is_partial_wildcard(name) {
-        cx.error(at, format!("partial wildcard {name:?} not allowed"));
-    }
+/// Whether the Gateway was made from one of the Kubernetes Gateway API.
+fn is_generated(cx: &Checker<'_>) -> bool {
+    const SEMANTICS: &str = "internal.istio.io/gateway-semantics";
+    cx.meta.annotations.get(SEMANTICS).is_some_and(|semantics| semantics == "gateway")
 }
 
-fn check_listener(cx: &mut Checker<'_>, at: &At<'_>, server: &Server) {
-    if let Some(path) = server.bind.strip_prefix("unix://") {
-        cx.check(&at.field("bind"), common::unix_address(path));
-    } else if !server.bind.is_empty() {
-        cx.check(&at.field("bind"), common::address(&server.bind));
-    }
-    let Some(port) = &server.port else { return cx.error(at, "port is required") };
+/// Whether there is a port, and nothing wrong about it.
+fn check_port_of(cx: &mut Checker<'_>, at: &At<'_>, server: &Server) -> bool {
+    let before = cx.findings();
+    let Some(port) = &server.port else {
+        cx.error(at, "port is required");
+        return false;
+    };
     let at = at.field("port");
     if protocol(port).is_none() {
         let message = format!(
@@ -92,16 +85,33 @@ fn check_listener(cx: &mut Checker<'_>, at: &At<'_>, server: &Server) {
     if port.number > 0 || !server.bind.starts_with("unix://") {
         cx.check(&at.field("number"), check_port(port.number));
     }
-    if port.name.is_empty() {
-        cx.error(&at, format!("port name must be set: number {} protocol {:?}", port.number, port.protocol));
-    }
     if port.target_port > 0 {
         cx.error(&at.field("targetPort"), "targetPort has no impact on Gateways");
     }
+    if port.name.is_empty() {
+        cx.error(&at, format!("port name must be set: number {} protocol {:?}", port.number, port.protocol));
+    }
+    !cx.has_errors_since(before)
 }
 
+fn check_bind(cx: &mut Checker<'_>, at: &At<'_>, server: &Server) {
+    let Some(path) = server.bind.strip_prefix("unix://") else {
+        if !server.bind.is_empty() {
+            cx.check(&at.field("bind"), check_ip(&server.bind));
+        }
+        return;
+    };
+    cx.check(&at.field("bind"), check_unix(path));
+    let number = server.port.as_ref().map_or(0, |port| port.number);
+    if number != 0 {
+        let port = at.field("port");
+        cx.error(&port.field("number"), format!("port number must be 0 for unix domain socket: number {number}"));
+    }
+}
+
+/// The protocol of a port at the edge, where nothing is found out by looking.
 fn protocol(port: &Port) -> Option<Protocol> {
-    port.protocol.parse().ok()
+    port.protocol.parse().ok().filter(|protocol| *protocol != Protocol::Unspecified)
 }
 
 fn check_protocol(cx: &mut Checker<'_>, at: &At<'_>, port: &Port, tls: Option<&ServerTlsSettings>) {
@@ -122,6 +132,6 @@ fn check_protocol(cx: &mut Checker<'_>, at: &At<'_>, port: &Port, tls: Option<&S
 /// Of a plain HTTP server only the redirect may be set.
 fn has_certificates(tls: &ServerTlsSettings) -> bool {
     let passes = matches!(tls.mode, ServerTlsMode::Passthrough | ServerTlsMode::AutoPassthrough);
-    let files = [&tls.server_certificate, &tls.private_key, &tls.ca_certificates, &tls.ca_crl];
+    let files = [&tls.server_certificate, &tls.private_key, &tls.ca_certificates];
     !passes || files.iter().any(|file| !file.is_empty())
 }

@@ -4,12 +4,15 @@
 //! so that they can be searched for. Errors are what Istio refuses (`IST0106`), warnings what it accepts and warns about
 //! (`IST0133`, and `IST0130` and `IST0131` for rules that can never match).
 
+mod advice;
 mod authorization_policy;
 mod checker;
 mod common;
 mod destination_rule;
 mod gateway;
 mod header;
+mod mesh_config;
+mod metadata;
 mod peer_authentication;
 mod proxy_config;
 mod request_authentication;
@@ -30,10 +33,12 @@ use crate::resource::Resource;
 /// Checks one object by itself. Kinds of Kubernetes have no rules here.
 pub fn check(resource: &Resource, report: &mut Report) {
     let cx = &mut Checker::new(resource.kind(), resource.meta(), resource.origin(), report);
+    metadata::check(cx, resource);
     match resource {
         Resource::AuthorizationPolicy(object) => authorization_policy::check(cx, object),
         Resource::DestinationRule(object) => destination_rule::check(cx, object),
         Resource::Gateway(object) => gateway::check(cx, object),
+        Resource::MeshConfig(object) => mesh_config::check(cx, object),
         Resource::PeerAuthentication(object) => peer_authentication::check(cx, object),
         Resource::ProxyConfig(object) => proxy_config::check(cx, object),
         Resource::RequestAuthentication(object) => request_authentication::check(cx, object),

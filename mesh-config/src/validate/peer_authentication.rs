@@ -8,7 +8,6 @@ use crate::resource::Object;
 pub(super) fn check(cx: &mut Checker<'_>, object: &Object<PeerAuthentication>) {
     let policy = &object.spec;
     let spec = At::top("spec");
-    super::authorization_policy::refuse_dry_run(cx);
     let selects = policy.selector.as_ref().is_some_and(|selector| !selector.match_labels.is_empty());
     if let Some(ports) = &policy.port_level_mtls {
         let at = spec.field("portLevelMtls");

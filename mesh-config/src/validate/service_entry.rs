@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use super::checker::{At, Checker};
 use super::common::{self, Exported};
-use super::workload_entry::{UNIX, check_entry};
+use super::workload_entry::{self, Names};
 use crate::api::ServiceEntry;
 use crate::api::service_entry::{Resolution, ServicePort};
 use crate::resource::Object;
 use crate::value::Protocol;
+use crate::value::address::check_subnet;
 use crate::value::host::{check_fqdn, check_wildcard_domain, is_partial_wildcard, is_wildcard};
 use crate::value::port::{check_port, check_port_name};
 
@@ -16,7 +17,7 @@ pub(super) fn check(cx: &mut Checker<'_>, object: &Object<ServiceEntry>) {
     let entry = &object.spec;
     let spec = At::top("spec");
     if let Some(selector) = &entry.workload_selector {
-        common::selector(cx, &spec.field("workloadSelector").field("labels"), &selector.labels);
+        common::named_selector(cx, &spec.field("workloadSelector").field("labels"), &selector.labels, "service entry");
         if !entry.endpoints.is_empty() {
             let message = "only one of WorkloadSelector or Endpoints is allowed in Service Entry";
             cx.error(&spec.field("endpoints"), message);
@@ -24,7 +25,7 @@ pub(super) fn check(cx: &mut Checker<'_>, object: &Object<ServiceEntry>) {
     }
     check_hosts(cx, &spec, entry);
     check_addresses(cx, &spec.field("addresses"), entry);
-    check_ports(cx, &spec.field("ports"), entry);
+    check_ports(cx, &spec.field("ports"), entry, gets_addresses(object));
     check_resolution(cx, &spec, entry);
     check_several_hosts(cx, &spec, entry);
     common::export_to(cx, &spec.field("exportTo"), &entry.export_to, Exported::ServiceEntry);
@@ -47,14 +48,21 @@ fn check_hosts(cx: &mut Checker<'_>, spec: &At<'_>, entry: &ServiceEntry) {
 
 fn check_addresses(cx: &mut Checker<'_>, at: &At<'_>, entry: &ServiceEntry) {
     for (index, address) in entry.addresses.iter().enumerate() {
-        cx.check(&at.index(index), common::subnet(address));
+        cx.check(&at.index(index), check_subnet(address));
         if address.contains('/') && !matches!(entry.resolution, Resolution::None | Resolution::Static) {
             cx.error(&at.index(index), "CIDR addresses are allowed only for NONE/STATIC resolution types");
         }
     }
 }
 
-fn check_ports(cx: &mut Checker<'_>, at: &At<'_>, entry: &ServiceEntry) {
+/// Whether Istio makes up an address where none is given: not without resolution, and not if a label says so.
+fn gets_addresses(object: &Object<ServiceEntry>) -> bool {
+    const LABEL: &str = "networking.istio.io/enable-autoallocate-ip";
+    let is_off = object.meta.labels.get(LABEL).is_some_and(|value| value.eq_ignore_ascii_case("false"));
+    object.spec.resolution != Resolution::None && !is_off
+}
+
+fn check_ports(cx: &mut Checker<'_>, at: &At<'_>, entry: &ServiceEntry, gets_addresses: bool) {
     for (index, port) in entry.ports.iter().enumerate() {
         let earlier = &entry.ports[..index];
         let at = at.index(index);
@@ -67,8 +75,8 @@ fn check_ports(cx: &mut Checker<'_>, at: &At<'_>, entry: &ServiceEntry) {
         if port.target_port != 0 {
             cx.check(&at.field("targetPort"), check_port(port.target_port));
         }
-        let needs_address = entry.addresses.is_empty() && entry.resolution != Resolution::DynamicDns;
-        if needs_address && matches!(protocol(port), Some(Protocol::Tcp | Protocol::Unspecified)) {
+        let needs_address = entry.addresses.is_empty() && !gets_addresses;
+        if needs_address && matches!(port.protocol.as_str(), "" | "TCP") {
             let message = "addresses are required for ports serving TCP (or unset) protocol when IP Autoallocation is not enabled";
             cx.warn(&at, message);
         }
@@ -96,24 +104,16 @@ fn check_resolution(cx: &mut Checker<'_>, spec: &At<'_>, entry: &ServiceEntry) {
                 cx.warn(&spec.field("workloadSelector"), message);
             }
         }
-        Resolution::Static => check_static(cx, spec, entry),
+        Resolution::Static => check_endpoints(cx, spec, entry, Names::Refused),
         Resolution::Dns | Resolution::DnsRoundRobin => check_dns(cx, spec, entry),
         Resolution::DynamicDns => check_dynamic(cx, spec, entry),
     }
 }
 
-fn check_endpoints(cx: &mut Checker<'_>, spec: &At<'_>, entry: &ServiceEntry, allows_names: bool) {
+fn check_endpoints(cx: &mut Checker<'_>, spec: &At<'_>, entry: &ServiceEntry, names: Names) {
     let ports: BTreeSet<&str> = entry.ports.iter().map(|port| port.name.as_str()).collect();
     for (index, endpoint) in entry.endpoints.iter().enumerate() {
-        check_entry(cx, &spec.field("endpoints").index(index), endpoint, Some(&ports), allows_names);
-    }
-}
-
-fn check_static(cx: &mut Checker<'_>, spec: &At<'_>, entry: &ServiceEntry) {
-    check_endpoints(cx, spec, entry, false);
-    let has_socket = entry.endpoints.iter().any(|endpoint| endpoint.address.starts_with(UNIX));
-    if has_socket && entry.ports.len() != 1 {
-        cx.error(&spec.field("ports"), "exactly 1 service port required for unix endpoints");
+        workload_entry::check_endpoint(cx, &spec.field("endpoints").index(index), endpoint, &ports, names);
     }
 }
 
@@ -134,7 +134,7 @@ fn check_dns(cx: &mut Checker<'_>, spec: &At<'_>, entry: &ServiceEntry) {
         let message = format!("there must only be 0 or 1 endpoint for resolution mode {mode}");
         cx.error(&spec.field("endpoints"), message);
     }
-    check_endpoints(cx, spec, entry, true);
+    check_endpoints(cx, spec, entry, Names::Looked);
 }
 
 /// The name is looked up for each request, so there is nothing to list.
@@ -173,7 +173,8 @@ fn check_several_hosts(cx: &mut Checker<'_>, spec: &At<'_>, entry: &ServiceEntry
     if entry.resolution != Resolution::None && protocols().any(is_opaque) {
         cx.error(&spec.field("hosts"), "multiple hosts provided with non-HTTP, non-TLS ports");
     }
-    if !entry.addresses.is_empty() && protocols().any(Protocol::is_tcp) {
+    let is_looked_up = matches!(entry.resolution, Resolution::Dns | Resolution::DnsRoundRobin);
+    if is_looked_up && !entry.addresses.is_empty() && protocols().any(Protocol::is_tcp) {
         let message =
             "service entry can not have more than one host specified simultaneously with address and tcp port";
         cx.warn(&spec.field("hosts"), message);

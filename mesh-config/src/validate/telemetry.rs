@@ -3,8 +3,11 @@
 use super::checker::{At, Checker};
 use super::common;
 use crate::api::Telemetry;
-use crate::api::telemetry::{CustomTag, MetricSelector, Metrics, ProviderRef, TagOverrideOperation, Tracing};
+use crate::api::telemetry::{
+    AccessLogFilter, CustomTag, MetricSelector, Metrics, ProviderRef, TagOverrideOperation, Tracing,
+};
 use crate::resource::Object;
+use crate::value::cel;
 
 pub(super) fn check(cx: &mut Checker<'_>, object: &Object<Telemetry>) {
     let telemetry = &object.spec;
@@ -21,7 +24,14 @@ pub(super) fn check(cx: &mut Checker<'_>, object: &Object<Telemetry>) {
         check_tracing(cx, &spec.field("tracing").index(index), tracing);
     }
     for (index, logging) in telemetry.access_logging.iter().enumerate() {
-        check_providers(cx, &spec.field("accessLogging").index(index).field("providers"), &logging.providers);
+        let at = spec.field("accessLogging");
+        let at = at.index(index);
+        check_providers(cx, &at.field("providers"), &logging.providers);
+        if let Some(AccessLogFilter { expression }) = &logging.filter {
+            let checked =
+                cel::check(expression).map_err(|problem| format!("must be a valid CEL expression, {problem}"));
+            cx.check(&at.field("filter").field("expression"), checked);
+        }
     }
 }
 

@@ -69,6 +69,40 @@ impl Duration {
     }
 }
 
+/// Checks a duration of a rule: a millisecond at least, and whole milliseconds.
+///
+/// # Errors
+/// Istio's text.
+pub fn check_duration(duration: Duration) -> Result<(), String> {
+    if duration.as_nanos() < NANOS_PER_MILLISECOND {
+        return Err("duration must be greater than 1ms".to_owned());
+    }
+    check_precision(duration)
+}
+
+/// Checks that a duration is in whole milliseconds.
+///
+/// # Errors
+/// Istio's text.
+pub fn check_precision(duration: Duration) -> Result<(), String> {
+    match duration.as_nanos() % NANOS_PER_MILLISECOND {
+        0 => Ok(()),
+        _ => Err("only durations to ms precision are supported".to_owned()),
+    }
+}
+
+/// Checks the mesh's limit for making a connection: at most an hour.
+///
+/// # Errors
+/// Istio's text.
+pub fn check_connect_timeout(timeout: Duration) -> Result<(), String> {
+    check_duration(timeout)?;
+    if timeout > Duration::from_secs(3600) {
+        return Err(format!("time {timeout} must be >1ms and <1h0m0s"));
+    }
+    Ok(())
+}
+
 /// Seconds in proto-JSON form, `1.5s`.
 impl fmt::Display for Duration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -193,6 +227,13 @@ enum Problem {
     UnknownUnit(String),
 }
 
+impl ParseDurationError {
+    /// Whether only the part below a nanosecond is wrong, which Go drops and protobuf refuses.
+    pub(crate) fn is_too_fine(&self) -> bool {
+        self.problem == Problem::TooFine
+    }
+}
+
 impl fmt::Display for ParseDurationError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = &self.text;
@@ -262,6 +303,7 @@ impl Unit {
 }
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
+const NANOS_PER_MILLISECOND: i64 = 1_000_000;
 
 /// The magnitude of the lowest duration; the highest is one less.
 const LIMIT: u64 = 1 << 63;
@@ -359,6 +401,25 @@ mod tests {
         {
             assert_eq!(text.parse::<Duration>().unwrap().to_string(), written);
         }
+    }
+
+    #[test]
+    fn a_rule_takes_whole_milliseconds_and_one_at_least() {
+        for (text, problem) in [
+            ("1ms", ""),
+            ("1h", ""),
+            ("0s", "duration must be greater than 1ms"),
+            ("-1s", "duration must be greater than 1ms"),
+            ("999us", "duration must be greater than 1ms"),
+            ("1500us", "only durations to ms precision are supported"),
+        ] {
+            assert_eq!(check_duration(text.parse().unwrap()).err().unwrap_or_default(), problem, "{text}");
+        }
+        assert_eq!(check_connect_timeout(Duration::from_secs(3600)), Ok(()));
+        assert_eq!(
+            check_connect_timeout(Duration::from_millis(3_600_001)).unwrap_err(),
+            "time 3600.001s must be >1ms and <1h0m0s"
+        );
     }
 
     #[test]

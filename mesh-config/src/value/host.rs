@@ -10,7 +10,7 @@ use std::net::IpAddr;
 mod check;
 mod gateway_name;
 
-pub use check::{check_fqdn, check_wildcard_domain, is_dns_label, is_partial_wildcard};
+pub use check::{check_fqdn, check_gateway_domain, check_wildcard_domain, is_dns_label, is_partial_wildcard};
 pub use gateway_name::{check_gateway_name, resolve_gateway_name};
 
 /// Whether the host is a wildcard.

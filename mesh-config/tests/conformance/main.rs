@@ -10,6 +10,8 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+mod crd;
+mod functions;
 mod gaps;
 mod names;
 mod validation;
@@ -35,8 +37,10 @@ const SUITES: &[Suite] = &[
         measure: validation::validation,
         gates: true,
     },
+    Suite { name: "crd", list: "conformance/crd/expected.json", measure: crd::crd, gates: true },
     Suite { name: "samples", list: "conformance/samples/expected.json", measure: validation::sample, gates: true },
     Suite { name: "hosts", list: "conformance/hosts/expected.json", measure: names::host_names, gates: true },
+    Suite { name: "functions", list: "conformance/functions/expected.json", measure: functions::function, gates: true },
     Suite { name: "labels", list: "conformance/labels/expected.json", measure: names::label_sets, gates: true },
 ];
 

@@ -60,7 +60,7 @@ impl<'a> EffectivePolicy<'a> {
         }
     }
 
-    fn of_policy(policy: &'a TrafficPolicy) -> Self {
+    pub(crate) fn of_policy(policy: &'a TrafficPolicy) -> Self {
         Self {
             load_balancer: policy.load_balancer.as_ref(),
             connection_pool: policy.connection_pool.as_ref(),
@@ -70,7 +70,7 @@ impl<'a> EffectivePolicy<'a> {
         }
     }
 
-    fn of_port(policy: &'a PortTrafficPolicy) -> Self {
+    pub(crate) fn of_port(policy: &'a PortTrafficPolicy) -> Self {
         Self {
             load_balancer: policy.load_balancer.as_ref(),
             connection_pool: policy.connection_pool.as_ref(),

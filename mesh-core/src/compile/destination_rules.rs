@@ -32,6 +32,10 @@ impl<'a> MergedRule<'a> {
     pub(crate) fn policy(&self) -> Option<&'a TrafficPolicy> {
         self.policy.map(|(policy, _)| policy)
     }
+
+    pub(crate) fn policy_and_owner(&self) -> Option<(&'a TrafficPolicy, &'a Object<DestinationRule>)> {
+        self.policy
+    }
 }
 
 /// The rules of every namespace, by host.
@@ -60,6 +64,11 @@ impl<'a> DestinationRules<'a> {
             }
         }
         rules
+    }
+
+    /// The same rules, for somebody who asks for nothing but them.
+    pub(crate) fn quietly(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site) -> Self {
+        Self::build(set, mesh, site, &mut Findings::default())
     }
 
     /// The rule for a service as this workload sees it; the first of the three places that has one.

@@ -30,7 +30,7 @@ use crate::Site;
 use crate::snapshot::Snapshot;
 
 use clusters::Clusters;
-use destination_rules::DestinationRules;
+pub(crate) use destination_rules::{DestinationRules, MergedRule};
 use findings::Findings;
 use gateway::GatewayBuilder;
 use mesh_hosts::MeshBuilder;

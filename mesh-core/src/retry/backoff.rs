@@ -22,9 +22,14 @@ impl Backoff {
 
     /// The pause before a retry, counted from 1.
     pub fn pause(&self, retry: u32, rng: &mut dyn Rng) -> Duration {
-        let factor = 1_u32.checked_shl(retry.saturating_sub(1)).unwrap_or(u32::MAX);
-        let below = self.base.saturating_mul(factor).min(self.max);
+        let below = self.longest(retry);
         Duration::from_nanos(rng.below(u64::try_from(below.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// What the pause before a retry stays below.
+    pub fn longest(&self, retry: u32) -> Duration {
+        let factor = 1_u32.checked_shl(retry.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.base.saturating_mul(factor).min(self.max)
     }
 }
 

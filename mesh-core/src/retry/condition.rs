@@ -1,5 +1,7 @@
 //! What triggers a retry: one row for each `retryOn` token.
 
+use std::fmt;
+
 use mesh_config::value::{RetryCondition, RetryOn};
 
 use crate::Failure;
@@ -65,6 +67,16 @@ pub struct Conditions {
     bits: u32,
     status_codes: Box<[u16]>,
     needs: Needs,
+}
+
+/// The tokens and status codes, as in `retryOn`.
+impl fmt::Display for Conditions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tokens = TABLE.iter().enumerate().filter(|(bit, _)| self.bits & 1 << bit != 0);
+        let tokens = tokens.map(|(_, row)| row.token.as_str().to_owned());
+        let all: Vec<_> = tokens.chain(self.status_codes.iter().map(ToString::to_string)).collect();
+        f.write_str(&all.join(","))
+    }
 }
 
 impl Conditions {

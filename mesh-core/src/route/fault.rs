@@ -55,6 +55,22 @@ impl Fault {
         Self { abort: Some((share, failure)).filter(|(share, _)| !share.is_none()), ..self }
     }
 
+    /// What is injected into which share of the requests, in words.
+    pub fn describe(&self) -> Vec<String> {
+        let percent = |share: Share| f64::from(share.millionths()) / 10_000.0;
+        let delay = self.delay.map(|(share, delay)| format!("{} % wait {delay:?}", percent(share)));
+        let abort = self.abort.map(|(share, failure)| match failure {
+            Failure::FaultAbortGrpc(code) => format!("{} % end with gRPC status {code}", percent(share)),
+            other => format!("{} % end with {}", percent(share), other.http_status()),
+        });
+        delay.into_iter().chain(abort).collect()
+    }
+
+    /// What every request is answered with, where none is let through.
+    pub fn always_aborts(&self) -> Option<Failure> {
+        self.abort.filter(|(share, _)| *share == Share::ALL).map(|(_, failure)| failure)
+    }
+
     /// Draws for one request.
     pub fn draw(&self, rng: &mut dyn Rng) -> FaultDecision {
         FaultDecision { delay: draw(self.delay, rng), abort: draw(self.abort, rng) }

@@ -7,6 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::kubernetes;
+use crate::crd;
+use crate::locate::Tree;
+use crate::resource::{Kind, Typed};
 use super::{
     AuthorizationPolicy, DestinationRule, Gateway, MeshConfig, PeerAuthentication, ProxyConfig, RequestAuthentication,
     ServiceEntry, Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
@@ -17,7 +20,7 @@ mod field_paths;
 /// Reads a document whose every value is in the form that is written, and expects the very same document back.
 fn holds_every_field<T>(yaml: &str)
 where
-    T: DeserializeOwned + Serialize + PartialEq + Debug,
+    T: DeserializeOwned + Serialize + PartialEq + Debug + Typed,
 {
     let typed: T = crate::document::from_str(yaml).unwrap();
     let untyped: Value = crate::document::from_str(yaml).unwrap();
@@ -25,10 +28,18 @@ where
     assert_eq!(written, untyped);
     let read = |json: &Value| crate::document::from_str_noting::<T>(&json.to_string()).unwrap();
     assert_eq!(read(&written).0, typed);
+    assert_eq!(unfit(T::KIND, &written), [""; 0]);
 
     let (snake, unknown) = read(&in_snake_case(&untyped));
     assert_eq!(unknown, [""; 0]);
     assert_eq!(snake, typed);
+}
+
+/// What Istio's CRD has under another name or as another type than it is written here.
+fn unfit(kind: Kind, spec: &Value) -> Vec<String> {
+    let tree = Tree::parse(&serde_json::json!({ "spec": spec }).to_string()).unwrap();
+    let findings = crd::check(kind, &tree, tree.root().unwrap()).into_iter();
+    findings.filter(|finding| finding.about != crd::Objection::Rule).map(|finding| finding.message).collect()
 }
 
 /// The same document with the original names of proto. Keys of maps in these documents are all lower case.

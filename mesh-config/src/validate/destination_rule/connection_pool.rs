@@ -46,4 +46,14 @@ fn check_tcp(cx: &mut Checker<'_>, at: &At<'_>, tcp: &TcpSettings) {
     not_negative(cx, &at.field("maxConnections"), tcp.max_connections, "max connections");
     duration(cx, &at.field("connectTimeout"), tcp.connect_timeout);
     duration(cx, &at.field("maxConnectionDuration"), tcp.max_connection_duration);
+    // Less than a millisecond is never.
+    let idle = tcp.idle_timeout.filter(|idle| idle.as_nanos() / NANOS_PER_MILLISECOND != 0);
+    duration(cx, &at.field("idleTimeout"), idle);
+    if let Some(keep_alive) = &tcp.tcp_keepalive {
+        let at = at.field("tcpKeepalive");
+        duration(cx, &at.field("time"), keep_alive.time);
+        duration(cx, &at.field("interval"), keep_alive.interval);
+    }
 }
+
+const NANOS_PER_MILLISECOND: i64 = 1_000_000;

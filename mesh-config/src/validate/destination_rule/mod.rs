@@ -2,10 +2,14 @@
 
 mod connection_pool;
 mod load_balancer;
+mod locality;
 mod outlier;
 mod tls;
 
 pub(super) use self::connection_pool::check as check_connection_pool;
+pub(super) use self::locality::{check_locality, check_zone_aware};
+pub(super) use self::outlier::check as check_outlier_detection;
+pub(super) use self::tls::check as check_client_tls;
 
 use super::checker::{At, Checker};
 use super::common::{self, Exported};
@@ -13,7 +17,8 @@ use super::virtual_service::check_subset_name;
 use crate::api::DestinationRule;
 use crate::api::destination_rule::{PortTrafficPolicy, Subset, TrafficPolicy, TunnelSettings};
 use crate::resource::Object;
-use crate::value::host::check_wildcard_domain;
+use crate::value::address::check_ip;
+use crate::value::host::{check_fqdn, check_wildcard_domain};
 use crate::value::port::check_port;
 
 pub(super) fn check(cx: &mut Checker<'_>, object: &Object<DestinationRule>) {
@@ -102,8 +107,8 @@ impl Blocks<'_> {
 
 fn check_port_policy(cx: &mut Checker<'_>, at: &At<'_>, policy: &PortTrafficPolicy) {
     match policy.port {
-        Some(port) if port.number != 0 => cx.check(&at.field("port").field("number"), check_port(port.number)),
-        _ => cx.error(at, "portTrafficPolicy must have valid port"),
+        Some(port) => cx.unchecked(|cx| cx.check(&at.field("port").field("number"), check_port(port.number))),
+        None => cx.error(at, "portTrafficPolicy must have valid port"),
     }
     let blocks = Blocks {
         load_balancer: policy.load_balancer.as_ref(),
@@ -123,8 +128,8 @@ fn check_tunnel(cx: &mut Checker<'_>, at: &At<'_>, tunnel: &TunnelSettings) {
     if !matches!(tunnel.protocol.as_str(), "" | "CONNECT" | "POST") {
         cx.error(&at.field("protocol"), r#"tunnel protocol must be "CONNECT" or "POST""#);
     }
-    if let Err(problem) = common::fqdn_or_ip(&tunnel.target_host) {
-        let message = format!("tunnel target host must be valid FQDN or IP address: {problem}");
+    if let (Err(no_name), Err(no_address)) = (check_fqdn(&tunnel.target_host), check_ip(&tunnel.target_host)) {
+        let message = format!("tunnel target host must be valid FQDN or IP address: {no_name}; {no_address}");
         cx.error(&at.field("targetHost"), message);
     }
     if let Err(problem) = check_port(tunnel.target_port) {

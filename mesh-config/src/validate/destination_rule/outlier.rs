@@ -3,17 +3,14 @@
 use super::super::checker::{At, Checker};
 use super::super::common::{duration, percent};
 use crate::api::destination_rule::OutlierDetection;
-use crate::diagnostic::Diagnostic;
 
-pub(super) fn check(cx: &mut Checker<'_>, at: &At<'_>, outlier: &OutlierDetection) {
+pub(in super::super) fn check(cx: &mut Checker<'_>, at: &At<'_>, outlier: &OutlierDetection) {
     duration(cx, &at.field("interval"), outlier.interval);
     duration(cx, &at.field("baseEjectionTime"), outlier.base_ejection_time);
     if outlier.consecutive_errors != 0 {
         let message = "outlier detection consecutive errors is deprecated, use consecutiveGatewayErrors or \
                        consecutive5xxErrors instead";
-        let finding = Diagnostic::warning(cx.warning_code(), message)
-            .effect("the number is not used; without consecutive5xxErrors the limit is 5");
-        cx.push(&at.field("consecutiveErrors"), finding);
+        cx.warn(&at.field("consecutiveErrors"), message);
     }
     let local = outlier.consecutive_local_origin_failures.unwrap_or(0);
     if !outlier.split_external_local_origin_errors && local > 0 {

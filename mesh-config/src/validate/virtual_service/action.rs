@@ -2,13 +2,14 @@
 
 use super::super::checker::{At, Checker};
 use super::super::common;
-use super::super::header;
 use super::super::string_match::{self, Place};
 use super::http::{destination, matches_prefixes_only};
 use crate::api::virtual_service::{
     CorsPolicy, FaultAbort, FaultDelay, HttpDirectResponse, HttpFaultInjection, HttpRedirect, HttpRetry, HttpRewrite,
     HttpRoute,
 };
+use crate::value::header::check_name;
+use crate::value::http_status::check_status;
 use crate::value::port::check_port;
 use crate::value::retry_on::check_retry_on;
 use crate::value::{Percent, StringMatch, grpc_status};
@@ -51,6 +52,9 @@ fn check_redirect(cx: &mut Checker<'_>, at: &At<'_>, redirect: &HttpRedirect, pr
     if redirect.redirect_code != 0 && !(300..=399).contains(&redirect.redirect_code) {
         let message = format!("{} is not a valid redirect code, must be 3xx", redirect.redirect_code);
         cx.error(&at.field("redirectCode"), message);
+    } else if !matches!(redirect.redirect_code, 0 | 301 | 302 | 303 | 307 | 308) {
+        let message = format!("redirect code {} is none of 301, 302, 303, 307, 308", redirect.redirect_code);
+        cx.refused_by_envoy(&at.field("redirectCode"), message);
     }
     if !matches!(redirect.scheme.as_str(), "" | "http" | "https") {
         cx.error(&at.field("scheme"), r#"invalid redirect scheme, must be "http" or "https""#);
@@ -63,7 +67,11 @@ fn check_redirect(cx: &mut Checker<'_>, at: &At<'_>, redirect: &HttpRedirect, pr
 fn check_direct_response(cx: &mut Checker<'_>, at: &At<'_>, response: &HttpDirectResponse) {
     const WARN: usize = 100 << 10;
     const REFUSE: usize = 1 << 20;
-    check_status(cx, &at.field("status"), i64::from(response.status));
+    let status = i64::from(response.status);
+    cx.check(&at.field("status"), check_status(status));
+    if status == 600 {
+        cx.refused_by_envoy(&at.field("status"), "HTTP status 600 is not in range 200-599");
+    }
     let Some(body) = &response.body else { return };
     let size = match (&body.string, &body.bytes) {
         (Some(text), _) => text.len(),
@@ -75,13 +83,6 @@ fn check_direct_response(cx: &mut Checker<'_>, at: &At<'_>, response: &HttpDirec
         cx.error(&at.field("body"), message);
     } else if size > WARN {
         cx.warn(&at.field("body"), "large direct_responses may impact control plane performance");
-    }
-}
-
-/// Istio's upper bound is off by one against its message.
-fn check_status(cx: &mut Checker<'_>, at: &At<'_>, status: i64) {
-    if !(200..=600).contains(&status) {
-        cx.error(at, format!("HTTP status {status} is not in range 200-599"));
     }
 }
 
@@ -105,7 +106,7 @@ fn check_rewrite(cx: &mut Checker<'_>, at: &At<'_>, rewrite: &HttpRewrite) {
     }
 }
 
-fn check_retries(cx: &mut Checker<'_>, at: &At<'_>, retries: &HttpRetry) {
+pub(in super::super) fn check_retries(cx: &mut Checker<'_>, at: &At<'_>, retries: &HttpRetry) {
     if retries.attempts < 0 {
         cx.error(&at.field("attempts"), "attempts cannot be negative");
     }
@@ -138,7 +139,10 @@ fn check_fault(cx: &mut Checker<'_>, at: &At<'_>, fault: &HttpFaultInjection) {
 fn check_abort(cx: &mut Checker<'_>, at: &At<'_>, abort: &FaultAbort) {
     check_percentage(cx, &at.field("percentage"), abort.percentage);
     if let Some(status) = abort.http_status {
-        check_status(cx, &at.field("httpStatus"), i64::from(status));
+        cx.check(&at.field("httpStatus"), check_status(i64::from(status)));
+        if status == 600 {
+            cx.unchecked(|cx| cx.error(&at.field("httpStatus"), "HTTP status 600 is not in range 200-599"));
+        }
     } else if let Some(status) = &abort.grpc_status {
         if grpc_status::code(status).is_none() {
             let message = format!(
@@ -196,7 +200,8 @@ fn check_mirrors(cx: &mut Checker<'_>, at: &At<'_>, route: &HttpRoute) {
 
 fn check_share(cx: &mut Checker<'_>, at: &At<'_>, percentage: Option<Percent>, name: &str) {
     let Some(Percent { value }) = percentage else { return };
-    if value > 100.0 {
+    // What is no number is neither, and yet not in the range.
+    if value > 100.0 || value.is_nan() {
         cx.error(at, format!("{name} must have a max value of 100 (it has {value:.6})"));
     }
     if value < 0.0 {
@@ -223,7 +228,7 @@ fn check_cors(cx: &mut Checker<'_>, at: &At<'_>, cors: &CorsPolicy) {
     }
     for (field, names) in [("allowHeaders", &cors.allow_headers), ("exposeHeaders", &cors.expose_headers)] {
         for (index, name) in names.iter().enumerate() {
-            cx.check(&at.field(field).index(index), header::check_name(name));
+            cx.check(&at.field(field).index(index), check_name(name));
         }
     }
     common::duration(cx, &at.field("maxAge"), cors.max_age);

@@ -2,14 +2,15 @@
 
 use super::super::checker::{At, Checker};
 use super::super::common;
-use super::super::header;
+use super::super::header::operations;
 use super::super::string_match::{self, Place};
-use super::{action, gateways};
+use super::{action, gateways, is_generated};
 use crate::api::port::PortSelector;
 use crate::api::virtual_service::{
     Destination, Headers, HttpMatchRequest, HttpRewrite, HttpRoute, HttpRouteDestination,
 };
 use crate::value::StringMatch;
+use crate::value::header::{check_match_name, is_authority};
 use crate::value::host::{check_wildcard_domain, is_dns_label};
 use crate::value::port::check_port;
 
@@ -18,7 +19,7 @@ pub(super) fn check(cx: &mut Checker<'_>, at: &At<'_>, route: &HttpRoute, is_del
     for (index, matches) in route.matches.iter().enumerate() {
         check_match(cx, &at.field("match").index(index), matches);
     }
-    header::operations(cx, &at.field("headers"), route.headers.as_ref());
+    operations(cx, &at.field("headers"), route.headers.as_ref());
     check_authority(cx, at, route.rewrite.as_ref(), route.headers.as_ref());
     check_destinations(cx, &at.field("route"), &route.route);
     common::duration(cx, &at.field("timeout"), route.timeout);
@@ -84,7 +85,7 @@ fn check_match(cx: &mut Checker<'_>, at: &At<'_>, matches: &HttpMatchRequest) {
         let at = at.field(field);
         for (name, value) in values {
             if place != Place::QueryParams {
-                cx.check(&at.key(name), header::check_match_name(name));
+                cx.check(&at.key(name), check_match_name(name));
             }
             string_match::check(cx, &at.key(name), value, place);
         }
@@ -93,7 +94,7 @@ fn check_match(cx: &mut Checker<'_>, at: &At<'_>, matches: &HttpMatchRequest) {
         cx.check(&at.field("port"), check_port(matches.port));
     }
     common::labels(cx, &at.field("sourceLabels"), &matches.source_labels);
-    gateways(cx, &at.field("gateways"), &matches.gateways);
+    gateways(cx, &at.field("gateways"), &matches.gateways, false);
     source_namespace(cx, &at.field("sourceNamespace"), &matches.source_namespace);
 }
 
@@ -108,7 +109,7 @@ fn check_authority(cx: &mut Checker<'_>, at: &At<'_>, rewrite: Option<&HttpRewri
     let mut have = rewrite.map(|rewrite| rewrite.authority.as_str()).unwrap_or_default();
     let Some(request) = headers.and_then(|headers| headers.request.as_ref()) else { return };
     for (field, changes) in [("set", &request.set), ("add", &request.add)] {
-        for (name, value) in changes.iter().filter(|(name, _)| header::is_authority(name)) {
+        for (name, value) in changes.iter().filter(|(name, _)| is_authority(name)) {
             if !have.is_empty() {
                 let message = format!(
                     "authority header cannot be set multiple times: have {have:?}, attempting to set {value:?}"
@@ -127,7 +128,7 @@ fn check_destinations(cx: &mut Checker<'_>, at: &At<'_>, routes: &[HttpRouteDest
         let at = at.index(index);
         required_destination(cx, &at, route.destination.as_ref());
         check_weight(cx, &at, route.weight);
-        header::operations(cx, &at.field("headers"), route.headers.as_ref());
+        operations(cx, &at.field("headers"), route.headers.as_ref());
     }
     check_total_weight(cx, at, routes.iter().map(|route| route.weight));
 }
@@ -139,8 +140,14 @@ pub(super) fn check_weight(cx: &mut Checker<'_>, at: &At<'_>, weight: i32) {
 }
 
 pub(super) fn check_total_weight(cx: &mut Checker<'_>, at: &At<'_>, weights: impl ExactSizeIterator<Item = i32>) {
-    if weights.len() > 1 && weights.map(i64::from).sum::<i64>() == 0 {
+    if weights.len() < 2 {
+        return;
+    }
+    let total: i64 = weights.map(i64::from).sum();
+    if total == 0 {
         cx.error(at, "total destination weight = 0");
+    } else if total > i64::from(u32::MAX) {
+        cx.refused_by_envoy(at, format!("total destination weight {total} is more than {}", u32::MAX));
     }
 }
 
@@ -152,6 +159,9 @@ pub(super) fn required_destination(cx: &mut Checker<'_>, at: &At<'_>, to: Option
 }
 
 pub(super) fn destination(cx: &mut Checker<'_>, at: &At<'_>, to: &Destination) {
+    if is_generated(cx) {
+        return;
+    }
     match to.host.as_str() {
         "*" => cx.error(&at.field("host"), "invalid destination host *"),
         host => cx.check(&at.field("host"), check_wildcard_domain(host)),

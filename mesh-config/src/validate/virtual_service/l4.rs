@@ -3,11 +3,12 @@
 use super::super::checker::{At, Checker};
 use super::super::common;
 use super::http::{check_total_weight, check_weight, required_destination, source_namespace};
-use super::{gateways, is_passed_through};
+use super::{MESH, gateways};
 use crate::api::VirtualService;
 use crate::api::virtual_service::{L4MatchAttributes, RouteDestination, TcpRoute, TlsMatchAttributes, TlsRoute};
 use crate::value::Labels;
-use crate::value::host::{self, check_wildcard_domain};
+use crate::value::address::{check_subnet, is_ip};
+use crate::value::host::{self, check_gateway_domain, check_wildcard_domain};
 use crate::value::port::check_port;
 
 pub(super) fn check_tls(cx: &mut Checker<'_>, at: &At<'_>, route: &TlsRoute, service: &VirtualService) {
@@ -29,9 +30,11 @@ fn check_tls_match(cx: &mut Checker<'_>, at: &At<'_>, matches: &TlsMatchAttribut
 }
 
 fn check_server_name(cx: &mut Checker<'_>, at: &At<'_>, name: &str, service: &VirtualService) {
-    let problem = check_wildcard_domain(name).err().filter(|_| !is_passed_through(service, name));
-    if let Some(problem) = problem {
-        return match common::is_ip(name) {
+    // Istio takes a rule without gateways for one of gateways here.
+    let is_mesh = service.gateways.iter().any(|gateway| gateway == MESH);
+    let checked = if is_mesh { check_wildcard_domain(name) } else { check_gateway_domain(name, true) };
+    if let Err(problem) = checked {
+        return match is_ip(name) {
             true => cx.warn(
                 at,
                 format!("using an IP address ({name:?}) goes against SNI spec and most clients do not support this"),
@@ -67,14 +70,14 @@ fn check_selectors(
     namespace: &str,
 ) {
     for (index, subnet) in subnets.iter().enumerate() {
-        cx.check(&at.field("destinationSubnets").index(index), common::subnet(subnet));
+        cx.check(&at.field("destinationSubnets").index(index), check_subnet(subnet));
     }
     if port != 0 {
         cx.check(&at.field("port"), check_port(port));
     }
     common::labels(cx, &at.field("sourceLabels"), labels);
-    gateways(cx, &at.field("gateways"), gateway_names);
-    source_namespace(cx, &at.field("sourceNamespace"), namespace);
+    gateways(cx, &at.field("gateways"), gateway_names, false);
+    cx.unchecked(|cx| source_namespace(cx, &at.field("sourceNamespace"), namespace));
 }
 
 fn check_destinations(cx: &mut Checker<'_>, at: &At<'_>, routes: &[RouteDestination]) {

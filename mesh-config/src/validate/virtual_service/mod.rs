@@ -5,15 +5,16 @@ mod http;
 mod l4;
 mod unreachable;
 
+pub(super) use self::action::check_retries;
 pub(super) use self::http::check_subset_name;
 
 use super::checker::{At, Checker};
 use super::common::{self, Exported};
-use super::header::is_claim;
 use crate::api::VirtualService;
 use crate::resource::Object;
-use crate::value::host::{self, check_fqdn, check_gateway_name, check_wildcard_domain, is_dns_label};
-use crate::value::port::check_port;
+use crate::value::address::is_ip;
+use crate::value::header::is_claim;
+use crate::value::host::{self, check_gateway_domain, check_gateway_name, check_wildcard_domain};
 
 /// The name that stands for the sidecars of the mesh.
 const MESH: &str = "mesh";
@@ -23,7 +24,7 @@ pub(super) fn check(cx: &mut Checker<'_>, object: &Object<VirtualService>) {
     let spec = At::top("spec");
     check_delegate(cx, &spec, service);
     check_hosts(cx, &spec, service);
-    gateways(cx, &spec.field("gateways"), &service.gateways);
+    gateways(cx, &spec.field("gateways"), &service.gateways, is_generated(cx));
     check_claims(cx, &spec, service);
     if service.http.is_empty() && service.tcp.is_empty() && service.tls.is_empty() {
         cx.error(&spec, "http, tcp or tls must be provided in virtual service");
@@ -60,11 +61,16 @@ fn check_delegate(cx: &mut Checker<'_>, spec: &At<'_>, service: &VirtualService)
 
 fn check_hosts(cx: &mut Checker<'_>, spec: &At<'_>, service: &VirtualService) {
     let at = spec.field("hosts");
-    let is_mesh = service.gateways.is_empty() || service.gateways.iter().any(|gateway| gateway == MESH);
+    let is_mesh = !is_for_gateways(service);
+    let by_server_name = service.tls.iter().flat_map(|route| &route.matches).any(|tls| !tls.sni_hosts.is_empty());
     let mut all_valid = true;
     for (index, name) in service.hosts.iter().enumerate() {
-        let problem = match check_wildcard_domain(name) {
-            Err(problem) if !common::is_ip(name) && !is_passed_through(service, name) => problem,
+        let checked = match is_mesh {
+            true => check_wildcard_domain(name),
+            false => check_gateway_domain(name, by_server_name),
+        };
+        let problem = match checked {
+            Err(problem) if !is_ip(name) => problem,
             Ok(()) if is_mesh && name == "*" => {
                 "wildcard host * is not allowed for virtual services bound to the mesh gateway".to_owned()
             }
@@ -86,33 +92,37 @@ fn check_hosts(cx: &mut Checker<'_>, spec: &At<'_>, service: &VirtualService) {
     }
 }
 
-/// Whether a name is that of a cluster, `outbound_.PORT_.SUBSET_.HOST`, which TLS between networks goes by at a gateway.
-fn is_passed_through(service: &VirtualService, name: &str) -> bool {
-    !service.tls.is_empty() && service.gateways.iter().any(|gateway| gateway != MESH) && is_cluster_name(name)
+/// Whether the rules are for gateways alone.
+fn is_for_gateways(service: &VirtualService) -> bool {
+    !service.gateways.is_empty() && service.gateways.iter().all(|gateway| gateway != MESH)
 }
 
-fn is_cluster_name(name: &str) -> bool {
-    let parts: Vec<_> = name.strip_prefix("outbound_.").unwrap_or_default().splitn(3, '.').collect();
-    let [port, subset, host] = parts.as_slice() else { return false };
-    let is_port = port.strip_suffix('_').is_some_and(|port| port.parse().is_ok_and(|port| check_port(port).is_ok()));
-    let is_subset = subset.strip_suffix('_').is_some_and(|subset| subset.is_empty() || is_dns_label(subset));
-    is_port && is_subset && check_fqdn(host).is_ok()
+/// Whether the rules were made from those of the Kubernetes Gateway API, which have destinations of their own form.
+fn is_generated(cx: &Checker<'_>) -> bool {
+    const SEMANTICS: &str = "internal.istio.io/route-semantics";
+    cx.meta.annotations.get(SEMANTICS).is_some_and(|semantics| semantics == "gateway")
 }
 
-/// Names of gateways, here and in matches.
-fn gateways(cx: &mut Checker<'_>, at: &At<'_>, names: &[String]) {
+/// Names of gateways, here and in matches. Istio looks at none after the first that has no namespace.
+fn gateways(cx: &mut Checker<'_>, at: &At<'_>, names: &[String], is_generated: bool) {
+    let seen = names.iter().position(|name| !name.contains('/')).map_or(names.len(), |first| first + 1);
     for (index, name) in names.iter().enumerate() {
+        let at = at.index(index);
         match check_gateway_name(name) {
             Ok(None) => {}
-            Ok(Some(warning)) => cx.warn(&at.index(index), warning),
-            Err(problem) => cx.error(&at.index(index), problem),
+            Ok(Some(warning)) if index < seen => cx.warn(&at, warning),
+            Ok(Some(_)) => {}
+            Err(problem) if index < seen && !(is_generated && problem.contains("gateway name:")) => {
+                cx.error(&at, problem)
+            }
+            Err(problem) => cx.unchecked(|cx| cx.error(&at, problem)),
         }
     }
 }
 
 /// Claims of a token are known at a gateway only.
 fn check_claims(cx: &mut Checker<'_>, spec: &At<'_>, service: &VirtualService) {
-    if service.gateways.iter().any(|gateway| gateway != MESH) {
+    if is_for_gateways(service) {
         return;
     }
     let found = service.gateways.join(" ");

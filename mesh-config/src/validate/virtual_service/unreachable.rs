@@ -1,6 +1,6 @@
 //! Rules and matches that an earlier one leaves nothing for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -28,8 +28,7 @@ struct Rule<'a> {
 
 impl<'a> Rule<'a> {
     fn of_http(route: &'a HttpRoute) -> Self {
-        let text = |matches: &HttpMatchRequest| text_of(&HttpMatchRequest { name: String::new(), ..matches.clone() });
-        let matches = route.matches.iter().map(|matches| (matches.name.as_str(), text(matches)));
+        let matches = route.matches.iter().map(|matches| (matches.name.as_str(), text_without_name(matches)));
         Self { name: &route.name, matches: matches.collect() }
     }
 
@@ -40,6 +39,10 @@ impl<'a> Rule<'a> {
     fn of_tcp(route: &'a TcpRoute) -> Self {
         Self { name: "", matches: route.matches.iter().map(|matches| ("", text_of(matches))).collect() }
     }
+}
+
+fn text_without_name(matches: &HttpMatchRequest) -> String {
+    text_of(&HttpMatchRequest { name: String::new(), ..matches.clone() })
 }
 
 fn text_of(matches: &impl Serialize) -> String {
@@ -92,30 +95,44 @@ fn check_rules(cx: &mut Checker<'_>, at: &At<'_>, rules: &[Rule<'_>]) {
     }
 }
 
-/// A match on a prefix that an earlier, shorter prefix takes whole.
+/// Matches on a prefix that earlier, shorter prefixes take whole: a finding for each pair, as Istio has it.
 fn check_prefixes(cx: &mut Checker<'_>, at: &At<'_>, routes: &[HttpRoute]) {
     let mut earlier: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
-    for (r, route) in routes.iter().enumerate() {
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut findings = 0;
+    // What stands behind a rule that takes everything has a finding of its own.
+    let reached = routes.iter().position(|route| route.matches.is_empty()).unwrap_or(routes.len());
+    for (r, route) in routes[..reached].iter().enumerate() {
         for (m, matches) in route.matches.iter().enumerate() {
             let Some(StringMatch::Prefix(prefix)) = &matches.uri else { continue };
-            let shorter = prefix.char_indices().map(|(end, _)| &prefix[..end]).chain([prefix.as_str()]);
+            // The empty prefix is left out by Istio, and equal matches have a finding of their own.
+            if prefix.is_empty() || !seen.insert(text_without_name(matches)) {
+                continue;
+            }
+            let shorter = prefix.char_indices().skip(1).map(|(end, _)| &prefix[..end]);
             let candidates = shorter.filter_map(|prefix| earlier.get(prefix)).flatten();
-            let covering = candidates
-                .filter(|(r, m)| covers(&routes[*r].matches[*m], matches))
-                .filter(|(r, m)| !is_same(&routes[*r].matches[*m], matches))
-                .min();
-            if let Some((er, em)) = covering {
-                let by = &routes[*er].matches[*em];
+            for (er, em) in candidates.filter(|(r, m)| covers(&routes[*r].matches[*m], matches)) {
+                if findings == MOST_FINDINGS {
+                    return;
+                }
+                findings += 1;
+                let (by_route, by) = (&routes[*er], &routes[*er].matches[*em]);
                 let Some(StringMatch::Prefix(by_prefix)) = &by.uri else { continue };
                 let message = format!(
                     "virtualService rule {} match {} of prefix {prefix} is not used (duplicate/overlapping match in rule {} \
                      of prefix {by_prefix} on {})",
                     title(&route.name, r),
                     title(&matches.name, m),
-                    title(&routes[*er].name, *er),
                     title(&by.name, *em),
+                    title(&by_route.name, *er),
                 );
                 let finding = Diagnostic::info(Code::INEFFECTIVE_MATCH, message);
+                let finding = match covers_always(by, matches) {
+                    true => finding,
+                    false => {
+                        finding.effect("the match is used where the conditions that Istio does not compare here differ")
+                    }
+                };
                 cx.push(&at.index(r).field("match").index(m), finding);
             }
             earlier.entry(prefix).or_default().push((r, m));
@@ -123,39 +140,58 @@ fn check_prefixes(cx: &mut Checker<'_>, at: &At<'_>, routes: &[HttpRoute]) {
     }
 }
 
-/// Equal matches have a finding of their own.
-fn is_same(a: &HttpMatchRequest, b: &HttpMatchRequest) -> bool {
-    let without_name = |matches: &HttpMatchRequest| HttpMatchRequest { name: String::new(), ..matches.clone() };
-    without_name(a) == without_name(b)
-}
+/// Of a long chain of prefixes, each of which covers all later ones, there would be more than anybody reads.
+const MOST_FINDINGS: usize = 1000;
 
-/// Whether the other conditions of a match ask for no more than those of a later one.
+/// Whether an earlier match asks for no more than a later one, in what Istio looks at.
 fn covers(earlier: &HttpMatchRequest, later: &HttpMatchRequest) -> bool {
-    let exact = |value: &Option<StringMatch>, default: &str| match value {
-        Some(StringMatch::Exact(text)) => text.clone(),
-        Some(_) => String::new(),
-        None => default.to_owned(),
-    };
     earlier.port == later.port
-        && earlier.ignore_uri_case == later.ignore_uri_case
-        && earlier.gateways == later.gateways
-        && earlier.source_labels == later.source_labels
-        && earlier.source_namespace == later.source_namespace
-        && earlier.scheme == later.scheme
-        && exact(&earlier.method, "GET").starts_with(&exact(&later.method, "GET"))
-        && exact(&earlier.authority, "").starts_with(&exact(&later.authority, ""))
+        && value_covers(&or_get(earlier.method.as_ref()), &or_get(later.method.as_ref()))
+        && value_covers(&value_text(earlier.authority.as_ref()), &value_text(later.authority.as_ref()))
         && values_cover(&earlier.headers, &later.headers)
         && values_cover(&earlier.query_params, &later.query_params)
         && values_cover(&earlier.without_headers, &later.without_headers)
 }
 
-fn values_cover(earlier: &BTreeMap<String, StringMatch>, later: &BTreeMap<String, StringMatch>) -> bool {
-    let text = |value: &StringMatch| match value {
-        StringMatch::Exact(text) => text.clone(),
+/// Whether the conditions that Istio does not look at are the same, so that it is right.
+fn covers_always(earlier: &HttpMatchRequest, later: &HttpMatchRequest) -> bool {
+    earlier.ignore_uri_case == later.ignore_uri_case
+        && earlier.gateways == later.gateways
+        && earlier.source_labels == later.source_labels
+        && earlier.source_namespace == later.source_namespace
+        && earlier.scheme == later.scheme
+        && earlier.method == later.method
+        && earlier.authority == later.authority
+        && earlier.headers == later.headers
+        && earlier.query_params == later.query_params
+        && earlier.without_headers == later.without_headers
+}
+
+/// A method that is not given, or a regex, counts as GET.
+fn or_get(method: Option<&StringMatch>) -> String {
+    match value_text(method) {
+        text if text.is_empty() => "exact:GET".to_owned(),
+        text => text,
+    }
+}
+
+/// A value with its kind in front; empty for a regex and for none.
+fn value_text(value: Option<&StringMatch>) -> String {
+    match value {
+        Some(StringMatch::Exact(text)) if !text.is_empty() => format!("exact:{text}"),
+        Some(StringMatch::Prefix(text)) if !text.is_empty() => format!("prefix:{text}"),
         _ => String::new(),
-    };
+    }
+}
+
+fn value_covers(earlier: &str, later: &str) -> bool {
+    earlier.starts_with(later)
+}
+
+fn values_cover(earlier: &BTreeMap<String, StringMatch>, later: &BTreeMap<String, StringMatch>) -> bool {
     earlier.len() == later.len()
-        && earlier
-            .iter()
-            .all(|(name, value)| later.get(name).is_some_and(|later| text(value).starts_with(&text(later))))
+        && earlier.iter().all(|(name, value)| {
+            let later = later.get(name);
+            later.is_some_and(|later| value_covers(&value_text(Some(value)), &value_text(Some(later))))
+        })
 }

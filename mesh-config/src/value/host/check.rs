@@ -46,10 +46,37 @@ pub fn check_wildcard_domain(host: &str) -> Result<(), String> {
     rest.map_or(Ok(()), check_labels)
 }
 
-/// Whether the host is a wildcard that covers a part of a label: `*foo.com`, and not `*` or `*.foo.com`.
+/// Checks a host of a rule that is bound to gateways: as [`check_wildcard_domain`], but where the rule is about server
+/// names, those of clusters (`outbound_.PORT_.SUBSET_.HOST`) are taken too, which TLS between networks goes by.
+///
+/// # Errors
+/// Istio's text.
+pub fn check_gateway_domain(host: &str, by_server_name: bool) -> Result<(), String> {
+    check_length(host)?;
+    if !by_server_name || !host.starts_with("outbound_") {
+        return check_wildcard_domain(host);
+    }
+    let form = "outbound_.<PORT>_._.<HOSTNAME>";
+    let parts: Vec<_> = host.split('_').map(|part| part.trim_matches('.')).collect();
+    let [_, port, _, name, ..] = parts.as_slice() else {
+        return Err(format!("domain name {host} invalid, should follow '{form}' format"));
+    };
+    let problem =
+        |part: &str| Err(format!("domain name {host:?} invalid (label {part:?} invalid). should follow {form} format"));
+    if !port.contains(|c: char| c.is_ascii_digit()) {
+        return problem(port);
+    }
+    if !name.contains(|c: char| c.is_ascii_alphabetic()) {
+        return problem(name);
+    }
+    Ok(())
+}
+
+/// Whether the host holds a star that is neither the whole of it nor its first label: `*foo.com`, and not `*` or
+/// `*.foo.com`.
 #[must_use]
 pub fn is_partial_wildcard(host: &str) -> bool {
-    host.len() > 1 && host.starts_with('*') && !host.starts_with("*.")
+    host.len() > 1 && host.contains('*') && !host.starts_with("*.")
 }
 
 fn check_length(host: &str) -> Result<(), String> {
@@ -129,9 +156,26 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_cluster_is_one_of_a_server() {
+        for (host, by_server_name, valid) in [
+            ("*.foo.com", false, true),
+            ("outbound_.80_._.a.example", false, false),
+            ("outbound_.80_._.a.example", true, true),
+            ("outbound_.80_.v1_.a.example", true, true),
+            ("outbound_.http_._.a.example", true, false),
+            ("outbound_.80_._", true, false),
+            ("outbound_.80", true, false),
+            ("inbound_.80_._.a.example", true, false),
+            ("", true, false),
+        ] {
+            assert_eq!(check_gateway_domain(host, by_server_name).is_ok(), valid, "{host}");
+        }
+    }
+
+    #[test]
     fn a_partial_wildcard_covers_a_part_of_a_label() {
         for (host, partial) in
-            [("*", false), ("*.foo.com", false), ("foo.com", false), ("*foo.com", true), ("*-foo.com", true)]
+            [("*", false), ("*.foo.com", false), ("foo.com", false), ("*foo.com", true), ("foo*.com", true)]
         {
             assert_eq!(is_partial_wildcard(host), partial, "{host}");
         }

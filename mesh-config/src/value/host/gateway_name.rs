@@ -25,28 +25,26 @@ pub fn resolve_gateway_name(name: &str, namespace: &str) -> String {
     }
 }
 
-/// Checks a gateway name. A name in the legacy form is valid and gives a warning.
+/// Checks a gateway name. A name in the legacy form is valid and gives a warning; `./name`, which [`resolve_gateway_name`]
+/// would take, is not.
 ///
 /// # Errors
 /// Istio's text.
 pub fn check_gateway_name(name: &str) -> Result<Option<String>, String> {
     let Some((scope, short)) = name.split_once('/') else {
+        super::check_fqdn(name)?;
         if name.contains('.') {
-            super::check_fqdn(name)?;
             let full = resolve_gateway_name(name, "");
             return Ok(Some(format!(
                 "using legacy gatewayName format {name:?}; prefer the <namespace>/<name> format: {full:?}"
             )));
-        }
-        if !is_dns_label(name) {
-            return Err(format!("invalid value for gateway name: {name:?}"));
         }
         return Ok(None);
     };
     if scope.is_empty() || short.is_empty() {
         return Err("config namespace and gateway name cannot be empty".to_owned());
     }
-    if scope != "." && !is_dns_label(scope) {
+    if !is_dns_label(scope) {
         return Err(format!("invalid value for namespace: {scope:?}"));
     }
     if !is_dns_label(short) {
@@ -82,7 +80,9 @@ mod tests {
             ("web", Ok(None)),
             ("mesh", Ok(None)),
             ("ns/web", Ok(None)),
-            ("./web", Ok(None)),
+            ("./web", Err("invalid value for namespace: \".\"")),
+            ("w_b", Err("domain name \"w_b\" invalid (label \"w_b\" invalid)")),
+            ("", Err("empty domain name not allowed")),
             (
                 "web.ns",
                 Ok(Some(

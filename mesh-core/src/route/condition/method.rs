@@ -8,7 +8,7 @@ use crate::route::lower::LowerError;
 
 /// Asks for a method. Methods have case: `get` is not `GET`.
 #[derive(Clone, Debug)]
-pub struct MethodCondition(StringMatcher);
+pub struct MethodCondition(pub(crate) StringMatcher);
 
 impl MethodCondition {
     /// Whether the request's method is the one asked for.

@@ -8,7 +8,7 @@ use crate::route::lower::LowerError;
 
 /// Asks for a scheme, as Envoy sees it: see [`RequestView::scheme`].
 #[derive(Clone, Debug)]
-pub struct SchemeCondition(StringMatcher);
+pub struct SchemeCondition(pub(crate) StringMatcher);
 
 impl SchemeCondition {
     /// Whether the request's scheme is the one asked for.

@@ -1,0 +1,237 @@
+//! What a destination comes to: endpoints, and the policy that counts with where it was said.
+
+use mesh_config::api::destination_rule::{DestinationRule, Subset as ApiSubset, TrafficPolicy};
+use mesh_config::value::labels;
+use mesh_config::{Kind, Object};
+
+use super::{Destination, Endpoint, Explainer, Place, PolicyLine, Subset, spell};
+use crate::Failure;
+use crate::cluster::policy::{self, EffectivePolicy, PolicyInput};
+use crate::cluster::{ClusterKey, ClusterSpec, EndpointSource, TlsSpec, UpstreamProtocol};
+use crate::compile::MergedRule;
+use crate::lb::LbSpec;
+use crate::outlier::OutlierSpec;
+use crate::route::ClusterRef;
+
+/// Host, subset and port of `outbound|port|subset|host`.
+pub(super) fn parts_of(cluster: &str) -> (&str, &str, u16) {
+    let mut parts = cluster.splitn(4, '|').skip(1);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(port), Some(subset), Some(host)) => (host, subset, port.parse().unwrap_or(0)),
+        _ => (cluster, "", 0),
+    }
+}
+
+impl Destination {
+    /// What every request to it is answered with.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        if !self.exists {
+            return Some(Failure::NoCluster);
+        }
+        (self.source == STATIC && self.endpoints.is_empty()).then_some(Failure::NoHealthyUpstream)
+    }
+}
+
+const STATIC: &str = "static";
+
+impl Explainer<'_> {
+    pub(super) fn destination(&self, cluster: &ClusterRef) -> Destination {
+        let mut out = Destination { cluster: cluster.name.to_string(), ..Destination::default() };
+        let Some(spec) = cluster.id.map(|id| self.snapshot.cluster(id)) else { return out };
+        out.exists = true;
+        (out.source, out.endpoints) = endpoints(spec);
+        let ClusterKey::Outbound { port, subset, host } = &spec.key else { return out };
+        let rule = self.rule_for(host);
+        let of_subset = rule.and_then(|rule| rule.subset(subset)).filter(|_| !subset.is_empty());
+        out.subset = of_subset.map(|found| Subset {
+            name: found.name.clone(),
+            labels: labels::to_line(&found.labels),
+            place: self.place_of_subset(found),
+        });
+        out.policy = self.policy(spec, rule, of_subset, *port);
+        out
+    }
+
+    /// A subset belongs to the rule in which it stands, which is not always the one whose policy counts.
+    fn owner_of(&self, subset: &ApiSubset) -> Option<(&Object<DestinationRule>, usize)> {
+        self.set.destination_rules().find_map(|rule| {
+            let index = rule.spec.subsets.iter().position(|own| std::ptr::eq(own, subset))?;
+            Some((rule, index))
+        })
+    }
+
+    fn place_of_subset(&self, subset: &ApiSubset) -> Place {
+        let Some((rule, index)) = self.owner_of(subset) else { return Place::default() };
+        self.place_in(rule, &format!("spec.subsets[{index}]"))
+    }
+
+    fn place_in(&self, rule: &Object<DestinationRule>, field: &str) -> Place {
+        self.place(Kind::DestinationRule, &rule.meta.namespace, &rule.meta.name, field)
+    }
+
+    fn policy(
+        &self,
+        spec: &ClusterSpec,
+        rule: Option<&MergedRule<'_>>,
+        subset: Option<&ApiSubset>,
+        port: u16,
+    ) -> Vec<PolicyLine> {
+        let input = PolicyInput {
+            top: rule.and_then(MergedRule::policy),
+            subset: subset.and_then(|subset| subset.traffic_policy.as_ref()),
+            port,
+            mesh_default: self.mesh.default_traffic_policy.as_ref(),
+        };
+        let effective = policy::effective(&input);
+        let levels = Levels { explainer: self, rule, subset, port };
+        let mut lines = Vec::new();
+        let mut add = |name: &str, value: String, place: Place| {
+            lines.push(PolicyLine { name: name.to_owned(), value, place });
+        };
+        add(
+            "load balancer",
+            balancer(spec),
+            levels.place("loadBalancer", |level| address(level.load_balancer), &effective),
+        );
+        let pool = levels.place("connectionPool", |level| address(level.connection_pool), &effective);
+        for (name, value) in pool_lines(spec) {
+            add(name, value, pool.clone());
+        }
+        if let Some(outlier) = &spec.outlier {
+            let place = levels.place("outlierDetection", |level| address(level.outlier_detection), &effective);
+            add("outlier detection", outlier_line(outlier), place);
+        }
+        if let TlsSpec::NotYetServed(mode) = spec.tls {
+            add("tls", mode.to_owned(), levels.place("tls", |level| address(level.tls), &effective));
+        }
+        if let Some(budget) = &spec.budget {
+            let value = format!("{} % of the active requests, at least {}", budget.percent, budget.min_concurrency);
+            add("retry budget", value, levels.place("retryBudget", |level| address(level.retry_budget), &effective));
+        }
+        lines
+    }
+}
+
+/// The places in which a policy may stand, the nearest first.
+struct Levels<'e, 'a> {
+    explainer: &'e Explainer<'a>,
+    rule: Option<&'e MergedRule<'a>>,
+    subset: Option<&'e ApiSubset>,
+    port: u16,
+}
+
+impl Levels<'_, '_> {
+    /// Where the block stands that counts.
+    fn place(
+        &self,
+        block: &str,
+        of: impl Fn(&EffectivePolicy<'_>) -> Option<usize>,
+        effective: &EffectivePolicy<'_>,
+    ) -> Place {
+        let Some(counts) = of(effective) else {
+            return Place { object: "default".to_owned(), ..Place::default() };
+        };
+        let stands_in = |policy: &TrafficPolicy| -> Option<String> {
+            if of(&EffectivePolicy::of_policy(policy)) == Some(counts) {
+                return Some(block.to_owned());
+            }
+            let entries = policy.port_level_settings.iter().enumerate();
+            let mut own =
+                entries.filter(|(_, entry)| entry.port.as_ref().is_some_and(|p| p.number == u32::from(self.port)));
+            let (index, _) = own.find(|(_, entry)| of(&EffectivePolicy::of_port(entry)) == Some(counts))?;
+            Some(format!("portLevelSettings[{index}].{block}"))
+        };
+        if let Some(field) = self.subset.and_then(|subset| subset.traffic_policy.as_ref()).and_then(stands_in)
+            && let Some((rule, index)) = self.subset.and_then(|subset| self.explainer.owner_of(subset))
+        {
+            return self.explainer.place_in(rule, &format!("spec.subsets[{index}].trafficPolicy.{field}"));
+        }
+        if let Some((policy, rule)) = self.rule.and_then(MergedRule::policy_and_owner)
+            && let Some(field) = stands_in(policy)
+        {
+            return self.explainer.place_in(rule, &format!("spec.trafficPolicy.{field}"));
+        }
+        Place { object: "MeshConfig".to_owned(), field: format!("defaultTrafficPolicy.{block}"), at: String::new() }
+    }
+}
+
+/// What tells two blocks apart that may be equal.
+fn address<T>(block: Option<&T>) -> Option<usize> {
+    block.map(|block| std::ptr::from_ref(block).addr())
+}
+
+fn endpoints(spec: &ClusterSpec) -> (String, Vec<Endpoint>) {
+    match &spec.endpoints {
+        EndpointSource::Static(endpoints) => {
+            let of = |endpoint: &crate::cluster::EndpointSpec| Endpoint {
+                address: endpoint.address.to_string(),
+                weight: endpoint.weight,
+                unusable: String::new(),
+            };
+            (STATIC.to_owned(), endpoints.iter().map(of).collect())
+        }
+        EndpointSource::Dns { targets, logical, .. } => {
+            let of = |target: &crate::cluster::DnsTarget| Endpoint {
+                address: format!("{}:{}", target.host, target.port),
+                weight: target.weight,
+                unusable: String::new(),
+            };
+            let source = if *logical { "dns, the first address" } else { "dns, every address" };
+            (source.to_owned(), targets.iter().map(of).collect())
+        }
+        EndpointSource::OriginalDestination => ("original destination".to_owned(), Vec::new()),
+    }
+}
+
+fn balancer(spec: &ClusterSpec) -> String {
+    let name = match spec.lb {
+        LbSpec::LeastRequest => "LEAST_REQUEST",
+        LbSpec::Random => "RANDOM",
+        LbSpec::RoundRobin => "ROUND_ROBIN",
+    };
+    let protocol = match spec.protocol {
+        UpstreamProtocol::Http1 => "HTTP/1.1",
+        UpstreamProtocol::Http2 => "HTTP/2",
+        UpstreamProtocol::FollowCaller => "the caller's protocol",
+    };
+    format!("{name}, {protocol}")
+}
+
+fn pool_lines(spec: &ClusterSpec) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("connect timeout", spell(spec.connect_timeout))];
+    let limits = [
+        ("connections", spec.limits.connections),
+        ("waiting requests", spec.limits.pending_requests),
+        ("requests", spec.limits.requests),
+        ("retries", spec.limits.retries),
+    ];
+    let set: Vec<_> =
+        limits.iter().filter(|(_, limit)| *limit != u32::MAX).map(|(name, limit)| format!("{limit} {name}")).collect();
+    if !set.is_empty() {
+        lines.push(("limits", set.join(", ")));
+    }
+    if spec.pool.max_requests_per_connection > 0 {
+        lines.push(("requests per connection", spec.pool.max_requests_per_connection.to_string()));
+    }
+    lines
+}
+
+fn outlier_line(spec: &OutlierSpec) -> String {
+    let mut causes = Vec::new();
+    for (count, what) in [
+        (spec.consecutive_5xx, "5xx"),
+        (spec.consecutive_gateway, "gateway errors"),
+        (if spec.split_local_origin { spec.consecutive_local } else { 0 }, "local failures"),
+    ] {
+        if count > 0 {
+            causes.push(format!("{count} {what} in a row"));
+        }
+    }
+    format!(
+        "{}: out for {}, swept every {}, {} % at most",
+        if causes.is_empty() { "never".to_owned() } else { causes.join(" or ") },
+        spell(spec.base_ejection),
+        spell(spec.interval),
+        spec.max_ejection_percent
+    )
+}

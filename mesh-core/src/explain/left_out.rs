@@ -1,0 +1,59 @@
+//! Match blocks that have no route for this client, and why.
+
+use mesh_config::api::virtual_service::HttpMatchRequest;
+use mesh_config::{Kind, Resource, ResourceId};
+
+use super::{Explainer, LeftOut, Listener};
+use crate::route::RuleOrigin;
+use crate::route::selector::{self, MatchSite};
+
+impl Explainer<'_> {
+    /// Those of the VirtualService that the routes of a virtual host come from.
+    pub(super) fn left_out(&self, origin: &RuleOrigin, listener: &Listener) -> Vec<LeftOut> {
+        let id = ResourceId::new(Kind::VirtualService, &*origin.namespace, &*origin.name);
+        let Some(Resource::VirtualService(object)) = self.set.get(&id).map(|document| &document.resource) else {
+            return Vec::new();
+        };
+        let site = MatchSite {
+            labels: &self.site.labels,
+            namespace: &self.site.namespace,
+            gateway: listener.gateways.first().map(String::as_str),
+            port: listener.port,
+            virtual_service_namespace: &object.meta.namespace,
+        };
+        let mut found = Vec::new();
+        for (rule, http) in object.spec.http.iter().enumerate() {
+            for (index, block) in http.matches.iter().enumerate() {
+                if !selector::applies(block, &site) {
+                    let field = format!("spec.http[{rule}].match[{index}]");
+                    let rule = self.place(Kind::VirtualService, &object.meta.namespace, &object.meta.name, &field);
+                    found.push(LeftOut { rule, why: why_not(block, &site) });
+                }
+            }
+        }
+        found
+    }
+}
+
+fn why_not(block: &HttpMatchRequest, site: &MatchSite<'_>) -> String {
+    if block.port != 0 && block.port != u32::from(site.port) {
+        return format!("it is for port {}, and this is port {}", block.port, site.port);
+    }
+    if !block.gateways.is_empty() {
+        let here = site.gateway.unwrap_or("mesh");
+        return format!("it is for the gateways {}, and this is {here}", block.gateways.join(", "));
+    }
+    if !block.source_namespace.is_empty() && block.source_namespace != site.namespace {
+        return format!(
+            "it is for clients in namespace {}, and this one is in {}",
+            block.source_namespace, site.namespace
+        );
+    }
+    let lacking: Vec<_> = block
+        .source_labels
+        .iter()
+        .filter(|(key, value)| site.labels.get(*key) != Some(*value))
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    format!("it is for clients with {}, which this one has not", lacking.join(", "))
+}

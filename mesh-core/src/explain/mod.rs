@@ -1,0 +1,345 @@
+//! Why a request goes where it goes: the whole decision as one value.
+//!
+//! [`Explainer::explain`] decides with the very [`Snapshot`] that requests are decided with and then says what it saw on
+//! the way: the virtual host, each route with the first condition that failed, the roll, the destination with its
+//! endpoints and the policy that counts, and for each of these the file and line that said so. The command line, the
+//! admin page and test failures show the same value.
+//!
+//! ```
+//! use mesh_config::{ConfigSet, api::MeshConfig, parse};
+//! use mesh_core::explain::{Explainer, Question};
+//! use mesh_core::{Site, compile};
+//!
+//! let (documents, _) = parse("reviews.yaml", "
+//! apiVersion: networking.istio.io/v1
+//! kind: ServiceEntry
+//! metadata: {name: reviews}
+//! spec:
+//!   hosts: [reviews.default.svc.cluster.local]
+//!   ports: [{number: 80, name: http, protocol: HTTP}]
+//!   resolution: STATIC
+//!   endpoints: [{address: 10.0.0.1}]
+//! ---
+//! apiVersion: networking.istio.io/v1
+//! kind: VirtualService
+//! metadata: {name: reviews}
+//! spec:
+//!   hosts: [reviews]
+//!   http:
+//!   - name: jason
+//!     match: [{headers: {end-user: {exact: jason}}}]
+//!     directResponse: {status: 418}
+//!   - name: others
+//!     route: [{destination: {host: reviews}}]
+//! ");
+//! let (set, _) = ConfigSet::from_documents(documents);
+//! let (mesh, site) = (MeshConfig::default(), Site::default());
+//! let compiled = compile(&set, &mesh, &site);
+//! let explainer = Explainer::new(&set, &mesh, &site, &compiled.snapshot);
+//! let explanation = explainer.explain(&Question::get("http://reviews/1")?.header("end-user", "ann")?);
+//! assert_eq!(explanation.route.as_deref(), Some("others"));
+//! let failed = explanation.tried[0].failed.as_ref().ok_or("it fails")?;
+//! assert_eq!(failed.to_string(), "header end-user = \"ann\", wanted exact \"jason\"");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod destination;
+mod diff;
+mod left_out;
+mod mismatch;
+mod model;
+mod question;
+mod render;
+mod witness;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, SystemTime};
+
+use http::request;
+use mesh_config::api::MeshConfig;
+use mesh_config::{ConfigSet, FieldPath, Kind, ResourceId};
+
+use crate::compile::{DestinationRules, MergedRule, Registry};
+use crate::path_normalization::normalize;
+use crate::retry::RetryPolicy;
+use crate::route::{self, Exchange, Route, RouteId, Routed, RuleOrigin, Split, prepare};
+use crate::snapshot::{Snapshot, TableId};
+use crate::{Failure, RequestView, Site};
+
+pub use diff::{Difference, Outcome, diff};
+pub use model::{
+    Action, Destination, Endpoint, Explanation, LeftOut, Listener, Mirror, Mismatch, Place, PolicyLine, Request,
+    Retries, SplitEntry, Subset, Tried, Upstream, VirtualHost,
+};
+pub use question::{Question, QuestionError};
+
+/// Explains decisions of one snapshot.
+#[derive(Debug)]
+pub struct Explainer<'a> {
+    set: &'a ConfigSet,
+    mesh: &'a MeshConfig,
+    site: &'a Site,
+    snapshot: &'a Snapshot,
+    rules: DestinationRules<'a>,
+    registry: Registry,
+    places: bool,
+}
+
+impl<'a> Explainer<'a> {
+    /// Explains what `snapshot` decides, which is what `set` was compiled to for `site`.
+    pub fn new(set: &'a ConfigSet, mesh: &'a MeshConfig, site: &'a Site, snapshot: &'a Snapshot) -> Self {
+        let rules = DestinationRules::quietly(set, mesh, site);
+        Self { set, mesh, site, snapshot, rules, registry: Registry::build(set, mesh, site), places: true }
+    }
+
+    /// Leaves out the lines of files, whose look-up costs more than the rest.
+    #[must_use]
+    pub fn without_lines(self) -> Self {
+        Self { places: false, ..self }
+    }
+
+    /// Explains one request.
+    pub fn explain(&self, question: &Question) -> Explanation {
+        let mut out = Explanation { request: question.describe(), ..Explanation::default() };
+        let Some(parts) = self.canonical(question, &mut out) else { return out };
+        let Some((table, listener)) = self.listener(question) else {
+            out.listener.port = question.port();
+            return unanswered(out, Failure::NoRoute);
+        };
+        out.listener = listener;
+        let view = question.view(&parts);
+        self.say_tried(table, &view, &mut out);
+        let mut rng = Fixed(question.roll());
+        match self.snapshot.route_in(table, &view, &mut rng) {
+            Ok(routed) => self.say_route(routed, &view, parts.clone(), &mut out),
+            Err(failure) => out = unanswered(out, failure),
+        }
+        out
+    }
+
+    /// The head as the mesh brings it into form before it routes.
+    fn canonical(&self, question: &Question, out: &mut Explanation) -> Option<request::Parts> {
+        let mut parts = question.parts();
+        route::internal_headers::strip(&mut parts.headers);
+        if route::internal_headers::remove_hop_by_hop(&mut parts.headers) == Err(Failure::UpgradeRefused) {
+            *out = unanswered(std::mem::take(out), Failure::UpgradeRefused);
+            return None;
+        }
+        match normalize(parts.uri.path(), self.snapshot.path_normalization()) {
+            Ok(None) => {}
+            Ok(Some(path)) => {
+                let target = parts.uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+                out.request.path_as_sent = Some(std::mem::replace(&mut out.request.path, target.clone()));
+                parts.uri = question.uri_with(&target)?;
+            }
+            Err(failure) => {
+                *out = unanswered(std::mem::take(out), failure);
+                return None;
+            }
+        }
+        Some(parts)
+    }
+
+    fn listener(&self, question: &Question) -> Option<(TableId, Listener)> {
+        let port = question.port();
+        if question.at_gateway() {
+            let server = self.snapshot.gateway_servers().iter().find(|server| server.port == port)?;
+            let gateways = server.gateways.iter().map(ToString::to_string).collect();
+            return Some((server.table, Listener { port, gateways, known: true }));
+        }
+        let known = self.snapshot.mesh.get(&port).copied();
+        let table = known.or(self.snapshot.unknown_port)?;
+        Some((table, Listener { port, gateways: Vec::new(), known: known.is_some() }))
+    }
+
+    /// The virtual host and what became of each of its routes.
+    fn say_tried(&self, table: TableId, view: &RequestView<'_>, out: &mut Explanation) {
+        let table = &self.snapshot.tables[table.0 as usize];
+        let Some(id) = table.hosts.find(view.authority) else { return };
+        let vhost = &self.snapshot.vhosts[id.0 as usize];
+        let domain = table.hosts.domain_of(view.authority).unwrap_or_default();
+        out.vhost = Some(VirtualHost { name: vhost.name.to_string(), domain });
+        let routes = &self.snapshot.routes[vhost.first as usize..(vhost.first + vhost.count) as usize];
+        for (index, route) in routes.iter().enumerate() {
+            let failed = mismatch::first(route, view);
+            let takes_it = failed.is_none();
+            out.tried.push(Tried { index, name: route.name.to_string(), rule: self.place_of(&route.origin), failed });
+            if takes_it {
+                out.not_reached = routes.len() - index - 1;
+                break;
+            }
+        }
+        if let Some(first) = routes.first() {
+            out.left_out = self.left_out(&first.origin, &out.listener);
+        }
+    }
+
+    fn say_route(&self, routed: Routed, view: &RequestView<'_>, mut parts: request::Parts, out: &mut Explanation) {
+        let route = self.snapshot.rule(routed.route);
+        out.route = Some(route.name.to_string());
+        out.rule = Some(self.place_of(&route.origin));
+        out.timeout = route.timeout.map(spell);
+        out.retries = route.retry.as_ref().map(|policy| retries(policy, route.timeout));
+        out.cors = route.cors.is_some();
+        out.faults = route.fault.as_ref().map(route::Fault::describe).unwrap_or_default();
+        let exchange = Exchange::new(SystemTime::UNIX_EPOCH);
+        match &route.action {
+            route::Action::Forward(forward) => {
+                out.action = Action::Route;
+                out.split = split(&forward.split, routed.destination);
+                out.mirrors = mirrors(route, routed.draw);
+                prepare::prepare_request(route, routed.destination, &mut parts, &exchange);
+                out.upstream = Some(upstream(&parts));
+                let drawn = forward.split.get(routed.destination);
+                let destination = self.destination(&drawn.cluster);
+                if let Some(failure) = destination.failure() {
+                    (out.status, out.flags) = answer(failure);
+                }
+                out.destination = Some(destination);
+                if let Some(failure) = route.fault.as_ref().and_then(route::Fault::always_aborts) {
+                    (out.status, out.flags) = answer(failure);
+                }
+            }
+            route::Action::Passthrough(_) => {
+                out.action = Action::Passthrough;
+                out.upstream = Some(upstream(&parts));
+            }
+            route::Action::Blocked => (out.status, out.flags) = answer(Failure::Blocked),
+            route::Action::Redirect(_) | route::Action::DirectResponse(_) => {
+                out.action =
+                    if matches!(route.action, route::Action::Redirect(_)) { Action::Redirect } else { Action::Direct };
+                if let Some(reply) = route::reply::reply(route, view, &exchange) {
+                    out.status = Some(reply.parts.status.as_u16());
+                    out.location = reply.parts.headers.get(http::header::LOCATION).map(text_of);
+                }
+            }
+        }
+    }
+
+    /// The DestinationRule that counts for a host.
+    fn rule_for(&self, host: &str) -> Option<&MergedRule<'a>> {
+        let service = self.registry.get(&host.to_ascii_lowercase())?;
+        self.rules.find(&service.written, &service.namespace)
+    }
+
+    /// Where a rule stands.
+    fn place_of(&self, origin: &RuleOrigin) -> Place {
+        let field = origin.rule.map(|rule| format!("spec.http[{rule}]")).unwrap_or_default();
+        match origin.kind {
+            "VirtualService" => self.place(Kind::VirtualService, &origin.namespace, &origin.name, &field),
+            "setting" => Place { object: format!("MeshConfig {}", origin.name), ..Place::default() },
+            kind => Place { object: format!("{kind} {}", origin.name), ..Place::default() },
+        }
+    }
+
+    fn place(&self, kind: Kind, namespace: &str, name: &str, field: &str) -> Place {
+        let id = ResourceId::new(kind, namespace, name);
+        let document = self.set.get(&id).filter(|_| self.places);
+        let at = document.map(|document| {
+            let origin = document.origin.of_field(&FieldPath::from(field));
+            if origin.line > 0 { format!("{}:{}", origin.file, origin.line) } else { origin.file.to_string() }
+        });
+        Place { object: id.to_string(), field: field.to_owned(), at: at.unwrap_or_default() }
+    }
+}
+
+/// Every draw is the same.
+struct Fixed(u64);
+
+impl crate::Rng for Fixed {
+    fn next_u64(&mut self) -> u64 {
+        self.0
+    }
+}
+
+fn unanswered(out: Explanation, failure: Failure) -> Explanation {
+    let (status, flags) = answer(failure);
+    Explanation { action: Action::None, status, flags, ..out }
+}
+
+fn answer(failure: Failure) -> (Option<u16>, String) {
+    (Some(failure.http_status().as_u16()), failure.flags().to_string())
+}
+
+fn split(split: &Split, drawn: u16) -> Vec<SplitEntry> {
+    let several = split.iter().len() > 1;
+    let total = if several { split.total() } else { 1 };
+    let mut from = 0;
+    let mut entries = Vec::new();
+    for (index, destination) in split.iter().enumerate() {
+        let weight = if several { u64::from(destination.weight) } else { 1 };
+        let (host, subset, port) = destination::parts_of(&destination.cluster.name);
+        entries.push(SplitEntry {
+            host: host.to_owned(),
+            subset: subset.to_owned(),
+            port,
+            rolls: (from, from + weight),
+            share: weight as f64 / total as f64,
+            drawn: index == usize::from(drawn),
+        });
+        from += weight;
+    }
+    entries
+}
+
+fn mirrors(route: &Route, draw: u64) -> Vec<Mirror> {
+    let of = |mirror: &route::Mirror| Mirror {
+        cluster: mirror.cluster.name.to_string(),
+        percent: f64::from(mirror.share.millionths()) / 10_000.0,
+        hit: mirror.is_hit(draw) && mirror.cluster.id.is_some(),
+    };
+    route.mirrors.iter().map(of).collect()
+}
+
+fn upstream(parts: &request::Parts) -> Upstream {
+    let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text_of(value)));
+    Upstream {
+        authority: parts.uri.authority().map(ToString::to_string).unwrap_or_default(),
+        path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        headers: headers.collect(),
+    }
+}
+
+fn text_of(value: &http::HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+fn retries(policy: &RetryPolicy, timeout: Option<Duration>) -> Retries {
+    let timeline = policy.per_try_timeout.map(|limit| {
+        let tries = policy.attempts.saturating_add(1);
+        let pauses: Duration = (1..=policy.attempts.min(1_000)).map(|retry| policy.backoff.longest(retry)).sum();
+        let total = limit.saturating_mul(tries).saturating_add(pauses);
+        let fits = match timeout {
+            Some(timeout) if total > timeout => format!(", cut off by the timeout of {}", spell(timeout)),
+            Some(_) => ", fits the timeout".to_owned(),
+            None => String::new(),
+        };
+        format!("{tries} tries of {} and pauses of up to {}: up to {}{fits}", spell(limit), spell(pauses), spell(total))
+    });
+    Retries {
+        attempts: policy.attempts,
+        on: policy.on.to_string(),
+        per_try_timeout: policy.per_try_timeout.map(spell),
+        timeline,
+    }
+}
+
+/// A duration as it is written in YAML: `1.5s`, `250ms`.
+pub(crate) fn spell(duration: Duration) -> String {
+    match (duration.as_secs(), duration.subsec_nanos()) {
+        (0, 0) => "0s".to_owned(),
+        (0, nanos) if nanos % 1_000_000 == 0 => format!("{}ms", nanos / 1_000_000),
+        (seconds, 0) => format!("{seconds}s"),
+        _ => format!("{}s", duration.as_secs_f64()),
+    }
+}
+
+/// A route of the snapshot that was asked, for those who have a [`RouteId`] only.
+impl Explainer<'_> {
+    /// Where the rule behind a route stands.
+    pub fn rule_of(&self, route: RouteId) -> Place {
+        self.place_of(&self.snapshot.rule(route).origin)
+    }
+}

@@ -1,0 +1,223 @@
+//! An explanation as a person reads it.
+
+use std::fmt;
+
+use super::{Action, Destination, Explanation, Mismatch, Place, Retries};
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.print_request(f)?;
+        self.print_host(f)?;
+        self.print_routes(f)?;
+        self.print_split(f)?;
+        if let Some(destination) = &self.destination {
+            print_destination(f, destination)?;
+        }
+        self.print_rest(f)?;
+        writeln!(f, "=> {}", self.outcome())
+    }
+}
+
+/// A line with a name in front of it.
+fn line(f: &mut fmt::Formatter<'_>, name: &str, text: impl fmt::Display) -> fmt::Result {
+    writeln!(f, "{name:<11}{text}")
+}
+
+/// A text, and at some distance where it was said.
+struct At<'a>(&'a str, &'a Place);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text, place) = self;
+        match place.to_string() {
+            place if place.is_empty() => f.write_str(text),
+            place => write!(f, "{text:<60} {place}"),
+        }
+    }
+}
+
+impl Explanation {
+    fn print_request(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let request = &self.request;
+        let method = &request.method;
+        line(f, "request", format_args!("{method} {}://{}{}", request.scheme, request.authority, request.path))?;
+        if let Some(sent) = &request.path_as_sent {
+            line(f, "", format_args!("sent as {sent}; brought into this form before rules see it"))?;
+        }
+        let listener = &self.listener;
+        match (listener.gateways.as_slice(), listener.known) {
+            ([], true) => line(f, "listener", format_args!("port {}", listener.port)),
+            ([], false) => line(f, "listener", format_args!("port {}, which no service has", listener.port)),
+            (gateways, _) => line(f, "listener", format_args!("port {} of {}", listener.port, gateways.join(", "))),
+        }
+    }
+
+    fn print_host(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.vhost {
+            Some(vhost) => line(
+                f,
+                "host",
+                format_args!("{} -> {}   by the domain {}", self.request.authority, vhost.name, vhost.domain),
+            ),
+            None if self.action == Action::Passthrough => {
+                line(f, "host", format_args!("{} is unknown; it may go where it says", self.request.authority))
+            }
+            None => line(f, "host", format_args!("{} is unknown", self.request.authority)),
+        }
+    }
+
+    fn print_routes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for tried in &self.tried {
+            let name = if tried.name.is_empty() { "(no name)" } else { &tried.name };
+            let (sign, why) = match &tried.failed {
+                Some(failed) => ("✗", failed.to_string()),
+                None => ("✓", "takes the request".to_owned()),
+            };
+            let name = format!("{sign} #{} {name}   {why}", tried.index);
+            line(f, if tried.index == 0 { "routes" } else { "" }, At(&name, &tried.rule))?;
+        }
+        if self.not_reached > 0 {
+            line(f, "", format_args!("  {} more are not reached", self.not_reached))?;
+        }
+        for left in &self.left_out {
+            line(f, "", At(&format!("- left out: {}", left.why), &left.rule))?;
+        }
+        Ok(())
+    }
+
+    fn print_split(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(total) = self.split.last().map(|entry| entry.rolls.1).filter(|_| self.split.len() > 1) else {
+            return Ok(());
+        };
+        line(f, "split", format_args!("roll {} of {total}", self.request.roll % total))?;
+        for entry in &self.split {
+            let arrow = if entry.drawn { "  <-" } else { "" };
+            let name = match entry.subset.as_str() {
+                "" => entry.host.clone(),
+                subset => format!("{subset} of {}", entry.host),
+            };
+            let (from, to) = entry.rolls;
+            line(f, "", format_args!("{:5.1} %  [{from}..{to})  {name}{arrow}", entry.share * 100.0))?;
+        }
+        Ok(())
+    }
+
+    fn print_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(retries) = &self.retries {
+            line(f, "retries", retries)?;
+        }
+        if let Some(timeout) = &self.timeout {
+            line(f, "timeout", format_args!("{timeout} for the whole exchange, from the end of the request"))?;
+        }
+        for mirror in &self.mirrors {
+            let hit = if mirror.hit { ", this one too" } else { ", not this one" };
+            line(f, "mirror", format_args!("{} gets {} % of the requests{hit}", mirror.cluster, mirror.percent))?;
+        }
+        for fault in &self.faults {
+            line(f, "fault", fault)?;
+        }
+        if self.cors {
+            line(f, "cors", "browsers of other origins are answered by the rule")?;
+        }
+        if let Some(upstream) = &self.upstream
+            && (upstream.authority != self.request.authority || upstream.path != self.request.path)
+        {
+            line(f, "rewritten", format_args!("{}{}", upstream.authority, upstream.path))?;
+        }
+        Ok(())
+    }
+
+    /// The last line: what happens.
+    fn outcome(&self) -> String {
+        let flags = if self.flags.is_empty() { String::new() } else { format!(" {}", self.flags) };
+        match (self.action, self.status, &self.destination) {
+            (Action::Redirect, Some(status), _) => {
+                format!("answers {status} with location {}", self.location.as_deref().unwrap_or_default())
+            }
+            (Action::Direct, Some(status), _) => format!("answers {status}"),
+            (Action::Passthrough, ..) => format!("would go to {} by its own name", self.request.authority),
+            (Action::Route, Some(status), Some(destination)) => {
+                format!("answers {status}{flags}: {}", destination.reason())
+            }
+            (Action::Route, None, Some(destination)) => format!("would send to {}", destination.choices()),
+            (_, Some(status), _) if self.vhost.is_some() => format!("answers {status}{flags}: no route takes it"),
+            (_, Some(status), _) => format!("answers {status}{flags}"),
+            _ => "nothing".to_owned(),
+        }
+    }
+}
+
+fn print_destination(f: &mut fmt::Formatter<'_>, destination: &Destination) -> fmt::Result {
+    if let Some(subset) = &destination.subset {
+        let text = format!("{}  {{{}}}", subset.name, subset.labels);
+        line(f, "subset", At(&text, &subset.place))?;
+    }
+    line(f, "cluster", &destination.cluster)?;
+    if !destination.exists {
+        return line(f, "", "does not exist: no such host, port or subset");
+    }
+    if destination.endpoints.is_empty() {
+        line(f, "endpoints", format_args!("{}: none known", destination.source))?;
+    } else {
+        let usable = destination.endpoints.iter().filter(|endpoint| endpoint.unusable.is_empty()).count();
+        let of = destination.endpoints.len();
+        line(f, "endpoints", format_args!("{usable} of {of} usable ({})", destination.source))?;
+    }
+    for (index, policy) in destination.policy.iter().enumerate() {
+        let text = format!("{}: {}", policy.name, policy.value);
+        line(f, if index == 0 { "policy" } else { "" }, At(&text, &policy.place))?;
+    }
+    Ok(())
+}
+
+impl Destination {
+    fn reason(&self) -> &'static str {
+        match (self.exists, self.endpoints.is_empty()) {
+            (false, _) => "the destination does not exist",
+            (true, true) => "the destination has no endpoints",
+            (true, false) => "a fault is injected into every request",
+        }
+    }
+
+    fn choices(&self) -> String {
+        const SHOWN: usize = 4;
+        let usable: Vec<_> = self.endpoints.iter().filter(|endpoint| endpoint.unusable.is_empty()).collect();
+        if usable.is_empty() {
+            return self.cluster.clone();
+        }
+        let names: Vec<_> = usable.iter().take(SHOWN).map(|endpoint| endpoint.address.as_str()).collect();
+        let more = usable.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" or {more} more") } else { String::new() };
+        format!("{}{more}", names.join(" or "))
+    }
+}
+
+/// `header end-user = "ann", wanted exact "jason"`
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subject, wanted, found } = self;
+        match found.as_str() {
+            "missing" => write!(f, "{subject} is missing, wanted {wanted}"),
+            found => write!(f, "{subject} = {found}, wanted {wanted}"),
+        }
+    }
+}
+
+/// `VirtualService default/reviews spec.http[2]  mesh/reviews.yaml:12`
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [&self.object, &self.field, &self.at];
+        let said: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+        f.write_str(&said.join(" "))
+    }
+}
+
+impl fmt::Display for Retries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.attempts, self.on)?;
+        match &self.timeline {
+            Some(timeline) => write!(f, "; {timeline}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `meshctl`: checks the configuration of a mesh before a process reads it.
+//!
+//! Works on files alone, without a cluster or a running mesh:
+//!
+//! ```sh
+//! meshctl validate mesh/                   # each document by itself, as Istio's webhook does
+//! meshctl analyze mesh/ gateway.yaml       # all together, as `istioctl analyze` does
+//! helm template . | meshctl analyze -      # standard input
+//! meshctl analyze -o github 'mesh/**/*.yaml'
+//! meshctl codes MESH0001                   # what a finding means, and how to mend it
+//! ```
+//!
+//! The exit status is 0 if nothing was found at or over the level of `--fail-on`, 1 if something was, and 2 if the
+//! command could not run.
+//!
+//! There is no `fmt`: no YAML library writes a document back with its comments where they were, and a formatter that
+//! loses comments is worse than none.
+
+#![forbid(unsafe_code)]
+
+mod analyze;
+mod codes;
+mod completion;
+mod input;
+mod output;
+mod progress;
+mod validate;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::output::Outcome;
+
+/// Checks the configuration of a mesh.
+#[derive(Debug, Parser)]
+#[command(name = "meshctl", version, after_help = EXIT_STATUS, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str =
+    "Exit status: 0 nothing found, 1 findings at or over the level of --fail-on, 2 could not run.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Validate(validate::Validate),
+    Analyze(analyze::Analyze),
+    Codes(codes::Codes),
+    Version(version::Version),
+    Completion(completion::Completion),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Validate(validate) => validate.run(),
+        Command::Analyze(analyze) => analyze.run(),
+        Command::Codes(codes) => codes.run(),
+        Command::Version(version) => version.run(),
+        Command::Completion(completion) => completion.run(),
+    };
+    let outcome = outcome.unwrap_or_else(|problem| {
+        output::complain(&problem);
+        Outcome::CouldNotRun
+    });
+    outcome.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}
