@@ -56,7 +56,8 @@ impl Walk {
         }
         if let Some(least) = schema.least.filter(|least| length < *least as usize) {
             let detail = format!("{name} in body should be at least {least} chars long");
-            let help = if length == 0 { "write a value, or leave out what it belongs to" } else { "write a longer value" };
+            let help =
+                if length == 0 { "write a value, or leave out what it belongs to" } else { "write a longer value" };
             return self.add(at, format!("{name}: Invalid value: {text:?}: {detail}"), Some(help.to_owned()));
         }
         if let Some(form) = schema.form.filter(|form| !form.fits(text)) {

@@ -10,8 +10,8 @@ use mesh_config::value::Protocol;
 
 use super::destination_rules::{DestinationRules, MergedRule};
 use super::findings::{self, Findings};
-use super::registry::{Port, Registry, Service, fqdn_as_written};
-use super::scope::{Scope, Services};
+use super::registry::{Port, Service, fqdn_as_written};
+use super::scope::Sight;
 use crate::Site;
 use crate::cluster::policy::{self, PolicyInput};
 use crate::cluster::{ClusterId, ClusterKey, ClusterSpec, EndpointSource, UpstreamProtocol, subset};
@@ -31,9 +31,7 @@ pub(crate) struct Place<'a> {
 /// Makes each cluster once.
 #[derive(Debug)]
 pub(crate) struct Clusters<'a> {
-    registry: &'a Registry,
-    scope: &'a Scope<'a>,
-    at_gateway: &'a Services,
+    sight: &'a Sight<'a>,
     rules: &'a DestinationRules<'a>,
     mesh: &'a MeshConfig,
     site: &'a Site,
@@ -43,14 +41,12 @@ pub(crate) struct Clusters<'a> {
 
 impl<'a> Clusters<'a> {
     pub(crate) fn new(
-        registry: &'a Registry,
-        scope: &'a Scope<'a>,
-        at_gateway: &'a Services,
+        sight: &'a Sight<'a>,
         rules: &'a DestinationRules<'a>,
         mesh: &'a MeshConfig,
         site: &'a Site,
     ) -> Self {
-        Self { registry, scope, at_gateway, rules, mesh, site, by_key: HashMap::new(), specs: Vec::new() }
+        Self { sight, rules, mesh, site, by_key: HashMap::new(), specs: Vec::new() }
     }
 
     pub(crate) fn into_specs(self) -> Vec<Arc<ClusterSpec>> {
@@ -66,7 +62,7 @@ impl<'a> Clusters<'a> {
         findings: &mut Findings,
     ) -> ClusterRef {
         let host = fqdn_as_written(&destination.host, place.namespace, self.site);
-        let seen = if place.gateway { self.at_gateway } else { self.scope.services() };
+        let seen = if place.gateway { &self.sight.gateway } else { self.sight.mesh.services() };
         let service = seen.get(&host.to_ascii_lowercase()).map(|s| &**s).filter(|service| service.written == host);
         let number = port_number(destination, service, place);
         let key = ClusterKey::outbound(number, &destination.subset, &host);
@@ -97,7 +93,7 @@ impl<'a> Clusters<'a> {
         let name = key.to_string().into();
         let known = self.by_key.get(&key).copied();
         let id = known.or_else(|| {
-            let service: &'a Service = self.scope.services().get(host)?;
+            let service: &'a Service = self.sight.mesh.services().get(host)?;
             let spec = self.spec(key.clone(), service, service.port(number)?, "", self.rule(service));
             Some(self.insert(key, spec))
         });
@@ -131,7 +127,7 @@ impl<'a> Clusters<'a> {
         subset: &str,
     ) -> Result<ClusterSpec, String> {
         let Some(service) = service else {
-            return Err(format!("destination host {host} {}", self.why_hidden(host, place)));
+            return Err(self.unseen(host, place));
         };
         let ClusterKey::Outbound { port: number, .. } = key else { return Err("no service's cluster".into()) };
         let port = service.port(*number).ok_or_else(|| self.why_no_port(service, *number, place))?;
@@ -142,20 +138,15 @@ impl<'a> Clusters<'a> {
         Ok(self.spec(key.clone(), service, port, subset, rule))
     }
 
-    fn why_hidden(&self, host: &str, place: Place<'_>) -> String {
-        let exported = || self.registry.declarations(host).any(|s| s.export.is_visible_to(&self.site.namespace));
-        match self.scope.sidecar() {
-            _ if !self.registry.exists(host) => "is unknown".into(),
-            Some(sidecar) if !place.gateway && exported() => format!("is not imported by {}", sidecar.id()),
-            _ if exported() => "is written otherwise".into(),
-            _ => "is not exported to this namespace".into(),
-        }
+    fn unseen(&self, host: &str, place: Place<'_>) -> String {
+        let hidden = self.sight.why_hidden(&host.to_ascii_lowercase(), place.gateway, self.site);
+        format!("destination host {host} {}", hidden.as_deref().unwrap_or("is unknown"))
     }
 
     fn why_no_port(&self, service: &Service, number: u16, place: Place<'_>) -> String {
         let host = &service.host;
-        let declared = self.registry.declarations(host).any(|other| other.port(number).is_some());
-        match self.scope.sidecar() {
+        let declared = self.sight.registry.declarations(host).any(|other| other.port(number).is_some());
+        match self.sight.mesh.sidecar() {
             Some(sidecar) if declared && !place.gateway => {
                 format!("port {number} of {host} is not imported by {}", sidecar.id())
             }

@@ -34,8 +34,7 @@ pub(crate) use destination_rules::{DestinationRules, MergedRule};
 use findings::Findings;
 use gateway::GatewayBuilder;
 use mesh_hosts::MeshBuilder;
-use registry::Registry;
-use scope::Scope;
+use scope::Sight;
 use tables::Tables;
 
 /// What a set of documents comes to.
@@ -55,17 +54,14 @@ pub struct Compiled {
 /// refuses one whose report, or the set's own validation, has an error.
 pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     let mut findings = Findings::default();
-    let registry = Registry::build(set, mesh, site);
+    let sight = Sight::build(set, mesh, site);
+    scope::findings::report(&sight, mesh, site, &mut findings);
+    scope::findings::displaced(&sight, set, site, &mut findings);
     let rules = DestinationRules::build(set, mesh, site, &mut findings);
-    let virtual_services = scope::in_lookup_order(set, mesh, site);
-    let scope = Scope::of(&registry, &virtual_services, scope::applying(set, mesh, site), site);
-    scope::findings::report(&scope, &registry, &virtual_services, mesh, site, &mut findings);
-    scope::findings::displaced(&scope, &registry, set, site, &mut findings);
-    let at_gateway = scope::of_gateway(&registry, site);
-    let mut clusters = Clusters::new(&registry, &scope, &at_gateway, &rules, mesh, site);
+    let mut clusters = Clusters::new(&sight, &rules, mesh, site);
     let mut tables = Tables::default();
     let mesh_tables = MeshBuilder {
-        scope: &scope,
+        scope: &sight.mesh,
         mesh,
         site,
         clusters: &mut clusters,

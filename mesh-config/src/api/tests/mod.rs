@@ -7,13 +7,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::kubernetes;
-use crate::crd;
-use crate::locate::Tree;
-use crate::resource::{Kind, Typed};
 use super::{
     AuthorizationPolicy, DestinationRule, Gateway, MeshConfig, PeerAuthentication, ProxyConfig, RequestAuthentication,
     ServiceEntry, Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
 };
+use crate::crd;
+use crate::locate::Tree;
+use crate::resource::{Kind, Typed};
 
 mod field_paths;
 

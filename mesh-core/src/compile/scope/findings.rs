@@ -7,7 +7,7 @@ use mesh_config::api::{MeshConfig, ServiceEntry, Sidecar, VirtualService};
 use mesh_config::{Code, ConfigSet, Diagnostic, Object};
 
 use super::hosts::EgressHosts;
-use super::{Scope, listener, services};
+use super::{Scope, Sight, listener, services};
 use crate::Site;
 use crate::compile::findings::{Findings, about};
 use crate::compile::registry::{Registry, Service, ServiceKind, fqdn};
@@ -16,14 +16,8 @@ use crate::compile::registry::{Registry, Service, ServiceKind, fqdn};
 const NAMES: usize = 5;
 
 /// Says what the Sidecar that applies hides, and which of its entries do nothing.
-pub(crate) fn report(
-    scope: &Scope<'_>,
-    registry: &Registry,
-    virtual_services: &[&Object<VirtualService>],
-    mesh: &MeshConfig,
-    site: &Site,
-    findings: &mut Findings,
-) {
+pub(crate) fn report(sight: &Sight<'_>, mesh: &MeshConfig, site: &Site, findings: &mut Findings) {
+    let Sight { registry, virtual_services, mesh: scope, .. } = sight;
     let Some(sidecar) = scope.sidecar() else { return };
     let hidden: BTreeSet<_> = registry
         .exported_to(&site.namespace)
@@ -44,9 +38,9 @@ pub(crate) fn report(
 }
 
 /// Says which ServiceEntries declare a host in vain.
-pub(crate) fn displaced(scope: &Scope<'_>, registry: &Registry, set: &ConfigSet, site: &Site, findings: &mut Findings) {
-    for lost in registry.exported_to(&site.namespace) {
-        let Some(counts) = scope.services().get(&lost.host) else { continue };
+pub(crate) fn displaced(sight: &Sight<'_>, set: &ConfigSet, site: &Site, findings: &mut Findings) {
+    for lost in sight.registry.exported_to(&site.namespace) {
+        let Some(counts) = sight.mesh.services().get(&lost.host) else { continue };
         let apart = !services::are_one(counts, lost)
             && (counts.namespace != lost.namespace || lost.ports.iter().any(|port| counts.port(port.number).is_none()));
         let is_lost =

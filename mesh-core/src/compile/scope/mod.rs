@@ -15,10 +15,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use mesh_config::Object;
 use mesh_config::api::sidecar::{OutboundTrafficPolicy, OutboundTrafficPolicyMode};
 use mesh_config::api::virtual_service::Destination;
 use mesh_config::api::{MeshConfig, Sidecar, VirtualService};
+use mesh_config::{ConfigSet, Object};
 
 use super::registry::{Registry, Service};
 use crate::Site;
@@ -26,8 +26,6 @@ use crate::Site;
 pub use services::Services;
 
 pub(crate) use listener::Listener;
-pub(crate) use sidecar::applying;
-pub(crate) use virtual_services::in_lookup_order;
 
 /// What a workload sees of the mesh.
 #[derive(Debug)]
@@ -97,8 +95,48 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// What one workload sees, as a caller in the mesh and as a gateway.
+#[derive(Debug)]
+pub(crate) struct Sight<'a> {
+    pub(crate) registry: Registry,
+    /// The mesh's VirtualServices that its namespace is given to see.
+    pub(crate) virtual_services: Vec<&'a Object<VirtualService>>,
+    pub(crate) mesh: Scope<'a>,
+    pub(crate) gateway: Services,
+}
+
+impl<'a> Sight<'a> {
+    pub(crate) fn build(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site) -> Self {
+        let registry = Registry::build(set, mesh, site);
+        let virtual_services = virtual_services::in_lookup_order(set, mesh, site);
+        let scope = Scope::of(&registry, &virtual_services, sidecar::applying(set, mesh, site), site);
+        let gateway = of_gateway(&registry, site);
+        Self { registry, virtual_services, mesh: scope, gateway }
+    }
+
+    /// Why a host that some object declares is not seen.
+    pub(crate) fn why_hidden(&self, host: &str, at_gateway: bool, site: &Site) -> Option<String> {
+        let mut declared = self.registry.declarations(host).peekable();
+        declared.peek()?;
+        let exported = declared.any(|service| service.export.is_visible_to(&site.namespace));
+        Some(match self.mesh.sidecar() {
+            Some(sidecar) if exported && !at_gateway => format!("is not imported by {}", sidecar.id()),
+            _ if exported => "is written otherwise".into(),
+            _ => "is not exported to this namespace".into(),
+        })
+    }
+
+    /// Whether the mesh's listener of a port offers a host.
+    pub(crate) fn offers(&self, host: &str, port: u16) -> bool {
+        let listeners = self.mesh.listeners();
+        let own = listeners.iter().find(|listener| listener.port() == Some(port));
+        let of_all = || listeners.iter().find(|listener| listener.port().is_none());
+        own.or_else(of_all).is_some_and(|listener| listener.services().get(host).is_some())
+    }
+}
+
 /// The services that a gateway sees.
-pub(crate) fn of_gateway(registry: &Registry, site: &Site) -> Services {
+fn of_gateway(registry: &Registry, site: &Site) -> Services {
     let mut services = Services::default();
     registry.exported_to(&site.namespace).into_iter().for_each(|service| services.add(service));
     services

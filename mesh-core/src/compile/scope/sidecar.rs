@@ -8,7 +8,7 @@ use crate::Site;
 
 /// The first one of its namespace that selects the workload, else its namespace's without a
 /// selector, else the root namespace's without one.
-pub(crate) fn applying<'a>(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site) -> Option<&'a Object<Sidecar>> {
+pub(super) fn applying<'a>(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site) -> Option<&'a Object<Sidecar>> {
     let of_namespace = |namespace: &str| {
         let namespace = namespace.to_owned();
         set.sidecars().filter(move |sidecar| sidecar.meta.namespace == namespace)

@@ -12,7 +12,7 @@ use crate::compile::visibility::Export;
 
 /// The mesh's VirtualServices that this namespace sees: its private ones, those exported to it by
 /// name, then the public ones; by age within each group.
-pub(crate) fn in_lookup_order<'a>(
+pub(super) fn in_lookup_order<'a>(
     set: &'a ConfigSet,
     mesh: &MeshConfig,
     site: &Site,
