@@ -61,9 +61,13 @@ impl<'a> Clusters<'a> {
         origin: &RuleOrigin,
         findings: &mut Findings,
     ) -> ClusterRef {
-        let host = fqdn_as_written(&destination.host, place.namespace, self.site);
+        let named = fqdn_as_written(&destination.host, place.namespace, self.site);
+        let lower = named.to_ascii_lowercase();
         let seen = if place.gateway { &self.sight.gateway } else { self.sight.mesh.services() };
-        let service = seen.get(&host.to_ascii_lowercase()).map(|s| &**s).filter(|service| service.written == host);
+        let known = seen.get(&lower).is_some_and(|service| service.written == named);
+        let service = seen.concrete(&lower).map(|service| &**service).filter(|_| known);
+        // A name that stands for a service means the service.
+        let host = service.map_or(named, |service| service.written.clone());
         let number = port_number(destination, service, place);
         let key = ClusterKey::outbound(number, &destination.subset, &host);
         let name: Box<str> = key.to_string().into();
@@ -98,6 +102,21 @@ impl<'a> Clusters<'a> {
             Some(self.insert(key, spec))
         });
         ClusterRef { name, id }
+    }
+
+    /// The cluster of single endpoints of a headless service: a request goes to the one that it names.
+    pub(crate) fn endpoints_by_name(&mut self, service: &Service, port: &Port) -> ClusterRef {
+        let key = ClusterKey::outbound(port.number, "", &format!("*.{}", service.host));
+        let name = key.to_string().into();
+        let id = match self.by_key.get(&key) {
+            Some(id) => *id,
+            None => {
+                let mut spec = self.spec(key.clone(), service, port, "", self.rule(service));
+                spec.endpoints = EndpointSource::OriginalDestination { port: None };
+                self.insert(key, spec)
+            }
+        };
+        ClusterRef { name, id: Some(id) }
     }
 
     /// The cluster of hosts that the mesh does not know: they go where the request says.

@@ -1,14 +1,19 @@
 //! Turns documents into a snapshot.
 //!
 //! Pure: the same function serves a running process, a test and a command line. The way is: the
-//! services there are (`registry`) and which of them this workload sees (`scope`), the policy that counts for each (`destination_rules`), then
-//! for each listener port of the mesh (`mesh_hosts`) and each server of a gateway (`gateway`)
-//! the virtual hosts with their routes (`rules`), whose destinations become `clusters`.
+//! services there are ([`registry`]) and which of them this workload sees ([`scope`]), the policy
+//! that counts for each (`destination_rules`), the rules of delegates put in where they are named
+//! ([`delegate`]), then for each listener port of the mesh (`mesh_hosts`) and each port that servers
+//! of Gateways share ([`gateway_servers`], `gateway`) the virtual hosts with their routes (`rules`),
+//! whose destinations become `clusters`.
 
 mod clusters;
+pub mod delegate;
 mod destination_rules;
 mod findings;
 mod gateway;
+pub mod gateway_servers;
+pub mod host_names;
 mod kubernetes;
 mod mesh_hosts;
 mod mesh_notes;
@@ -30,6 +35,7 @@ use crate::Site;
 use crate::snapshot::Snapshot;
 
 use clusters::Clusters;
+use delegate::Delegates;
 pub(crate) use destination_rules::{DestinationRules, MergedRule};
 use findings::Findings;
 use gateway::GatewayBuilder;
@@ -54,7 +60,8 @@ pub struct Compiled {
 /// refuses one whose report, or the set's own validation, has an error.
 pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     let mut findings = Findings::default();
-    let sight = Sight::build(set, mesh, site);
+    let delegates = Delegates::build(set, mesh, site, &mut findings);
+    let sight = Sight::build(set, mesh, site, &delegates);
     scope::findings::report(&sight, mesh, site, &mut findings);
     scope::findings::displaced(&sight, set, site, &mut findings);
     let rules = DestinationRules::build(set, mesh, site, &mut findings);
@@ -62,6 +69,7 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     let mut tables = Tables::default();
     let mesh_tables = MeshBuilder {
         scope: &sight.mesh,
+        delegates: &delegates,
         mesh,
         site,
         clusters: &mut clusters,
@@ -69,8 +77,15 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         findings: &mut findings,
     }
     .build();
-    let gateways =
-        GatewayBuilder { mesh, site, clusters: &mut clusters, tables: &mut tables, findings: &mut findings }.build(set);
+    let gateways = GatewayBuilder {
+        delegates: &delegates,
+        mesh,
+        site,
+        clusters: &mut clusters,
+        tables: &mut tables,
+        findings: &mut findings,
+    }
+    .build(set);
     security::check(set, mesh, site, &mut findings);
     mesh_notes::report(set, mesh, &mut findings);
     let snapshot = Snapshot {

@@ -15,6 +15,7 @@ use mesh_config::value::{Labels, Protocol, host};
 use super::visibility::Export;
 use crate::Site;
 use crate::cluster::EndpointSource;
+use crate::network::Network;
 
 /// A host that the mesh knows, as one object declares it.
 #[derive(Clone, Debug)]
@@ -43,6 +44,14 @@ pub struct Service {
     pub ports: Vec<Port>,
     /// The addresses that become domains (semantics of Envoy's virtual hosts: single IPs only).
     pub addresses: Vec<String>,
+    /// All its addresses and blocks of addresses.
+    pub networks: Vec<Network>,
+    /// Whether its endpoints have names below its own (a Kubernetes Service without cluster IP).
+    pub headless: bool,
+    /// The name that it stands for (a Kubernetes Service of type `ExternalName`), in lower case.
+    pub external_name: Option<String>,
+    /// Hosts that stand for this service, as far as whoever looks at it sees them.
+    pub aliases: Vec<String>,
     /// Who sees it.
     pub export: Export,
 }
@@ -83,6 +92,10 @@ impl Service {
             selector: Labels::new(),
             ports: Vec::new(),
             addresses: Vec::new(),
+            networks: Vec::new(),
+            headless: false,
+            external_name: None,
+            aliases: Vec::new(),
             export: Export::Everyone,
         }
     }

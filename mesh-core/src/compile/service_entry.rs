@@ -12,6 +12,7 @@ use mesh_config::value::{Labels, labels};
 use super::registry::{Port, Service, ServiceKind};
 use super::visibility::Export;
 use crate::cluster::{DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, Locality, endpoint_port};
+use crate::network::Network;
 
 /// Adds one service for each host of each ServiceEntry, in Istio's order.
 pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, services: &mut Vec<Service>) {
@@ -28,6 +29,7 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, services: &mut Vec<Ser
                 selector: entry.spec.workload_selector.as_ref().map(|s| s.labels.clone()).unwrap_or_default(),
                 ports: ports.collect(),
                 addresses: address_domain(&entry.spec.addresses),
+                networks: entry.spec.addresses.iter().filter_map(|address| Network::parse(address)).collect(),
                 export: export.clone(),
                 ..Service::new(ServiceKind::ServiceEntry, host, &entry.meta.namespace)
             });

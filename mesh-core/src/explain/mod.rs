@@ -93,7 +93,7 @@ impl<'a> Explainer<'a> {
     /// Explains what `snapshot` decides, which is what `set` was compiled to for `site`.
     pub fn new(set: &'a ConfigSet, mesh: &'a MeshConfig, site: &'a Site, snapshot: &'a Snapshot) -> Self {
         let rules = DestinationRules::quietly(set, mesh, site);
-        Self { set, mesh, site, snapshot, rules, sight: Sight::build(set, mesh, site), places: true }
+        Self { set, mesh, site, snapshot, rules, sight: Sight::quietly(set, mesh, site), places: true }
     }
 
     /// Leaves out the lines of files, whose look-up costs more than the rest.

@@ -161,5 +161,6 @@ pub(super) fn unite_portless(listeners: Vec<Listener<'_>>) -> Vec<Listener<'_>> 
         first
     });
     own.extend(united);
+    own.iter_mut().for_each(|listener| listener.services.resolve_aliases());
     own
 }

@@ -13,13 +13,16 @@ mod virtual_services;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use mesh_config::api::sidecar::{OutboundTrafficPolicy, OutboundTrafficPolicyMode};
-use mesh_config::api::virtual_service::Destination;
+use mesh_config::api::virtual_service::{Destination, HttpRoute};
 use mesh_config::api::{MeshConfig, Sidecar, VirtualService};
 use mesh_config::{ConfigSet, Object};
 
+use super::delegate::Delegates;
+use super::findings::Findings;
 use super::registry::{Registry, Service};
 use crate::Site;
 
@@ -44,6 +47,18 @@ impl<'a> Scope<'a> {
         sidecar: Option<&'a Object<Sidecar>>,
         site: &Site,
     ) -> Self {
+        let as_written = |object: &'a Object<VirtualService>| object.spec.http.iter().map(Cow::Borrowed).collect();
+        Self::with_rules(registry, virtual_services, &as_written, sidecar, site)
+    }
+
+    /// As [`of`](Self::of), where delegates have a say in which rules act.
+    pub(crate) fn with_rules(
+        registry: &Registry,
+        virtual_services: &[&'a Object<VirtualService>],
+        rules: &dyn Fn(&'a Object<VirtualService>) -> Vec<Cow<'a, HttpRoute>>,
+        sidecar: Option<&'a Object<Sidecar>>,
+        site: &Site,
+    ) -> Self {
         let exported = registry.exported_to(&site.namespace);
         let configured = sidecar.map(|sidecar| sidecar.spec.egress.as_slice()).unwrap_or_default();
         let mut listeners: Vec<_> =
@@ -56,12 +71,13 @@ impl<'a> Scope<'a> {
             listener.services().iter().for_each(|service| services.add(service));
             // What rules send requests to is there for them, imported or not. It displaces nothing that is imported.
             for object in listener.virtual_services() {
-                for (host, ports) in virtual_services::destinations(object, site) {
+                for (host, ports) in virtual_services::destinations(object, &rules(object), site) {
                     let found = destination(registry, &host, site);
                     found.iter().filter_map(|service| listener.part_of(service, &ports)).for_each(|s| services.add(&s));
                 }
             }
         }
+        services.resolve_aliases();
         Self { sidecar, listeners: listener::unite_portless(listeners), services }
     }
 
@@ -106,12 +122,19 @@ pub(crate) struct Sight<'a> {
 }
 
 impl<'a> Sight<'a> {
-    pub(crate) fn build(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site) -> Self {
+    pub(crate) fn build(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site, delegates: &Delegates<'a>) -> Self {
         let registry = Registry::build(set, mesh, site);
         let virtual_services = virtual_services::in_lookup_order(set, mesh, site);
-        let scope = Scope::of(&registry, &virtual_services, sidecar::applying(set, mesh, site), site);
+        let rules = |object| delegates.rules_of(object).iter().map(|rule| rule.spec.clone()).collect();
+        let sidecar = sidecar::applying(set, mesh, site);
+        let scope = Scope::with_rules(&registry, &virtual_services, &rules, sidecar, site);
         let gateway = of_gateway(&registry, site);
         Self { registry, virtual_services, mesh: scope, gateway }
+    }
+
+    /// As [`build`](Self::build), for those to whom the findings were told already.
+    pub(crate) fn quietly(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site) -> Self {
+        Self::build(set, mesh, site, &Delegates::build(set, mesh, site, &mut Findings::default()))
     }
 
     /// Why a host that some object declares is not seen.
@@ -139,6 +162,7 @@ impl<'a> Sight<'a> {
 fn of_gateway(registry: &Registry, site: &Site) -> Services {
     let mut services = Services::default();
     registry.exported_to(&site.namespace).into_iter().for_each(|service| services.add(service));
+    services.resolve_aliases();
     services
 }
 

@@ -1,5 +1,6 @@
 //! Which VirtualServices a workload is given, and where they send requests.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use mesh_config::api::virtual_service::{Destination, HttpRoute};
@@ -42,13 +43,17 @@ fn is_mesh_bound(service: &VirtualService) -> bool {
 pub(super) type NamedPorts = Vec<Option<u16>>;
 
 /// The hosts that a VirtualService sends or mirrors requests of this namespace to, by name.
-pub(super) fn destinations(object: &Object<VirtualService>, site: &Site) -> BTreeMap<String, NamedPorts> {
+pub(super) fn destinations(
+    object: &Object<VirtualService>,
+    rules: &[Cow<'_, HttpRoute>],
+    site: &Site,
+) -> BTreeMap<String, NamedPorts> {
     let mut found: BTreeMap<String, NamedPorts> = BTreeMap::new();
     let mut add = |destination: &Destination| {
         let port = destination.port.as_ref().and_then(|port| u16::try_from(port.number).ok()).filter(|port| *port != 0);
         found.entry(fqdn(&destination.host, &object.meta.namespace, site)).or_default().push(port);
     };
-    for rule in object.spec.http.iter().filter(|rule| concerns(rule, site)) {
+    for rule in rules.iter().filter(|rule| concerns(rule, site)) {
         let routes = rule.route.iter().filter_map(|route| route.destination.as_ref());
         let mirrors = rule.mirrors.iter().filter_map(|mirror| mirror.destination.as_ref());
         routes.chain(&rule.mirror).chain(mirrors).for_each(&mut add);
