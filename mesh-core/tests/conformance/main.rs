@@ -18,6 +18,7 @@ mod gaps;
 mod gateways;
 mod hosts;
 mod retry;
+mod sidecar_scope;
 mod tables;
 mod world;
 
@@ -33,6 +34,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "routes", measure: routes, gates: true },
     Suite { name: "retry", measure: retry::retry, gates: true },
     Suite { name: "gateways", measure: gateways::gateways, gates: true },
+    Suite { name: "sidecar-scope", measure: sidecar_scope::imported, gates: true },
 ];
 
 struct Suite {
