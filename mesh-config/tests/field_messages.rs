@@ -138,8 +138,8 @@ fn a_kind_that_is_misspelt_is_no_foreign_kind() {
     assert_eq!(finding.severity, Severity::Error, "a policy that is passed over lets everybody in");
     for (api_version, kind) in [
         ("rbac.istio.io/v1alpha1", "ServiceRole"),
-        ("apps/v1", "Deployment"),
-        ("gateway.networking.k8s.io/v1", "Gateway"),
+        ("apps/v1", "StatefulSet"),
+        ("gateway.networking.k8s.io/v1", "HTTPRoute"),
     ] {
         let finding = only(&text(api_version, kind));
         assert_eq!((finding.code.as_str(), finding.severity), ("MESH0011", Severity::Info));

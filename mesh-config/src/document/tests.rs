@@ -153,7 +153,7 @@ fn foreign_kinds_are_notes_and_istios_unknown_versions_are_errors() {
         report.iter().map(|finding| (finding.code, finding.severity)).collect::<Vec<_>>()
     };
     assert_eq!(kind("apps/v1", "StatefulSet"), [(Code::FOREIGN_KIND, Severity::Info)]);
-    assert_eq!(kind("gateway.networking.k8s.io/v1", "Gateway"), [(Code::FOREIGN_KIND, Severity::Info)]);
+    assert_eq!(kind("gateway.networking.k8s.io/v1", "HTTPRoute"), [(Code::FOREIGN_KIND, Severity::Info)]);
     assert_eq!(kind("networking.istio.io/v1alpha9", "Gateway"), [(Code::UNKNOWN_VERSION, Severity::Error)]);
     assert_eq!(kind("networking.istio.io/v1", "PeerAuthentication"), [(Code::FOREIGN_KIND, Severity::Warning)]);
     assert_eq!(kind("networking.istio.io/v1alpha3", "EnvoyFilter"), [(Code::SKIPPED_KIND, Severity::Warning)]);
