@@ -190,7 +190,7 @@ typed_iterators! {
     pub request_authentications: RequestAuthentication;
     /// The Telemetries, in order.
     pub telemetries: Telemetry;
-    mesh_configs: MeshConfig;
+    pub(crate) mesh_configs: MeshConfig;
     /// The Services of Kubernetes, in order.
     pub services: Service;
     /// The EndpointSlices, in order.

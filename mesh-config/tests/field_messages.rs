@@ -132,14 +132,14 @@ fn a_kind_that_is_misspelt_is_no_foreign_kind() {
         format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: x}}\nspec: {{}}\n")
     };
     for kind in ["virtualservice", "VirtualServices", "Virtualservice", "VirtualServise"] {
-        expect(&text("networking.istio.io/v1", kind), "MESH0035", 2, "did you mean `kind: VirtualService`?");
+        expect(&text("networking.istio.io/v1", kind), "MESH0035", 2, "did you mean `VirtualService`?");
     }
     let finding = only(&text("security.istio.io/v1", "AuthorisationPolicy"));
     assert_eq!(finding.severity, Severity::Error, "a policy that is passed over lets everybody in");
     for (api_version, kind) in [
         ("rbac.istio.io/v1alpha1", "ServiceRole"),
-        ("apps/v1", "Deployment"),
-        ("gateway.networking.k8s.io/v1", "Gateway"),
+        ("apps/v1", "StatefulSet"),
+        ("gateway.networking.k8s.io/v1", "HTTPRoute"),
     ] {
         let finding = only(&text(api_version, kind));
         assert_eq!((finding.code.as_str(), finding.severity), ("MESH0011", Severity::Info));
@@ -167,12 +167,12 @@ fn an_object_that_does_not_say_what_it_is() {
     let istio = "apiVersion: networking.istio.io/v1\n";
     expect(&format!("{istio}{rest}"), "MESH0009", 1, "add `kind: VirtualService`");
     assert_eq!(only(&format!("{istio}{rest}")).severity, Severity::Error);
-    expect(&format!("{istio}Kind: VirtualService\n{rest}"), "MESH0009", 2, "`Kind` is written `kind`");
+    expect(&format!("{istio}Kind: VirtualService\n{rest}"), "MESH0009", 2, "did you mean `kind`?");
     expect(
         &format!("apiversion: networking.istio.io/v1\nkind: VirtualService\n{rest}"),
         "MESH0010",
         1,
-        "did you mean `apiVersion`",
+        "did you mean `apiVersion`?",
     );
     expect(&format!("kind: VirtualService\n{rest}"), "MESH0010", 1, "a patch or a reference");
     expect(rest, "MESH0010", 1, "a patch or a reference");

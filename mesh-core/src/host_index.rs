@@ -64,6 +64,14 @@ impl HostIndex {
         std::str::from_utf8(lower).map_or(self.any, |lower| self.find_lower(lower))
     }
 
+    /// The domains and their virtual hosts, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (String, VhostId)> {
+        let exact = self.exact.iter().map(|(domain, vhost)| (domain.to_string(), *vhost));
+        let suffix = self.suffix.by_fixed_part.iter().map(|(part, vhost)| (format!("*{part}"), *vhost));
+        let prefix = self.prefix.by_fixed_part.iter().map(|(part, vhost)| (format!("{part}*"), *vhost));
+        exact.chain(suffix).chain(prefix).chain(self.any.map(|vhost| ("*".to_owned(), vhost)))
+    }
+
     /// The domain by which [`find`](Self::find) finds the virtual host of an authority.
     pub fn domain_of(&self, authority: &str) -> Option<String> {
         let host = host_of(authority)?.to_ascii_lowercase();

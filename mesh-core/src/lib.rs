@@ -31,6 +31,7 @@ pub mod flags;
 pub mod host_index;
 pub mod lb;
 pub mod limits;
+pub mod network;
 pub mod outlier;
 pub mod path_normalization;
 pub mod request;

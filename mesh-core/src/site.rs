@@ -24,6 +24,13 @@ pub struct Site {
     pub profile: Profile,
 }
 
+impl Site {
+    /// The domain in which the workload looks names up: those of its namespace need not name it.
+    pub fn dns_domain(&self) -> String {
+        format!("{}.svc.{}", self.namespace, self.cluster_domain)
+    }
+}
+
 impl Default for Site {
     fn default() -> Self {
         Self {

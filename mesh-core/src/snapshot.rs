@@ -8,7 +8,8 @@ use foldhash::fast::RandomState;
 use mesh_config::api::mesh_config::NormalizationType;
 
 use crate::cluster::{ClusterId, ClusterSpec};
-use crate::host_index::HostIndex;
+use crate::host_index::{HostIndex, host_of};
+use crate::network::Network;
 use crate::route::search::RouteSearch;
 use crate::route::{Action, ClusterRef, Forward, Route, RouteId, Routed, WeightedDestination};
 use crate::{Failure, RequestView, Rng};
@@ -43,8 +44,22 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub(crate) struct RouteTable {
     pub(crate) hosts: HostIndex,
+    /// Blocks of addresses, the smallest first, for requests to an address that is no domain.
+    pub(crate) networks: Vec<(Network, RouteId)>,
     /// Takes the requests whose host is unknown; without it they are 404.
     pub(crate) unknown_host: Option<RouteId>,
+}
+
+impl RouteTable {
+    /// The route of an authority that no virtual host has.
+    fn beside_hosts(&self, authority: &str) -> Option<RouteId> {
+        let by_address = || {
+            let host = host_of(authority)?.trim_start_matches('[').trim_end_matches(']');
+            let address = host.parse().ok()?;
+            self.networks.iter().find(|(network, _)| network.contains(address)).map(|(_, route)| *route)
+        };
+        if self.networks.is_empty() { self.unknown_host } else { by_address().or(self.unknown_host) }
+    }
 }
 
 /// The routes of one host.
@@ -75,7 +90,7 @@ impl Snapshot {
     /// # Errors
     /// [`Failure::NoRoute`] where no virtual host or no route of it takes the request.
     pub fn route(&self, req: &RequestView<'_>, rng: &mut dyn Rng) -> Result<Routed, Failure> {
-        let table = self.mesh.get(&req.port).copied().or(self.unknown_port).ok_or(Failure::NoRoute)?;
+        let table = self.mesh_table(req.port).ok_or(Failure::NoRoute)?;
         self.route_in(table, req, rng)
     }
 
@@ -87,7 +102,7 @@ impl Snapshot {
         let table = self.tables.get(table.0 as usize).ok_or(Failure::NoRoute)?;
         let route = match table.hosts.find(req.authority) {
             Some(vhost) => self.route_of(vhost, req)?,
-            None => table.unknown_host.ok_or(Failure::NoRoute)?,
+            None => table.beside_hosts(req.authority).ok_or(Failure::NoRoute)?,
         };
         // One draw a request serves the split and every mirror.
         let draw = rng.next_u64();
@@ -154,11 +169,39 @@ impl Snapshot {
         self.mesh.keys().copied()
     }
 
+    /// The table of a mesh port.
+    pub fn mesh_table(&self, port: u16) -> Option<TableId> {
+        self.mesh.get(&port).copied().or(self.unknown_port)
+    }
+
     /// The name of the virtual host an authority belongs to, on a mesh port.
     pub fn vhost_name(&self, port: u16, authority: &str) -> Option<&str> {
-        let table = self.mesh.get(&port).copied().or(self.unknown_port)?;
+        self.vhost_of(self.mesh_table(port)?, authority)
+    }
+
+    /// The name of the virtual host an authority belongs to, in a table.
+    pub fn vhost_of(&self, table: TableId, authority: &str) -> Option<&str> {
         let vhost = self.tables.get(table.0 as usize)?.hosts.find(authority)?;
-        Some(&self.vhosts[vhost.0 as usize].name)
+        Some(self.vhost(vhost).0)
+    }
+
+    /// The domains of a table with their virtual hosts, in no order.
+    pub fn domains(&self, table: TableId) -> Vec<(String, VhostId)> {
+        self.tables.get(table.0 as usize).map(|table| table.hosts.iter().collect()).unwrap_or_default()
+    }
+
+    /// The name and the routes of a virtual host.
+    ///
+    /// # Panics
+    /// With an id of another snapshot.
+    pub fn vhost(&self, vhost: VhostId) -> (&str, &[Route]) {
+        let Vhost { name, first, count, .. } = &self.vhosts[vhost.0 as usize];
+        (name, &self.routes[*first as usize..(first + count) as usize])
+    }
+
+    /// The route that takes what no domain of a table takes.
+    pub fn unknown_host(&self, table: TableId) -> Option<&Route> {
+        self.tables.get(table.0 as usize)?.unknown_host.map(|route| self.rule(route))
     }
 
     /// The number of routes over all tables.

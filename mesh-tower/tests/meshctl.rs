@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+#[path = "meshctl/routing.rs"]
+mod routing;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;

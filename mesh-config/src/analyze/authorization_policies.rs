@@ -150,6 +150,7 @@ mod tests {
             "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: root}}";
         let (set, _) = crate::ConfigSet::from_documents(crate::parse("f", text).0);
         let options = crate::analyze::Options::default().inventory(crate::analyze::Inventory::Cluster);
+        let options = options.only([AuthorizationPolicies.name()]);
         assert_eq!(set.analyze_with(&options).len(), 1);
         assert!(set.analyze_with(&options.clone().root_namespace("root")).is_empty());
         let mesh = crate::api::MeshConfig { root_namespace: Some("root".to_owned()), ..Default::default() };

@@ -59,6 +59,32 @@ mod virtual_service_gateways;
 mod whole_pool_ejection;
 mod workloads;
 
+// Ours, beyond what Istio's own analyzers find, and what they share.
+mod cover;
+mod doubled_mirror;
+mod empty_subset;
+mod endpoints;
+mod evaded_denial;
+mod fault_and_retries;
+mod identity_without_mtls;
+mod open_policy;
+mod overruled_peer_mode;
+mod partial_regex;
+mod pattern;
+mod peer_mode;
+mod port_policy;
+mod repeated_post;
+mod rewrite_slashes;
+mod rules;
+mod shadowed_routes;
+mod split_match;
+mod tls_conflict;
+mod tries_over_timeout;
+mod unmatchable;
+mod unmatchable_principal;
+mod weights;
+mod without_mesh;
+
 pub use self::context::Context;
 pub use self::options::{Inventory, Options};
 
@@ -111,6 +137,25 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &blocked_cidrs::BlockedCidrs,
     &conditions::Conditions,
     &deprecated::Deprecated,
+    &empty_subset::EmptySubset,
+    &without_mesh::WithoutMesh,
+    &shadowed_routes::ShadowedRoutes,
+    &unmatchable::Unmatchable,
+    &partial_regex::PartialRegex,
+    &split_match::SplitMatch,
+    &rewrite_slashes::RewriteSlashes,
+    &weights::Weights,
+    &doubled_mirror::DoubledMirror,
+    &repeated_post::RepeatedPost,
+    &tries_over_timeout::TriesOverTimeout,
+    &fault_and_retries::FaultAndRetries,
+    &port_policy::PortPolicy,
+    &tls_conflict::TlsConflict,
+    &overruled_peer_mode::OverruledPeerMode,
+    &open_policy::OpenPolicy,
+    &unmatchable_principal::UnmatchablePrincipal,
+    &identity_without_mtls::IdentityWithoutMtls,
+    &evaded_denial::EvadedDenial,
     &mirror_loop::MirrorLoop,
     &many_tries::ManyTries,
     &whole_pool_ejection::WholePoolEjection,
@@ -169,5 +214,7 @@ fn some_of(names: &[String]) -> String {
     }
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

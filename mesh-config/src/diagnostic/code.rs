@@ -5,7 +5,8 @@ use std::fmt;
 /// What kind of finding a [`Diagnostic`](super::Diagnostic) is.
 ///
 /// `IST####` are the codes of Istio's own analyzers and mean what they mean there; `MESH####` are ours, grouped by
-/// area: 00 syntax and files, 01 references, 02 hosts and gateways, 05 pools and outlier detection.
+/// area: 00 syntax and files, 01 references, 02 hosts and gateways, 03 matching and weights, 04 retries and timeouts,
+/// 05 pools and outlier detection, 06 TLS, 07 authorization.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(&'static str);
 
@@ -54,14 +55,47 @@ codes! {
     SUBSET_WITHOUT_ENDPOINTS = "MESH0102", "subset-without-endpoints", "a subset whose labels no endpoint has";
     NO_ENDPOINTS = "MESH0103", "no-endpoints", "a destination without endpoints";
     UNKNOWN_DESTINATION = "MESH0104", "unknown-destination", "a destination that no service entry or service defines";
+    DELEGATE_MISSING = "MESH0120", "delegate-missing", "a rule whose delegate cannot be put in its place";
+    WITHOUT_MESH = "MESH0203", "without-mesh", "rules for a service that leave out its callers in the mesh";
     LITERAL_HOST = "MESH0204", "literal-host", "a host that no service defines: its rules act on port 80 only";
     OVERRULED = "MESH0205", "overruled", "a rule that an older one for the same host displaces";
+    FOREIGN_MATCH_GATEWAY = "MESH0206", "foreign-match-gateway",
+        "a match for a gateway that the VirtualService is not bound to";
+    DELEGATE_CONFLICT = "MESH0220", "delegate-conflict", "a delegate's rule that does not fit the rule that delegates";
+    SERVER_CONFLICT = "MESH0221", "server-conflict", "a server of a Gateway that an earlier one leaves no room for";
+    SHADOWED_ROUTE = "MESH0301", "shadowed-route", "a rule or match that an earlier one leaves nothing for";
+    SINGLE_WEIGHT = "MESH0302", "single-weight", "a weight at the only destination, which gets everything";
+    DOUBLED_MIRROR = "MESH0303", "doubled-mirror", "a mirror to the destination that has the request already";
+    REWRITE_SLASHES = "MESH0305", "rewrite-slashes", "a rewrite that leaves two slashes, or none, where one was";
+    PARTIAL_REGEX = "MESH0306", "partial-regex", "a regex for a part of a value; it has to match the whole";
+    STICKY_WEIGHTS = "MESH0307", "sticky-weights", "a hash that does not decide between weighted destinations";
+    WEIGHT_SUM = "MESH0308", "weight-sum", "weights that do not add up to 100";
+    UNMATCHABLE_PATH = "MESH0309", "unmatchable-path", "a path that no request has";
+    METHOD_IN_LOWER_CASE = "MESH0310", "method-in-lower-case", "a method that no request has";
+    SPLIT_MATCH = "MESH0311", "split-match", "a condition in a match of its own, which makes it an alternative";
+    REPEATED_POST = "MESH0401", "repeated-post", "retries that may send a POST twice";
+    TRIES_OVER_TIMEOUT = "MESH0402", "tries-over-timeout", "tries that the timeout has no room for";
+    FAULT_AND_RETRIES = "MESH0403", "fault-and-retries", "retries beside an abort, which they do not repeat";
+    SLOW_TRY_NOT_RETRIED = "MESH0404", "slow-try-not-retried",
+        "a perTryTimeout whose end is no reason to try again";
     MIRROR_LOOP = "MESH0410", "mirror-loop", "a mirror back to the host whose requests are mirrored";
     MANY_TRIES = "MESH0411", "many-tries", "so many retries that they are an attack of one's own";
-    WHOLE_POOL_EJECTION = "MESH0510", "whole-pool-ejection", "outlier detection that may eject every endpoint at the first error";
     IMPOSSIBLE_EJECTION = "MESH0501", "impossible-ejection", "outlier detection that can never eject an endpoint";
     NESTED_POLICY = "MESH0502", "nested-policy",
         "a policy of a subset or port with what Istio warns about only where it stands at the top";
+    PORT_POLICY_REPLACES = "MESH0504", "port-policy-replaces", "a policy for a port that drops what stands above it";
+    LIMIT_NEVER_REACHED = "MESH0505", "limit-never-reached", "a limit of outlier detection that another is always ahead of";
+    ONLY_ENDPOINT_EJECTED = "MESH0506", "only-endpoint-ejected", "outlier detection that may eject the only endpoint";
+    WHOLE_POOL_EJECTION = "MESH0510", "whole-pool-ejection", "outlier detection that may eject every endpoint at the first error";
+    TLS_CONFLICT = "MESH0601", "tls-conflict", "TLS of a client that the server does not take";
+    OVERRULED_PEER_MODE = "MESH0602", "overruled-peer-mode", "a PeerAuthentication that an older one displaces";
+    ALLOWS_NOTHING = "MESH0701", "allows-nothing", "an ALLOW policy without rules, which denies everything";
+    SPLIT_RULE = "MESH0702", "split-rule", "`from` and `to` in rules of their own, of which one is enough";
+    UNMATCHABLE_PRINCIPAL = "MESH0703", "unmatchable-principal", "an identity that no caller has";
+    EVADED_PATH = "MESH0704", "evaded-path", "a refused path that another spelling walks around";
+    EVADED_HOST = "MESH0706", "evaded-host", "a refused host that a port walks around";
+    UNMATCHABLE_HOST = "MESH0707", "unmatchable-host", "a host that no request has";
+    IDENTITY_WITHOUT_MTLS = "MESH0708", "identity-without-mtls", "a policy by identity where callers need not have one";
 
     DEPRECATED = "IST0002", "Deprecated", "a deprecated field";
     REFERENCE_NOT_FOUND = "IST0101", "ReferencedResourceNotFound", "something that is referred to and not there";

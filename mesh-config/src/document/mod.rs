@@ -18,7 +18,7 @@ mod name;
 mod object;
 mod objection;
 mod outline;
-mod placeholder;
+pub(crate) mod placeholder;
 mod probe;
 pub(crate) mod scalar;
 mod shape;

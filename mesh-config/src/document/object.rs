@@ -36,7 +36,7 @@ impl Reader<'_> {
         for (path, letter) in letters {
             let finding = Diagnostic::warning(Code::WRONG_TYPE, format!("`{letter}` is a boolean to Kubernetes"))
                 .effect("this mesh reads the letter; the API server refuses the object")
-                .help(format!("quote it: \"{letter}\""));
+                .suggest_yaml(format!("quote it: \"{letter}\""), format!("\"{letter}\""));
             self.report.push(piece.about(finding.path(path).resource(id.clone())));
         }
         good &= self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown);

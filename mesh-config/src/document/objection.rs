@@ -47,6 +47,12 @@ impl Reader<'_> {
                 said[at].effect.get_or_insert_with(|| format!("the API server refuses it: {}", objection.message));
                 None
             }
+            // As istiod reads it, so that a mode by its number never counts as unset.
+            (Objection::Number, None) => Some((Severity::Info, None)),
+            (Objection::Number, Some(at)) => {
+                said[at].effect.get_or_insert_with(|| format!("the API server refuses it: {}", objection.message));
+                None
+            }
             // The reader may have stopped further in, or not have come as far as this.
             (Objection::Type, None) => {
                 let known = |finding: &Diagnostic| {
@@ -90,6 +96,7 @@ impl Reader<'_> {
                 "kubectl refuses the object; a client that does not ask for strict checks has the field dropped"
             }
             (Objection::Name, false) => "the mesh reads the field; an API server would have dropped it",
+            (Objection::Number, _) => "the mesh reads the number; the API server refuses the object",
             (_, true) => "the API server refuses the object, so what was stored before stays in force",
             (_, false) => "the mesh acts on the object; an API server would not store it",
         }

@@ -3,7 +3,7 @@
 use super::head::Head;
 use super::probe::{self, Expected};
 use super::typed::nearest;
-use crate::diagnostic::{Advice, Code, Diagnostic, FieldPath, Severity};
+use crate::diagnostic::{Code, Diagnostic, FieldPath, Severity};
 use crate::locate::Tree;
 use crate::resource::{Kind, Lookup, for_each_kind, skipped_kinds};
 
@@ -13,39 +13,42 @@ const HELM: &str = "load what `helm template` makes of the chart";
 /// An object of a kind that is not read.
 pub(super) fn other_object(head: &Head, known: Lookup, tree: &Tree) -> Diagnostic {
     let Head { api_version, kind } = head;
-    let finding = match known {
+    let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    match known {
         Lookup::UnknownVersion(of) => {
             let versions = of.versions().join(", ");
             Diagnostic::error(Code::UNKNOWN_VERSION, format!("{kind} has no version `{api_version}`"))
+                .path("apiVersion")
                 .help(format!("{} has {versions}", of.group()))
         }
         Lookup::WrongGroup(of) => wrong_group(head, of),
-        Lookup::Skipped => Diagnostic::warning(
-            Code::SKIPPED_KIND,
-            format!("{kind} speaks about Envoy, which is not part of this mesh; skipped"),
-        ),
-        _ if api_version.is_empty() => return without_version(kind, tree),
+        Lookup::Skipped => {
+            let message = format!("{kind} speaks about Envoy, which is not part of this mesh; skipped");
+            Diagnostic::warning(Code::SKIPPED_KIND, message).path("kind")
+        }
+        _ if api_version.is_empty() => without_version(kind, tree),
         _ => {
-            let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
             if let Some(near) = nearest_kind(group, kind) {
-                Diagnostic::error(Code::UNKNOWN_KIND, format!("`{group}` has no kind `{kind}`"))
+                return Diagnostic::error(Code::UNKNOWN_KIND, format!("`{group}` has no kind `{kind}`"))
+                    .path("kind")
                     .effect("nothing of this document acts")
-                    .suggest_yaml(format!("did you mean `kind: {near}`?"), near)
-            } else if let Some(of) = kind_of_other_group(group, kind) {
-                wrong_group(head, of)
-            } else {
-                let message = format!("{kind} of `{api_version}` is not read; passed over");
-                Diagnostic::info(Code::FOREIGN_KIND, message)
+                    .suggest(near);
+            }
+            match kind_of_other_group(group, kind) {
+                Some(of) => wrong_group(head, of),
+                None => {
+                    let message = format!("{kind} of `{api_version}` is not read; passed over");
+                    Diagnostic::info(Code::FOREIGN_KIND, message).path("kind")
+                }
             }
         }
-    };
-    let is_about_version = matches!(finding.help.as_deref(), Some(help) if !help.contains("kind: "));
-    finding.path(if is_about_version { "apiVersion" } else { "kind" })
+    }
 }
 
 fn wrong_group(head: &Head, of: Kind) -> Diagnostic {
     let Head { api_version, kind } = head;
     Diagnostic::warning(Code::FOREIGN_KIND, format!("`{api_version}` has no {kind}; passed over"))
+        .path("apiVersion")
         .effect("nothing of this document acts")
         .suggest(newest(of))
 }
@@ -58,9 +61,7 @@ fn newest(kind: Kind) -> String {
 fn without_version(kind: &str, tree: &Tree) -> Diagnostic {
     let finding = Diagnostic::warning(Code::FRAGMENT, format!("{kind} without `apiVersion`; passed over")).path("kind");
     if let Some(written) = misspelt(tree, "apiVersion") {
-        let words = format!("did you mean `apiVersion` where `{written}` stands?");
-        let advice = Advice::Field { words, name: "apiVersion".to_owned() };
-        return finding.path(written).at_key().advise(Some(advice));
+        return finding.path(written).at_key().suggest("apiVersion");
     }
     finding.help("a patch or a reference to an object is not the object")
 }
@@ -99,7 +100,7 @@ pub(super) fn untyped(tree: &Tree) -> Diagnostic {
     let severity = if is_istio { Severity::Error } else { Severity::Warning };
     let not_an_object = Diagnostic::new(Code::NOT_AN_OBJECT, severity, NO_KIND);
     if let Some(written) = keys.iter().find(|key| key.eq_ignore_ascii_case("kind")) {
-        return not_an_object.path(*written).at_key().help(format!("`{written}` is written `kind`"));
+        return not_an_object.path(*written).at_key().suggest("kind");
     }
     if is_istio {
         let guess = kind_of_fields(&keys_of(tree, "spec"));

@@ -65,7 +65,7 @@ pub(crate) fn findings(suite: &Path, case: &Value) -> Option<String> {
     let (documents, mut report) = mesh_config::parse_with("file", &text_of(suite, case), &lenient);
     report.extend(all_findings(documents));
     let mut found = Counts::default();
-    for finding in report.iter() {
+    for finding in &report {
         let resource = finding.resource.as_ref().map(ToString::to_string).unwrap_or_default();
         found.add(finding.code.as_str(), &resource, &free, 1);
     }

@@ -60,8 +60,12 @@ impl<'a> Clusters<'a> {
         origin: &RuleOrigin,
         findings: &mut Findings,
     ) -> ClusterRef {
-        let host = fqdn_as_written(&destination.host, place.namespace, self.site);
-        let service = self.registry.get(&host.to_ascii_lowercase()).filter(|service| service.written == host);
+        let named = fqdn_as_written(&destination.host, place.namespace, self.site);
+        let lower = named.to_ascii_lowercase();
+        let known = self.registry.get(&lower).is_some_and(|service| service.written == named);
+        let service = self.registry.concrete(&lower).filter(|_| known);
+        // A name that stands for a service means the service.
+        let host = service.map_or(named, |service| service.written.clone());
         let number = port_number(destination, service, place);
         let key = ClusterKey::outbound(number, &destination.subset, &host);
         let name: Box<str> = key.to_string().into();
@@ -71,8 +75,13 @@ impl<'a> Clusters<'a> {
         let found = self.find(&key, service, &host, number, &destination.subset);
         match found {
             Ok(spec) => {
-                if matches!(&spec.endpoints, EndpointSource::Static(endpoints) if endpoints.is_empty()) {
-                    findings.add(findings::no_endpoints(origin, &name, !destination.subset.is_empty()));
+                if is_empty(&spec.endpoints) {
+                    let all = service.and_then(|service| service.port(number)).map(|port| &port.endpoints);
+                    let subset = service.and_then(|service| self.rule(service)?.definition(&destination.subset));
+                    findings.add(match subset.filter(|_| !all.is_none_or(is_empty)) {
+                        Some((rule, subset)) => findings::empty_subset(rule, subset, &host),
+                        None => findings::no_endpoints(origin, &name),
+                    });
                 }
                 ClusterRef { name, id: Some(self.insert(key, spec)) }
             }
@@ -91,6 +100,21 @@ impl<'a> Clusters<'a> {
             Some(id) => *id,
             None => {
                 let spec = self.spec(key.clone(), service, port, "", self.rule(service));
+                self.insert(key, spec)
+            }
+        };
+        ClusterRef { name, id: Some(id) }
+    }
+
+    /// The cluster of single endpoints of a headless service: a request goes to the one that it names.
+    pub(crate) fn endpoints_by_name(&mut self, service: &Service, port: &Port) -> ClusterRef {
+        let key = ClusterKey::outbound(port.number, "", &format!("*.{}", service.host));
+        let name = key.to_string().into();
+        let id = match self.by_key.get(&key) {
+            Some(id) => *id,
+            None => {
+                let mut spec = self.spec(key.clone(), service, port, "", self.rule(service));
+                spec.endpoints = EndpointSource::OriginalDestination;
                 self.insert(key, spec)
             }
         };
@@ -172,6 +196,10 @@ impl<'a> Clusters<'a> {
     fn connect_timeout(&self) -> Duration {
         self.mesh.connect_timeout().to_std()
     }
+}
+
+fn is_empty(endpoints: &EndpointSource) -> bool {
+    matches!(endpoints, EndpointSource::Static(endpoints) if endpoints.is_empty())
 }
 
 /// The port a destination means.

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use mesh_config::api::gateway::{Gateway, Server};
+use mesh_config::api::gateway::Server;
 use mesh_config::api::{MeshConfig, VirtualService};
-use mesh_config::value::{Protocol, host, labels};
+use mesh_config::value::{host, labels};
 use mesh_config::{ConfigSet, Object};
 
 use super::clusters::{Clusters, Place};
+use super::delegate::Delegates;
 use super::findings::{self, Findings};
+use super::gateway_servers::{self, GatewayServerRef, Refused, Serving};
 use super::registry::fqdn;
 use super::rules::{self, Rules};
 use super::tables::Tables;
@@ -22,18 +24,12 @@ use crate::snapshot::GatewayServer;
 /// Builds the tables of this workload's gateway listeners.
 #[derive(Debug)]
 pub(crate) struct GatewayBuilder<'a, 'c> {
+    pub(crate) delegates: &'a Delegates<'a>,
     pub(crate) mesh: &'a MeshConfig,
     pub(crate) site: &'a Site,
     pub(crate) clusters: &'c mut Clusters<'a>,
     pub(crate) tables: &'c mut Tables,
     pub(crate) findings: &'c mut Findings,
-}
-
-/// A server and the Gateway it stands in.
-#[derive(Clone, Copy, Debug)]
-struct Bound<'a> {
-    gateway: &'a Object<Gateway>,
-    server: &'a Server,
 }
 
 /// What one domain of a listener serves.
@@ -46,12 +42,17 @@ struct DomainRules<'a> {
 
 impl<'a> GatewayBuilder<'a, '_> {
     pub(crate) fn build(mut self, set: &'a ConfigSet) -> Vec<GatewayServer> {
-        let mut listeners: BTreeMap<(u16, Option<IpAddr>), Vec<Bound<'a>>> = BTreeMap::new();
-        for gateway in set.gateways().filter(|gateway| labels::subset_of(&gateway.spec.selector, &self.site.labels)) {
-            for (n, server) in gateway.spec.servers.iter().enumerate() {
-                match place_of(server) {
-                    Ok(place) => listeners.entry(place).or_default().push(Bound { gateway, server }),
-                    Err(why) => self.findings.add(findings::server_not_served(gateway, n, &why)),
+        let selected = set.gateways().filter(|gateway| labels::subset_of(&gateway.spec.selector, &self.site.labels));
+        let merged = gateway_servers::merge(selected);
+        for Refused { server, why } in &merged.refused {
+            self.findings.add(findings::server_refused(server.gateway, server.index, why));
+        }
+        let mut listeners: BTreeMap<(u16, Option<IpAddr>), Vec<GatewayServerRef<'a>>> = BTreeMap::new();
+        for shared in merged.ports {
+            for bound in shared.servers {
+                match served_at(bound.server, shared.port) {
+                    Ok(bind) => listeners.entry((shared.port, bind)).or_default().push(bound),
+                    Err(why) => self.findings.add(findings::server_not_served(bound.gateway, bound.index, &why)),
                 }
             }
         }
@@ -63,21 +64,21 @@ impl<'a> GatewayBuilder<'a, '_> {
         set: &'a ConfigSet,
         port: u16,
         bind: Option<IpAddr>,
-        servers: &[Bound<'a>],
+        servers: &[GatewayServerRef<'a>],
     ) -> GatewayServer {
         let mut hosts = HostIndex::default();
         for (domain, rules) in self.domains(set, servers) {
             let routes = self.routes(&rules, port);
             let _lost = self.tables.add_vhost(&mut hosts, &format!("{domain}:{port}"), [&domain], routes);
         }
-        let mut gateways: Vec<Box<str>> = servers.iter().map(|bound| name_of(bound.gateway).into()).collect();
+        let mut gateways: Vec<Box<str>> = servers.iter().map(|bound| bound.gateway_name().into()).collect();
         gateways.dedup();
         GatewayServer { port, bind, table: self.tables.add_table(hosts, None), gateways }
     }
 
     /// The domains of a listener: the server hosts narrowed by the hosts of the VirtualServices
     /// bound to them, in the order of the VirtualServices.
-    fn domains(&self, set: &'a ConfigSet, servers: &[Bound<'a>]) -> Vec<(String, DomainRules<'a>)> {
+    fn domains(&self, set: &'a ConfigSet, servers: &[GatewayServerRef<'a>]) -> Vec<(String, DomainRules<'a>)> {
         let mut domains: Vec<(String, DomainRules<'a>)> = Vec::new();
         for bound in servers {
             for host in bound.server.hosts.iter().filter(|_| redirects_to_https(bound.server)) {
@@ -86,7 +87,7 @@ impl<'a> GatewayBuilder<'a, '_> {
         }
         for object in set.virtual_services().filter(|object| self.is_visible(object)) {
             for bound in servers {
-                let gateway = name_of(bound.gateway);
+                let gateway = bound.gateway_name();
                 if binds(object, &gateway) {
                     for domain in self.shared_domains(object, bound) {
                         let rules = domain_of(&mut domains, &domain);
@@ -107,7 +108,7 @@ impl<'a> GatewayBuilder<'a, '_> {
     }
 
     /// What a VirtualService and a server have in common: of each pair of hosts the more specific one.
-    fn shared_domains(&self, object: &Object<VirtualService>, bound: &Bound<'_>) -> Vec<String> {
+    fn shared_domains(&self, object: &Object<VirtualService>, bound: &GatewayServerRef<'_>) -> Vec<String> {
         let mut shared = Vec::new();
         for server_host in &bound.server.hosts {
             let (namespace, pattern) = host_part(server_host);
@@ -137,7 +138,8 @@ impl<'a> GatewayBuilder<'a, '_> {
         let mut all = Vec::new();
         for (object, gateway) in &rules.services {
             let place = Place { namespace: &object.meta.namespace, port, gateway: true };
-            let here = Rules { object, place, gateway: Some(gateway), site: self.site, mesh: self.mesh };
+            let gateway = Some(gateway.as_str());
+            let here = Rules { object, delegates: self.delegates, place, gateway, site: self.site, mesh: self.mesh };
             all.extend(rules::lower(here, self.clusters, self.findings));
         }
         let (catch_alls, mut routes): (Vec<_>, Vec<_>) = all.into_iter().partition(Route::is_catch_all);
@@ -159,34 +161,28 @@ fn redirects_to_https(server: &Server) -> bool {
     server.tls.as_ref().is_some_and(|tls| tls.https_redirect)
 }
 
-/// Where a server listens, or why it is not served.
-fn place_of(server: &Server) -> Result<(u16, Option<IpAddr>), String> {
-    let bind = match server.bind.as_str() {
+/// The address that a server listens at, or why it is not served.
+fn served_at(server: &Server, port: u16) -> Result<Option<IpAddr>, String> {
+    match Serving::of(server) {
+        Serving::Http => {}
+        Serving::Https | Serving::TlsEnded | Serving::TlsPassed => {
+            return Err(format!("TLS on port {port} does not act yet"));
+        }
+        Serving::Tcp => {
+            let protocol = server.port.as_ref().map(|port| port.protocol.as_str()).unwrap_or_default();
+            return Err(format!("protocol {protocol:?} on port {port} is not HTTP"));
+        }
+    }
+    match server.bind.as_str() {
         // All addresses is what a server without a bind listens at, too.
-        "" | "0.0.0.0" => None,
-        text => Some(text.parse().map_err(|_| format!("bind {text:?} is not an IP address"))?),
-    };
-    plaintext_port(server).map(|port| (port, bind))
-}
-
-/// The port of a server that serves plaintext HTTP.
-fn plaintext_port(server: &Server) -> Result<u16, String> {
-    let port = server.port.as_ref().ok_or("it names no port")?;
-    let number = u16::try_from(port.number).ok().filter(|n| *n != 0).ok_or("its port is out of range")?;
-    match port.protocol.parse().ok() {
-        Some(Protocol::Http | Protocol::Http2 | Protocol::Grpc | Protocol::GrpcWeb) => Ok(number),
-        Some(Protocol::Https | Protocol::Tls) => Err(format!("TLS on port {number} does not act yet")),
-        _ => Err(format!("protocol {:?} on port {number} is not HTTP", port.protocol)),
+        "" | "0.0.0.0" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| format!("bind {text:?} is not an IP address")),
     }
 }
 
 /// `namespace/host` in its parts; without a namespace any may bind.
 fn host_part(host: &str) -> (&str, &str) {
     host.split_once('/').unwrap_or(("*", host))
-}
-
-fn name_of(gateway: &Object<Gateway>) -> String {
-    format!("{}/{}", gateway.meta.namespace, gateway.meta.name)
 }
 
 /// Whether a VirtualService names the gateway, in any of the spellings.

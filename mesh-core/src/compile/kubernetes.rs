@@ -16,6 +16,7 @@ use super::registry::{Port, Service};
 use super::visibility::Export;
 use crate::Site;
 use crate::cluster::{DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, Locality};
+use crate::network::Network;
 
 /// The annotation that holds `exportTo` of a Service, comma-separated.
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
@@ -35,10 +36,24 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, site: &Site, services:
             written: resolver.host(),
             namespace: service.meta.namespace.clone(),
             ports: service.spec.ports.iter().filter_map(|port| resolver.port(port)).collect(),
+            networks: cluster_ips(&service.spec).iter().filter_map(|address| Network::parse(address)).collect(),
             addresses: cluster_ips(&service.spec),
             export: Export::of(&export, &mesh.default_service_export_to, &service.meta.namespace),
+            headless: is_headless(&service.spec),
+            external_name: external_name(&service.spec),
+            aliases: Vec::new(),
         });
     }
+}
+
+fn is_headless(service: &k8s::Service) -> bool {
+    service.cluster_ip.eq_ignore_ascii_case("none")
+}
+
+/// Names are compared without regard to case, and a dot at the end says no more than that the name is in full.
+fn external_name(service: &k8s::Service) -> Option<String> {
+    let name = service.external_name.trim_end_matches('.');
+    (!name.is_empty()).then(|| name.to_ascii_lowercase())
 }
 
 fn cluster_ips(service: &k8s::Service) -> Vec<String> {
@@ -164,7 +179,7 @@ impl Resolver<'_> {
     fn dns(&self, port: &k8s::ServicePort, number: u16) -> EndpointSource {
         let service = &self.service.spec;
         let meta = &self.service.meta;
-        let headless = service.cluster_ip.eq_ignore_ascii_case("none");
+        let headless = is_headless(service);
         let host = if !service.external_name.is_empty() {
             service.external_name.clone()
         } else if meta.namespace == self.site.namespace {

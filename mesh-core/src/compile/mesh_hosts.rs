@@ -1,80 +1,42 @@
 //! The mesh side: one table a listener port, one virtual host a service.
+//!
+//! On each port the VirtualServices are asked in their order. Each gives its routes to those of its
+//! hosts that are services of the port, and to its other hosts as they stand: these only where it
+//! has a service on the port too, or on port 80. The services that are left get their default
+//! route. A domain belongs to the first that claims it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod imports;
+mod listener;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use mesh_config::api::sidecar::OutboundTrafficPolicyMode;
 use mesh_config::api::{MeshConfig, VirtualService};
-use mesh_config::value::{HostMap, host};
 use mesh_config::{ConfigSet, Object};
 
 use super::clusters::{Clusters, Place};
+use super::delegate::Delegates;
 use super::findings::{self, Findings};
-use super::registry::{Port, Registry, Service, fqdn};
+use super::host_names::{Domain, ServiceNames};
+use super::registry::{Port, Registry, Service};
 use super::rules::{self, Rules};
 use super::tables::Tables;
-use super::visibility::Export;
 use crate::Site;
+use crate::cluster::ClusterKey;
 use crate::host_index::HostIndex;
 use crate::route::{Action, Forward, Route, RouteId, RuleOrigin, Split};
 use crate::snapshot::TableId;
+use imports::{HostRules, Imports};
+use listener::Listener;
 
-/// The port on which hosts that no service defines get a virtual host.
+/// The port on which hosts that no service defines get a virtual host in any case.
 const LITERAL_PORT: u16 = 80;
-
-/// Which VirtualService owns which host in the mesh.
-#[derive(Debug, Default)]
-struct Owners<'a>(HostMap<&'a Object<VirtualService>>);
-
-impl<'a> Owners<'a> {
-    /// The first to name a host owns it.
-    fn build(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site, findings: &mut Findings) -> Self {
-        let mut owners = HostMap::new();
-        for object in in_lookup_order(set, mesh, site) {
-            for host in &object.spec.hosts {
-                let host = fqdn(host, &object.meta.namespace, site);
-                let owner: &mut &Object<VirtualService> = owners.insert_first(&host, object);
-                if !std::ptr::eq(*owner, object) {
-                    findings.add(findings::host_lost(object, owner, &host));
-                }
-            }
-        }
-        Self(owners)
-    }
-
-    /// The VirtualService of a service, with the host by which it was found.
-    fn of(&self, host: &str) -> Option<(&str, &'a Object<VirtualService>)> {
-        self.0.most_specific(host).map(|(host, object)| (host, *object))
-    }
-}
-
-/// The mesh's VirtualServices that this namespace sees: its private ones, those exported to it by
-/// name, then the public ones; by age within each group.
-fn in_lookup_order<'a>(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site) -> Vec<&'a Object<VirtualService>> {
-    let mut groups: [Vec<_>; 3] = Default::default();
-    for object in set.virtual_services().filter(|object| is_mesh_bound(&object.spec)) {
-        let export =
-            Export::of(&object.spec.export_to, &mesh.default_virtual_service_export_to, &object.meta.namespace);
-        if !export.is_visible_to(&site.namespace) {
-            continue;
-        }
-        let group = match export {
-            Export::Everyone => 2,
-            _ if export.is_private_to(&object.meta.namespace) => 0,
-            Export::Namespaces(_) => 1,
-        };
-        groups[group].push(object);
-    }
-    groups.concat()
-}
-
-fn is_mesh_bound(service: &VirtualService) -> bool {
-    service.gateways.is_empty() || service.gateways.iter().any(|gateway| gateway == "mesh")
-}
 
 /// Builds the tables of all listener ports.
 #[derive(Debug)]
 pub(crate) struct MeshBuilder<'a, 'c> {
     pub(crate) registry: &'a Registry,
+    pub(crate) delegates: &'a Delegates<'a>,
     pub(crate) mesh: &'a MeshConfig,
     pub(crate) site: &'a Site,
     pub(crate) clusters: &'c mut Clusters<'a>,
@@ -89,29 +51,37 @@ pub(crate) struct MeshTables {
     pub(crate) unknown_port: TableId,
 }
 
+/// The virtual hosts of one port while they are made.
+struct Hosts<'a> {
+    index: HostIndex,
+    /// Who owns the rules of each virtual host.
+    owners: HashMap<String, &'a Object<VirtualService>>,
+    /// Names that services of the port have in full: no short form of another service takes them.
+    full_names: HashSet<&'a str>,
+}
+
+/// The ports on which hosts that no service has get rules, to be reported.
+type LiteralHosts<'a> = BTreeMap<String, (&'a Object<VirtualService>, BTreeSet<u16>)>;
+
 impl<'a> MeshBuilder<'a, '_> {
     pub(crate) fn build(mut self, set: &'a ConfigSet) -> MeshTables {
-        let owners = Owners::build(set, self.mesh, self.site, self.findings);
+        let imports = Imports::everything(set, self.registry, self.mesh, self.site, self.findings);
         let unknown_host = self.unknown_host_route();
-        let mut ports: BTreeMap<u16, Vec<(&Service, &Port)>> = BTreeMap::from([(LITERAL_PORT, Vec::new())]);
-        for service in self.registry.visible() {
-            for port in &service.ports {
-                ports.entry(port.number).or_default().push((service, port));
-            }
-        }
-        let mut used = BTreeSet::new();
+        let mut ports: BTreeSet<u16> =
+            imports.services.iter().flat_map(|service| &service.ports).map(|port| port.number).collect();
+        ports.insert(LITERAL_PORT);
+        let mut literal = LiteralHosts::new();
         let mut by_port = HashMap::new();
-        // Port 80 comes last: by then it is known which wildcards took a service.
-        let (literal, others): (Vec<_>, Vec<_>) = ports.into_iter().partition(|(port, _)| *port == LITERAL_PORT);
-        for (port, services) in others.into_iter().chain(literal) {
-            let mut hosts = HostIndex::default();
-            for (service, service_port) in services {
-                self.add_service(&owners, service, service_port, &mut hosts, &mut used);
-            }
-            if port == LITERAL_PORT {
-                self.add_literal_hosts(&owners, &mut hosts, &used);
-            }
-            by_port.insert(port, self.tables.add_table(hosts, Some(unknown_host)));
+        for port in ports {
+            let listener = Listener::new(&imports, port);
+            let hosts = self.hosts(&imports, &listener, &mut literal);
+            let unknown_host = self.carried_route(listener.carries_all()).unwrap_or(unknown_host);
+            let table = self.tables.add_table(hosts, Some(unknown_host));
+            self.add_networks(&listener, table);
+            by_port.insert(port, table);
+        }
+        for (host, (object, ports)) in literal {
+            self.findings.add(findings::literal_host(object, &host, &ports));
         }
         let unknown_port = self.tables.add_table(HostIndex::default(), Some(unknown_host));
         MeshTables { by_port, unknown_port }
@@ -126,36 +96,83 @@ impl<'a> MeshBuilder<'a, '_> {
         self.tables.add_route(Route::catch_all(name, action, RuleOrigin::built_in("outboundTrafficPolicy")))
     }
 
-    fn add_service(
+    /// The virtual hosts of one port.
+    fn hosts(
         &mut self,
-        owners: &Owners<'a>,
-        service: &Service,
-        port: &Port,
-        hosts: &mut HostIndex,
-        used: &mut BTreeSet<String>,
-    ) {
-        let mut routes = Vec::new();
-        if let Some((host, object)) = owners.of(&service.host) {
-            used.insert(host.to_owned());
-            if !port.protocol.is_tcp() {
-                routes = self.lower(object, port.number);
+        imports: &Imports<'a>,
+        listener: &Listener<'_, 'a>,
+        literal: &mut LiteralHosts<'a>,
+    ) -> HostIndex {
+        let full_names = listener.services.iter().map(|(service, _)| service.host.as_str()).collect();
+        let mut hosts = Hosts { index: HostIndex::default(), owners: HashMap::new(), full_names };
+        let mut taken = HashSet::new();
+        for rules in &imports.rules {
+            taken.extend(self.add_rules(imports, listener, rules, &mut hosts, literal));
+        }
+        for (n, (service, port)) in listener.services.iter().enumerate() {
+            // What only stands for another service is a name of that one.
+            if !taken.contains(&n) && !self.registry.is_alias(service) {
+                let routes = vec![self.default_route(service, port)];
+                self.add_service(&mut hosts, service, port, routes);
             }
         }
-        if routes.is_empty() {
-            routes.push(self.default_route(service, port));
-        }
-        let name = format!("{}:{}", service.host, port.number);
-        // A domain that an earlier service has stays there, as Envoy's configuration generator does it.
-        let _lost = self.tables.add_vhost(hosts, &name, domains(service, self.site), routes);
+        hosts.index
     }
 
-    fn lower(&mut self, object: &Object<VirtualService>, port: u16) -> Vec<Route> {
+    /// Adds what one VirtualService has on a port; gives the services that it took.
+    fn add_rules(
+        &mut self,
+        imports: &Imports<'a>,
+        listener: &Listener<'_, 'a>,
+        rules: &HostRules<'a>,
+        hosts: &mut Hosts<'a>,
+        literal: &mut LiteralHosts<'a>,
+    ) -> Vec<usize> {
+        let split = listener.split(rules);
+        if split.services.is_empty() && (listener.port != LITERAL_PORT || split.literal.is_empty()) {
+            return Vec::new();
+        }
+        // A service that is not on port 80 is called there by mistake; what its rules lack there is no news.
+        let by_mistake = split.services.is_empty() && split.literal.iter().all(|host| imports.knows(host));
+        let routes = self.lower(rules.object, listener.port, by_mistake);
+        if routes.is_empty() {
+            return Vec::new();
+        }
+        for host in &split.literal {
+            let name = format!("{host}:{}", listener.port);
+            if self.claim(hosts, &name, host, rules.object) {
+                if !imports.knows(host) {
+                    let (_, ports) = literal.entry((*host).to_owned()).or_insert((rules.object, BTreeSet::new()));
+                    ports.insert(listener.port);
+                }
+                let _lost = self.tables.add_vhost(&mut hosts.index, &name, [in_authority(host)], routes.clone());
+            }
+        }
+        for n in &split.services {
+            let (service, port) = listener.services[*n];
+            let name = format!("{}:{}", service.host, listener.port);
+            if self.claim(hosts, &name, &service.host, rules.object) {
+                self.add_service(hosts, service, port, routes.clone());
+            }
+        }
+        split.services
+    }
+
+    /// Whether a virtual host is still free; if not, its owner is reported to the latecomer.
+    fn claim(&mut self, hosts: &mut Hosts<'a>, name: &str, host: &str, object: &'a Object<VirtualService>) -> bool {
+        let owner = *hosts.owners.entry(name.to_owned()).or_insert(object);
+        let is_free = std::ptr::eq(owner, object);
+        if !is_free {
+            self.findings.add(findings::host_lost(object, owner, host));
+        }
+        is_free
+    }
+
+    fn lower(&mut self, object: &'a Object<VirtualService>, port: u16, silent: bool) -> Vec<Route> {
         let place = Place { namespace: &object.meta.namespace, port, gateway: false };
-        rules::lower(
-            Rules { object, place, gateway: None, site: self.site, mesh: self.mesh },
-            self.clusters,
-            self.findings,
-        )
+        let rules = Rules { object, delegates: self.delegates, place, gateway: None, site: self.site, mesh: self.mesh };
+        let mut unheard = Findings::default();
+        rules::lower(rules, self.clusters, if silent { &mut unheard } else { self.findings })
     }
 
     fn default_route(&mut self, service: &Service, port: &Port) -> Route {
@@ -163,52 +180,69 @@ impl<'a> MeshBuilder<'a, '_> {
         let action = Action::Forward(Forward { split: Split::single(cluster), rewrite: None });
         let mut route = Route::catch_all("default", action, RuleOrigin::service(&service.namespace, &service.host));
         // A port that is not HTTP is carried, not looked into.
-        if !port.protocol.is_tcp() {
+        route.carried = port.protocol.is_tcp();
+        if !route.carried {
             route.retry = rules::default_retry(self.mesh);
         }
         route
     }
 
-    /// Hosts that no service defines: as they stand, without short forms.
-    fn add_literal_hosts(&mut self, owners: &Owners<'a>, hosts: &mut HostIndex, used: &BTreeSet<String>) {
-        let unclaimed = |host: &str| match host::is_wildcard(host) {
-            // A wildcard that takes a service has no domain of its own.
-            true => !used.contains(host),
-            false => self.registry.get(host).is_none(),
-        };
-        let mut literal: Vec<_> = owners.0.iter().filter(|(host, _)| unclaimed(host)).collect();
-        // The map has no order; virtual hosts are numbered by name, so that two compilations agree.
-        literal.sort_by_key(|(host, _)| *host);
-        for (host, object) in literal {
-            let routes = self.lower(object, LITERAL_PORT);
-            if !routes.is_empty() {
-                self.findings.add(findings::literal_host(object, host));
-                let _lost = self.tables.add_vhost(hosts, &format!("{host}:{LITERAL_PORT}"), [host], routes);
+    /// The route of a service that takes whatever connection there is.
+    fn carried_route(&mut self, service: Option<(&Service, &Port)>) -> Option<RouteId> {
+        let (service, port) = service?;
+        let route = self.default_route(service, port);
+        Some(self.tables.add_route(route))
+    }
+
+    /// Where only connections are looked at, a service is found by its addresses, blocks of them included.
+    fn add_networks(&mut self, listener: &Listener<'_, 'a>, table: TableId) {
+        let mut networks = Vec::new();
+        for (service, port) in listener.services.iter().filter(|(_, port)| port.protocol.is_tcp()) {
+            if let Some(route) = self.carried_route((!service.networks.is_empty()).then_some((*service, *port))) {
+                networks.extend(service.networks.iter().map(|network| (*network, route)));
             }
         }
+        self.tables.set_networks(table, networks);
+    }
+
+    fn add_service(&mut self, hosts: &mut Hosts<'a>, service: &Service, port: &Port, routes: Vec<Route>) {
+        let names = ServiceNames {
+            host: &service.host,
+            aliases: &service.aliases,
+            headless: service.headless,
+            addresses: &service.addresses,
+        };
+        let is_free = |domain: &Domain| !domain.short || !hosts.full_names.contains(domain.name.as_str());
+        let domains = names.domains(&self.site.dns_domain()).into_iter().filter(is_free);
+        let (of_endpoints, own): (Vec<_>, Vec<_>) = domains.partition(|domain| domain.of_endpoints);
+        let name = format!("{}:{}", service.host, port.number);
+        let add = |tables: &mut Tables, index: &mut HostIndex, domains: Vec<Domain>, routes| {
+            // A domain that an earlier virtual host has stays there, as in Istio.
+            let _lost = tables.add_vhost(index, &name, domains.iter().map(|domain| &*domain.name), routes);
+        };
+        if !of_endpoints.is_empty() {
+            let routes = self.to_named_endpoints(service, port, routes.clone());
+            add(self.tables, &mut hosts.index, of_endpoints, routes);
+        }
+        add(self.tables, &mut hosts.index, own, routes);
+    }
+
+    /// The routes of a headless service for those who name one of its endpoints: what goes to any endpoint of the
+    /// service goes to that one.
+    fn to_named_endpoints(&mut self, service: &Service, port: &Port, mut routes: Vec<Route>) -> Vec<Route> {
+        let any = ClusterKey::outbound(port.number, "", &service.host).to_string();
+        for route in &mut routes {
+            if let Action::Forward(forward) = &mut route.action
+                && forward.split.iter().any(|destination| *destination.cluster.name == *any)
+            {
+                forward.split.replace(&any, &self.clusters.endpoints_by_name(service, port));
+            }
+        }
+        routes
     }
 }
 
-/// The names under which a service is called: in full, in the short forms of its namespace, and by
-/// its addresses.
-fn domains(service: &Service, site: &Site) -> Vec<String> {
-    let mut domains = vec![service.host.clone()];
-    if !service.is_wildcard() {
-        domains.push(format!("{}.", service.host));
-    }
-    let in_cluster = service.host.strip_suffix(&format!(".svc.{}", site.cluster_domain));
-    if let Some((name, namespace)) = in_cluster.and_then(|stem| stem.split_once('.')) {
-        domains.push(format!("{name}.{namespace}.svc"));
-        domains.push(format!("{name}.{namespace}"));
-        if namespace == site.namespace {
-            domains.push(name.to_owned());
-        }
-    }
-    domains.extend(
-        service
-            .addresses
-            .iter()
-            .map(|address| if address.contains(':') { format!("[{address}]") } else { address.clone() }),
-    );
-    domains
+/// An IPv6 address stands in brackets in an authority.
+fn in_authority(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }

@@ -1,14 +1,18 @@
 //! Turns documents into a snapshot.
 //!
 //! Pure: the same function serves a running process, a test and a command line. The way is: the
-//! services there are (`registry`), the policy that counts for each (`destination_rules`), then
-//! for each listener port of the mesh (`mesh_hosts`) and each server of a gateway (`gateway`)
-//! the virtual hosts with their routes (`rules`), whose destinations become `clusters`.
+//! services there are (`registry`), the policy that counts for each (`destination_rules`), the
+//! rules of delegates put in where they are named ([`delegate`]), then for each listener port of
+//! the mesh (`mesh_hosts`) and each port that servers of Gateways share ([`gateway_servers`],
+//! `gateway`) the virtual hosts with their routes (`rules`), whose destinations become `clusters`.
 
 mod clusters;
+pub mod delegate;
 mod destination_rules;
 mod findings;
 mod gateway;
+pub mod gateway_servers;
+pub mod host_names;
 mod kubernetes;
 mod mesh_hosts;
 mod registry;
@@ -28,6 +32,7 @@ use crate::Site;
 use crate::snapshot::Snapshot;
 
 use clusters::Clusters;
+use delegate::Delegates;
 pub(crate) use destination_rules::{DestinationRules, MergedRule};
 use findings::Findings;
 use gateway::GatewayBuilder;
@@ -54,10 +59,12 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     let mut findings = Findings::default();
     let registry = Registry::build(set, mesh, site);
     let rules = DestinationRules::build(set, mesh, site, &mut findings);
+    let delegates = Delegates::build(set, mesh, site, &mut findings);
     let mut clusters = Clusters::new(&registry, &rules, mesh, site);
     let mut tables = Tables::default();
     let mesh_tables = MeshBuilder {
         registry: &registry,
+        delegates: &delegates,
         mesh,
         site,
         clusters: &mut clusters,
@@ -65,8 +72,15 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         findings: &mut findings,
     }
     .build(set);
-    let gateways =
-        GatewayBuilder { mesh, site, clusters: &mut clusters, tables: &mut tables, findings: &mut findings }.build(set);
+    let gateways = GatewayBuilder {
+        delegates: &delegates,
+        mesh,
+        site,
+        clusters: &mut clusters,
+        tables: &mut tables,
+        findings: &mut findings,
+    }
+    .build(set);
     security::check(set, mesh, site, &mut findings);
     let snapshot = Snapshot {
         tables: tables.tables,

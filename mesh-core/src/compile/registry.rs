@@ -9,6 +9,7 @@ use mesh_config::value::{Protocol, host};
 use super::visibility::Export;
 use crate::Site;
 use crate::cluster::EndpointSource;
+use crate::network::Network;
 
 /// A host that the mesh knows, as one namespace declares it.
 #[derive(Clone, Debug)]
@@ -21,7 +22,15 @@ pub(crate) struct Service {
     pub(crate) ports: Vec<Port>,
     /// The addresses that become domains (semantics of Envoy's virtual hosts: single IPs only).
     pub(crate) addresses: Vec<String>,
+    /// All its addresses and blocks of addresses.
+    pub(crate) networks: Vec<Network>,
     pub(crate) export: Export,
+    /// Whether its endpoints have names below its own (a Kubernetes Service without cluster IP).
+    pub(crate) headless: bool,
+    /// The name that it stands for (a Kubernetes Service of type `ExternalName`), in lower case.
+    pub(crate) external_name: Option<String>,
+    /// Hosts that stand for this service.
+    pub(crate) aliases: Vec<String>,
 }
 
 /// One port of a [`Service`].
@@ -47,6 +56,8 @@ impl Service {
 pub(crate) struct Registry {
     services: Vec<Service>,
     by_host: HashMap<String, usize>,
+    /// The services that only stand for another one, with that one.
+    concrete: HashMap<usize, usize>,
 }
 
 impl Registry {
@@ -54,7 +65,7 @@ impl Registry {
         let mut services = Vec::new();
         super::kubernetes::collect(set, mesh, site, &mut services);
         super::service_entry::collect(set, mesh, &mut services);
-        let services = unite(services);
+        let mut services = unite(services);
         let mut by_host: HashMap<String, usize> = HashMap::new();
         for (n, service) in services.iter().enumerate() {
             if !service.export.is_visible_to(&site.namespace) {
@@ -66,12 +77,28 @@ impl Registry {
                 *slot = n;
             }
         }
-        Self { services, by_host }
+        let concrete = resolve_aliases(&services, &by_host);
+        for (alias, target) in sorted(&concrete) {
+            let host = services[alias].host.clone();
+            services[target].aliases.push(host);
+        }
+        Self { services, by_host, concrete }
     }
 
     /// The service that this workload sees under a name.
     pub(crate) fn get(&self, host: &str) -> Option<&Service> {
         self.by_host.get(host).map(|n| &self.services[*n])
+    }
+
+    /// As [`get`](Self::get); one that only stands for another one gives that one.
+    pub(crate) fn concrete(&self, host: &str) -> Option<&Service> {
+        let found = *self.by_host.get(host)?;
+        Some(&self.services[self.concrete.get(&found).copied().unwrap_or(found)])
+    }
+
+    /// Whether a service only stands for another one.
+    pub(crate) fn is_alias(&self, service: &Service) -> bool {
+        self.by_host.get(&service.host).is_some_and(|n| self.concrete.contains_key(n))
     }
 
     /// The services that this workload sees, in order.
@@ -87,6 +114,23 @@ impl Registry {
     pub(crate) fn exists(&self, host: &str) -> bool {
         self.services.iter().any(|service| service.host == host)
     }
+}
+
+/// Which visible services stand for another visible one by their external name, over several steps if need be.
+fn resolve_aliases(services: &[Service], by_host: &HashMap<String, usize>) -> HashMap<usize, usize> {
+    let next = |n: usize| services[n].external_name.as_ref().and_then(|name| by_host.get(name)).copied();
+    let target = |alias: usize| {
+        // A circle of names ends nowhere; a longer way than there are services is one.
+        let way = std::iter::successors(next(alias), |at| next(*at)).take(services.len() + 1).collect::<Vec<_>>();
+        way.last().copied().filter(|last| way.len() <= services.len() && services[*last].external_name.is_none())
+    };
+    by_host.values().filter_map(|alias| Some((*alias, target(*alias)?))).collect()
+}
+
+fn sorted(map: &HashMap<usize, usize>) -> Vec<(usize, usize)> {
+    let mut pairs: Vec<_> = map.iter().map(|(key, value)| (*key, *value)).collect();
+    pairs.sort_unstable();
+    pairs
 }
 
 /// Several declarations of one host in one namespace are one service: the ports united, each with

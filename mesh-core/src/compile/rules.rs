@@ -5,16 +5,18 @@ use mesh_config::api::MeshConfig;
 use mesh_config::api::virtual_service::{HttpRetry, VirtualService};
 
 use super::clusters::{Clusters, Place};
+use super::delegate::Delegates;
 use super::findings::{self, Findings};
 use crate::Site;
 use crate::retry::RetryPolicy;
 use crate::route::selector::MatchSite;
-use crate::route::{Route, RuleContext, RuleOrigin, lower_rule};
+use crate::route::{Route, RuleContext, lower_rule};
 
 /// A VirtualService and where its rules are to act.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'a> {
     pub(crate) object: &'a Object<VirtualService>,
+    pub(crate) delegates: &'a Delegates<'a>,
     pub(crate) place: Place<'a>,
     /// The gateway, as `namespace/name`; `None` in the mesh.
     pub(crate) gateway: Option<&'a str>,
@@ -26,17 +28,7 @@ pub(crate) struct Rules<'a> {
 pub(crate) fn lower(rules: Rules<'_>, clusters: &mut Clusters<'_>, findings: &mut Findings) -> Vec<Route> {
     let Rules { object, place, .. } = rules;
     let mut routes = Vec::new();
-    for (n, rule) in object.spec.http.iter().enumerate() {
-        if rule.delegate.is_some() {
-            findings.add(findings::not_enforced(
-                object,
-                &format!("spec.http[{n}].delegate"),
-                "delegates do not act yet",
-                "the rule is skipped",
-            ));
-            continue;
-        }
-        let origin = RuleOrigin::virtual_service(&object.meta.namespace, &object.meta.name, n);
+    for rule in rules.delegates.rules_of(object).iter() {
         let mut context = RuleContext {
             site: MatchSite {
                 labels: &rules.site.labels,
@@ -45,13 +37,13 @@ pub(crate) fn lower(rules: Rules<'_>, clusters: &mut Clusters<'_>, findings: &mu
                 port: place.port,
                 virtual_service_namespace: &object.meta.namespace,
             },
-            resolve: &mut |destination| clusters.resolve(destination, place, &origin, findings),
+            resolve: &mut |destination| clusters.resolve(destination, place, &rule.origin, findings),
             default_retry: rules.mesh.default_http_retry_policy.as_ref(),
-            origin: origin.clone(),
+            origin: rule.origin.clone(),
         };
-        match lower_rule(rule, &mut context) {
+        match lower_rule(&rule.spec, &mut context) {
             Ok(lowered) => routes.extend(lowered),
-            Err(error) => findings.add(findings::rule_refused(object, n, &error)),
+            Err(error) => findings.add(findings::rule_refused(rule.object, rule.index, &error)),
         }
         if routes.iter().any(Route::is_catch_all) {
             break;

@@ -11,6 +11,7 @@ use mesh_config::{Object, ObjectMeta};
 use super::registry::{Port, Service};
 use super::visibility::Export;
 use crate::cluster::{DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, Locality, endpoint_port};
+use crate::network::Network;
 
 /// Adds one service for each host of each ServiceEntry, in Istio's order.
 pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, services: &mut Vec<Service>) {
@@ -25,7 +26,11 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, services: &mut Vec<Ser
                 namespace: entry.meta.namespace.clone(),
                 ports: ports.collect(),
                 addresses: address_domain(&entry.spec.addresses),
+                networks: entry.spec.addresses.iter().filter_map(|address| Network::parse(address)).collect(),
                 export: export.clone(),
+                headless: false,
+                external_name: None,
+                aliases: Vec::new(),
             });
         }
     }

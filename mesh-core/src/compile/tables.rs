@@ -1,6 +1,7 @@
 //! Assembles route tables: numbers virtual hosts and routes, and claims their domains.
 
 use crate::host_index::HostIndex;
+use crate::network::Network;
 use crate::route::search::RouteSearch;
 use crate::route::{Route, RouteId};
 use crate::snapshot::{RouteTable, TableId, Vhost, VhostId};
@@ -45,8 +46,17 @@ impl Tables {
 
     pub(crate) fn add_table(&mut self, hosts: HostIndex, unknown_host: Option<RouteId>) -> TableId {
         let id = TableId(index(self.tables.len()));
-        self.tables.push(RouteTable { hosts, unknown_host });
+        self.tables.push(RouteTable { hosts, networks: Vec::new(), unknown_host });
         id
+    }
+}
+
+impl Tables {
+    /// Lets a table send requests to addresses of these blocks to routes; of two that are the same the first counts.
+    pub(crate) fn set_networks(&mut self, table: TableId, mut networks: Vec<(Network, RouteId)>) {
+        // The order among blocks of one size stays: they do not overlap unless they are the same.
+        networks.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix()));
+        self.tables[table.0 as usize].networks = networks;
     }
 }
 

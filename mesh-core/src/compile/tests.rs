@@ -430,3 +430,162 @@ fn an_empty_set_passes_everything_through() {
     assert!(compiled.report.is_empty());
     assert_eq!(World { compiled }.to(80, "example.com", "/"), "passthrough");
 }
+
+/// A VirtualService with these hosts that sends to a subset of reviews.
+fn hosts_to(name: &str, hosts: &str, http: &str) -> String {
+    format!(
+        "---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: {name}, namespace: default}}
+spec: {{hosts: {hosts}, http: {http}}}
+"
+    )
+}
+
+const TO_V1: &str = "[{route: [{destination: {host: reviews, port: {number: 9080}, subset: v1}}]}]";
+const TO_V2: &str = "[{route: [{destination: {host: reviews, port: {number: 9080}, subset: v2}}]}]";
+
+#[test]
+fn where_the_first_owner_of_a_host_has_no_rule_the_next_one_has_it() {
+    let elsewhere = "[{match: [{port: 1}], route: [{destination: {host: reviews, subset: v2}}]}]";
+    let world =
+        World::new(&format!("{REVIEWS}{}{}", hosts_to("a", "[reviews]", elsewhere), hosts_to("b", "[reviews]", TO_V1)));
+    assert_eq!(world.to(9080, "reviews", "/"), REVIEWS_V1);
+    assert!(world.findings(mesh_config::Code::OVERRULED).is_empty());
+}
+
+#[test]
+fn a_host_without_service_acts_on_the_ports_of_the_services_beside_it() {
+    let world = World::new(&format!("{REVIEWS}{}", hosts_to("a", "[reviews, made.up]", TO_V1)));
+    assert_eq!(world.to(9080, "made.up", "/"), REVIEWS_V1);
+    assert_eq!(world.to(80, "made.up", "/"), REVIEWS_V1);
+    assert_eq!(world.to(1234, "made.up", "/"), "passthrough");
+    let literal = world.findings(mesh_config::Code::LITERAL_HOST);
+    assert!(literal.len() == 1 && literal[0].ends_with("ports 80, 9080 only"), "{literal:?}");
+}
+
+#[test]
+fn a_service_that_is_called_on_port_80_by_mistake_meets_its_rules_without_a_word() {
+    let world =
+        World::new(&format!("{REVIEWS}{}", hosts_to("a", "[reviews]", "[{route: [{destination: {host: reviews}}]}]")));
+    assert_eq!(world.to(80, "reviews.default.svc.cluster.local", "/"), "NC");
+    assert_eq!(world.to(80, "reviews", "/"), "passthrough");
+    assert!(world.compiled.report.is_empty(), "{}", world.compiled.report);
+}
+
+#[test]
+fn of_two_wildcards_the_more_specific_takes_a_service() {
+    let (wide, narrow) = ("['*.cluster.local']", "['*.default.svc.cluster.local']");
+    let world = World::new(&format!("{REVIEWS}{}{}", hosts_to("a", wide, TO_V2), hosts_to("b", narrow, TO_V1)));
+    assert_eq!(world.to(9080, "reviews", "/"), REVIEWS_V1);
+    assert_eq!(world.to(9080, "other.default.svc.cluster.local", "/"), "passthrough");
+}
+
+#[test]
+fn a_short_form_belongs_to_the_service_that_has_it_in_full() {
+    let named = REVIEWS.replacen("reviews.default.svc.cluster.local", "reviews.default", 1);
+    let named = named.replacen("name: reviews,", "name: plain,", 1);
+    let world = World::new(&format!("{REVIEWS}{named}"));
+    assert_eq!(world.to(9080, "reviews.default", "/"), "outbound|9080||reviews.default");
+    assert_eq!(world.to(9080, "reviews", "/"), "outbound|9080||reviews.default.svc.cluster.local");
+}
+
+fn kubernetes(name: &str, spec: &str) -> String {
+    format!("---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: default}}\nspec: {spec}\n")
+}
+
+#[test]
+fn an_external_name_that_is_a_service_is_another_name_of_it() {
+    let alias = kubernetes("old", "{type: ExternalName, externalName: reviews.default.svc.cluster.local}");
+    let world = World::new(&format!(
+        "{REVIEWS}{alias}{}",
+        hosts_to("a", "[made.up]", "[{route: [{destination: {host: old, port: {number: 9080}}}]}]")
+    ));
+    let reviews = "outbound|9080||reviews.default.svc.cluster.local";
+    for authority in ["old", "old.default", "old.default.svc.cluster.local", "reviews"] {
+        assert_eq!(world.to(9080, authority, "/"), reviews, "{authority}");
+    }
+    assert_eq!(world.to(80, "made.up", "/"), reviews);
+    let circle =
+        kubernetes("a", "{type: ExternalName, externalName: b.default.svc.cluster.local, ports: [{port: 80}]}")
+            + &kubernetes("b", "{type: ExternalName, externalName: a.default.svc.cluster.local, ports: [{port: 80}]}");
+    assert_eq!(World::new(&circle).to(80, "a", "/"), "outbound|80||a.default.svc.cluster.local");
+}
+
+#[test]
+fn an_endpoint_of_a_headless_service_is_called_by_its_own_name() {
+    let world = World::new(&kubernetes("db", "{clusterIP: None, ports: [{name: http, port: 80}]}"));
+    assert_eq!(world.to(80, "db", "/"), "outbound|80||db.default.svc.cluster.local");
+    for authority in ["db-0.db", "db-0.db.default", "db-0.db.default.svc.cluster.local"] {
+        assert_eq!(world.to(80, authority, "/"), "outbound|80||*.db.default.svc.cluster.local", "{authority}");
+    }
+    assert_eq!(world.endpoints("outbound|80||*.db.default.svc.cluster.local"), ["original"]);
+}
+
+fn entry(name: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {name}, namespace: default}}\nspec: {spec}\n"
+    )
+}
+
+#[test]
+fn where_only_connections_are_looked_at_a_service_is_found_by_its_blocks_of_addresses() {
+    let wide =
+        entry("wide", "{hosts: [wide], addresses: [10.0.0.0/8], ports: [{number: 99, name: tcp, protocol: TCP}]}");
+    let narrow =
+        entry("narrow", "{hosts: [narrow], addresses: [10.9.0.0/16], ports: [{number: 99, name: tcp, protocol: TCP}]}");
+    let world = World::new(&format!("{wide}{narrow}"));
+    assert_eq!(world.to(99, "10.1.1.1", "/"), "outbound|99||wide");
+    assert_eq!(world.to(99, "10.9.1.1:99", "/"), "outbound|99||narrow");
+    assert_eq!(world.to(99, "11.1.1.1", "/"), "passthrough");
+    assert!(world.compiled.snapshot.rule(world.route(99, "10.1.1.1", "/").unwrap().route).carried);
+    let http = World::new(&wide.replace("protocol: TCP", "protocol: HTTP"));
+    assert_eq!(http.to(99, "10.1.1.1", "/"), "passthrough");
+}
+
+#[test]
+fn a_service_of_connections_without_address_takes_every_host_on_its_port() {
+    let entry = |protocol: &str| {
+        entry(
+            "mix",
+            &format!(
+                "{{hosts: [mix.example], resolution: STATIC, ports: [{{number: 99, name: p, protocol: {protocol}}}], endpoints: [{{address: 10.0.0.1}}]}}"
+            ),
+        )
+    };
+    for (protocol, other) in [("TCP", "outbound|99||mix.example"), ("TLS", "passthrough"), ("HTTP", "passthrough")] {
+        assert_eq!(World::new(&entry(protocol)).to(99, "other", "/"), other, "{protocol}");
+    }
+}
+
+#[test]
+fn a_server_that_finds_its_port_taken_is_left_out_and_named() {
+    let tcp = GATEWAY.replacen("protocol: HTTP}", "protocol: TCP}", 1).replacen("name: gateway,", "name: a-first,", 1);
+    let world = World::at(&format!("{REVIEWS}{tcp}---{GATEWAY}"), &ingress());
+    assert_eq!(world.gateway(80, "my-app.example.com", "/"), "closed");
+    let refused = world.findings(mesh_config::Code::SERVER_CONFLICT);
+    assert!(refused.iter().any(|message| message.contains("port 80 already serves TCP")), "{refused:?}");
+}
+
+#[test]
+fn rules_of_a_delegate_act_in_the_mesh_and_tell_where_they_are_written() {
+    let root = hosts_to(
+        "root",
+        "[reviews]",
+        "[{match: [{uri: {prefix: /a}}], delegate: {name: part}}, {delegate: {name: none}}]",
+    );
+    let part = "---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: part, namespace: default}
+spec: {http: [{route: [{destination: {host: reviews, subset: v1}}]}]}
+";
+    let world = World::new(&format!("{REVIEWS}{root}{part}"));
+    assert_eq!(world.to(9080, "reviews", "/a/b"), REVIEWS_V1);
+    assert_eq!(world.to(9080, "reviews", "/b"), "NR");
+    let route = world.compiled.snapshot.rule(world.route(9080, "reviews", "/a").unwrap().route);
+    let origin = "VirtualService default/part http[0], delegated to by VirtualService default/root http[0]";
+    assert_eq!(route.origin.to_string(), origin);
+    assert_eq!(world.findings(mesh_config::Code::DELEGATE_MISSING).len(), 1);
+}

@@ -10,6 +10,8 @@ use crate::route::selector::{self, MatchSite};
 impl Explainer<'_> {
     /// Those of the VirtualService that the routes of a virtual host come from.
     pub(super) fn left_out(&self, origin: &RuleOrigin, listener: &Listener) -> Vec<LeftOut> {
+        // Which blocks of a delegate apply is decided with those of the rule that delegates to it.
+        let origin = origin.delegated_by.as_deref().unwrap_or(origin);
         let id = ResourceId::new(Kind::VirtualService, &*origin.namespace, &*origin.name);
         let Some(Resource::VirtualService(object)) = self.set.get(&id).map(|document| &document.resource) else {
             return Vec::new();

@@ -112,6 +112,7 @@ fn lower_block(rule: &HttpRoute, block: &HttpMatchRequest, ctx: &mut RuleContext
         mirrors: if forwards { Mirror::lower_all(rule, ctx)? } else { Box::default() },
         request_headers: headers.request,
         response_headers: headers.response,
+        carried: false,
         origin: ctx.origin.clone(),
     })
 }

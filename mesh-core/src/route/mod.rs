@@ -97,6 +97,9 @@ pub struct Route {
     pub request_headers: HeaderOps,
     /// Changes to the response's headers, applied after those of the destination.
     pub response_headers: HeaderOps,
+    /// Whether the port is one where only connections are looked at: requests go on as they came, and no header is
+    /// added to them.
+    pub carried: bool,
     /// The rule this comes from.
     pub origin: RuleOrigin,
 }
@@ -115,6 +118,7 @@ impl Route {
             mirrors: Box::default(),
             request_headers: HeaderOps::default(),
             response_headers: HeaderOps::default(),
+            carried: false,
             origin,
         }
     }
@@ -153,28 +157,36 @@ pub struct RuleOrigin {
     pub name: Arc<str>,
     /// The index of the rule in the object's `http` list.
     pub rule: Option<u32>,
+    /// The rule that delegates to the object, where it acts as a delegate.
+    pub delegated_by: Option<Arc<RuleOrigin>>,
 }
 
 impl RuleOrigin {
     /// A rule of a VirtualService.
     pub fn virtual_service(namespace: &str, name: &str, rule: usize) -> Self {
         let rule = u32::try_from(rule).ok();
-        Self { kind: "VirtualService", namespace: namespace.into(), name: name.into(), rule }
+        Self { kind: "VirtualService", namespace: namespace.into(), name: name.into(), rule, delegated_by: None }
+    }
+
+    /// The same rule, acting as a delegate's.
+    #[must_use]
+    pub fn delegated_by(self, root: Self) -> Self {
+        Self { delegated_by: Some(Arc::new(root)), ..self }
     }
 
     /// A service that no rule speaks of.
     pub fn service(namespace: &str, host: &str) -> Self {
-        Self { kind: "Service", namespace: namespace.into(), name: host.into(), rule: None }
+        Self { kind: "Service", namespace: namespace.into(), name: host.into(), rule: None, delegated_by: None }
     }
 
     /// A route that a setting makes, such as `outboundTrafficPolicy`.
     pub fn built_in(setting: &str) -> Self {
-        Self { kind: "setting", namespace: Arc::default(), name: setting.into(), rule: None }
+        Self { kind: "setting", namespace: Arc::default(), name: setting.into(), rule: None, delegated_by: None }
     }
 }
 
 impl fmt::Display for RuleOrigin {
-    /// `VirtualService default/reviews http[2]`
+    /// `VirtualService default/reviews http[2]`, and for a delegate's rule which one delegates to it
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind)?;
         f.write_str(" ")?;
@@ -182,8 +194,11 @@ impl fmt::Display for RuleOrigin {
             write!(f, "{}/", self.namespace)?;
         }
         f.write_str(&self.name)?;
-        match self.rule {
-            Some(rule) => write!(f, " http[{rule}]"),
+        if let Some(rule) = self.rule {
+            write!(f, " http[{rule}]")?;
+        }
+        match &self.delegated_by {
+            Some(root) => write!(f, ", delegated to by {root}"),
             None => Ok(()),
         }
     }

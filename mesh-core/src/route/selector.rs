@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use mesh_config::api::virtual_service::HttpMatchRequest;
-use mesh_config::value::{host, labels};
+use mesh_config::value::{Labels, host, labels};
 
 /// For whom and for which listener routes are made.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +33,12 @@ pub fn applies(block: &HttpMatchRequest, site: &MatchSite<'_>) -> bool {
     if !block.gateways.is_empty() {
         return block.gateways.iter().any(|gateway| names(gateway, site.virtual_service_namespace, site.gateway));
     }
-    labels::subset_of(&block.source_labels, site.labels)
-        && (block.source_namespace.is_empty() || block.source_namespace == site.namespace)
+    takes_source(&block.source_labels, &block.source_namespace, site)
+}
+
+/// Whether the workload at the site has these labels and is in this namespace; empty is any.
+pub fn takes_source(wanted: &Labels, namespace: &str, site: &MatchSite<'_>) -> bool {
+    labels::subset_of(wanted, site.labels) && (namespace.is_empty() || namespace == site.namespace)
 }
 
 /// Whether an entry of a list of gateways names the one at hand (`None`: the mesh).

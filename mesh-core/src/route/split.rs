@@ -70,6 +70,13 @@ impl Split {
         self.destinations.iter()
     }
 
+    /// Sends what goes to one cluster to another one.
+    pub(crate) fn replace(&mut self, from: &str, to: &ClusterRef) {
+        for destination in self.destinations.iter_mut().filter(|destination| *destination.cluster.name == *from) {
+            destination.cluster = to.clone();
+        }
+    }
+
     /// The sum of the weights.
     pub fn total(&self) -> u64 {
         self.ends.last().copied().unwrap_or(1)

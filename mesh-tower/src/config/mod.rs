@@ -1,5 +1,6 @@
 //! Keeps the configuration: what sources say, whether it is good, and which version is in use.
 
+mod once;
 mod problems;
 mod said;
 
@@ -147,12 +148,14 @@ impl Keeper {
             Some(mesh) => options.mesh_config(mesh),
             None => options,
         };
-        report.extend(set.analyze_with(&options));
+        let analysis = set.analyze_with(&options);
         let default = MeshConfig::default();
         let mesh = self.mesh_config.as_ref().or(set.mesh_config()).unwrap_or(&default);
         let compiled = compile(&set, mesh, &self.site);
         let broken = compiled.report.has_errors();
-        report.extend(compiled.report);
+        let compiling = once::without_what_analysis_says(compiled.report, &analysis);
+        report.extend(analysis);
+        report.extend(compiling);
         if broken {
             return self.refuse(report);
         }

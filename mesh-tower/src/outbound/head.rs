@@ -22,6 +22,14 @@ pub(crate) struct Head {
     pub(crate) grpc: bool,
     /// It asks for an upgrade that is not passed on.
     pub(crate) upgrade_refused: bool,
+    /// What was added to the request's headers.
+    added: Added,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Added {
+    request_id: bool,
+    forwarded_proto: bool,
 }
 
 impl Head {
@@ -59,15 +67,28 @@ impl Head {
         if found.internal || headers.len() > headers.keys_len() {
             internal_headers::strip(headers);
         }
+        let mut added = Added::default();
         if inbound::propagate(headers) || found.request_id {
             request_id::ensure(headers);
         } else {
             request_id::make_up(headers);
+            added.request_id = true;
         }
         if !found.forwarded_proto {
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
+            added.forwarded_proto = true;
         }
-        Ok(Self { port, scheme, grpc, upgrade_refused })
+        Ok(Self { port, scheme, grpc, upgrade_refused, added })
+    }
+
+    /// Takes back what was added to the headers: the port turned out to be one where nobody looks at requests.
+    pub(crate) fn take_back(&self, headers: &mut HeaderMap) {
+        if self.added.request_id {
+            headers.remove(request_id::X_REQUEST_ID);
+        }
+        if self.added.forwarded_proto {
+            headers.remove(X_FORWARDED_PROTO);
+        }
     }
 
     /// What routing may look at.

@@ -131,6 +131,9 @@ impl Journey {
             Listener::Mesh { .. } => None,
         };
         let mut journey = Self { shared, live, routed, head, protocol, caller, began: None, origin: None, kept: None };
+        if journey.route().carried {
+            journey.head.take_back(request.headers_mut());
+        }
         journey.note_beginning();
         Ok(journey)
     }
@@ -270,7 +273,9 @@ fn make_ready(journey: &mut Journey, request: &mut Request<Body>, begins: Instan
         deadline = deadline.within(inbound::time_left(begins));
     }
     let mut clock = Clock::new(deadline, begins);
-    headers::begin(request.headers_mut(), &clock);
+    if !journey.route().carried {
+        headers::begin(request.headers_mut(), &clock);
+    }
     if prepare::touches_request(journey.route(), journey.routed.destination) {
         let (mut parts, body) = std::mem::take(request).into_parts();
         prepare::prepare_request(journey.route(), journey.routed.destination, &mut parts, &journey.exchange());

@@ -86,7 +86,9 @@ fn an_explanation_names_each_route_and_the_file_behind_it() {
 #[test]
 fn what_cannot_be_asked_is_no_explanation() {
     let mesh = folder(&[("mesh/reviews.yaml", MESH)]);
-    for arguments in [&["explain", "GET", "reviews"][..], &["explain", "GET", "http://reviews/", "-c", "nothing"], &["explain"]] {
+    for arguments in
+        [&["explain", "GET", "reviews"][..], &["explain", "GET", "http://reviews/", "-c", "nothing"], &["explain"]]
+    {
         let ran = run(mesh.path(), arguments);
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{arguments:?}");
         assert!(!ran.err.is_empty());
@@ -96,11 +98,10 @@ fn what_cannot_be_asked_is_no_explanation() {
 #[test]
 fn a_batch_answers_line_by_line() {
     let mesh = folder(&[("mesh/reviews.yaml", MESH)]);
-    let ask = |request: serde_json::Value, roll: u64| {
-        json!({"config": ["mesh"], "client": {"namespace": "default", "labels": {}}, "request": request, "roll": roll})
-    };
+    let ask = |request: serde_json::Value, roll: u64| json!({"config": ["mesh"], "client": {"namespace": "default", "labels": {}}, "request": request, "roll": roll});
     let lines = [
-        ask(json!({"method": "GET", "url": "http://reviews:9080/1", "headers": [["end-user", "jason"]]}), 0).to_string(),
+        ask(json!({"method": "GET", "url": "http://reviews:9080/1", "headers": [["end-user", "jason"]]}), 0)
+            .to_string(),
         ask(json!({"method": "GET", "authority": "reviews", "path": "/1", "port": 9080}), 95).to_string(),
         "not json".to_owned(),
     ];
@@ -109,7 +110,10 @@ fn a_batch_answers_line_by_line() {
     assert_eq!((ran.status, answers.len()), (1, 3));
     assert_eq!((&answers[0]["route"], &answers[0]["destination"]["subset"]), (&json!("jason"), &json!("v2")));
     assert_eq!((&answers[1]["route"], &answers[1]["destination"]["subset"]), (&json!("canary"), &json!("v2")));
-    assert_eq!(answers[1]["clusters"][0], json!({"host": "reviews.default.svc.cluster.local", "subset": "v1", "port": 9080, "share": 0.95}));
+    assert_eq!(
+        answers[1]["clusters"][0],
+        json!({"host": "reviews.default.svc.cluster.local", "subset": "v1", "port": 9080, "share": 0.95})
+    );
     assert!(answers[2]["error"].is_string());
 }
 

@@ -156,10 +156,6 @@ fn hashes_have_one_key_and_a_table_that_fits() {
             "error spec.trafficPolicy.loadBalancer.consistentHash.maglev.tableSize: tableSize must be less than 5000011 for maglev",
         ),
         (
-            "{loadBalancer: {consistentHash: {httpHeaderName: x, ringHash: {minimumRingSize: 8388609}}}}",
-            "error spec.trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize: minimumRingSize 8388609 is more than 8388608",
-        ),
-        (
             "{loadBalancer: {warmup: {minimumPercent: 101, aggression: 0}}}",
             "error spec.trafficPolicy.loadBalancer.warmup: duration is required\n\
              error spec.trafficPolicy.loadBalancer.warmup.minimumPercent: minimumPercent value should be less than or equal to 100\n\

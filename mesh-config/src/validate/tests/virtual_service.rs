@@ -246,19 +246,6 @@ fn pseudo_headers_that_exist_may_be_matched() {
 }
 
 #[test]
-fn weights_have_a_sum_that_can_be_counted() {
-    let weights = |weights: [u32; 3]| {
-        let [a, b, c] = weights.map(|weight| format!("{{destination: {{host: a}}, weight: {weight}}}"));
-        http(&format!("route: [{a}, {b}, {c}]"))
-    };
-    assert_eq!(weights([0, 0, 1]), [""; 0]);
-    assert_eq!(
-        weights([2_147_483_647; 3]),
-        ["error spec.http[0].route: total destination weight 6442450941 is more than 4294967295"]
-    );
-}
-
-#[test]
 fn destinations_made_from_the_gateway_api_are_left_alone() {
     let spec = format!("hosts: [a.com]\ngateways: [ns/g_w]\nhttp: [{{{}}}]", TO.trim().replace("host: a", "host: '*'"));
     let metadata = "{name: x, namespace: ns, annotations: {internal.istio.io/route-semantics: gateway}}";

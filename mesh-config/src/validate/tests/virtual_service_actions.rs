@@ -114,19 +114,6 @@ fn redirects_and_direct_responses_are_checked() {
 }
 
 #[test]
-fn what_envoy_refuses_is_refused_here_too() {
-    assert_eq!(
-        http("directResponse: {status: 600}"),
-        ["error spec.http[0].directResponse.status: HTTP status 600 is not in range 200-599"]
-    );
-    assert_eq!(
-        http("redirect: {uri: /a, redirectCode: 304}"),
-        ["error spec.http[0].redirect.redirectCode: redirect code 304 is none of 301, 302, 303, 307, 308"]
-    );
-    assert_eq!(http("redirect: {uri: /a, redirectCode: 308}"), [""; 0]);
-}
-
-#[test]
 fn rewrites_are_checked() {
     assert_actions(&[
         (
@@ -205,10 +192,6 @@ fn mirrors_are_checked() {
         (
             "mirrorPercentage: {value: -1}",
             "error spec.http[0].mirrorPercentage: mirror_percentage must have a min value of 0 (it has -1.000000)",
-        ),
-        (
-            "mirrorPercentage: {value: .nan}",
-            "error spec.http[0].mirrorPercentage: mirror_percentage must have a max value of 100 (it has NaN)",
         ),
         (
             "mirrors: [{destination: {host: b}, percentage: {value: 101}}]",

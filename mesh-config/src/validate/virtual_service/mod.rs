@@ -7,6 +7,7 @@ mod unreachable;
 
 pub(super) use self::action::check_retries;
 pub(super) use self::http::check_subset_name;
+pub(crate) use self::unreachable::is_reported_as_covered;
 
 use super::checker::{At, Checker};
 use super::common::{self, Exported};

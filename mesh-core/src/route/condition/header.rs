@@ -3,7 +3,7 @@
 use http::HeaderName;
 use mesh_config::value::StringMatch;
 
-use super::StringMatcher;
+use super::{StringMatcher, claim};
 use crate::RequestView;
 use crate::route::lower::LowerError;
 
@@ -112,7 +112,7 @@ impl HeaderCondition {
 
 impl HeaderSource {
     fn lower(name: &str) -> Result<Self, String> {
-        if name.starts_with("@request.auth.") {
+        if claim::path_of(name).is_some() {
             return Err(format!("{name}: matching claims of a token is not supported"));
         }
         Ok(match name.to_ascii_lowercase().as_str() {

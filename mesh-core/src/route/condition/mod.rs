@@ -4,6 +4,7 @@
 //! VirtualService, and its tests. Comparing allocates nothing.
 
 pub mod authority;
+pub mod claim;
 pub mod header;
 pub mod method;
 pub mod path;

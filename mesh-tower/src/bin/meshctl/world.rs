@@ -63,7 +63,7 @@ pub(crate) struct World {
 impl World {
     /// Reads files, directories and patterns. What is no good is said on standard error and left out.
     pub(crate) fn load(config: &[String], site: Site) -> Result<Self, String> {
-        let loaded = Input::of(config, &site.namespace).load()?;
+        let loaded = Input::of(config, &site.namespace).load(false)?;
         if let Some(problem) = loaded.problems.first() {
             return Err(problem.clone());
         }
