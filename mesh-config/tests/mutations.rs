@@ -237,7 +237,7 @@ fn read(text: &str) -> Result<(), TestCaseError> {
         report.extend(set.analyze());
         report.locate();
         let lines = u32::try_from(text.lines().count().max(1)).unwrap();
-        for finding in report.iter() {
+        for finding in &report {
             // A finding at the end of a text may point behind the last line.
             prop_assert!(finding.origin.line <= lines + 1, "line {} of {lines}: {finding}", finding.origin.line);
         }

@@ -48,7 +48,7 @@ spec: {server: []}
 
 const NAMESPACE: &str = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "books"}}"#;
 
-const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: reviews}\n";
+const FOREIGN: &str = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: reviews}\n";
 
 struct Ran {
     status: i32,
@@ -132,7 +132,7 @@ fn the_status_is_2_where_the_command_cannot_run() {
 #[test]
 fn the_level_to_fail_on_can_be_chosen() {
     let warned = BAD.replace("    retries: {attempts: 2, retryOn: sometimes}\n", "");
-    let files = folder(&[("warned.yaml", warned.as_str()), ("noted.yaml", DEPLOYMENT)]);
+    let files = folder(&[("warned.yaml", warned.as_str()), ("noted.yaml", FOREIGN)]);
     for (file, level, status) in [
         ("warned.yaml", "error", 0),
         ("warned.yaml", "warning", 1),
@@ -155,7 +155,7 @@ fn unknown_fields_are_warnings_to_the_lenient() {
 
 #[test]
 fn a_person_sees_the_line_the_help_and_the_change() {
-    let files = folder(&[("mesh/edge.yaml", MISSPELT), ("mesh/deployment.yaml", DEPLOYMENT)]);
+    let files = folder(&[("mesh/edge.yaml", MISSPELT), ("mesh/deployment.yaml", FOREIGN)]);
     let ran = run(files.path(), &["validate", "mesh"]);
     assert_eq!(
         ran.out,
@@ -201,7 +201,7 @@ fn standard_input_is_read_with_a_dash() {
 
 #[test]
 fn validation_as_json_has_an_object_for_each_document() {
-    let text = format!("{GOOD}---\n# nothing\n---\n{BAD}---\n{DEPLOYMENT}---\na: [\n");
+    let text = format!("{GOOD}---\n# nothing\n---\n{BAD}---\n{FOREIGN}---\na: [\n");
     let files = folder(&[("a.yaml", text.as_str())]);
     let json = run(files.path(), &["validate", "-o", "json", "a.yaml"]).json();
     let document = |index: u32, kind: &str, namespace: &str, name: &str| {
@@ -219,7 +219,7 @@ fn validation_as_json_has_an_object_for_each_document() {
                           "column": 14, "path": "spec.http[0].fault.abort"}],
         })
     );
-    assert_eq!(json[2], document(2, "Deployment", "", "reviews"));
+    assert_eq!(json[2], document(2, "StatefulSet", "", "reviews"));
     assert_eq!((&json[3]["valid"], &json[3]["errors"][0]["code"]), (&json!(false), &json!("MESH0004")));
     assert_eq!(json.as_array().unwrap().len(), 4);
 }
@@ -265,7 +265,7 @@ spec: {selector: {matchLabels: {app: api}}}
 apiVersion: v1
 kind: Pod
 metadata: {name: web, namespace: shop, labels: {app: api}}
-spec: {containers: [{name: web, image: web}]}
+spec: {containers: [{name: web, image: web}, {name: istio-proxy, image: proxyv2}]}
 ";
 
 #[test]

@@ -28,12 +28,15 @@ impl Reader<'_> {
         let objections = self.objections(kind, piece, tree, Some(&id), Vec::new());
         let mut good = objections.iter().all(|finding| finding.severity < Severity::Error);
         let spec_is_missed = objections.iter().any(|finding| finding.path.segments().len() == 1);
+        let objected: Vec<_> = objections.iter().map(|finding| finding.path.clone()).collect();
         self.report.extend(objections);
         if value.spec.is_none() && kind.is_istio() && !spec_is_missed {
             let finding = Diagnostic::warning(Code::EMPTY_SPEC, "the object has no spec; it is read as an empty one");
             self.report.push(piece.about(finding.path("spec").resource(id.clone()).at_key()));
         }
-        for (path, letter) in letters {
+        // In the spec the CRD's word stands.
+        let told = |path: &FieldPath| objected.iter().any(|at| at.is_within(path) && path.is_within(at));
+        for (path, letter) in letters.into_iter().filter(|(path, _)| !told(path)) {
             let finding = Diagnostic::warning(Code::WRONG_TYPE, format!("`{letter}` is a boolean to Kubernetes"))
                 .effect("this mesh reads the letter; the API server refuses the object")
                 .suggest_yaml(format!("quote it: \"{letter}\""), format!("\"{letter}\""));

@@ -43,6 +43,7 @@ impl Reader<'_> {
             by_reader(finding) && finding.path.is_within(&objection.path) && objection.path.is_within(&finding.path)
         });
         match (objection.about, same) {
+            (_, Some(at)) if said[at].code == Code::PLACEHOLDER => None,
             (Objection::Type, Some(at)) => {
                 said[at].effect.get_or_insert_with(|| format!("the API server refuses it: {}", objection.message));
                 None
@@ -61,7 +62,6 @@ impl Reader<'_> {
                 };
                 (!said.iter().any(known)).then_some((own, None))
             }
-            (_, Some(at)) if said[at].code == Code::PLACEHOLDER => None,
             (_, Some(at)) => Some((Severity::Error, said.remove(at).into_advice())),
             (_, None) => Some((own, None)),
         }
@@ -176,11 +176,18 @@ mod tests {
     }
 
     #[test]
+    fn a_single_letter_is_a_boolean_to_the_api_server_and_said_to_be_one_once() {
+        let found = found("VirtualService", "hosts: [y]");
+        assert_eq!((found.len(), found[0].code, found[0].severity), (1, Code::SCHEMA_RULE, Severity::Error));
+    }
+
+    #[test]
     fn a_placeholder_is_called_one() {
         let found = found("ServiceEntry", "hosts: [a]\n  resolution: ${RESOLUTION}");
         assert_eq!((found.len(), found[0].code), (1, Code::PLACEHOLDER), "{found:?}");
         let number = self::found("WorkloadEntry", "address: a\n  weight: ${WEIGHT}");
         assert_eq!((number.len(), number[0].code), (1, Code::PLACEHOLDER), "{number:?}");
+        assert_eq!(number[0].effect, None, "of what is not filled in yet the type does not matter");
         let duration = self::found("VirtualService", "hosts: [a]\n  http: [{timeout: \"${TIMEOUT}\"}]");
         assert_eq!((duration.len(), duration[0].code), (1, Code::PLACEHOLDER), "{duration:?}");
     }

@@ -45,6 +45,7 @@
 
 mod destination;
 mod diff;
+mod hidden;
 mod left_out;
 mod mismatch;
 mod model;
@@ -61,7 +62,8 @@ use http::request;
 use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, FieldPath, Kind, ResourceId};
 
-use crate::compile::{DestinationRules, MergedRule, Registry};
+use crate::compile::scope::Sight;
+use crate::compile::{DestinationRules, MergedRule};
 use crate::path_normalization::normalize;
 use crate::retry::RetryPolicy;
 use crate::route::{self, Exchange, Route, RouteId, Routed, RuleOrigin, Split, prepare};
@@ -83,7 +85,7 @@ pub struct Explainer<'a> {
     site: &'a Site,
     snapshot: &'a Snapshot,
     rules: DestinationRules<'a>,
-    registry: Registry,
+    sight: Sight<'a>,
     places: bool,
 }
 
@@ -91,7 +93,7 @@ impl<'a> Explainer<'a> {
     /// Explains what `snapshot` decides, which is what `set` was compiled to for `site`.
     pub fn new(set: &'a ConfigSet, mesh: &'a MeshConfig, site: &'a Site, snapshot: &'a Snapshot) -> Self {
         let rules = DestinationRules::quietly(set, mesh, site);
-        Self { set, mesh, site, snapshot, rules, registry: Registry::build(set, mesh, site), places: true }
+        Self { set, mesh, site, snapshot, rules, sight: Sight::quietly(set, mesh, site), places: true }
     }
 
     /// Leaves out the lines of files, whose look-up costs more than the rest.
@@ -157,7 +159,10 @@ impl<'a> Explainer<'a> {
     /// The virtual host and what became of each of its routes.
     fn say_tried(&self, table: TableId, view: &RequestView<'_>, out: &mut Explanation) {
         let table = &self.snapshot.tables[table.0 as usize];
-        let Some(id) = table.hosts.find(view.authority) else { return };
+        let Some(id) = table.hosts.find(view.authority) else {
+            out.hidden = self.hidden(view.authority, &out.listener);
+            return;
+        };
         let vhost = &self.snapshot.vhosts[id.0 as usize];
         let domain = table.hosts.domain_of(view.authority).unwrap_or_default();
         out.vhost = Some(VirtualHost { name: vhost.name.to_string(), domain });
@@ -220,7 +225,8 @@ impl<'a> Explainer<'a> {
 
     /// The DestinationRule that counts for a host.
     fn rule_for(&self, host: &str) -> Option<&MergedRule<'a>> {
-        let service = self.registry.get(&host.to_ascii_lowercase())?;
+        let lower = host.to_ascii_lowercase();
+        let service = self.sight.mesh.services().get(&lower).or_else(|| self.sight.gateway.get(&lower))?;
         self.rules.find(&service.written, &service.namespace)
     }
 

@@ -75,7 +75,7 @@ fn an_explanation_names_each_route_and_the_file_behind_it() {
     let ran = run(mesh.path(), &["explain", "GET", "http://reviews:9080/1", "-H", "end-user: ann", "--roll", "97"]);
     assert_eq!((ran.status, ran.err.as_str()), (0, ""));
     assert!(ran.out.contains("✗ #0 jason   header end-user = \"ann\", wanted exact \"jason\""), "{}", ran.out);
-    assert!(ran.out.contains("mesh/reviews.yaml:31"), "{}", ran.out);
+    assert!(ran.out.contains("mesh/reviews.yaml:30"), "{}", ran.out);
     assert!(ran.out.ends_with("=> would send to 10.0.0.2:9080\n"), "{}", ran.out);
     let ran = run(mesh.path(), &["explain", "GET", "http://reviews:9080/1", "-o", "json"]);
     assert_eq!(ran.json()["route"], "canary");
@@ -150,5 +150,5 @@ fn a_difference_is_shown_with_the_rules_of_both_sides() {
     assert_eq!(ran.status, 1);
     assert!(ran.out.contains("- 95.0 % v1 of reviews.default.svc.cluster.local:9080"), "{}", ran.out);
     assert!(ran.out.contains("+ 90.0 % v1 of reviews.default.svc.cluster.local:9080"), "{}", ran.out);
-    assert!(ran.out.contains("old/a.yaml:34") && ran.out.contains("new/a.yaml:34"), "{}", ran.out);
+    assert!(ran.out.contains("old/a.yaml:30") && ran.out.contains("new/a.yaml:30"), "{}", ran.out);
 }

@@ -1,7 +1,9 @@
 //! `meshctl diff`: which requests would go elsewhere.
 
+use std::fmt::Write;
+
 use clap::Args;
-use mesh_core::explain::{Difference, Outcome as Decided, diff};
+use mesh_core::explain::{Difference, Outcome as Decided, Request, diff};
 
 use super::explain::Format;
 use super::output::{Outcome, print};
@@ -52,10 +54,11 @@ fn text(differences: &[Difference]) -> String {
         let request = &difference.request;
         let others =
             if difference.others > 0 { format!("   and {} more like it", difference.others) } else { String::new() };
-        out.push_str(&format!(
-            "{} {}://{}{}{others}\n",
-            request.method, request.scheme, request.authority, request.path
-        ));
+        // The port that is dialled may not be the one that the authority names.
+        let named = request.authority.rsplit(':').next().is_some_and(|end| end.parse::<u16>().is_ok());
+        let port = if named { String::new() } else { format!(":{}", difference.port) };
+        let Request { method, scheme, authority, path, .. } = request;
+        let _ = writeln!(out, "{method} {scheme}://{authority}{port}{path}{others}");
         for (name, value) in &request.headers {
             out.push_str(&format!("    {name}: {value}\n"));
         }

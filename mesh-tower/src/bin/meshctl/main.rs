@@ -20,6 +20,7 @@
 //! loses comments is worse than none.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod analyze;
 mod batch;

@@ -32,13 +32,13 @@ pub(super) fn failures(case: &Case, found: &Explanation, rule: Option<&Value>) -
     let mut failed = match (case.want_match.unwrap_or(true), says_something) {
         (true, true) => checks.failed,
         (true, false) if case.want.is_none() && !takes => {
-            vec![checks.failure("match", "a rule takes it", "no rule does")]
+            vec![checks.failure("match", &"a rule takes it", &"no rule does")]
         }
         (true, false) => Vec::new(),
         (false, true) if checks.failed.is_empty() => {
-            vec![checks.failure("match", "anything but this", "just this")]
+            vec![checks.failure("match", &"anything but this", &"just this")]
         }
-        (false, false) if takes => vec![checks.failure("match", "no rule takes it", "a rule does")],
+        (false, false) if takes => vec![checks.failure("match", &"no rule takes it", &"a rule does")],
         (false, _) => Vec::new(),
     };
     if let Some(want) = &case.want {
@@ -55,7 +55,7 @@ struct Checks<'a> {
 }
 
 impl Checks<'_> {
-    fn failure(&self, what: &str, wanted: impl ToString, got: impl ToString) -> Failure {
+    fn failure(&self, what: &str, wanted: &dyn ToString, got: &dyn ToString) -> Failure {
         let request = &self.found.request;
         Failure {
             request: format!("{} {}://{}{}", request.method, request.scheme, request.authority, request.path),
@@ -74,7 +74,7 @@ impl Checks<'_> {
             && got != Some(wanted)
         {
             let got = got.map_or_else(|| "none".to_owned(), ToString::to_string);
-            self.failed.push(self.failure(what, wanted.to_string(), got));
+            self.failed.push(self.failure(what, &wanted.to_string(), &got));
         }
     }
 
@@ -85,7 +85,7 @@ impl Checks<'_> {
         {
             let wanted: Vec<_> = wanted.iter().map(describe_wanted).collect();
             let got: Vec<_> = self.found.split.iter().map(describe).collect();
-            self.failed.push(self.failure("route", wanted.join(", "), got.join(", ")));
+            self.failed.push(self.failure("route", &wanted.join(", "), &got.join(", ")));
         }
         for (name, wanted) in [
             ("redirect", &case.redirect),
@@ -97,7 +97,7 @@ impl Checks<'_> {
             let Some(wanted) = wanted else { continue };
             let got = rule.and_then(|rule| rule.get(name)).unwrap_or(&Value::Null);
             if !holds(got, wanted) {
-                self.failed.push(self.failure(name, wanted, got));
+                self.failed.push(self.failure(name, &wanted, &got));
             }
         }
     }
@@ -131,7 +131,11 @@ impl Checks<'_> {
             let of_name = found.split.iter().filter(|entry| entry.subset == *name || is_host(&entry.host, name));
             let got: f64 = of_name.map(|entry| entry.share * 100.0).sum();
             if (got - percent).abs() > EXACT {
-                self.failed.push(self.failure(&format!("share of {name}"), format!("{percent} %"), format!("{got} %")));
+                self.failed.push(self.failure(
+                    &format!("share of {name}"),
+                    &format!("{percent} %"),
+                    &format!("{got} %"),
+                ));
             }
         }
         for (name, percent) in want.mirrors.iter().flatten() {
@@ -143,8 +147,8 @@ impl Checks<'_> {
             if (got - percent).abs() > EXACT {
                 self.failed.push(self.failure(
                     &format!("mirror to {name}"),
-                    format!("{percent} %"),
-                    format!("{got} %"),
+                    &format!("{percent} %"),
+                    &format!("{got} %"),
                 ));
             }
         }
