@@ -22,8 +22,8 @@ mod port;
 mod proxy_config;
 mod request_authentication;
 mod selector;
-mod service_entry;
 mod server_tls;
+mod service_entry;
 mod sidecar;
 mod telemetry;
 mod virtual_service;
@@ -58,6 +58,8 @@ pub(crate) struct Finding {
 pub(crate) enum Objection {
     /// A value of another type.
     Type,
+    /// The number of a name: protobuf's JSON takes it, the CRD does not.
+    Number,
     /// A field under a name that protobuf knows and the CRD does not.
     Name,
     /// Anything else.

@@ -301,49 +301,73 @@ mod tests {
     #[test]
     fn of_fields_that_exclude_each_other_an_empty_one_counts_and_a_null_does_not() {
         check(SELECTOR_OR_ENDPOINTS, &[("{endpoints: [], workloadSelector: {}}", false), ("{endpoints: []}", true)]);
-        check(SELECTOR_OR_TARGETS, &[("{selector: {}, targetRefs: []}", false), ("{selector: , targetRefs: []}", true)]);
+        check(
+            SELECTOR_OR_TARGETS,
+            &[("{selector: {}, targetRefs: []}", false), ("{selector: , targetRefs: []}", true)],
+        );
         check(NAME_OR_NAMES, &[("{credentialName: '', credentialNames: [a]}", false), ("{credentialName: a}", true)]);
         check(NAMES_OR_CERTIFICATES, &[("{tlsCertificates: [{}], credentialNames: [a]}", false)]);
-        check(ONE_KEY_SOURCE, &[("{jwks: a, jwks_uri: b}", false), ("{jwksUri: a, jwks_uri: b}", false), ("{jwks_uri: a}", true)]);
-        check(SERVICE_ACCOUNTS_ALONE, &[
-            ("{serviceAccounts: [a], namespaces: [b]}", false),
-            ("{notServiceAccounts: [a], notPrincipals: [b]}", false),
-            ("{serviceAccounts: [a], ipBlocks: [b]}", true),
-            ("{namespaces: [a], principals: [b]}", true),
-        ]);
+        check(
+            ONE_KEY_SOURCE,
+            &[("{jwks: a, jwks_uri: b}", false), ("{jwksUri: a, jwks_uri: b}", false), ("{jwks_uri: a}", true)],
+        );
+        check(
+            SERVICE_ACCOUNTS_ALONE,
+            &[
+                ("{serviceAccounts: [a], namespaces: [b]}", false),
+                ("{notServiceAccounts: [a], notPrincipals: [b]}", false),
+                ("{serviceAccounts: [a], ipBlocks: [b]}", true),
+                ("{namespaces: [a], principals: [b]}", true),
+            ],
+        );
     }
 
     #[test]
     fn endpoints_and_addresses_fit_the_resolution() {
-        check(NONE_WITHOUT_ENDPOINTS, &[
-            ("{endpoints: []}", false),
-            ("{resolution: NONE, endpoints: []}", false),
-            ("{resolution: STATIC, endpoints: []}", true),
-            ("{resolution: NONE}", true),
-        ]);
-        check(CIDR_RESOLUTION, &[
-            ("{addresses: [10.0.0.0/8]}", true),
-            ("{addresses: [10.0.0.0/8], resolution: DNS}", false),
-            ("{addresses: [10.0.0.1], resolution: DNS}", true),
-            ("{addresses: [10.0.0.0/8], resolution: STATIC}", true),
-        ]);
-        check(ONE_ROUND_ROBIN_ENDPOINT, &[
-            ("{resolution: DNS_ROUND_ROBIN, endpoints: [{}, {}]}", false),
-            ("{resolution: DNS_ROUND_ROBIN, endpoints: [{}]}", true),
-            ("{resolution: DNS, endpoints: [{}, {}]}", true),
-        ]);
+        check(
+            NONE_WITHOUT_ENDPOINTS,
+            &[
+                ("{endpoints: []}", false),
+                ("{resolution: NONE, endpoints: []}", false),
+                ("{resolution: STATIC, endpoints: []}", true),
+                ("{resolution: NONE}", true),
+            ],
+        );
+        check(
+            CIDR_RESOLUTION,
+            &[
+                ("{addresses: [10.0.0.0/8]}", true),
+                ("{addresses: [10.0.0.0/8], resolution: DNS}", false),
+                ("{addresses: [10.0.0.1], resolution: DNS}", true),
+                ("{addresses: [10.0.0.0/8], resolution: STATIC}", true),
+            ],
+        );
+        check(
+            ONE_ROUND_ROBIN_ENDPOINT,
+            &[
+                ("{resolution: DNS_ROUND_ROBIN, endpoints: [{}, {}]}", false),
+                ("{resolution: DNS_ROUND_ROBIN, endpoints: [{}]}", true),
+                ("{resolution: DNS, endpoints: [{}, {}]}", true),
+            ],
+        );
         check(NO_WILDCARD_HOST, &[("'*'", false), ("'*.a'", true)]);
     }
 
     #[test]
     fn a_workload_has_an_address_and_a_socket_has_no_ports() {
         check(ADDRESS, &[("{}", false), ("{address: ''}", true), ("{network: n}", true), ("{address: null}", false)]);
-        check(SOCKET_WITHOUT_PORTS, &[
-            ("{address: 'unix:///a', ports: {}}", false),
-            ("{address: 'unix:///a'}", true),
-            ("{address: 1.2.3.4, ports: {}}", true),
-        ]);
-        check(SOCKET_PATH, &[("unix:///a", true), ("unix://@a", true), ("unix://a", false), ("'unix://'", false), ("a", true)]);
+        check(
+            SOCKET_WITHOUT_PORTS,
+            &[
+                ("{address: 'unix:///a', ports: {}}", false),
+                ("{address: 'unix:///a'}", true),
+                ("{address: 1.2.3.4, ports: {}}", true),
+            ],
+        );
+        check(
+            SOCKET_PATH,
+            &[("unix:///a", true), ("unix://@a", true), ("unix://a", false), ("'unix://'", false), ("a", true)],
+        );
         check(SOCKET_NO_DIRECTORY, &[("unix:///a/", false), ("unix:///a", true), ("a/", true)]);
     }
 
@@ -352,22 +376,31 @@ mod tests {
         check(PORT, &[("0", false), ("1", true), ("65535", true), ("65536", false)]);
         check(PORT_KEYS, &[("{0: {}}", false), ("{80: {}}", true), ("{http: {}}", false), ("{65536: {}}", false)]);
         let long = format!("{{{}: 1}}", "a".repeat(63));
-        check(PORT_NAMES, &[("{http-1: 1}", true), ("{-a: 1}", false), ("{a_b: 1}", false), (&long, false), ("{'': 1}", false)]);
-        check(PORT_NUMBERS_DIFFER, &[
-            ("[{number: 1}, {number: 2}]", true),
-            ("[{number: 1}, {number: 2}, {number: 1}]", false),
-            ("[{}, {}]", true),
-        ]);
+        check(
+            PORT_NAMES,
+            &[("{http-1: 1}", true), ("{-a: 1}", false), ("{a_b: 1}", false), (&long, false), ("{'': 1}", false)],
+        );
+        check(
+            PORT_NUMBERS_DIFFER,
+            &[
+                ("[{number: 1}, {number: 2}]", true),
+                ("[{number: 1}, {number: 2}, {number: 1}]", false),
+                ("[{}, {}]", true),
+            ],
+        );
     }
 
     #[test]
     fn a_policy_for_ports_selects_workloads() {
-        check(PORTS_NEED_SELECTOR, &[
-            ("{portLevelMtls: {80: {}}}", false),
-            ("{portLevelMtls: {80: {}}, selector: {matchLabels: {}}}", false),
-            ("{portLevelMtls: {80: {}}, selector: {matchLabels: {a: b}}}", true),
-            ("{}", true),
-        ]);
+        check(
+            PORTS_NEED_SELECTOR,
+            &[
+                ("{portLevelMtls: {80: {}}}", false),
+                ("{portLevelMtls: {80: {}}, selector: {matchLabels: {}}}", false),
+                ("{portLevelMtls: {80: {}}, selector: {matchLabels: {a: b}}}", true),
+                ("{}", true),
+            ],
+        );
         check(SAME_NAMESPACE, &[("''", true), ("a", false)]);
     }
 
@@ -381,7 +414,10 @@ mod tests {
 
     #[test]
     fn a_tag_is_set_with_a_value_and_removed_without() {
-        check(UPSERT_HAS_VALUE, &[("{operation: UPSERT}", false), ("{operation: UPSERT, value: ''}", false), ("{}", true)]);
+        check(
+            UPSERT_HAS_VALUE,
+            &[("{operation: UPSERT}", false), ("{operation: UPSERT, value: ''}", false), ("{}", true)],
+        );
         check(UPSERT_HAS_VALUE, &[("{operation: UPSERT, value: x}", true), ("{operation: REMOVE}", true)]);
         check(REMOVE_HAS_NO_VALUE, &[("{operation: REMOVE, value: ''}", false), ("{operation: REMOVE}", true)]);
         check(PROBE_SCHEME, &[("HTTP", true), ("''", true), ("http", false)]);

@@ -176,7 +176,9 @@ impl Form {
         match self {
             Self::Group => text.is_empty() || text.split('.').all(is_dns_label),
             Self::Kind => text.starts_with(|c: char| c.is_ascii_alphabetic()) && is_label(text, |_| true),
-            Self::HeaderName => !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)),
+            Self::HeaderName => {
+                !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            }
             Self::Base64 => is_base64(text),
         }
     }
@@ -221,8 +223,28 @@ mod tests {
     #[test]
     fn a_form_takes_what_its_pattern_takes() {
         let texts = [
-            "", "a", "A", "1", "-", "a-", "-a", "a-b", "a.b", "a..b", ".a", "a.", "gateway.networking.k8s.io", "Service",
-            "x_y", "X-Y", "a b", "é", "a\n", "0a", "a0", "ab.C",
+            "",
+            "a",
+            "A",
+            "1",
+            "-",
+            "a-",
+            "-a",
+            "a-b",
+            "a.b",
+            "a..b",
+            ".a",
+            "a.",
+            "gateway.networking.k8s.io",
+            "Service",
+            "x_y",
+            "X-Y",
+            "a b",
+            "é",
+            "a\n",
+            "0a",
+            "a0",
+            "ab.C",
         ];
         for form in [Form::Group, Form::Kind, Form::HeaderName] {
             let pattern = regex::Regex::new(&form.pattern().unwrap().replace('$', r"\z")).unwrap();
@@ -235,8 +257,18 @@ mod tests {
     #[test]
     fn bytes_are_padded_base64_and_not_empty() {
         for (text, fits) in [
-            ("YQ==", true), ("YWE=", true), ("YWFh", true), ("YWFhYQ==", true), ("", false), ("YQ", false), ("YQ=", false),
-            ("Y===", false), ("====", false), ("a-_b", false), ("YQ==YQ==", false), ("hello", false),
+            ("YQ==", true),
+            ("YWE=", true),
+            ("YWFh", true),
+            ("YWFhYQ==", true),
+            ("", false),
+            ("YQ", false),
+            ("YQ=", false),
+            ("Y===", false),
+            ("====", false),
+            ("a-_b", false),
+            ("YQ==YQ==", false),
+            ("hello", false),
         ] {
             assert_eq!(Form::Base64.fits(text), fits, "{text:?}");
         }

@@ -1,8 +1,6 @@
 //! Which workloads, gateways and waypoints an object is for.
 
-use super::rule::{
-    NO_EMPTY_KEY, NO_WILDCARD_KEY, NO_WILDCARD_LABEL, NO_WILDCARD_VALUE, SAME_NAMESPACE,
-};
+use super::rule::{NO_EMPTY_KEY, NO_WILDCARD_KEY, NO_WILDCARD_LABEL, NO_WILDCARD_VALUE, SAME_NAMESPACE};
 use super::schema::{Form, Schema, TEXT, list, map, object};
 
 /// The selector of policies.

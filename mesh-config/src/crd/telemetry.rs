@@ -72,6 +72,10 @@ const TRACING: Schema = object(&[
 const NAMED: Schema = object(&[("defaultValue", TEXT), ("name", NAME)]).required(&["name"]);
 const VALUED: Schema = object(&[("value", NAME)]).required(&["value"]);
 
-const CUSTOM_TAG: Schema =
-    object(&[("environment", NAMED), ("formatter", VALUED), ("header", NAMED), ("literal", VALUED)])
-        .exclusive(&[&["literal", "environment", "header", "formatter"]]);
+const CUSTOM_TAG: Schema = object(&[
+    ("environment", NAMED),
+    ("formatter", VALUED),
+    ("header", NAMED),
+    ("literal", VALUED),
+])
+.exclusive(&[&["literal", "environment", "header", "formatter"]]);

@@ -26,8 +26,12 @@ fn assert_found(kind: Kind, spec: &str, messages: &[&str]) {
 #[test]
 fn a_name_is_one_of_those_there_are() {
     let kind = Kind::ServiceEntry;
-    assert_found(kind, "{hosts: [a], resolution: dns}", &["spec.resolution: Unsupported value: \"dns\": supported values: \
-        \"NONE\", \"STATIC\", \"DNS\", \"DNS_ROUND_ROBIN\", \"DYNAMIC_DNS\""]);
+    assert_found(
+        kind,
+        "{hosts: [a], resolution: dns}",
+        &["spec.resolution: Unsupported value: \"dns\": supported values: \
+        \"NONE\", \"STATIC\", \"DNS\", \"DNS_ROUND_ROBIN\", \"DYNAMIC_DNS\""],
+    );
     let finding = findings(kind, "spec: {hosts: [a], resolution: DNS_ROUNDROBIN}").remove(0);
     assert_eq!(finding.help.as_deref(), Some("did you mean `DNS_ROUND_ROBIN`?"));
     assert_found(kind, "{hosts: [a], resolution: DNS}", &[]);
@@ -55,7 +59,8 @@ fn a_text_is_as_long_as_it_may_be_and_built_as_it_has_to_be() {
 
 #[test]
 fn a_number_is_within_its_bounds() {
-    let concurrency = "spec.concurrency: Invalid value: -1: spec.concurrency in body should be greater than or equal to 0";
+    let concurrency =
+        "spec.concurrency: Invalid value: -1: spec.concurrency in body should be greater than or equal to 0";
     assert_found(Kind::ProxyConfig, "{concurrency: -1}", &[concurrency]);
     assert_found(Kind::ProxyConfig, "{concurrency: 0}", &[]);
     let sampling = |number: &str| format!("{{tracing: [{{randomSamplingPercentage: {number}}}]}}");
@@ -122,8 +127,12 @@ fn every_value_of_a_wrong_type_is_found() {
         .map(|message| message.rsplit_once(" in body must be of type ").unwrap().1.to_owned())
         .collect();
     let expected = [
-        r#"string: "integer""#, r#"string: "boolean""#, r#"string: "integer""#, r#"array: "object""#,
-        r#"integer: "string""#, r#"object: "string""#,
+        r#"string: "integer""#,
+        r#"string: "boolean""#,
+        r#"string: "integer""#,
+        r#"array: "object""#,
+        r#"integer: "string""#,
+        r#"object: "string""#,
     ];
     assert_eq!(types, expected);
     let numbers = "{http: [{route: [{weight: 1.0, destination: {host: a}}, {weight: 1.5, destination: {host: a}}]}]}";
@@ -138,7 +147,8 @@ fn every_value_of_a_wrong_type_is_found() {
 fn a_null_counts_as_absent_but_in_lists() {
     assert_found(Kind::VirtualService, "{hosts: null, http: [{timeout: , match: ~, mirrorPercent: null}]}", &[]);
     assert_found(Kind::ServiceEntry, "{hosts: null}", &["spec.hosts: Required value"]);
-    let element = "spec.jwtRules[0]: Invalid value: \"null\": spec.jwtRules[0] in body must be of type object: \"null\"";
+    let element =
+        "spec.jwtRules[0]: Invalid value: \"null\": spec.jwtRules[0] in body must be of type object: \"null\"";
     assert_found(Kind::RequestAuthentication, "{jwtRules: [null]}", &[element]);
     assert_found(Kind::AuthorizationPolicy, "null", &[]);
     assert_eq!(found(Kind::ServiceEntry, "null"), ["spec: Required value"]);
@@ -149,7 +159,8 @@ fn names_in_snake_case_are_unknown_to_the_api_server() {
     let found = findings(Kind::VirtualService, "spec: {tls: [{match: [{sni_hosts: [1]}]}]}");
     let messages: Vec<_> = found.iter().map(|finding| finding.message.as_str()).collect();
     let element = "spec.tls[0].match[0].sniHosts[0]";
-    let number = format!("{element}: Invalid value: \"integer\": {element} in body must be of type string: \"integer\"");
+    let number =
+        format!("{element}: Invalid value: \"integer\": {element} in body must be of type string: \"integer\"");
     assert_eq!(messages, ["unknown field \"spec.tls[0].match[0].sni_hosts\"", &number]);
     assert_eq!((found[0].about, found[0].help.as_deref()), (Objection::Name, Some("write `sniHosts`")));
     assert_found(Kind::VirtualService, "{http: [{mirror_percent: 5}]}", &[]);
@@ -206,12 +217,55 @@ fn merged_mappings_and_aliases_are_seen_where_they_are_used() {
 /// YAML of any form, made of names that schemas have.
 fn any_value() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec![
-        "spec", "http", "match", "route", "hosts", "endpoints", "ports", "address", "number", "name", "tls", "<<", "sni_hosts",
-        "subsets", "trafficPolicy", "loadBalancer", "consistentHash", "portLevelMtls", "selector", "matchLabels", "rules",
-        "from", "source", "jwtRules", "targetRefs", "'80'", "probe", "template", "metrics", "overrides", "tagOverrides", "''",
+        "spec",
+        "http",
+        "match",
+        "route",
+        "hosts",
+        "endpoints",
+        "ports",
+        "address",
+        "number",
+        "name",
+        "tls",
+        "<<",
+        "sni_hosts",
+        "subsets",
+        "trafficPolicy",
+        "loadBalancer",
+        "consistentHash",
+        "portLevelMtls",
+        "selector",
+        "matchLabels",
+        "rules",
+        "from",
+        "source",
+        "jwtRules",
+        "targetRefs",
+        "'80'",
+        "probe",
+        "template",
+        "metrics",
+        "overrides",
+        "tagOverrides",
+        "''",
     ]);
     let leaf = prop::sample::select(vec![
-        "1", "-1", "1.5", "~", "no", "''", "'*'", "1s", "é", ".nan", "unix://", "https://[", "99999999999999999999", "*a", "0x",
+        "1",
+        "-1",
+        "1.5",
+        "~",
+        "no",
+        "''",
+        "'*'",
+        "1s",
+        "é",
+        ".nan",
+        "unix://",
+        "https://[",
+        "99999999999999999999",
+        "*a",
+        "0x",
     ]);
     leaf.prop_map(str::to_owned).prop_recursive(6, 64, 5, move |inner| {
         let entries = prop::collection::btree_map(name.clone(), inner.clone(), 0..5);

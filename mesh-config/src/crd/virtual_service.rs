@@ -105,11 +105,8 @@ const RETRIES: Schema = object(&[
     ("retryRemoteLocalities", BOOLEAN.nullable()),
 ]);
 
-const REWRITE: Schema = object(&[
-    ("authority", TEXT),
-    ("uri", TEXT),
-    ("uriRegexRewrite", object(&[("match", TEXT), ("rewrite", TEXT)])),
-]);
+const REWRITE: Schema =
+    object(&[("authority", TEXT), ("uri", TEXT), ("uriRegexRewrite", object(&[("match", TEXT), ("rewrite", TEXT)]))]);
 
 const HTTP_ROUTE: Schema =
     object(&[("destination", DESTINATION), ("headers", HEADERS), ("weight", WHOLE)]).required(&["destination"]);

@@ -221,7 +221,7 @@ impl<'a> MeshBuilder<'a, '_> {
             let _lost = tables.add_vhost(index, &name, domains.iter().map(|domain| &*domain.name), routes);
         };
         if !of_endpoints.is_empty() {
-            let routes = self.to_named_endpoints(service, port, routes.clone());
+            let routes = self.send_to_named_endpoints(service, port, routes.clone());
             add(self.tables, &mut hosts.index, of_endpoints, routes);
         }
         add(self.tables, &mut hosts.index, own, routes);
@@ -229,7 +229,7 @@ impl<'a> MeshBuilder<'a, '_> {
 
     /// The routes of a headless service for those who name one of its endpoints: what goes to any endpoint of the
     /// service goes to that one.
-    fn to_named_endpoints(&mut self, service: &Service, port: &Port, mut routes: Vec<Route>) -> Vec<Route> {
+    fn send_to_named_endpoints(&mut self, service: &Service, port: &Port, mut routes: Vec<Route>) -> Vec<Route> {
         let any = ClusterKey::outbound(port.number, "", &service.host).to_string();
         for route in &mut routes {
             if let Action::Forward(forward) = &mut route.action

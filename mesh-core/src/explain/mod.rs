@@ -294,12 +294,15 @@ fn mirrors(route: &Route, draw: u64) -> Vec<Mirror> {
 }
 
 fn upstream(parts: &request::Parts) -> Upstream {
-    let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text_of(value)));
     Upstream {
         authority: parts.uri.authority().map(ToString::to_string).unwrap_or_default(),
         path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-        headers: headers.collect(),
+        headers: lines(&parts.headers),
     }
+}
+
+fn lines(headers: &http::HeaderMap) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| (name.to_string(), text_of(value))).collect()
 }
 
 fn text_of(value: &http::HeaderValue) -> String {

@@ -150,6 +150,7 @@ impl Question {
             authority: self.uri.authority().map(ToString::to_string).unwrap_or_default(),
             path: self.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
             path_as_sent: None,
+            headers: super::lines(&self.headers),
             roll: self.roll,
         }
     }

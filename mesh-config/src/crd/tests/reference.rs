@@ -69,7 +69,9 @@ fn schema_at(kind: &str, path: &str) -> Option<Option<&'static Schema>> {
 
 fn holds(schema: &Schema, rule: &str, entry: &Value) -> bool {
     let value = &entry["value"];
-    let texts = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+    let texts = |value: &Value| {
+        value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
     match rule {
         "required" => schema.required == texts(value),
@@ -80,11 +82,13 @@ fn holds(schema: &Schema, rule: &str, entry: &Value) -> bool {
         "nullable" => schema.nullable,
         "cel" => {
             // One rule of certificates has the expression of another.
-            let message = text(entry, "message").replace("credentialName or tlsCertificates", "credentialNames or tlsCertificates");
+            let message = text(entry, "message")
+                .replace("credentialName or tlsCertificates", "credentialNames or tlsCertificates");
             schema.rules.iter().any(|rule| rule.message == message)
         }
         "oneOf" => {
-            let names: Vec<_> = value.as_array().unwrap().iter().filter_map(|one| one["required"][0].as_str()).collect();
+            let names: Vec<_> =
+                value.as_array().unwrap().iter().filter_map(|one| one["required"][0].as_str()).collect();
             // An only alternative excludes nothing.
             names.len() == 1 || schema.exclusive.iter().any(|group| *group == names)
         }
