@@ -38,3 +38,5 @@ mod places;
 #[path = "routing/several_sources.rs"]
 mod several_sources;
 mod support;
+#[path = "routing/travel.rs"]
+mod travel;
