@@ -45,6 +45,7 @@ mod locate;
 pub mod meta;
 pub mod resource;
 pub mod set;
+pub mod status;
 pub mod validate;
 
 pub use self::diagnostic::{Code, Diagnostic, FieldPath, Origin, Report, Severity};
@@ -54,3 +55,4 @@ pub use self::document::{Document, Limits, ParseOptions, parse, parse_with};
 pub use self::meta::{NamespacedName, ObjectMeta};
 pub use self::resource::{Kind, Object, Resource, ResourceId, Typed};
 pub use self::set::ConfigSet;
+pub use self::status::Status;

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
+use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use crate::diagnostic::{FieldPath, Segment, Target};
 
@@ -21,6 +21,10 @@ pub(crate) struct Tree {
     depth: usize,
     /// How many nodes aliases stand for.
     alias_nodes: usize,
+    /// Bytes of the longest scalar or key.
+    longest_scalar: usize,
+    /// Line and column of the first scalar that is marked as base64.
+    binary: Option<(u32, u32)>,
 }
 
 /// An index into the arena.
@@ -138,6 +142,16 @@ impl Tree {
     /// than can be counted.
     pub(crate) fn alias_nodes(&self) -> usize {
         self.alias_nodes
+    }
+
+    /// How many bytes the longest scalar or key has.
+    pub(crate) fn longest_scalar(&self) -> usize {
+        self.longest_scalar
+    }
+
+    /// Line and column of the first scalar that is marked with `!!binary`.
+    pub(crate) fn binary(&self) -> Option<(u32, u32)> {
+        self.binary
     }
 
     /// The way to a node.
@@ -329,8 +343,12 @@ impl Builder {
     /// Takes one event; true at the end of the document.
     fn take(&mut self, event: Event<'_>, span: &Span) -> bool {
         match event {
-            Event::Scalar(text, style, anchor, _) => {
-                let plain = style == ScalarStyle::Plain;
+            Event::Scalar(text, style, anchor, tag) => {
+                let tag = tag.as_deref().map(Tag::suffix);
+                if tag == Some("binary") {
+                    self.tree.binary.get_or_insert((narrow(span.start.line()), narrow(span.start.col() + 1)));
+                }
+                let plain = style == ScalarStyle::Plain && tag != Some("str");
                 self.add(NodeKind::Scalar { text: text.into_owned(), plain }, anchor, span);
             }
             Event::Alias(anchor) => {
@@ -380,7 +398,10 @@ impl Builder {
         let (line, column) = (narrow(span.start.line()), narrow(span.start.col() + 1));
         let bytes = span.start.byte_offset().unwrap_or(0)..span.end.byte_offset().unwrap_or(0);
         let text = match &kind {
-            NodeKind::Scalar { text, .. } => text.clone(),
+            NodeKind::Scalar { text, .. } => {
+                self.tree.longest_scalar = self.tree.longest_scalar.max(text.len());
+                text.clone()
+            }
             _ => String::new(),
         };
         self.sizes.push(match &kind {

@@ -15,7 +15,7 @@ pub struct ObjectMeta {
     /// The name, unique within kind and namespace.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// The namespace. Empty as written means the loader's default; after loading it is empty for a Namespace only.
+    /// The namespace. Empty as written means the loader's default; after loading it is empty for a Namespace or Node only.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// Labels, which selectors look at.
@@ -81,7 +81,7 @@ where
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A namespace and a name in it, printed `namespace/name`.
+/// A namespace and a name in it, printed `namespace/name`; the name alone where there is no namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespacedName {
     /// The namespace.
@@ -92,7 +92,10 @@ pub struct NamespacedName {
 
 impl fmt::Display for NamespacedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        if !self.namespace.is_empty() {
+            write!(f, "{}/", self.namespace)?;
+        }
+        f.write_str(&self.name)
     }
 }
 
@@ -153,7 +156,7 @@ fn nanos(fraction: &str) -> Option<u32> {
 }
 
 /// Days from 1970-01-01 in the Gregorian calendar, counted in years that begin in March.
-fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::diagnostic::Origin;
 use crate::meta::{NamespacedName, ObjectMeta};
+use crate::status::Status;
 
 /// An object: its metadata, its spec, and where it was written.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Object<T> {
     pub meta: ObjectMeta,
     /// The spec; for Kubernetes' kinds without one, the object itself.
     pub spec: T,
+    /// What a cluster reports about it. Empty where nobody did.
+    pub status: Status,
     /// The document it came from.
     pub origin: Origin,
 }
@@ -20,7 +23,7 @@ impl<T> Object<T> {
     /// An object made in code, without an origin.
     #[must_use]
     pub fn new(meta: ObjectMeta, spec: T) -> Self {
-        Self { meta, spec, origin: Origin::default() }
+        Self { meta, spec, status: Status::default(), origin: Origin::default() }
     }
 }
 
@@ -39,7 +42,7 @@ impl<T: Typed> Object<T> {
     }
 }
 
-/// Calls a macro with every kind: variant and struct, whether the struct is the `spec` or stands beside the metadata, group,
+/// Calls a macro with every kind: variant (with its name in YAML where that is another), struct, whether the struct is the `spec` or stands beside the metadata, group,
 /// versions.
 macro_rules! for_each_kind {
     ($then:ident) => {
@@ -63,13 +66,26 @@ macro_rules! for_each_kind {
             Pod = crate::api::kubernetes::Pod, bare, "", ["v1"];
             Namespace = crate::api::kubernetes::Namespace, bare, "", ["v1"];
             Secret = crate::api::kubernetes::Secret, bare, "", ["v1"];
+            Node = crate::api::kubernetes::Node, bare, "", ["v1"];
+            Deployment = crate::api::kubernetes::Deployment, spec, "apps", ["v1"];
+            KubernetesGateway("Gateway") = crate::api::kubernetes::KubernetesGateway, spec, "gateway.networking.k8s.io",
+                ["v1", "v1beta1"];
         }
     };
 }
 pub(crate) use for_each_kind;
 
+macro_rules! kind_name {
+    ($kind:ident) => {
+        stringify!($kind)
+    };
+    ($kind:ident $name:literal) => {
+        $name
+    };
+}
+
 macro_rules! define_kinds {
-    ($($kind:ident = $type:path, $form:ident, $group:literal, [$($version:literal),*];)*) => {
+    ($($kind:ident $(($name:literal))? = $type:path, $form:ident, $group:literal, [$($version:literal),*];)*) => {
         /// A kind of object that is read.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
@@ -83,7 +99,7 @@ macro_rules! define_kinds {
             /// The name in `kind:`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$kind => stringify!($kind)),* }
+                match self { $(Self::$kind => kind_name!($kind $($name)?)),* }
             }
 
             /// The API group; empty for the core group and for MeshConfig, which has none.
@@ -148,6 +164,11 @@ impl Resource {
 }
 
 impl Kind {
+    /// Whether its objects belong to no namespace.
+    pub(crate) fn is_cluster_wide(self) -> bool {
+        matches!(self, Self::Namespace | Self::Node)
+    }
+
     /// Whether its fields are Istio's, so that an unknown one is a mistake. Of Kubernetes' own kinds only the parts
     /// that matter here are declared.
     pub(crate) fn is_istio(self) -> bool {
@@ -167,7 +188,7 @@ impl fmt::Display for Kind {
 pub struct ResourceId {
     /// The kind.
     pub kind: Kind,
-    /// The namespace; empty for a Namespace.
+    /// The namespace; empty for a Namespace or Node.
     pub namespace: String,
     /// The name.
     pub name: String,
@@ -212,14 +233,21 @@ const SKIPPED: &[(&str, &str)] = &[
     ("extensions.istio.io", "TrafficExtension"),
 ];
 
+/// The group and name of each.
+pub(crate) fn skipped_kinds() -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+    SKIPPED.iter().copied()
+}
+
 /// Looks an object's type up in the table.
 pub(crate) fn lookup(api_version: &str, kind: &str) -> Lookup {
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     if SKIPPED.contains(&(group, kind)) {
         return Lookup::Skipped;
     }
-    let named = Kind::ALL.iter().copied().find(|known| known.as_str() == kind && *known != Kind::MeshConfig);
-    match named {
+    let mut named = Kind::ALL.iter().copied().filter(|known| known.as_str() == kind && *known != Kind::MeshConfig);
+    let first = named.clone().next();
+    // Two groups may have kinds of one name.
+    match named.find(|known| known.group() == group).or(first) {
         Some(known) if known.group() == group && known.versions().contains(&version) => Lookup::Known(known),
         Some(known) if known.group() == group && known.is_istio() => Lookup::UnknownVersion(known),
         Some(known) if known.is_istio() && group.ends_with("istio.io") => Lookup::WrongGroup(known),
@@ -250,11 +278,14 @@ mod tests {
             ("networking.istio.io/v1alpha1", "VirtualService", Lookup::UnknownVersion(Kind::VirtualService)),
             ("networking.istio.io/v1", "ProxyConfig", Lookup::UnknownVersion(Kind::ProxyConfig)),
             ("security.istio.io/v1", "Gateway", Lookup::WrongGroup(Kind::Gateway)),
-            ("gateway.networking.k8s.io/v1", "Gateway", Lookup::Foreign),
+            ("gateway.networking.k8s.io/v1", "Gateway", Lookup::Known(Kind::KubernetesGateway)),
+            ("gateway.networking.k8s.io/v1alpha1", "Gateway", Lookup::Foreign),
+            ("networking.istio.io/v1", "Gateway", Lookup::Known(Kind::Gateway)),
             ("serving.knative.dev/v1", "Service", Lookup::Foreign),
             ("networking.istio.io/v1alpha3", "EnvoyFilter", Lookup::Skipped),
             ("extensions.istio.io/v1alpha1", "WasmPlugin", Lookup::Skipped),
-            ("apps/v1", "Deployment", Lookup::Foreign),
+            ("apps/v1", "Deployment", Lookup::Known(Kind::Deployment)),
+            ("apps/v1", "StatefulSet", Lookup::Foreign),
             ("v1", "MeshConfig", Lookup::Foreign),
         ];
         for (api_version, kind, expected) in cases {

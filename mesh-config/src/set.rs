@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::api::kubernetes::{EndpointSlice, Endpoints, Namespace, Pod, Secret, Service};
+use crate::api::kubernetes::{
+    Deployment, EndpointSlice, Endpoints, KubernetesGateway, Namespace, Node, Pod, Secret, Service,
+};
 use crate::api::{
     AuthorizationPolicy, DestinationRule, Gateway, MeshConfig, PeerAuthentication, ProxyConfig, RequestAuthentication,
     ServiceEntry, Sidecar, Telemetry, VirtualService, WorkloadEntry, WorkloadGroup,
@@ -133,15 +135,16 @@ impl ConfigSet {
         report
     }
 
-    /// Looks at the objects together, as `istioctl analyze` does.
+    /// Looks at the objects together, as `istioctl analyze` does with files.
     #[must_use]
     pub fn analyze(&self) -> Report {
-        let mut report = Report::new();
-        for analyzer in analyze::ANALYZERS {
-            analyzer.analyze(self, &mut report);
-        }
-        report.locate();
-        report
+        self.analyze_with(&analyze::Options::default())
+    }
+
+    /// Looks at the objects together.
+    #[must_use]
+    pub fn analyze_with(&self, options: &analyze::Options) -> Report {
+        analyze::analyze(self, options)
     }
 
     fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Resource> {
@@ -201,6 +204,12 @@ typed_iterators! {
     pub namespaces: Namespace;
     /// The Secrets, in order.
     pub secrets: Secret;
+    /// The Nodes, in order.
+    pub nodes: Node;
+    /// The Deployments, in order.
+    pub deployments: Deployment;
+    /// The Gateways of the Kubernetes Gateway API, in order.
+    pub kubernetes_gateways: KubernetesGateway;
 }
 
 impl Shelf {

@@ -34,6 +34,16 @@ impl Deadline {
         Self { timeout: Some(timeout), per_try: None, grpc: false }
     }
 
+    /// The same, ending no later than in so long: what is left to the request that this one is made for. At least a
+    /// millisecond, since 0 would mean that there is no limit.
+    #[must_use]
+    pub fn within(self, left: Option<Duration>) -> Self {
+        let Some(left) = left.map(|left| left.max(Duration::from_millis(1))) else { return self };
+        let timeout = self.timeout.map_or(left, |timeout| timeout.min(left));
+        let per_try = self.per_try.filter(|per_try| *per_try < timeout);
+        Self { timeout: Some(timeout), per_try, ..self }
+    }
+
     /// For the whole exchange, from the end of the request.
     pub const fn timeout(&self) -> Option<Duration> {
         self.timeout
@@ -131,6 +141,17 @@ mod tests {
         assert!(deadline.tells_grpc());
         assert_eq!(deadline.expected(Some(Duration::ZERO)), Some(Duration::from_millis(1)));
         assert_eq!(Deadline::default().expected(Some(SECOND)), None);
+    }
+
+    #[test]
+    fn what_is_left_to_the_caller_bounds_everything() {
+        let deadline = Deadline::new(Some(5 * SECOND), Some(2 * SECOND), false, &HeaderMap::new());
+        assert_eq!(deadline.within(None), deadline);
+        let short = deadline.within(Some(SECOND));
+        assert_eq!((short.timeout(), short.per_try()), (Some(SECOND), None));
+        let middle = deadline.within(Some(3 * SECOND));
+        assert_eq!((middle.timeout(), middle.per_try()), (Some(3 * SECOND), Some(2 * SECOND)));
+        assert_eq!(Deadline::default().within(Some(Duration::ZERO)).timeout(), Some(Duration::from_millis(1)));
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub struct MeshBuilder {
     lenient: bool,
     keep_good: bool,
     seed: Option<u64>,
+    carry_deadline: Option<bool>,
     options: Options,
 }
 
@@ -54,6 +55,7 @@ impl MeshBuilder {
             lenient: false,
             keep_good: false,
             seed: None,
+            carry_deadline: None,
             options: Options::default(),
         }
     }
@@ -186,6 +188,23 @@ impl MeshBuilder {
         self
     }
 
+    /// Names headers that calls made while handling a request carry on from it without the handler's help, beside the
+    /// request id and the trace headers, such as `end-user`. A call that sets one itself keeps its own.
+    #[must_use]
+    pub fn carry_headers(mut self, names: impl IntoIterator<Item = http::HeaderName>) -> Self {
+        self.options.carried.extend(names);
+        self
+    }
+
+    /// Whether a call made while handling a request ends by the deadline that the request came with (`grpc-timeout`,
+    /// `x-envoy-expected-rq-timeout-ms`). Yes unless said otherwise, but not under [`Profile::Istio`], where nothing
+    /// joins the two.
+    #[must_use]
+    pub fn carry_deadline(mut self, carry: bool) -> Self {
+        self.carry_deadline = Some(carry);
+        self
+    }
+
     /// Reads the configuration and puts it into use.
     ///
     /// # Errors
@@ -193,6 +212,7 @@ impl MeshBuilder {
     /// asked for, or if there is an error that concerns this workload as a whole.
     pub async fn build(mut self) -> Result<Mesh, BuildError> {
         self.options.profile = self.site.profile;
+        self.options.carry_deadline = self.carry_deadline.unwrap_or(self.site.profile != Profile::Istio);
         let mut parse = ParseOptions::default().default_namespace(&self.site.namespace);
         parse.strict = !self.lenient;
         let mesh_config = self.mesh_config.as_deref().map(|text| read_mesh_config(text, &parse)).transpose()?;

@@ -104,6 +104,7 @@ pub use builder::{BuildError, MeshBuilder};
 pub use client::{MeshClient, ResponseFuture};
 pub use error::{BoxError, Error};
 pub use gateway::{Gateway, GatewayBuilder};
+pub use inbound::spawn;
 pub use live::Live;
 pub use mesh::Mesh;
 pub use outbound::RouteInfo;

@@ -69,7 +69,7 @@ impl Mesh {
     /// The server side as a layer, for who keeps a server of another kind: put it around the
     /// finished application, since a route that is added later would stand outside.
     pub fn inbound(&self) -> InboundLayer {
-        InboundLayer::new()
+        InboundLayer::new().carry(self.inner.shared.options.carried.iter().cloned())
     }
 
     /// Serves an application, an axum `Router`, tonic's `Routes` or any other tower service, until

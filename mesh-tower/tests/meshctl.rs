@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+#[path = "meshctl/routing.rs"]
+mod routing;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -33,7 +36,7 @@ spec:
       abort: {percentage: {value: 10}}
     route:
     - destination: {host: ratings}
-    timeout: 0s
+    retries: {attempts: 2, retryOn: sometimes}
 ";
 
 const MISSPELT: &str = "\
@@ -43,7 +46,9 @@ metadata: {name: edge}
 spec: {server: []}
 ";
 
-const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: reviews}\n";
+const NAMESPACE: &str = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "books"}}"#;
+
+const FOREIGN: &str = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: reviews}\n";
 
 struct Ran {
     status: i32,
@@ -126,8 +131,8 @@ fn the_status_is_2_where_the_command_cannot_run() {
 
 #[test]
 fn the_level_to_fail_on_can_be_chosen() {
-    let warned = BAD.replace("    timeout: 0s\n", "");
-    let files = folder(&[("warned.yaml", warned.as_str()), ("noted.yaml", DEPLOYMENT)]);
+    let warned = BAD.replace("    retries: {attempts: 2, retryOn: sometimes}\n", "");
+    let files = folder(&[("warned.yaml", warned.as_str()), ("noted.yaml", FOREIGN)]);
     for (file, level, status) in [
         ("warned.yaml", "error", 0),
         ("warned.yaml", "warning", 1),
@@ -150,7 +155,7 @@ fn unknown_fields_are_warnings_to_the_lenient() {
 
 #[test]
 fn a_person_sees_the_line_the_help_and_the_change() {
-    let files = folder(&[("mesh/edge.yaml", MISSPELT), ("mesh/deployment.yaml", DEPLOYMENT)]);
+    let files = folder(&[("mesh/edge.yaml", MISSPELT), ("mesh/deployment.yaml", FOREIGN)]);
     let ran = run(files.path(), &["validate", "mesh"]);
     assert_eq!(
         ran.out,
@@ -176,12 +181,12 @@ What a code means, and how to mend it: meshctl codes MESH0001
 #[test]
 fn directories_patterns_and_files_are_read_once_each() {
     let files =
-        folder(&[("a/one.yaml", GOOD), ("a/b/two.json", "{}"), ("a/note.txt", "x"), ("a/.hidden.yaml", "x: [")]);
+        folder(&[("a/one.yaml", GOOD), ("a/b/two.json", NAMESPACE), ("a/note.txt", "x"), ("a/.hidden.yaml", "x: [")]);
     for arguments in [&["a"][..], &["a/**/*"], &["a/*.yaml", "a/b/*.json"], &["a", "a/one.yaml", "a//one.yaml", "./a"]]
     {
         let arguments: Vec<_> = ["validate"].iter().chain(arguments).copied().collect();
         let ran = run(files.path(), &arguments);
-        assert_eq!((ran.status, ran.out.as_str()), (0, "1 document in 2 files: nothing found\n"), "{arguments:?}");
+        assert_eq!((ran.status, ran.out.as_str()), (0, "2 documents in 2 files: nothing found\n"), "{arguments:?}");
     }
 }
 
@@ -196,7 +201,7 @@ fn standard_input_is_read_with_a_dash() {
 
 #[test]
 fn validation_as_json_has_an_object_for_each_document() {
-    let text = format!("{GOOD}---\n# nothing\n---\n{BAD}---\n{DEPLOYMENT}---\na: [\n");
+    let text = format!("{GOOD}---\n# nothing\n---\n{BAD}---\n{FOREIGN}---\na: [\n");
     let files = folder(&[("a.yaml", text.as_str())]);
     let json = run(files.path(), &["validate", "-o", "json", "a.yaml"]).json();
     let document = |index: u32, kind: &str, namespace: &str, name: &str| {
@@ -208,13 +213,13 @@ fn validation_as_json_has_an_object_for_each_document() {
         json[1],
         json!({
             "file": "a.yaml", "doc_index": 1, "kind": "VirtualService", "namespace": "", "name": "ratings", "valid": false,
-            "errors": [{"code": "IST0106", "message": "duration must be greater than 1ms", "line": 21, "column": 14,
-                        "path": "spec.http[0].timeout"}],
-            "warnings": [{"code": "IST0133", "message": "abort configured, but error type not set", "line": 18,
+            "errors": [{"code": "IST0106", "message": "\"sometimes\" is not a valid retryOn policy", "line": 22, "column": 37,
+                        "path": "spec.http[0].retries.retryOn"}],
+            "warnings": [{"code": "IST0133", "message": "abort configured, but error type not set", "line": 19,
                           "column": 14, "path": "spec.http[0].fault.abort"}],
         })
     );
-    assert_eq!(json[2], document(2, "Deployment", "", "reviews"));
+    assert_eq!(json[2], document(2, "StatefulSet", "", "reviews"));
     assert_eq!((&json[3]["valid"], &json[3]["errors"][0]["code"]), (&json!(false), &json!("MESH0004")));
     assert_eq!(json.as_array().unwrap().len(), 4);
 }
@@ -248,6 +253,32 @@ fn objects_without_a_namespace_are_in_the_one_that_is_named() {
         let arguments: Vec<_> = ["analyze", "-o", "json", "a.yaml"].iter().chain(arguments).copied().collect();
         assert_eq!(run(files.path(), &arguments).json()[0]["resource"], resource);
     }
+}
+
+/// Selects no pod.
+const POLICY: &str = "\
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: api, namespace: books}
+spec: {selector: {matchLabels: {app: api}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: api}}
+spec: {containers: [{name: web, image: web}, {name: istio-proxy, image: proxyv2}]}
+";
+
+#[test]
+fn the_root_namespace_can_be_named() {
+    let files = folder(&[("a.yaml", POLICY)]);
+    let codes = |arguments: &[&str]| {
+        let arguments: Vec<_> =
+            ["analyze", "--cluster", "-o", "json", "a.yaml"].iter().chain(arguments).copied().collect();
+        let found = run(files.path(), &arguments).json();
+        found.as_array().unwrap().iter().any(|finding| finding["code"] == "IST0127")
+    };
+    assert!(codes(&[]));
+    assert!(!codes(&["--root-namespace", "books"]));
 }
 
 #[test]

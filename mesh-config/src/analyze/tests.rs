@@ -1,158 +1,72 @@
-//! Analyzers by example.
+//! What the tests of all analyzers need, and the laws for all of them.
 
 use super::*;
-use crate::document::parse;
+use crate::document::{ParseOptions, parse, parse_with};
 
-/// The findings as `CODE resource path: message | effect | help`.
-fn findings(documents: &[&str]) -> Vec<String> {
-    let (documents, report) = parse("f", &documents.join("\n---\n"));
-    assert!(report.is_empty(), "{report}");
-    let (set, report) = ConfigSet::from_documents(documents);
-    assert!(report.is_empty() && set.validate().errors().count() == 0, "{report}{}", set.validate());
-    let print = |finding: &crate::diagnostic::Diagnostic| {
+/// What one analyzer finds in the documents of a whole cluster, as `CODE resource path`.
+pub(super) fn found(analyzer: &dyn Analyzer, yaml: &str) -> Vec<String> {
+    // What an analyzer looks at need not be whole.
+    let (documents, report) = parse_with("f", yaml, &ParseOptions::default().crd_rules(false));
+    assert!(!report.has_errors(), "{report}");
+    let (set, _) = ConfigSet::from_documents(documents);
+    let options = Options::default().inventory(Inventory::Cluster).only([analyzer.name()]);
+    let found = set.analyze_with(&options);
+    for finding in &found {
+        assert!(analyzer.codes().contains(&finding.code), "{} is not among its codes", finding.code);
+        assert!(finding.origin.line > 0 && !finding.path.is_empty(), "it has no place: {finding}");
+        assert!(finding.effect.is_some() || finding.help.is_some(), "it does not say what follows: {finding}");
+    }
+    let print = |finding: &Diagnostic| {
         let id = finding.resource.as_ref().map(ToString::to_string).unwrap_or_default();
         format!("{} {id} {}", finding.code, finding.path)
     };
-    set.analyze().iter().map(print).collect()
-}
-
-fn object(kind: &str, name: &str, spec: &str) -> String {
-    format!("apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{namespace: a, name: {name}}}\nspec: {spec}")
-}
-
-fn routes(name: &str, rest: &str) -> String {
-    object(
-        "VirtualService",
-        name,
-        &format!("{{hosts: [r], http: [{{route: [{{destination: {{host: r, subset: v1}}}}]}}], {rest}}}"),
-    )
+    found.iter().map(print).collect()
 }
 
 #[test]
-fn an_analyzer_reports_its_own_codes_only_and_is_registered() {
-    let codes: Vec<_> = ANALYZERS.iter().flat_map(|analyzer| analyzer.codes()).copied().collect();
-    assert_eq!(
-        codes,
-        [Code::REFERENCE_NOT_FOUND, Code::CONFLICTING_HOSTS, Code::IMPOSSIBLE_EJECTION, Code::DEPRECATED]
-    );
+fn every_analyzer_is_registered_once_and_has_codes() {
+    let mut names: Vec<_> = ANALYZERS.iter().map(|analyzer| analyzer.name()).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    assert!(ANALYZERS.iter().all(|analyzer| !analyzer.codes().is_empty()));
+}
+
+const TWO_RULES: &str = "
+{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: one, ANNOTATIONS}, spec: {hosts: [r]}}
+---
+{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: two}, spec: {hosts: [r]}}
+";
+
+fn reported(annotations: &str) -> Vec<String> {
+    let text = TWO_RULES.replace("ANNOTATIONS", annotations);
+    let (set, _) = ConfigSet::from_documents(parse("f", &text).0);
+    set.analyze().iter().map(|finding| finding.resource.as_ref().map(ToString::to_string).unwrap_or_default()).collect()
 }
 
 #[test]
-fn a_missing_subset_is_found_and_a_defined_one_is_not() {
-    let rule = object("DestinationRule", "r", "{host: r.a.svc.cluster.local, subsets: [{name: v1}]}");
-    let service = routes("r", "");
-    assert_eq!(findings(&[&service]), ["IST0101 VirtualService a/r spec.http[0].route[0].destination.subset"]);
-    assert_eq!(findings(&[&service, &rule]), [""; 0]);
-    let wildcard = object("DestinationRule", "r", "{host: '*.cluster.local', subsets: [{name: v1}]}");
-    assert_eq!(findings(&[&service, &wildcard]), [""; 0]);
-    let mirrored = object(
-        "VirtualService",
-        "r",
-        "{hosts: [r], http: [{route: [{destination: {host: r}}], mirrors: [{destination: {host: r, subset: v2}}]}]}",
-    );
-    assert_eq!(
-        findings(&[&mirrored, &rule]),
-        ["IST0101 VirtualService a/r spec.http[0].mirrors[0].destination.subset"]
-    );
+fn an_object_may_say_what_is_not_to_be_reported_of_it() {
+    let both = ["VirtualService default/one", "VirtualService default/two"];
+    assert_eq!(reported(""), both);
+    assert_eq!(reported("annotations: {galley.istio.io/analyze-suppress: 'IST0101, IST0109'}"), both[1..]);
+    assert_eq!(reported("annotations: {galley.istio.io/analyze-suppress: '*'}"), both[1..]);
+    assert_eq!(reported("annotations: {galley.istio.io/analyze-suppress: IST0101}"), both);
 }
 
 #[test]
-fn a_missing_gateway_is_found() {
-    let rule = object("DestinationRule", "r", "{host: r, subsets: [{name: v1}]}");
-    let service = routes("r", "gateways: [mesh, gw]");
-    assert_eq!(findings(&[&service, &rule]), ["IST0101 VirtualService a/r spec.gateways[1]"]);
-    let gateway =
-        object("Gateway", "gw", "{servers: [{hosts: ['*'], port: {number: 80, name: http, protocol: HTTP}}]}");
-    assert_eq!(findings(&[&service, &rule, &gateway]), [""; 0]);
+fn a_fact_that_several_analyzers_find_is_reported_once() {
+    let gateway = "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: g}, spec: {selector: {app: x}, \
+                   servers: [{hosts: ['*'], port: {number: 80, name: p, protocol: HTTP}}]}}";
+    let (set, _) = ConfigSet::from_documents(parse("f", gateway).0);
+    let found = set.analyze_with(&Options::default().inventory(Inventory::Cluster));
+    assert_eq!(found.len(), 1, "{found}");
 }
 
 #[test]
-fn two_rules_of_the_mesh_for_one_host_are_both_reported() {
-    let rule = object("DestinationRule", "r", "{host: r, subsets: [{name: v1}]}");
-    let (one, two) = (routes("one", ""), routes("two", ""));
-    assert_eq!(
-        findings(&[&one, &two, &rule]),
-        ["IST0109 VirtualService a/one spec.hosts[0]", "IST0109 VirtualService a/two spec.hosts[0]"]
-    );
-    let hidden = routes("two", "exportTo: [b]");
-    assert_eq!(findings(&[&routes("one", "exportTo: ['.']"), &hidden, &rule]), [""; 0]);
-}
-
-#[test]
-fn rules_for_some_namespaces_conflict_with_those_for_all() {
-    let service = |name: &str, host: &str, export: &str| {
-        let spec =
-            format!("{{hosts: ['{host}'], exportTo: ['{export}'], http: [{{route: [{{destination: {{host: r}}}}]}}]}}");
-        object("VirtualService", name, &spec)
-    };
-    let found = |one: &str, two: &str| findings(&[one, two]);
-    // Of an exact host the one that fewer see is named.
-    assert_eq!(
-        found(&service("one", "r.com", "*"), &service("two", "r.com", ".")),
-        ["IST0109 VirtualService a/two spec.hosts[0]"]
-    );
-    let overlapping = found(&service("one", "*.d", "*"), &service("two", "*.r.d", "."));
-    assert_eq!(
-        overlapping,
-        ["IST0109 VirtualService a/one spec.hosts[0]", "IST0109 VirtualService a/two spec.hosts[0]"]
-    );
-    assert_eq!(found(&service("one", "*.d", "*"), &service("two", "*.r.d", "*")), [""; 0]);
-    assert_eq!(found(&service("one", "*.d", "*"), &service("two", "r.d", ".")), [""; 0]);
-}
-
-#[test]
-fn deprecated_fields_are_pointed_out() {
-    let service = object(
-        "VirtualService",
-        "r",
-        "{hosts: [r], http: [{route: [{destination: {host: r}}], fault: {delay: {percent: 5, fixedDelay: 1s}}}]}",
-    );
-    let sidecar = object(
-        "Sidecar",
-        "s",
-        "{outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: e.a.svc.cluster.local, port: {number: 80}}}}",
-    );
-    assert_eq!(
-        findings(&[&service, &sidecar]),
-        [
-            "IST0002 VirtualService a/r spec.http[0].fault.delay.percent",
-            "IST0002 Sidecar a/s spec.outboundTrafficPolicy.egressProxy"
-        ]
-    );
-}
-
-#[test]
-fn an_ejection_that_can_never_happen_is_pointed_out() {
-    let entry = |count: usize| {
-        let endpoints: Vec<_> =
-            (1..=count).map(|n| format!("{{address: 10.0.0.{n}, labels: {{version: v{}}}}}", n % 2)).collect();
-        object(
-            "ServiceEntry",
-            "r",
-            &format!(
-                "{{hosts: [r.a.svc.cluster.local], resolution: STATIC, ports: [{{number: 80, name: http, protocol: HTTP}}], \
-                 endpoints: [{}]}}",
-                endpoints.join(", ")
-            ),
-        )
-    };
-    let rule = |policy: &str| {
-        object("DestinationRule", "r", &format!("{{host: r, trafficPolicy: {{outlierDetection: {policy}}}}}"))
-    };
-    let path = ["MESH0501 DestinationRule a/r spec.trafficPolicy.outlierDetection.maxEjectionPercent"];
-    assert_eq!(findings(&[&entry(9), &rule("{interval: 1s}")]), path);
-    assert_eq!(findings(&[&entry(10), &rule("{interval: 1s}")]), [""; 0]);
-    assert_eq!(findings(&[&entry(3), &rule("{maxEjectionPercent: 33}")]), [""; 0]);
-    assert_eq!(findings(&[&entry(3), &rule("{maxEjectionPercent: 32}")]), path);
-    assert_eq!(findings(&[&rule("{interval: 1s}")]), [""; 0]);
-    let subset = object(
-        "DestinationRule",
-        "r",
-        "{host: r, subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {outlierDetection: {maxEjectionPercent: 20}}}]}",
-    );
-    assert_eq!(
-        findings(&[&entry(6), &subset]),
-        ["MESH0501 DestinationRule a/r spec.subsets[0].trafficPolicy.outlierDetection.maxEjectionPercent"]
-    );
-    assert_eq!(findings(&[&entry(10), &subset]), [""; 0]);
+fn lists_are_printed_as_istio_prints_them() {
+    assert_eq!(printed(["a", "b"]), "[a b]");
+    let names: Vec<String> = ["a", "b", "c", "d", "e", "f", "g"].map(str::to_owned).into();
+    assert_eq!(some_of(&names[..2]), "a, b");
+    assert_eq!(some_of(&names), "a, b, c, d, e, and 2 more");
 }

@@ -200,16 +200,32 @@ message! {
         pub node_name: String,
         /// Containers.
         pub containers: Vec<Container>,
+        /// Containers that run before the others, or beside them where they restart always.
+        pub init_containers: Vec<Container>,
     }
 }
 
 message! {
-    /// A container of a pod, for the names of its ports.
+    /// A container of a pod.
     pub struct Container {
         /// Name.
         pub name: String,
+        /// Image.
+        pub image: String,
+        /// Environment.
+        pub env: Vec<EnvironmentVariable>,
         /// Ports.
         pub ports: Vec<ContainerPort>,
+    }
+}
+
+message! {
+    /// A variable in the environment of a container.
+    pub struct EnvironmentVariable {
+        /// Name.
+        pub name: String,
+        /// Value; empty where it comes from elsewhere.
+        pub value: String,
     }
 }
 
@@ -271,6 +287,62 @@ message! {
 message! {
     /// A `Namespace`: its labels are what counts, and they stand in the metadata.
     pub struct Namespace {
+    }
+}
+
+message! {
+    /// A `Node`: its labels are what counts, and they stand in the metadata.
+    pub struct Node {
+    }
+}
+
+message! {
+    /// `spec` of a `Deployment`.
+    pub struct Deployment {
+        /// What its pods are made from.
+        pub template: PodTemplate,
+    }
+}
+
+message! {
+    /// What pods are made from.
+    pub struct PodTemplate {
+        /// Their labels and annotations.
+        pub metadata: PodTemplateMetadata,
+        /// What is asked for in them.
+        pub spec: PodSpec,
+    }
+}
+
+message! {
+    /// Labels and annotations of the pods of a template.
+    pub struct PodTemplateMetadata {
+        /// Labels.
+        pub labels: Labels,
+        /// Annotations.
+        pub annotations: BTreeMap<String, String>,
+    }
+}
+
+message! {
+    /// `spec` of a `Gateway` of the Kubernetes Gateway API, as far as a `VirtualService` may refer to it.
+    pub struct KubernetesGateway {
+        /// What is listened on.
+        pub listeners: Vec<KubernetesListener>,
+    }
+}
+
+message! {
+    /// A listener of a `Gateway` of the Kubernetes Gateway API.
+    pub struct KubernetesListener {
+        /// Name, unique in the gateway.
+        pub name: String,
+        /// Host that it takes requests for, a wildcard allowed. Empty: all.
+        pub hostname: String,
+        /// Port number.
+        pub port: u32,
+        /// Protocol, such as `HTTPS`.
+        pub protocol: String,
     }
 }
 

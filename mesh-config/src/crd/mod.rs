@@ -58,6 +58,8 @@ pub(crate) struct Finding {
 pub(crate) enum Objection {
     /// A value of another type.
     Type,
+    /// The number of a name: protobuf's JSON takes it, the CRD does not.
+    Number,
     /// A field under a name that protobuf knows and the CRD does not.
     Name,
     /// Anything else.

@@ -25,7 +25,7 @@ impl Walk {
             return;
         }
         if !found.fits(schema.of) {
-            return self.wrong_type(schema.of.name(), found.name(), at);
+            return self.wrong_type(schema, found, at);
         }
         let before = self.found.len();
         match (schema.of, found) {
@@ -204,12 +204,22 @@ impl Walk {
         }
     }
 
-    fn wrong_type(&mut self, needed: &str, found: &str, at: &At<'_>) {
+    fn wrong_type(&mut self, schema: &Schema, found: Found<'_>, at: &At<'_>) {
+        let is_number_of_name = !schema.names.is_empty() && matches!(found, Found::Number(..));
+        let (needed, found) = (schema.of.name(), found.name());
         let name = at.dotted();
         let message = format!("{name}: Invalid value: {found:?}: {name} in body must be of type {needed}: {found:?}");
         // Of an element that is missing the API server's text says more than that something else was expected.
-        let about = if found == Found::Null.name() { Objection::Rule } else { Objection::Type };
-        self.found.push(Finding::new(at, about, message, help::of_type(needed, found)));
+        let about = match found {
+            _ if is_number_of_name => Objection::Number,
+            found if found == Found::Null.name() => Objection::Rule,
+            _ => Objection::Type,
+        };
+        let help = match about {
+            Objection::Number => Some(format!("write its name, one of {}", schema.names.join(", "))),
+            _ => help::of_type(needed, found),
+        };
+        self.found.push(Finding::new(at, about, message, help));
     }
 
     fn snake_case(&mut self, name: &str, at: &At<'_>) {

@@ -217,6 +217,11 @@ impl Diagnostic {
         self
     }
 
+    /// What it says to do.
+    pub(crate) fn into_advice(self) -> Option<Advice> {
+        self.advice.or_else(|| self.help.map(Advice::Words))
+    }
+
     /// Points at the field's name instead of its value.
     #[must_use]
     pub(crate) fn at_key(mut self) -> Self {

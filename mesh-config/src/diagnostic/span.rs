@@ -40,14 +40,27 @@ pub(crate) enum Advice {
     Words(String),
     /// By this name, in the quotes that are there.
     Name(String),
+    /// By another name for the field, as the words say.
+    Field { words: String, name: String },
     /// By this YAML, as the words say.
     Yaml { words: String, yaml: String },
+}
+
+/// The question for a name is how a name is advised; all else is words.
+impl From<String> for Advice {
+    fn from(words: String) -> Self {
+        let name = words.strip_prefix("did you mean `").and_then(|rest| rest.strip_suffix("`?"));
+        match name.filter(|name| !name.contains('`')) {
+            Some(name) => Self::Name(name.to_owned()),
+            None => Self::Words(words),
+        }
+    }
 }
 
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Words(words) | Self::Yaml { words, .. } => f.write_str(words),
+            Self::Words(words) | Self::Field { words, .. } | Self::Yaml { words, .. } => f.write_str(words),
             Self::Name(name) => write!(f, "did you mean `{name}`?"),
         }
     }
@@ -112,8 +125,8 @@ impl Advice {
         }
         let replacement = match (self, there.chars().next()?) {
             (Self::Words(_), _) => return None,
-            (Self::Name(name), quote @ ('"' | '\'')) => format!("{quote}{name}{quote}"),
-            (Self::Name(text) | Self::Yaml { yaml: text, .. }, _) => text.clone(),
+            (Self::Name(name) | Self::Field { name, .. }, quote @ ('"' | '\'')) => format!("{quote}{name}{quote}"),
+            (Self::Name(text) | Self::Field { name: text, .. } | Self::Yaml { yaml: text, .. }, _) => text.clone(),
         };
         Some(Patch { span: span.clone(), replacement })
     }
@@ -180,6 +193,14 @@ mod tests {
         let text = "- a\n- b # c\n\n# d\n\n";
         assert_eq!(&text[trimmed(text, &(0..text.len()))], "- a\n- b # c");
         assert_eq!(end("- a\n- b # c", 5, 3), (6, 8));
+    }
+
+    #[test]
+    fn a_question_for_a_name_is_advice_to_take_it() {
+        assert_eq!(Advice::from("did you mean `a`?".to_owned()), Advice::Name("a".to_owned()));
+        for words in ["did you mean `a` or `b`?", "write `a`"] {
+            assert_eq!(Advice::from(words.to_owned()), Advice::Words(words.to_owned()));
+        }
     }
 
     #[test]

@@ -22,11 +22,13 @@ pub(super) struct Reading<'t> {
     pub(super) masked: &'t [NodeId],
     /// Fields that the struct does not have.
     pub(super) unknown: RefCell<Vec<FieldPath>>,
+    /// Texts of one letter that YAML 1.1 has for booleans.
+    pub(super) letters: RefCell<Vec<(FieldPath, String)>>,
 }
 
 impl<'t> Reading<'t> {
     pub(super) fn new(tree: &'t Tree, max_depth: usize, masked: &'t [NodeId]) -> Self {
-        Self { tree, max_depth, masked, unknown: RefCell::default() }
+        Self { tree, max_depth, masked, unknown: RefCell::default(), letters: RefCell::default() }
     }
 
     pub(super) fn read<T: de::Deserialize<'t>>(&self, node: NodeId) -> Result<T, Error> {
@@ -164,6 +166,11 @@ impl<'a, 't> Node<'a, 't> {
         match scalar::resolve(text, plain) {
             Scalar::Text(text) => Ok(text),
             Scalar::Null => Err(Error::new(What::Message("expected a string, found null".to_owned()))),
+            // `y` and `n`: whoever writes a single letter means it.
+            Scalar::Bool(_) if text.len() == 1 => {
+                self.reading.letters.borrow_mut().push((self.at.path(), text.to_owned()));
+                Ok(text)
+            }
             _ => Err(Error::new(What::Unquoted(text.to_owned()))),
         }
     }

@@ -1,7 +1,6 @@
 //! The places where a MeshConfig is found.
 
-use super::typed;
-use super::{Piece, Reader};
+use super::{Piece, Reader, stranger, typed};
 use crate::api::MeshConfig;
 use crate::api::mesh_config::MeshConfigForm;
 use crate::diagnostic::{Code, Diagnostic, FieldPath};
@@ -19,12 +18,7 @@ impl Reader<'_> {
     pub(super) fn read_untyped(&mut self, piece: &Piece, tree: &Tree) {
         match MeshConfigForm::of(tree) {
             Some(MeshConfigForm::Bare) if is_mostly_known(tree) => self.read_mesh_config(piece, tree, &mesh_meta()),
-            None | Some(MeshConfigForm::Bare) => {
-                let finding =
-                    Diagnostic::warning(Code::NOT_AN_OBJECT, "no `kind`: not a Kubernetes object; passed over")
-                        .help("values of a Helm chart are read only for their `meshConfig`");
-                self.report.push(piece.about(finding));
-            }
+            None | Some(MeshConfigForm::Bare) => self.report.push(piece.about(stranger::untyped(tree))),
             Some(form) => self.read_mesh_config_in(piece, tree, form),
         }
     }

@@ -3,22 +3,27 @@
 //! A stream is cut into documents by its `---` lines, each is parsed into a tree that knows where everything stands, and
 //! the struct of its kind is read from the tree. Whatever does not fit becomes a finding; good documents are kept, bad ones are not.
 //!
-//! What is taken: YAML and JSON, several documents in a stream, `kind: List`, Windows line ends, a byte order mark. A
-//! MeshConfig may be a document of its own, the `mesh` key of a ConfigMap `istio`, or the `meshConfig` of an
+//! What is taken: YAML and JSON, several documents in a stream, `kind: List` and lists of one kind, what Helm prints,
+//! Windows line ends, a byte order mark. A MeshConfig may be a document of its own, the `mesh` key of a ConfigMap `istio`, or the `meshConfig` of an
 //! IstioOperator or of Helm values. Kinds that a mesh has no use for are passed over with a note.
 //!
 //! YAML is read as Kubernetes reads it: `no` and `123` are no strings, and whoever wants one has to quote it.
 
+mod bundle;
+mod envoy_filter;
 mod from_tree;
 mod head;
 mod mesh_config;
+mod name;
 mod object;
 mod objection;
 mod outline;
-mod placeholder;
+pub(crate) mod placeholder;
 mod probe;
 pub(crate) mod scalar;
+mod shape;
 mod split;
+mod stranger;
 pub(crate) mod typed;
 
 #[cfg(test)]
@@ -27,10 +32,12 @@ pub(crate) use self::typed::{from_node, from_str};
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
 use self::head::{Head, Shape};
 pub use self::outline::{Outline, outline};
 use self::split::Chunk;
-use crate::diagnostic::{Code, Diagnostic, Origin, Report, Source};
+use crate::diagnostic::{Code, Diagnostic, Origin, Report, Severity, Source};
 use crate::locate::{NodeId, SyntaxError, Tree};
 use crate::resource::{Kind, Lookup, Resource, ResourceId, for_each_kind, lookup};
 
@@ -121,6 +128,8 @@ pub struct Limits {
     pub max_nodes: usize,
     /// Nodes that aliases may stand for in one document (default: 100,000).
     pub max_alias_nodes: usize,
+    /// Bytes of one value (default: 2 MiB).
+    pub max_value_bytes: usize,
 }
 
 impl Default for Limits {
@@ -132,7 +141,24 @@ impl Default for Limits {
             max_depth: 40,
             max_nodes: 200_000,
             max_alias_nodes: 100_000,
+            max_value_bytes: 2 << 20,
         }
+    }
+}
+
+impl Limits {
+    /// What is too much about a parsed document, if anything is. `ended` tells whether it was parsed to its end.
+    fn excess(&self, tree: &Tree, ended: bool) -> Option<String> {
+        let Self { max_nodes, max_alias_nodes, max_value_bytes, .. } = self;
+        if !ended {
+            return Some(format!("the document has more than {max_nodes} lists, mappings and values"));
+        }
+        if tree.alias_nodes() > *max_alias_nodes {
+            return Some(format!("aliases stand for more than {max_alias_nodes} lists, mappings and values"));
+        }
+        let longest = tree.longest_scalar();
+        (longest > *max_value_bytes)
+            .then(|| format!("a value has {longest} bytes, more than the {max_value_bytes} that are read"))
     }
 }
 
@@ -164,10 +190,47 @@ pub fn parse(origin: &str, text: &str) -> (Vec<Document>, Report) {
 /// Reads a text.
 #[must_use]
 pub fn parse_with(origin: &str, text: &str, options: &ParseOptions) -> (Vec<Document>, Report) {
-    let mut reader = Reader { options, file: origin.into(), documents: Vec::new(), report: Report::new() };
+    let mut reader =
+        Reader { options, file: origin.into(), documents: Vec::new(), report: Report::new(), has_content: false };
     reader.read_stream(text);
     reader.report.locate();
     (reader.documents, reader.report)
+}
+
+/// Reads any struct from the first document of a text, by the rules for objects: unknown fields, keys that stand twice
+/// and values that do not fit are errors with their place. For files that belong to a mesh without being its
+/// configuration, such as cases to test it with.
+///
+/// ```
+/// #[derive(Debug, Default, serde::Deserialize)]
+/// #[serde(default)]
+/// struct Case { name: String }
+///
+/// let case: Case = mesh_config::document::from_yaml("case.yaml", "name: a").map_err(|report| report.to_string())?;
+/// assert_eq!(case.name, "a");
+/// let report = mesh_config::document::from_yaml::<Case>("case.yaml", "naem: a").unwrap_err();
+/// assert!(report.to_string().starts_with("case.yaml:1:1: error[MESH0001] naem: unknown field"));
+/// # Ok::<(), String>(())
+/// ```
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn from_yaml<T: DeserializeOwned>(origin: &str, text: &str) -> Result<T, Report> {
+    let options = ParseOptions::default();
+    let mut reader = Reader {
+        options: &options,
+        file: origin.into(),
+        documents: Vec::new(),
+        report: Report::new(),
+        has_content: false,
+    };
+    let piece = reader.piece(text.to_owned(), 1, &Origin::new(origin, 1, 1), 0);
+    let value = reader.read_value(&piece);
+    reader.report.locate();
+    match value {
+        Some(value) if !reader.report.has_errors() => Ok(value),
+        _ => Err(reader.report),
+    }
 }
 
 /// What has been read so far.
@@ -176,6 +239,8 @@ struct Reader<'o> {
     file: Arc<str>,
     documents: Vec<Document>,
     report: Report,
+    /// Whether any document held anything.
+    has_content: bool,
 }
 
 /// A text that holds one object, and where it stands.
@@ -226,6 +291,9 @@ impl Reader<'_> {
             }
             self.read_chunk(chunk, u32::try_from(index).unwrap_or(u32::MAX));
         }
+        if !self.has_content && self.report.is_empty() && !text.trim().is_empty() {
+            self.report.push(Diagnostic::info(Code::EMPTY, "no objects: only comments and empty documents").at(&whole));
+        }
     }
 
     fn read_chunk(&mut self, chunk: Chunk<'_>, index: u32) {
@@ -240,6 +308,10 @@ impl Reader<'_> {
             return;
         }
         let piece = self.piece(chunk.text.to_owned(), chunk.first_line, &origin, 0);
+        if split::is_notes(chunk.text) {
+            let finding = Diagnostic::info(Code::NOT_AN_OBJECT, "the notes that Helm prints; passed over");
+            return self.report.push(piece.about(finding));
+        }
         self.read_parsed(&piece);
     }
 
@@ -249,26 +321,62 @@ impl Reader<'_> {
     }
 
     fn read_parsed(&mut self, piece: &Piece) {
+        self.read_parsed_as(piece, None);
+    }
+
+    /// Reads a piece. `of_list` is what it is where it does not say so itself.
+    fn read_parsed_as(&mut self, piece: &Piece, of_list: Option<&Head>) {
         let tree = match Tree::parse_within(piece.text(), self.options.limits.max_nodes) {
-            Ok((tree, true)) if tree.alias_nodes() <= self.options.limits.max_alias_nodes => tree,
-            Ok((_, true)) => {
-                let most = self.options.limits.max_alias_nodes;
-                let message = format!("aliases stand for more than {most} lists, mappings and values");
-                return self.report.push(piece.about(Diagnostic::error(Code::LIMIT, message)));
-            }
-            Ok((_, false)) => {
-                let most = self.options.limits.max_nodes;
-                let message = format!("the document has more than {most} lists, mappings and values");
-                return self.report.push(piece.about(Diagnostic::error(Code::LIMIT, message)));
-            }
+            Ok((tree, ended)) => match self.options.limits.excess(&tree, ended) {
+                Some(message) => return self.report.push(piece.about(Diagnostic::error(Code::LIMIT, message))),
+                None => tree,
+            },
             Err(error) => return self.not_yaml(piece, &error),
         };
-        match head::shape(&tree) {
-            Shape::Empty => {}
-            Shape::Object(head) => self.read_object(piece, &head, &tree),
-            Shape::Untyped => self.read_untyped(piece, &tree),
-            Shape::List => self.not_an_object(piece, "a list, not a Kubernetes object"),
-            Shape::Text => self.not_an_object(piece, "plain text, not a Kubernetes object"),
+        if let Some(place) = tree.binary() {
+            let finding = Diagnostic::error(Code::WRONG_TYPE, "a value in base64, where Kubernetes has texts")
+                .help("write the text itself, without `!!binary`");
+            return self.report.push(piece.about_place(finding, Some(place)));
+        }
+        let shape = head::shape(&tree);
+        self.has_content |= shape != Shape::Empty;
+        match (shape, of_list) {
+            (Shape::Empty, _) => {}
+            (Shape::Object(head), _) => self.read_object(piece, &head, &tree),
+            (Shape::Untyped, Some(head)) => self.read_object(piece, head, &tree),
+            (Shape::Untyped, None) => self.read_untyped(piece, &tree),
+            (Shape::List, _) => self.report.push(piece.about(stranger::list(&tree))),
+            (Shape::Text, _) => self.read_text(piece),
+        }
+    }
+
+    fn read_text(&mut self, piece: &Piece) {
+        let first = piece.origin.line.saturating_sub(piece.source.first_line) + 1;
+        let finding = object::mind_placeholder(stranger::text(piece.text()), piece.text(), Some((first, 1)));
+        self.report.push(piece.about(finding));
+    }
+
+    fn read_value<T: DeserializeOwned>(&mut self, piece: &Piece) -> Option<T> {
+        let tree = match Tree::parse(piece.text()) {
+            Ok(tree) => tree,
+            Err(error) => {
+                self.not_yaml(piece, &error);
+                return None;
+            }
+        };
+        self.refuse_duplicates(piece, &tree, None);
+        match typed::read::<T>(&tree, &self.options.limits) {
+            Ok(read) => {
+                let unknown = read.unknown.iter();
+                let unknown = unknown.map(|path| piece.about(object::unknown_field::<T>(path, Severity::Error)));
+                self.report.extend(unknown);
+                Some(read.value)
+            }
+            Err(failures) => {
+                let found = failures.failures.into_iter();
+                self.report.extend(found.map(|failure| object::failure_finding::<T>(piece, &tree, failure)));
+                None
+            }
         }
     }
 
@@ -276,12 +384,11 @@ impl Reader<'_> {
         let (code, message, help) = typed::syntax(&error.message);
         let place = Some((error.line, error.column));
         let finding = Diagnostic::error(code, message).advise(help);
-        let finding = object::mind_placeholder(finding, piece.text(), place);
+        let finding = match stranger::surroundings(piece.text()) {
+            Some(help) => finding.help(help),
+            None => object::mind_placeholder(finding, piece.text(), place),
+        };
         self.report.push(piece.about_place(finding, place));
-    }
-
-    fn not_an_object(&mut self, piece: &Piece, message: &str) {
-        self.report.push(piece.about(Diagnostic::error(Code::NOT_AN_OBJECT, message)));
     }
 
     /// Reads an object by its type.
@@ -299,11 +406,12 @@ impl Reader<'_> {
         }
         let root = tree.root().unwrap_or_default();
         if head.kind.ends_with("List") && tree.get(root, "items").is_some() {
-            return self.read_list(piece, tree);
+            return self.read_list(piece, head, tree);
         }
         match head.kind.as_str() {
             kind @ ("ConfigMap" | "IstioOperator" | "Istio") => self.read_holder(piece, tree, kind),
-            _ => self.pass_over(piece, head, known),
+            "EnvoyFilter" if known == Lookup::Skipped => self.skip_envoy_filter(piece, head, tree),
+            _ => self.report.push(piece.about(stranger::other_object(head, known, tree))),
         }
     }
 
@@ -324,24 +432,13 @@ impl Reader<'_> {
             return self.report.push(piece.about(Diagnostic::error(Code::LIMIT, message)));
         }
         macro_rules! by_kind {
-            ($($kind:ident = $type:path, $form:ident, $group:literal, $versions:tt;)*) => {
+            ($($kind:ident $(($name:literal))? = $type:path, $form:ident, $group:literal, $versions:tt;)*) => {
                 match kind { $(Kind::$kind => by_kind!(@$form $type)),* }
             };
             (@spec $type:path) => { self.read_enveloped::<$type>(kind, piece, tree) };
             (@bare $type:path) => { self.read_bare::<$type>(kind, piece, tree) };
         }
         for_each_kind!(by_kind);
-    }
-
-    fn read_list(&mut self, piece: &Piece, tree: &Tree) {
-        if piece.nesting >= MAX_LISTS {
-            return self.not_an_object(piece, "lists of lists of objects are not read");
-        }
-        let items = tree.root().and_then(|root| tree.get(root, "items"));
-        for item in items.map_or(&[][..], |items| tree.elements(items)) {
-            let item = self.cut(piece, tree, *item);
-            self.read_parsed(&Piece { nesting: piece.nesting + 1, ..item });
-        }
     }
 
     /// The part of a piece that one node covers.
@@ -357,39 +454,7 @@ impl Reader<'_> {
         (origin.line, origin.column) = (line, column);
         self.piece(text, line, &origin, piece.nesting)
     }
-
-    fn pass_over(&mut self, piece: &Piece, head: &Head, known: Lookup) {
-        let Head { api_version, kind } = head;
-        let finding = match known {
-            Lookup::UnknownVersion(of) => {
-                let versions = of.versions().join(", ");
-                Diagnostic::error(Code::UNKNOWN_VERSION, format!("{kind} has no version `{api_version}`"))
-                    .path("apiVersion")
-                    .help(format!("{} has {versions}", of.group()))
-            }
-            Lookup::WrongGroup(of) => {
-                Diagnostic::warning(Code::FOREIGN_KIND, format!("`{api_version}` has no {kind}; passed over"))
-                    .path("apiVersion")
-                    .suggest(format!("{}/{}", of.group(), of.versions().first().unwrap_or(&"v1")))
-            }
-            Lookup::Skipped => Diagnostic::warning(
-                Code::SKIPPED_KIND,
-                format!("{kind} speaks about Envoy, which is not part of this mesh; skipped"),
-            )
-            .path("kind"),
-            _ if api_version.is_empty() => {
-                let finding = Diagnostic::warning(Code::FRAGMENT, format!("{kind} without `apiVersion`; passed over"));
-                finding.path("kind").help("a patch or a reference to an object is not the object")
-            }
-            _ => Diagnostic::info(Code::FOREIGN_KIND, format!("{kind} of `{api_version}` is not read; passed over"))
-                .path("kind"),
-        };
-        self.report.push(piece.about(finding));
-    }
 }
-
-/// Lists may stand in lists this often.
-const MAX_LISTS: usize = 4;
 
 /// Whether a line stands before the first content of a document.
 fn is_leading(line: &str) -> bool {

@@ -3,12 +3,14 @@
 use serde::de::DeserializeOwned;
 
 use super::probe::{self, Expected};
+use super::shape::{self, shorten};
 use super::typed::{self, Envelope, Failure, Failures, Outside, Read, nearest};
-use super::{Document, Piece, Reader, placeholder};
-use crate::diagnostic::{Advice, Code, Diagnostic, FieldPath, Severity};
-use crate::locate::{NodeKind, Tree, camel_case};
+use super::{Document, Piece, Reader, name, placeholder};
+use crate::diagnostic::{Advice, Code, Diagnostic, FieldPath, Severity, Target};
+use crate::locate::{Tree, camel_case};
 use crate::meta::{self, ObjectMeta};
 use crate::resource::{Kind, Object, Resource, ResourceId};
+use crate::status::Status;
 
 impl Reader<'_> {
     /// Reads an object whose struct is its `spec`.
@@ -17,7 +19,7 @@ impl Reader<'_> {
         T: DeserializeOwned + Default,
         Object<T>: Into<Resource>,
     {
-        let Read { value, unknown } = match typed::read::<Envelope<T>>(tree, &self.options.limits) {
+        let Read { value, unknown, letters } = match typed::read::<Envelope<T>>(tree, &self.options.limits) {
             Ok(read) => read,
             Err(failures) => return self.report_failures::<Envelope<T>>(kind, None, piece, tree, failures),
         };
@@ -26,13 +28,22 @@ impl Reader<'_> {
         let objections = self.objections(kind, piece, tree, Some(&id), Vec::new());
         let mut good = objections.iter().all(|finding| finding.severity < Severity::Error);
         let spec_is_missed = objections.iter().any(|finding| finding.path.segments().len() == 1);
+        let objected: Vec<_> = objections.iter().map(|finding| finding.path.clone()).collect();
         self.report.extend(objections);
         if value.spec.is_none() && kind.is_istio() && !spec_is_missed {
             let finding = Diagnostic::warning(Code::EMPTY_SPEC, "the object has no spec; it is read as an empty one");
             self.report.push(piece.about(finding.path("spec").resource(id.clone()).at_key()));
         }
+        // In the spec the CRD's word stands.
+        let told = |path: &FieldPath| objected.iter().any(|at| at.is_within(path) && path.is_within(at));
+        for (path, letter) in letters.into_iter().filter(|(path, _)| !told(path)) {
+            let finding = Diagnostic::warning(Code::WRONG_TYPE, format!("`{letter}` is a boolean to Kubernetes"))
+                .effect("this mesh reads the letter; the API server refuses the object")
+                .suggest_yaml(format!("quote it: \"{letter}\""), format!("\"{letter}\""));
+            self.report.push(piece.about(finding.path(path).resource(id.clone())));
+        }
         good &= self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown);
-        if good {
+        if self.has_good_name(kind, &id, piece) && good {
             self.keep(kind, piece, tree, meta, value.spec.unwrap_or_default());
         }
     }
@@ -73,15 +84,30 @@ impl Reader<'_> {
             Kind::Secret => piece.origin.clone().without_source(),
             _ => piece.origin.clone(),
         };
-        let resource = Object { meta, spec, origin: origin.clone() }.into();
+        let resource = Object { meta, spec, status: Status::read(tree), origin: origin.clone() }.into();
         self.documents.push(Document { origin, resource });
+    }
+
+    /// Reports a name that the API server refuses; true if there is none.
+    fn has_good_name(&mut self, kind: Kind, id: &ResourceId, piece: &Piece) -> bool {
+        let mut good = true;
+        let name = name::check_name(&id.name).map_err(|why| ("metadata.name", why));
+        let namespace = name::check_namespace(&id.namespace).map_err(|why| ("metadata.namespace", why));
+        for (path, why) in [name, namespace].into_iter().filter_map(Result::err).filter(|_| kind.is_istio()) {
+            let value = FieldPath::from(path);
+            let severity = if self.options.strict { Severity::Error } else { Severity::Warning };
+            let finding = Diagnostic::new(Code::INVALID_NAME, severity, why).effect("no API server takes the object");
+            self.report.push(piece.about(finding.path(value).resource(id.clone())));
+            good = severity != Severity::Error;
+        }
+        good
     }
 
     /// Gives an object its namespace.
     fn settle(&self, kind: Kind, meta: Option<ObjectMeta>) -> ObjectMeta {
         let mut meta = meta.unwrap_or_default();
         match kind {
-            Kind::Namespace => meta.namespace.clear(),
+            kind if kind.is_cluster_wide() => meta.namespace.clear(),
             _ if meta.namespace.is_empty() => meta.namespace.clone_from(&self.options.default_namespace),
             _ => {}
         }
@@ -110,9 +136,17 @@ impl Reader<'_> {
         failures: Failures,
     ) {
         let id = id.or_else(|| self.identify(kind, tree));
-        let failures_found = failures.failures.into_iter();
-        let found = failures_found.map(|failure| failure_finding(kind, id.clone(), piece, tree, failure)).collect();
-        let found = self.objections(kind, piece, tree, id.as_ref(), found);
+        let found = failures.failures.into_iter().map(|failure| {
+            let mut finding = failure_finding::<T>(piece, tree, failure);
+            finding.resource.clone_from(&id);
+            if kind == Kind::Secret {
+                "a value does not fit its field; it is not shown".clone_into(&mut finding.message);
+                finding = finding.advise(None);
+                finding.origin = finding.origin.without_source();
+            }
+            finding
+        });
+        let found = self.objections(kind, piece, tree, id.as_ref(), found.collect());
         self.report.extend(found);
         if let Some(id) = id {
             self.report_unknown::<T>(kind, &id, piece, &failures.unknown);
@@ -137,60 +171,63 @@ impl Reader<'_> {
     ) -> bool {
         let mut good = true;
         for path in unknown {
-            let Some(severity) = self.severity_of_unknown(kind, path) else { continue };
-            good &= severity != Severity::Error;
-            let name = path.segments().last().and_then(|segment| segment.name()).unwrap_or_default();
-            let finding = Diagnostic::new(Code::UNKNOWN_FIELD, severity, format!("unknown field {name:?}"))
-                .path(path.clone())
-                .resource(id.clone())
-                .at_key()
-                .advise(advise::<T>(path, name));
-            self.report.push(piece.about(finding));
+            let finding = match kind {
+                Kind::MeshConfig => Some(unknown_field::<T>(path, Severity::Warning)),
+                // Of Kubernetes' own kinds only a part is declared.
+                kind if !kind.is_istio() => None,
+                _ => self.unknown_field::<T>(path),
+            };
+            let Some(finding) = finding else { continue };
+            good &= finding.severity != Severity::Error;
+            self.report.push(piece.about(finding.resource(id.clone())));
         }
         good
     }
 
-    fn severity_of_unknown(&self, kind: Kind, path: &FieldPath) -> Option<Severity> {
+    /// The finding about a field that a kind of Istio's does not have; none where the field is the API server's own.
+    pub(super) fn unknown_field<T: DeserializeOwned>(&self, path: &FieldPath) -> Option<Diagnostic> {
         let names: Vec<_> = path.segments().iter().filter_map(|segment| segment.name()).collect();
-        match (kind, names.as_slice()) {
-            // Of Kubernetes' own kinds only a part is declared.
-            (kind, _) if !kind.is_istio() && kind != Kind::MeshConfig => None,
-            (_, ["status", ..]) => None,
-            (_, ["metadata", name, ..]) if meta::OTHER_FIELDS.contains(name) => None,
+        let severity = match names.as_slice() {
+            ["status", ..] => return None,
+            ["metadata", name, ..] if meta::OTHER_FIELDS.contains(name) => return None,
             // The API server drops these; istiod reads its own configuration leniently.
-            (_, ["metadata", ..]) | (Kind::MeshConfig, _) => Some(Severity::Warning),
-            _ if self.options.strict => Some(Severity::Error),
-            _ => Some(Severity::Warning),
-        }
+            ["metadata", ..] => Severity::Warning,
+            _ if self.options.strict => Severity::Error,
+            _ => Severity::Warning,
+        };
+        Some(unknown_field::<T>(path, severity))
     }
 }
 
-fn failure_finding(kind: Kind, id: Option<ResourceId>, piece: &Piece, tree: &Tree, failure: Failure) -> Diagnostic {
-    let place = failure.place.or_else(|| tree.find(&failure.path, crate::diagnostic::Target::Value));
+pub(super) fn unknown_field<T: DeserializeOwned>(path: &FieldPath, severity: Severity) -> Diagnostic {
+    let name = path.segments().last().and_then(|segment| segment.name()).unwrap_or_default();
+    let message = format!("unknown field {:?}", shorten(name));
+    Diagnostic::new(Code::UNKNOWN_FIELD, severity, message).path(path.clone()).at_key().advise(advise::<T>(path, name))
+}
+
+/// The finding about a value that does not fit its field.
+pub(super) fn failure_finding<T: DeserializeOwned>(piece: &Piece, tree: &Tree, failure: Failure) -> Diagnostic {
+    let place = failure.place.or_else(|| tree.find(&failure.path, Target::Value));
     let mut finding = Diagnostic::error(failure.code, failure.message).path(failure.path.clone());
     finding = match lacks_unit(&failure.path, &finding.message) {
         Some(number) => {
             let help = format!("a duration has a unit, as in {number}s");
             finding.help(help)
         }
-        None => finding.advise(failure.help),
+        None => {
+            let of_shape = || shape::advise::<T>(tree, &failure.path, &finding.message).map(Advice::Words);
+            let help = failure.help.or_else(of_shape);
+            finding.advise(help)
+        }
     };
     if finding.message.starts_with("expected ")
         && !finding.message.contains(", found ")
-        && let Some(found) = describe(tree, &failure.path)
+        && let Some(found) = shape::describe(tree, &failure.path)
     {
         finding.message.push_str(", found ");
         finding.message.push_str(&found);
     }
-    finding = mind_placeholder(finding, piece.text(), place);
-    finding.resource = id;
-    let mut finding = piece.about_place(finding, place);
-    if kind == Kind::Secret {
-        "a value does not fit its field; it is not shown".clone_into(&mut finding.message);
-        finding = finding.advise(None);
-        finding.origin = finding.origin.without_source();
-    }
-    finding
+    piece.about_place(mind_placeholder(finding, piece.text(), place), place)
 }
 
 /// What to do about an unknown field: the nearest name there, or where a field of that name belongs.
@@ -236,23 +273,4 @@ pub(super) fn mind_placeholder(mut finding: Diagnostic, text: &str, place: Optio
         finding = finding.advise(None);
     }
     finding
-}
-
-/// What stands at a path, in words.
-fn describe(tree: &Tree, path: &FieldPath) -> Option<String> {
-    Some(match &tree.node(tree.at(path)?).kind {
-        NodeKind::Mapping(_) => "a mapping".to_owned(),
-        NodeKind::Sequence(_) => "a list".to_owned(),
-        NodeKind::Scalar { text, .. } if text.is_empty() => "nothing".to_owned(),
-        NodeKind::Scalar { text, .. } => format!("`{}`", shorten(text)),
-        NodeKind::Alias(_) => return None,
-    })
-}
-
-fn shorten(text: &str) -> String {
-    const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
-    }
 }

@@ -3,8 +3,8 @@
 use super::object::mind_placeholder;
 use super::{Piece, Reader};
 use crate::crd::{self, Finding, Objection};
-use crate::diagnostic::{Code, Diagnostic, Severity, Target};
-use crate::locate::Tree;
+use crate::diagnostic::{Advice, Code, Diagnostic, Severity, Target};
+use crate::locate::{Tree, camel_case};
 use crate::resource::{Kind, ResourceId};
 
 impl Reader<'_> {
@@ -36,14 +36,21 @@ impl Reader<'_> {
     }
 
     /// Compares an objection with what was said already: how bad it is and what helps, or nothing if it is known.
-    fn settle_with(&self, objection: &Finding, said: &mut Vec<Diagnostic>) -> Option<(Severity, Option<String>)> {
+    fn settle_with(&self, objection: &Finding, said: &mut Vec<Diagnostic>) -> Option<(Severity, Option<Advice>)> {
         let own = if self.options.strict { Severity::Error } else { Severity::Warning };
         let by_reader = |finding: &Diagnostic| !matches!(finding.code, Code::SCHEMA_RULE | Code::SNAKE_CASE);
         let same = said.iter().position(|finding| {
             by_reader(finding) && finding.path.is_within(&objection.path) && objection.path.is_within(&finding.path)
         });
         match (objection.about, same) {
+            (_, Some(at)) if said[at].code == Code::PLACEHOLDER => None,
             (Objection::Type, Some(at)) => {
+                said[at].effect.get_or_insert_with(|| format!("the API server refuses it: {}", objection.message));
+                None
+            }
+            // As istiod reads it, so that a mode by its number never counts as unset.
+            (Objection::Number, None) => Some((Severity::Info, None)),
+            (Objection::Number, Some(at)) => {
                 said[at].effect.get_or_insert_with(|| format!("the API server refuses it: {}", objection.message));
                 None
             }
@@ -55,8 +62,7 @@ impl Reader<'_> {
                 };
                 (!said.iter().any(known)).then_some((own, None))
             }
-            (_, Some(at)) if said[at].code == Code::PLACEHOLDER => None,
-            (_, Some(at)) => Some((Severity::Error, said.remove(at).help)),
+            (_, Some(at)) => Some((Severity::Error, said.remove(at).into_advice())),
             (_, None) => Some((own, None)),
         }
     }
@@ -64,16 +70,21 @@ impl Reader<'_> {
     fn finding(
         &self,
         objection: Finding,
-        (severity, help): (Severity, Option<String>),
+        (severity, advice): (Severity, Option<Advice>),
         piece: &Piece,
         tree: &Tree,
     ) -> Diagnostic {
-        let Finding { path, about, message, help: own_help, at_key } = objection;
+        let Finding { path, about, message, help, at_key } = objection;
         let code = if about == Objection::Name { Code::SNAKE_CASE } else { Code::SCHEMA_RULE };
         let place = tree.find(&path, if at_key { Target::Key } else { Target::Value });
-        let mut finding = Diagnostic::new(code, severity, message).path(path).effect(self.effect(about));
-        finding.help = help.or(own_help);
-        if !at_key {
+        let advice = advice.or_else(|| match (about, path.segments().last().and_then(|field| field.name())) {
+            (Objection::Name, Some(name)) => Some(Advice::Field { words: help?, name: camel_case(name).into_owned() }),
+            _ => help.map(Advice::from),
+        });
+        let mut finding = Diagnostic::new(code, severity, message).path(path).effect(self.effect(about)).advise(advice);
+        if at_key {
+            finding = finding.at_key();
+        } else {
             finding = mind_placeholder(finding, piece.text(), place);
         }
         piece.about_place(finding, place)
@@ -85,6 +96,7 @@ impl Reader<'_> {
                 "kubectl refuses the object; a client that does not ask for strict checks has the field dropped"
             }
             (Objection::Name, false) => "the mesh reads the field; an API server would have dropped it",
+            (Objection::Number, _) => "the mesh reads the number; the API server refuses the object",
             (_, true) => "the API server refuses the object, so what was stored before stays in force",
             (_, false) => "the mesh acts on the object; an API server would not store it",
         }
@@ -164,11 +176,18 @@ mod tests {
     }
 
     #[test]
+    fn a_single_letter_is_a_boolean_to_the_api_server_and_said_to_be_one_once() {
+        let found = found("VirtualService", "hosts: [y]");
+        assert_eq!((found.len(), found[0].code, found[0].severity), (1, Code::SCHEMA_RULE, Severity::Error));
+    }
+
+    #[test]
     fn a_placeholder_is_called_one() {
         let found = found("ServiceEntry", "hosts: [a]\n  resolution: ${RESOLUTION}");
         assert_eq!((found.len(), found[0].code), (1, Code::PLACEHOLDER), "{found:?}");
         let number = self::found("WorkloadEntry", "address: a\n  weight: ${WEIGHT}");
         assert_eq!((number.len(), number[0].code), (1, Code::PLACEHOLDER), "{number:?}");
+        assert_eq!(number[0].effect, None, "of what is not filled in yet the type does not matter");
         let duration = self::found("VirtualService", "hosts: [a]\n  http: [{timeout: \"${TIMEOUT}\"}]");
         assert_eq!((duration.len(), duration[0].code), (1, Code::PLACEHOLDER), "{duration:?}");
     }

@@ -54,7 +54,10 @@ pub fn outline(origin: &str, text: &str, options: &ParseOptions) -> Vec<Outline>
             continue;
         }
         let tree = tree.unwrap_or_default();
-        let scalar = |path: &str| tree.at(&FieldPath::from(path)).and_then(|id| tree.scalar(id)).unwrap_or_default();
+        let scalar = |path: &str| {
+            let text = tree.at(&FieldPath::from(path)).and_then(|id| tree.scalar(id)).unwrap_or_default();
+            if matches!(text, "~" | "null") { "" } else { text }
+        };
         found.push(Outline {
             file: file.clone(),
             doc_index: u32::try_from(index).unwrap_or(u32::MAX),
@@ -84,7 +87,7 @@ mod tests {
 
     #[test]
     fn every_document_is_listed_as_it_is_written() {
-        let text = "kind: A\nmetadata: {name: a, namespace: n}\n---\n# nothing\n---\nkind: B\nx: [\n---\njust text\n---\n{}\n---\nkind: C\n";
+        let text = "kind: A\nmetadata: {name: a, namespace: n}\n---\n# nothing\n---\nkind: B\nx: [\n---\njust text\n---\n{}\n---\nkind: C\nmetadata: {name: ~}\n";
         assert_eq!(outlines(text), ["0 A n/a", "1  /", "2  /", "4 C /"]);
     }
 

@@ -3,7 +3,7 @@
 use crate::diagnostic::FieldPath;
 
 /// The first placeholder in a text, such as `${HOST}`, `{{ .Values.host }}`, `$(host)`, `<HOST>` or `PATCH_ME`.
-pub(super) fn find(text: &str) -> Option<&str> {
+pub(crate) fn find(text: &str) -> Option<&str> {
     let starts = text.char_indices().filter(|(_, c)| matches!(c, '{' | '$' | '<'));
     for (at, _) in starts {
         if let Some(found) = at_start(&text[at..]) {

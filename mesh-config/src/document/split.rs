@@ -32,8 +32,14 @@ impl<'t> Iterator for Split<'t> {
         let mut end = 0;
         let mut lines = 0;
         let mut has_content = false;
+        let mut is_rendered = false;
         for line in self.rest.split_inclusive('\n') {
             let starts = is_marker(line, "---");
+            is_rendered |= line.starts_with("# Source: ");
+            // No object has such a key, and what follows is prose.
+            if is_rendered && has_content && is_notes(line) {
+                break;
+            }
             // Directives and comments before a marker belong to the document that it starts.
             if starts && has_content {
                 break;
@@ -57,6 +63,11 @@ fn is_marker(line: &str, marker: &str) -> bool {
     line.trim_start_matches('\u{feff}')
         .strip_prefix(marker)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+}
+
+/// Whether a text begins with the notes that Helm prints below the last document of a chart.
+pub(super) fn is_notes(text: &str) -> bool {
+    text.lines().next().is_some_and(|line| line.trim_end() == "NOTES:")
 }
 
 /// Blank, comment or directive.
@@ -101,6 +112,16 @@ mod tests {
     #[test]
     fn a_document_may_stand_on_the_marker_line_and_end_with_dots() {
         assert_eq!(chunks("--- {a: 1}\n...\nb: 2\n"), [(1, "--- {a: 1}\n...\n"), (3, "b: 2\n")]);
+    }
+
+    #[test]
+    fn the_notes_of_helm_are_a_part_of_their_own() {
+        let stream = "---\n# Source: shop/a.yaml\na: 1\nNOTES:\n1. Look: at it\n---\nb: 1\n";
+        assert_eq!(
+            chunks(stream),
+            [(1, "---\n# Source: shop/a.yaml\na: 1\n"), (4, "NOTES:\n1. Look: at it\n"), (6, "---\nb: 1\n")]
+        );
+        assert_eq!(chunks("a: 1\nNOTES:\n  b: 1\n").len(), 1);
     }
 
     #[test]

@@ -64,7 +64,7 @@ fn lists_are_taken_apart_and_keep_their_places() {
     let (documents, _) = parse("f", list);
     assert_eq!((documents[0].origin.line, documents[0].origin.column), (4, 3));
     let json = "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n {\"apiVersion\": \"v1\", \"kind\": \"Namespace\", \
-                \"metadata\": {\"name\": \"n\"}},\n {\"apiVersion\": \"apps/v1\", \"kind\": \"Deployment\"}]}";
+                \"metadata\": {\"name\": \"n\"}},\n {\"apiVersion\": \"apps/v1\", \"kind\": \"StatefulSet\"}]}";
     assert_eq!(names(json), ["Namespace n"]);
     assert!(findings(json)[0].starts_with("3:"), "{:?}", findings(json));
     assert_eq!(findings("apiVersion: v1\nkind: List\nitems: []"), [""; 0]);
@@ -152,8 +152,8 @@ fn foreign_kinds_are_notes_and_istios_unknown_versions_are_errors() {
         assert!(documents.is_empty());
         report.iter().map(|finding| (finding.code, finding.severity)).collect::<Vec<_>>()
     };
-    assert_eq!(kind("apps/v1", "Deployment"), [(Code::FOREIGN_KIND, Severity::Info)]);
-    assert_eq!(kind("gateway.networking.k8s.io/v1", "Gateway"), [(Code::FOREIGN_KIND, Severity::Info)]);
+    assert_eq!(kind("apps/v1", "StatefulSet"), [(Code::FOREIGN_KIND, Severity::Info)]);
+    assert_eq!(kind("gateway.networking.k8s.io/v1", "HTTPRoute"), [(Code::FOREIGN_KIND, Severity::Info)]);
     assert_eq!(kind("networking.istio.io/v1alpha9", "Gateway"), [(Code::UNKNOWN_VERSION, Severity::Error)]);
     assert_eq!(kind("networking.istio.io/v1", "PeerAuthentication"), [(Code::FOREIGN_KIND, Severity::Warning)]);
     assert_eq!(kind("networking.istio.io/v1alpha3", "EnvoyFilter"), [(Code::SKIPPED_KIND, Severity::Warning)]);
@@ -165,7 +165,11 @@ fn what_is_no_object_is_told_apart() {
     assert!(findings("just some prose\nin two lines\n")[0].contains("MESH0009 : plain text"));
     assert!(findings("- a\n- b\n")[0].contains("MESH0009 : a list"));
     assert!(findings("replicas: 1\nimage: x\n")[0].contains("MESH0009 : no `kind`"));
-    assert_eq!(findings("{}\n---\nnull\n---\n# only a comment\n"), [""; 0]);
+    assert_eq!(
+        findings("{}\n---\nnull\n---\n# only a comment\n"),
+        ["0:0 MESH0037 : no objects: only comments and empty documents"]
+    );
+    assert_eq!(findings(&format!("{{}}\n---\nnull\n---\n{SERVICE}")), [""; 0]);
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(super) struct Read<T> {
     pub(super) value: T,
     /// Fields that the struct does not have.
     pub(super) unknown: Vec<FieldPath>,
+    /// Single letters read as texts that Kubernetes takes for booleans.
+    pub(super) letters: Vec<(FieldPath, String)>,
 }
 
 /// Why nothing was read: everything that does not fit, and the fields that the struct does not have.
@@ -97,9 +99,9 @@ fn read_at<T: DeserializeOwned>(tree: &Tree, node: NodeId, limits: &Limits) -> R
     loop {
         let reading = Reading::new(tree, limits.max_depth, &masked);
         let read = reading.read(node);
-        let unknown = reading.unknown.take();
+        let (unknown, letters) = (reading.unknown.take(), reading.letters.take());
         match read {
-            Ok(value) if failures.is_empty() => return Ok(Read { value, unknown }),
+            Ok(value) if failures.is_empty() => return Ok(Read { value, unknown, letters }),
             Ok(_) => return Err(Failures { failures, unknown }),
             Err(error) => {
                 let at = error.place.map(|(node, _)| node);

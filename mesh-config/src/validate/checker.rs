@@ -77,13 +77,6 @@ impl<'a> Checker<'a> {
         self.push(at, finding);
     }
 
-    /// What Istio's webhook takes, and Envoy refuses.
-    pub(crate) fn refused_by_envoy(&mut self, at: &At<'_>, message: impl Into<String>) {
-        let finding = Diagnostic::error(Code::REFUSED_BY_ENVOY, message)
-            .effect("Istio takes the object, Envoy refuses the configuration made of it and keeps the one it has; so does this mesh");
-        self.push(at, finding);
-    }
-
     /// What Istio's webhook warns about.
     pub(crate) fn warn(&mut self, at: &At<'_>, message: impl Into<String>) {
         self.push(at, Diagnostic::warning(self.warning, message));

@@ -15,6 +15,7 @@ mod mesh_config;
 mod metadata;
 mod peer_authentication;
 mod proxy_config;
+mod proxy_limits;
 mod request_authentication;
 mod server_tls;
 mod service_entry;
@@ -26,6 +27,7 @@ mod workload_entry;
 mod workload_group;
 
 pub(crate) use self::checker::{At, Checker};
+pub(crate) use self::virtual_service::is_reported_as_covered;
 
 use crate::diagnostic::Report;
 use crate::resource::Resource;
@@ -36,7 +38,10 @@ pub fn check(resource: &Resource, report: &mut Report) {
     metadata::check(cx, resource);
     match resource {
         Resource::AuthorizationPolicy(object) => authorization_policy::check(cx, object),
-        Resource::DestinationRule(object) => destination_rule::check(cx, object),
+        Resource::DestinationRule(object) => {
+            destination_rule::check(cx, object);
+            proxy_limits::check_destination_rule(cx, object);
+        }
         Resource::Gateway(object) => gateway::check(cx, object),
         Resource::MeshConfig(object) => mesh_config::check(cx, object),
         Resource::PeerAuthentication(object) => peer_authentication::check(cx, object),
@@ -45,7 +50,10 @@ pub fn check(resource: &Resource, report: &mut Report) {
         Resource::ServiceEntry(object) => service_entry::check(cx, object),
         Resource::Sidecar(object) => sidecar::check(cx, object),
         Resource::Telemetry(object) => telemetry::check(cx, object),
-        Resource::VirtualService(object) => virtual_service::check(cx, object),
+        Resource::VirtualService(object) => {
+            virtual_service::check(cx, object);
+            proxy_limits::check_virtual_service(cx, object);
+        }
         Resource::WorkloadEntry(object) => workload_entry::check(cx, object),
         Resource::WorkloadGroup(object) => workload_group::check(cx, object),
         _ => {}

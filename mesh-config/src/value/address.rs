@@ -62,9 +62,8 @@ pub fn check_unix(path: &str) -> Result<(), String> {
 /// # Errors
 /// Istio's text.
 pub fn check_host_and_port(text: &str) -> Result<(), String> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (host, port),
-        None => return Err(format!("unable to split {text:?}: address {text}: missing port in address")),
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return Err(format!("unable to split {text:?}: address {text}: missing port in address"));
     };
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     if bare.is_none() && host.contains(':') {

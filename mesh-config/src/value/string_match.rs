@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn two_keys_at_once_are_refused() {
         let error = crate::document::from_str::<StringMatch>("{exact: a, regex: b}").unwrap_err();
-        assert!(error.to_string().contains("only one of"), "{error}");
+        assert!(error.contains("only one of"), "{error}");
         assert!(serde_json::from_str::<StringMatch>(r#"{"exact":"","prefix":""}"#).is_err());
     }
 

@@ -10,9 +10,12 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+mod analyze;
 mod crd;
+mod field;
 mod functions;
 mod gaps;
+mod hostile;
 mod names;
 mod validation;
 
@@ -39,9 +42,13 @@ const SUITES: &[Suite] = &[
     },
     Suite { name: "crd", list: "conformance/crd/expected.json", measure: crd::crd, gates: true },
     Suite { name: "samples", list: "conformance/samples/expected.json", measure: validation::sample, gates: true },
+    Suite { name: "analyze", list: "conformance/analyze/expected.json", measure: analyze::analyze, gates: true },
     Suite { name: "hosts", list: "conformance/hosts/expected.json", measure: names::host_names, gates: true },
     Suite { name: "functions", list: "conformance/functions/expected.json", measure: functions::function, gates: true },
     Suite { name: "labels", list: "conformance/labels/expected.json", measure: names::label_sets, gates: true },
+    Suite { name: "field", list: "field/recorded/expected.json", measure: field::verdicts, gates: true },
+    Suite { name: "field/analyze", list: "field/recorded/expected.json", measure: field::findings, gates: true },
+    Suite { name: "security/config", list: "security/config.json", measure: hostile::outcome, gates: true },
 ];
 
 struct Suite {
@@ -93,6 +100,11 @@ fn folder() -> Option<PathBuf> {
     None
 }
 
+/// The texts of a list.
+fn strings(value: &Value) -> Vec<&str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
 struct Outcome {
     total: usize,
     passed: Vec<String>,
@@ -102,10 +114,14 @@ struct Outcome {
 fn run(list: &Path, measure: Measure) -> Outcome {
     let text = fs::read_to_string(list).expect("the list of cases");
     let folder = list.parent().expect("the folder of the cases");
-    let cases: Vec<Value> = serde_json::from_str(&text).expect("a list of cases");
+    let mut cases: Value = serde_json::from_str(&text).expect("cases in JSON");
+    if let Some(inner) = cases.get_mut("cases") {
+        cases = inner.take();
+    }
+    let cases = cases.as_array().expect("a list of cases");
     let mut outcome = Outcome { total: 0, passed: Vec::new(), failures: Vec::new() };
     for case in cases.iter().filter(|case| case.get("scope").is_none()) {
-        let id = case["id"].as_str().expect("an id").to_owned();
+        let id = case["id"].as_str().or_else(|| case["file"].as_str()).expect("an id").to_owned();
         outcome.total += 1;
         match measure(folder, case) {
             None => outcome.passed.push(id),

@@ -6,9 +6,7 @@ use std::path::Path;
 use mesh_config::value::{Labels, host, labels};
 use serde_json::Value;
 
-fn strings(value: &Value) -> Vec<&str> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
-}
+use super::strings;
 
 fn differs(found: &Value, expected: &Value) -> Option<String> {
     (found != expected).then(|| format!("found {found}, expected {expected}"))

@@ -78,8 +78,13 @@ impl<'a> Clusters<'a> {
         let found = self.find(&key, service, &host, place, &destination.subset);
         match found {
             Ok(spec) => {
-                if matches!(&spec.endpoints, EndpointSource::Static(endpoints) if endpoints.is_empty()) {
-                    findings.add(findings::no_endpoints(origin, &name, !destination.subset.is_empty()));
+                if is_empty(&spec.endpoints) {
+                    let all = service.and_then(|service| service.port(number)).map(|port| &port.endpoints);
+                    let subset = service.and_then(|service| self.rule(service)?.definition(&destination.subset));
+                    findings.add(match subset.filter(|_| !all.is_none_or(is_empty)) {
+                        Some((rule, subset)) => findings::empty_subset(rule, subset, &host),
+                        None => findings::no_endpoints(origin, &name),
+                    });
                 }
                 ClusterRef { name, id: Some(self.insert(key, spec)) }
             }
@@ -211,6 +216,10 @@ impl<'a> Clusters<'a> {
     fn connect_timeout(&self) -> Duration {
         self.mesh.connect_timeout().to_std()
     }
+}
+
+fn is_empty(endpoints: &EndpointSource) -> bool {
+    matches!(endpoints, EndpointSource::Static(endpoints) if endpoints.is_empty())
 }
 
 /// The port a destination means.

@@ -19,6 +19,8 @@ pub(crate) struct MergedRule<'a> {
     host: String,
     export: Export,
     subsets: Vec<&'a Subset>,
+    /// The rules that were merged.
+    rules: Vec<&'a Object<DestinationRule>>,
     /// The policy that counts, with the rule it stands in.
     policy: Option<(&'a TrafficPolicy, &'a Object<DestinationRule>)>,
     has_selector: bool,
@@ -31,6 +33,15 @@ impl<'a> MergedRule<'a> {
 
     pub(crate) fn policy(&self) -> Option<&'a TrafficPolicy> {
         self.policy.map(|(policy, _)| policy)
+    }
+
+    /// The rule that defines a subset, and where in it.
+    pub(crate) fn definition(&self, name: &str) -> Option<(&'a Object<DestinationRule>, usize)> {
+        let subset = self.subset(name)?;
+        let place = |rule: &&'a Object<DestinationRule>| {
+            rule.spec.subsets.iter().position(|candidate| std::ptr::eq(candidate, subset))
+        };
+        self.rules.iter().find_map(|rule| Some((*rule, place(rule)?)))
     }
 
     pub(crate) fn policy_and_owner(&self) -> Option<(&'a TrafficPolicy, &'a Object<DestinationRule>)> {
@@ -108,6 +119,7 @@ impl<'a> DestinationRules<'a> {
             host,
             export,
             subsets: rule.spec.subsets.iter().collect(),
+            rules: vec![rule],
             policy: rule.spec.traffic_policy.as_ref().map(|policy| (policy, rule)),
             has_selector,
         });
@@ -120,6 +132,7 @@ impl<'a> MergedRule<'a> {
             // Of several rules with a selector the first one counts whole.
             return findings.add(findings::rule_lost(rule, &self.host, "an older rule with a selector"));
         }
+        self.rules.push(rule);
         for subset in &rule.spec.subsets {
             if self.subset(&subset.name).is_none() {
                 self.subsets.push(subset);

@@ -80,11 +80,20 @@ pub(crate) fn unknown_destination(origin: &RuleOrigin, cluster: &str, why: &str)
 }
 
 /// A destination that exists, but has nobody to send to.
-pub(crate) fn no_endpoints(origin: &RuleOrigin, cluster: &str, subset: bool) -> Diagnostic {
-    let code = if subset { Code::SUBSET_WITHOUT_ENDPOINTS } else { Code::NO_ENDPOINTS };
-    let what = if subset { "no endpoint has the labels of the subset" } else { "there are no endpoints" };
-    Diagnostic::warning(code, format!("{origin}: {what} behind {cluster}"))
+pub(crate) fn no_endpoints(origin: &RuleOrigin, cluster: &str) -> Diagnostic {
+    Diagnostic::warning(Code::NO_ENDPOINTS, format!("{origin}: there are no endpoints behind {cluster}"))
         .effect(format!("requests to {cluster} are answered 503 UH"))
+}
+
+/// A subset that selects none of the endpoints there are. It is about the rule that defines it, as what the analysis says
+/// of it from the documents alone, so that of the two one can be left out.
+pub(crate) fn empty_subset(rule: &Object<DestinationRule>, subset: usize, host: &str) -> Diagnostic {
+    let name = rule.spec.subsets.get(subset).map_or("", |subset| &subset.name);
+    let message = format!("subset {name:?} selects no endpoint of {host}");
+    about(Diagnostic::warning(Code::SUBSET_WITHOUT_ENDPOINTS, message), rule)
+        .path(format!("spec.subsets[{subset}].labels").as_str())
+        .effect("requests to the subset are answered 503 UH (no healthy upstream)")
+        .help("compare its labels with those of the endpoints")
 }
 
 /// A rule that could not be turned into routes. Validation refuses such rules first; this is the net below it.

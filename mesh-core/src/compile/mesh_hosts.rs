@@ -100,12 +100,12 @@ impl<'a> MeshBuilder<'a, '_> {
         let (name, action) = match (mode, self.scope.egress_proxy()) {
             (OutboundTrafficPolicyMode::RegistryOnly, _) => ("block_all", Action::Blocked),
             (_, None) => ("allow_any", Action::Passthrough(self.clusters.passthrough())),
-            (_, Some((proxy, sidecar))) => ("allow_any", self.to_egress_proxy(proxy, sidecar)),
+            (_, Some((proxy, sidecar))) => ("allow_any", self.send_to_egress_proxy(proxy, sidecar)),
         };
         self.tables.add_route(Route::catch_all(name, action, RuleOrigin::built_in("outboundTrafficPolicy")))
     }
 
-    fn to_egress_proxy(&mut self, proxy: &Destination, sidecar: &Object<Sidecar>) -> Action {
+    fn send_to_egress_proxy(&mut self, proxy: &Destination, sidecar: &Object<Sidecar>) -> Action {
         let place = Place { namespace: &sidecar.meta.namespace, port: 0, gateway: false };
         let origin = RuleOrigin::built_in("outboundTrafficPolicy");
         let cluster = self.clusters.resolve(proxy, place, &origin, self.findings);
@@ -237,7 +237,7 @@ impl<'a> MeshBuilder<'a, '_> {
             let _lost = tables.add_vhost(index, &name, domains.iter().map(|domain| &*domain.name), routes);
         };
         if !of_endpoints.is_empty() {
-            let routes = self.to_named_endpoints(service, port, routes.clone());
+            let routes = self.send_to_named_endpoints(service, port, routes.clone());
             add(self.tables, &mut hosts.index, of_endpoints, routes);
         }
         add(self.tables, &mut hosts.index, own, routes);
@@ -245,7 +245,7 @@ impl<'a> MeshBuilder<'a, '_> {
 
     /// The routes of a headless service for those who name one of its endpoints: what goes to any endpoint of the
     /// service goes to that one.
-    fn to_named_endpoints(&mut self, service: &Service, port: &Port, mut routes: Vec<Route>) -> Vec<Route> {
+    fn send_to_named_endpoints(&mut self, service: &Service, port: &Port, mut routes: Vec<Route>) -> Vec<Route> {
         let any = ClusterKey::outbound(port.number, "", &service.host).to_string();
         for route in &mut routes {
             if let Action::Forward(forward) = &mut route.action

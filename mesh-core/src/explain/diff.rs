@@ -102,6 +102,11 @@ pub fn diff(old: &Explainer<'_>, new: &Explainer<'_>) -> Vec<Difference> {
 impl Outcome {
     /// What a caller or a destination would notice.
     fn differs_from(&self, other: &Self) -> Vec<&'static str> {
+        // Where both answer that there is no destination, it does not matter which one.
+        let is_refused = |outcome: &Self| outcome.action == Action::Route && outcome.status.is_some();
+        if is_refused(self) && is_refused(other) && self.status == other.status {
+            return Vec::new();
+        }
         let checks = [
             ("action", self.action != other.action),
             ("destination", self.destinations != other.destinations),

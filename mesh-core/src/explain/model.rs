@@ -76,6 +76,9 @@ pub struct Request {
     /// The path as it was asked, where it was brought into another form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_as_sent: Option<String>,
+    /// The headers that were asked with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
     /// The draw of this request: the split reads it as `roll % total`.
     pub roll: u64,
 }

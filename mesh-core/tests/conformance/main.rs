@@ -73,6 +73,7 @@ fn table(case: &Value) -> &str {
 }
 
 /// Compares what was found with what is expected.
+#[expect(clippy::needless_pass_by_value, reason = "cases compare what they have just made")]
 fn differs<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Option<String> {
     (found != expected).then(|| format!("found {found:?}, expected {expected:?}"))
 }

@@ -103,7 +103,12 @@ fn seen(service: &Service) -> Seen {
 /// The cases name the rule that counts and not those that it won against: older ones with a
 /// selector for other workloads, and, for a rule with a selector, an older one for all.
 fn destination_rule(case: &Value, site: &Site) -> Option<String> {
-    let expected = &case["expect"]["expectedDr"];
+    let expected = &mut case["expect"]["expectedDr"].clone();
+    // Names in the cases are Go's, not Kubernetes'.
+    if let Some(name) = expected["metadata"]["name"].as_str().map(str::to_lowercase) {
+        expected["metadata"]["name"] = name.into();
+    }
+    let expected = &*expected;
     let rule: Object<DestinationRule> = read(expected)?;
     let alone = cluster(&[expected.to_string()], &rule.spec.host, site);
     let rival = |name: &str, selector: &str| {

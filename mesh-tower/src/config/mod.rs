@@ -1,5 +1,6 @@
 //! Keeps the configuration: what sources say, whether it is good, and which version is in use.
 
+mod once;
 mod problems;
 mod said;
 
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use mesh_config::analyze;
 use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, Diagnostic, Document, ParseOptions, Report};
 use mesh_core::{Site, compile};
@@ -141,12 +143,19 @@ impl Keeper {
         }
         // Findings across resources act at run time, as in Istio: a missing subset is 503 for its
         // share of the requests, not a reason to refuse everything else.
-        report.extend(set.analyze());
+        let options = analyze::Options::default();
+        let options = match self.mesh_config.clone() {
+            Some(mesh) => options.mesh_config(mesh),
+            None => options,
+        };
+        let analysis = set.analyze_with(&options);
         let default = MeshConfig::default();
         let mesh = self.mesh_config.as_ref().or(set.mesh_config()).unwrap_or(&default);
         let compiled = compile(&set, mesh, &self.site);
         let broken = compiled.report.has_errors();
-        report.extend(compiled.report);
+        let compiling = once::without_what_analysis_says(compiled.report, &analysis);
+        report.extend(analysis);
+        report.extend(compiling);
         if broken {
             return self.refuse(report);
         }

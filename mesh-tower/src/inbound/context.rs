@@ -21,6 +21,7 @@ use crate::request_id::X_REQUEST_ID;
 pub struct RequestContext {
     request_id: Option<HeaderValue>,
     trace: Vec<(HeaderName, HeaderValue)>,
+    carried: Vec<(HeaderName, HeaderValue)>,
     deadline: Option<Instant>,
     peer: Option<PeerAddress>,
 }
@@ -57,14 +58,17 @@ impl RequestContext {
         CURRENT.sync_scope(Arc::clone(self), run)
     }
 
-    /// The context that a request brings with it.
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
+    /// The context that a request brings with it. `names` are those of further headers that are carried on.
+    pub(super) fn of<B>(request: &Request<B>, names: &[HeaderName]) -> Self {
         let headers = request.headers();
         let trace = headers.iter().filter(|(name, _)| is_trace_header(name.as_str()));
+        let carried =
+            names.iter().flat_map(|name| headers.get_all(name).iter().map(|value| (name.clone(), value.clone())));
         Self {
             request_id: headers.get(X_REQUEST_ID).cloned(),
             trace: trace.map(|(name, value)| (name.clone(), value.clone())).collect(),
-            deadline: time_left(headers).and_then(|left| Instant::now().checked_add(left)),
+            carried: carried.collect(),
+            deadline: time_told(headers).and_then(|left| Instant::now().checked_add(left)),
             peer: request.extensions().get().cloned(),
         }
     }
@@ -91,12 +95,21 @@ impl RequestContext {
         self.peer.as_ref()
     }
 
-    /// Adds the request id and the trace headers to a call made for this request. An application
-    /// that sets them itself is left alone: its id stays, and one trace header of its own keeps all
-    /// of ours away, since headers of two spans make no trace.
+    /// The headers that [`InboundLayer::carry`](super::InboundLayer::carry) names, as the request came with them.
+    pub fn carried_headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.carried.iter().map(|(name, value)| (name, value))
+    }
+
+    /// Adds the request id, the trace headers and those to be carried on to a call made for this
+    /// request. An application that sets them itself is left alone: its id and its headers stay, and
+    /// one trace header of its own keeps all of ours away, since headers of two spans make no trace.
     pub fn propagate(&self, call: &mut HeaderMap) {
         if let Some(id) = &self.request_id {
             call.entry(X_REQUEST_ID).or_insert_with(|| id.clone());
+        }
+        let own: Vec<bool> = self.carried.iter().map(|(name, _)| call.contains_key(name)).collect();
+        for ((name, value), _) in self.carried.iter().zip(own).filter(|(_, own)| !own) {
+            call.append(name.clone(), value.clone());
         }
         if self.trace.is_empty() || call.keys().any(|name| is_trace_header(name.as_str())) {
             return;
@@ -110,6 +123,35 @@ impl RequestContext {
 /// Makes a call part of the request that this task is handling; `false` if it is handling none.
 pub(crate) fn propagate(call: &mut HeaderMap) -> bool {
     CURRENT.try_with(|context| context.propagate(call)).is_ok()
+}
+
+/// How long the caller of the request that this task is handling still waits; `None` if it did not say, or outside one.
+pub(crate) fn time_left(now: std::time::Instant) -> Option<Duration> {
+    let deadline = CURRENT.try_with(|context| context.deadline()).ok()??;
+    Some(deadline.saturating_duration_since(now))
+}
+
+/// Spawns a task that goes on with the request that this task is handling: the calls it makes carry the same headers and
+/// end by the same deadline. Outside a request it is `tokio::spawn`.
+///
+/// ```
+/// # async fn audit() {}
+/// # async fn handler() {
+/// mesh_tower::spawn(audit());
+/// # }
+/// ```
+///
+/// # Panics
+/// Outside a tokio runtime, as `tokio::spawn` does.
+pub fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match RequestContext::current() {
+        Some(context) => tokio::spawn(context.scope(future)),
+        None => tokio::spawn(future),
+    }
 }
 
 fn is_trace_header(name: &str) -> bool {
@@ -127,7 +169,7 @@ fn is_trace_header(name: &str) -> bool {
     }
 }
 
-fn time_left(headers: &HeaderMap) -> Option<Duration> {
+fn time_told(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let grpc = text("grpc-timeout").and_then(parse_grpc_timeout);
     let expected = text("x-envoy-expected-rq-timeout-ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
@@ -143,7 +185,7 @@ mod tests {
         for (name, value) in lines {
             request = request.header(*name, *value);
         }
-        RequestContext::of(&request.body(()).unwrap())
+        RequestContext::of(&request.body(()).unwrap(), &["x-user".parse().unwrap()])
     }
 
     fn propagated(context: &RequestContext, call: &[(&'static str, &'static str)]) -> Vec<(String, String)> {
@@ -167,6 +209,22 @@ mod tests {
         let trace = [("b3", "0"), ("traceparent", "00-a-b-01"), ("x-b3-traceid", "1"), ("x-request-id", "id")];
         assert_eq!(propagated(&context(&trace), &[]), lines(&trace));
         assert_eq!(propagated(&context(&[("cookie", "secret"), ("authorization", "secret")]), &[]), lines(&[]));
+    }
+
+    #[test]
+    fn a_header_that_is_named_is_carried_on_with_all_its_lines() {
+        let context = context(&[("x-user", "ann"), ("x-user", "bob"), ("x-other", "1")]);
+        assert_eq!(propagated(&context, &[]), lines(&[("x-user", "ann"), ("x-user", "bob")]));
+        assert_eq!(propagated(&context, &[("x-user", "own")]), lines(&[("x-user", "own")]));
+    }
+
+    #[tokio::test]
+    async fn a_task_spawned_by_the_mesh_goes_on_with_the_request() {
+        let id = || RequestContext::current().and_then(|context| context.request_id().cloned());
+        let given = Arc::new(context(&[("x-request-id", "id")]));
+        let inside = given.scope(async move { spawn(async move { id() }).await.unwrap() }).await;
+        assert_eq!(inside, Some(HeaderValue::from_static("id")));
+        assert_eq!(spawn(async move { id() }).await.unwrap(), None);
     }
 
     #[test]

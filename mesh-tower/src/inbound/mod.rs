@@ -42,8 +42,9 @@ mod service;
 mod tests;
 
 pub use self::body::ResponseBody;
-pub use self::context::RequestContext;
 pub(crate) use self::context::propagate;
+pub(crate) use self::context::time_left;
+pub use self::context::{RequestContext, spawn};
 pub use self::future::ResponseFuture;
 pub use self::layer::InboundLayer;
 pub use self::service::Inbound;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use tower_service::Service;
 
 use super::record::Record;
@@ -14,11 +14,12 @@ use crate::{Error, local_reply};
 #[derive(Clone, Debug)]
 pub struct Inbound<S> {
     inner: S,
+    carried: Arc<[HeaderName]>,
 }
 
 impl<S> Inbound<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner }
+    pub(super) fn new(inner: S, carried: Arc<[HeaderName]>) -> Self {
+        Self { inner, carried }
     }
 
     /// The service inside.
@@ -55,7 +56,7 @@ where
             let grpc = mesh_core::route::reply::is_grpc(request.headers());
             return ResponseFuture::refused(local_reply::reply(&Error::from(failure), grpc), record);
         }
-        let context = Arc::new(RequestContext::of(&request));
+        let context = Arc::new(RequestContext::of(&request, &self.carried));
         let future = context.enter(|| self.inner.call(request));
         ResponseFuture::inner(future, context, record)
     }

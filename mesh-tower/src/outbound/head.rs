@@ -5,6 +5,7 @@ use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
 use http::{HeaderMap, Method, Request, Version};
 use mesh_config::api::mesh_config::NormalizationType;
 use mesh_core::path_normalization::normalize;
+use mesh_core::request::scheme_told;
 use mesh_core::route::{internal_headers, reply};
 use mesh_core::{Failure, PeerView, RequestView, Scheme};
 
@@ -152,13 +153,7 @@ fn scheme_of(request: &Request<Body>, listener: Listener, found: &Found) -> Resu
     if matches!(listener, Listener::Gateway { .. }) || !told {
         return Ok(own);
     }
-    let mut lines = request.headers().get_all(X_FORWARDED_PROTO).iter();
-    match (lines.next(), lines.next()) {
-        (Some(line), None) if line.is_empty() => Err(Failure::NoRoute),
-        (Some(line), None) if line.as_bytes().eq_ignore_ascii_case(b"https") => Ok(Scheme::Https),
-        (Some(line), None) if line.as_bytes().eq_ignore_ascii_case(b"http") => Ok(Scheme::Http),
-        _ => Ok(own),
-    }
+    Ok(scheme_told(request.headers())?.unwrap_or(own))
 }
 
 /// Moves the authority into the URI: the `host` header where the caller set one, else the URI's

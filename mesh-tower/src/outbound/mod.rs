@@ -29,7 +29,7 @@ use crate::chance::Chance;
 use crate::cluster::ClusterHandle;
 use crate::live::{Live, LiveHandle};
 use crate::timeout::clock::Clock;
-use crate::{Body, Error};
+use crate::{Body, Error, inbound};
 
 pub use route_info::RouteInfo;
 
@@ -52,11 +52,21 @@ pub(crate) struct Options {
     pub(crate) replay_limit: usize,
     /// How long a mirrored request may take where its route has no timeout.
     pub(crate) mirror_timeout: Duration,
+    /// Whether a call ends with the request that it is made for.
+    pub(crate) carry_deadline: bool,
+    /// Headers that calls carry on from the request that they are made for.
+    pub(crate) carried: Vec<http::HeaderName>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { profile: Profile::Safe, replay_limit: 64 * 1024, mirror_timeout: Duration::from_secs(15) }
+        Self {
+            profile: Profile::Safe,
+            replay_limit: 64 * 1024,
+            mirror_timeout: Duration::from_secs(15),
+            carry_deadline: true,
+            carried: Vec::new(),
+        }
     }
 }
 
@@ -258,7 +268,10 @@ async fn outbound(
 /// Clocks, then header operations and rewrites in Envoy's order: endpoints see the result.
 fn make_ready(journey: &mut Journey, request: &mut Request<Body>, begins: Instant) -> Clock {
     let per_try = journey.route().retry.as_ref().and_then(|retry| retry.per_try_timeout);
-    let deadline = Deadline::new(journey.route().timeout, per_try, journey.grpc(), request.headers());
+    let mut deadline = Deadline::new(journey.route().timeout, per_try, journey.grpc(), request.headers());
+    if journey.shared.options.carry_deadline {
+        deadline = deadline.within(inbound::time_left(begins));
+    }
     let mut clock = Clock::new(deadline, begins);
     if !journey.route().carried {
         headers::begin(request.headers_mut(), &clock);

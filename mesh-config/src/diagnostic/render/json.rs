@@ -94,6 +94,8 @@ impl<'a> Verdict<'a> {
         let list = match finding.severity {
             Severity::Error => &mut self.errors,
             Severity::Warning => &mut self.warnings,
+            // What Istio's webhook says without refusing the object is a warning there.
+            Severity::Info if finding.code.is_istio() => &mut self.warnings,
             Severity::Info => return,
         };
         let path = match self.outline {

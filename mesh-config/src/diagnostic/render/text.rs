@@ -58,7 +58,7 @@ fn groups(finding: &Diagnostic) -> Vec<Group<'_>> {
         Severity::Warning => Level::WARNING,
         Severity::Info => Level::INFO,
     };
-    let mut group = Group::with_title(level.primary_title(escape(&finding.message)).id(finding.code.as_str()));
+    let mut group = Group::with_title(level.primary_title(readable(&finding.message)).id(finding.code.as_str()));
     let window = finding.span.as_ref().and_then(|span| Window::of(finding.origin.source()?, span.bytes.clone()));
     group = match &window {
         // The place is made out from the line, if it is whole.
@@ -73,6 +73,15 @@ fn groups(finding: &Diagnostic) -> Vec<Group<'_>> {
             vec![group, Group::with_level(Level::HELP).element(window.patched(finding.origin.line, &patch.replacement))]
         }
         None => vec![group],
+    }
+}
+
+/// A text without control characters, and no longer than somebody reads.
+fn readable(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 600;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => Cow::Owned(format!("{}...", escape(&text[..end]))),
+        None => escape(text),
     }
 }
 
@@ -96,9 +105,10 @@ fn notes(finding: &Diagnostic) -> Vec<Element<'_>> {
     let about: Vec<_> = about.into_iter().flatten().filter(|part| !part.is_empty()).collect();
     let mut notes = Vec::new();
     let mut note = |name: &'static str, level: Level<'static>, text: &str| {
-        notes.push(level.with_name(name).message(escape(text).into_owned()).into());
+        notes.push(level.with_name(name).message(readable(text).into_owned()).into());
     };
-    if !about.is_empty() {
+    // That it is in `kind` can be seen.
+    if finding.resource.is_some() || finding.path.segments().len() > 1 {
         note("in", Level::NOTE, &about.join(" "));
     }
     if let Some(effect) = &finding.effect {

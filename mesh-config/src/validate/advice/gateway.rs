@@ -7,7 +7,6 @@ pub(super) const ADVICE: &[Advice] = &[
     refused("gateway must have at least one server", "add `servers:` with a `port` and `hosts`"),
     refused("server config must contain at least one host", "list host names; `*` takes every name"),
     refused("port name must be set", "give the port a name, such as `http`"),
-    refused("port is required", "add `port: {number: 80, name: http, protocol: HTTP}`"),
     refused("port names in servers must be unique", "give each server's port a name of its own, such as `https-shop`"),
     refused("invalid protocol", "use one of the list in upper case, or HTTPS or TLS with `tls`"),
     refused("port number must be 0 for unix domain socket", "leave the number out"),

@@ -56,7 +56,7 @@ pub(super) const ADVICE: &[Advice] = &[
         "invalid destination host *",
         "name one service; a request that should go where it was meant for needs no rule",
     ),
-    refused("subset name", "use letters, digits and hyphens, as in the `subsets` of the DestinationRule"),
+    refused("subset name is invalid", "use letters, digits and hyphens, as in the `subsets` of the DestinationRule"),
     refused("header match", "write `NAME: {}` to ask that the header is there"),
     refused(
         "prefix string match should not be empty",
@@ -91,7 +91,6 @@ pub(super) const ADVICE: &[Advice] = &[
         "use `prefix` in every `uri` match of the rule, or `uri` in the redirect",
     ),
     refused("is not a valid redirect code", "use 301, 302, 303, 307 or 308"),
-    refused("redirect code", "use 301, 302, 303, 307 or 308"),
     refused("rewrite may only contain one of", "leave `uri` or `uriRegexRewrite` out"),
     refused("rewrite must specify at least one of", "write what the path or the host becomes, or leave `rewrite` out"),
     refused(
@@ -227,7 +226,6 @@ pub(super) const ADVICE: &[Advice] = &[
         "only one of MinimumRingSize or Maglev/Ringhash",
         "leave `minimumRingSize` out, or write it below `ringHash`",
     ),
-    refused("minimumRingSize", "the ring grows with the number of endpoints: 1024 is the default"),
     refused("tableSize", "65537 is Envoy's default; use a prime number below 5000011"),
     refused("duration is required", "say how long an endpoint is new: `duration: 30s`"),
     refused(

@@ -30,11 +30,7 @@ pub(super) fn check(cx: &mut Checker<'_>, at: &At<'_>, settings: &LoadBalancerSe
     }
 }
 
-/// Envoy's limit for a ring.
-const MOST_RING_ENTRIES: u64 = 8 * 1024 * 1024;
-
 fn check_hash(cx: &mut Checker<'_>, at: &At<'_>, hash: &ConsistentHashLb) {
-    let ring = at.field("ringHash");
     let keys = [
         hash.http_header_name.is_some(),
         hash.http_cookie.is_some(),
@@ -58,14 +54,6 @@ fn check_hash(cx: &mut Checker<'_>, at: &At<'_>, hash: &ConsistentHashLb) {
     }
     if let Some(Maglev { table_size }) = hash.maglev {
         check_table_size(cx, &at.field("maglev"), table_size);
-    }
-    let in_ring = hash.ring_hash.map(|ring| ring.minimum_ring_size).unwrap_or_default();
-    for (place, size) in
-        [(at.field("minimumRingSize"), hash.minimum_ring_size), (ring.field("minimumRingSize"), in_ring)]
-    {
-        if size > MOST_RING_ENTRIES {
-            cx.refused_by_envoy(&place, format!("minimumRingSize {size} is more than {MOST_RING_ENTRIES}"));
-        }
     }
 }
 

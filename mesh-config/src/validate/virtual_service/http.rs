@@ -140,14 +140,8 @@ pub(super) fn check_weight(cx: &mut Checker<'_>, at: &At<'_>, weight: i32) {
 }
 
 pub(super) fn check_total_weight(cx: &mut Checker<'_>, at: &At<'_>, weights: impl ExactSizeIterator<Item = i32>) {
-    if weights.len() < 2 {
-        return;
-    }
-    let total: i64 = weights.map(i64::from).sum();
-    if total == 0 {
+    if weights.len() > 1 && weights.map(i64::from).sum::<i64>() == 0 {
         cx.error(at, "total destination weight = 0");
-    } else if total > i64::from(u32::MAX) {
-        cx.refused_by_envoy(at, format!("total destination weight {total} is more than {}", u32::MAX));
     }
 }
 

@@ -7,6 +7,7 @@ mod unreachable;
 
 pub(super) use self::action::check_retries;
 pub(super) use self::http::check_subset_name;
+pub(crate) use self::unreachable::is_reported_as_covered;
 
 use super::checker::{At, Checker};
 use super::common::{self, Exported};
@@ -113,7 +114,7 @@ fn gateways(cx: &mut Checker<'_>, at: &At<'_>, names: &[String], is_generated: b
             Ok(Some(warning)) if index < seen => cx.warn(&at, warning),
             Ok(Some(_)) => {}
             Err(problem) if index < seen && !(is_generated && problem.contains("gateway name:")) => {
-                cx.error(&at, problem)
+                cx.error(&at, problem);
             }
             Err(problem) => cx.unchecked(|cx| cx.error(&at, problem)),
         }

@@ -143,6 +143,17 @@ fn check_prefixes(cx: &mut Checker<'_>, at: &At<'_>, routes: &[HttpRoute]) {
 /// Of a long chain of prefixes, each of which covers all later ones, there would be more than anybody reads.
 const MOST_FINDINGS: usize = 1000;
 
+/// Whether a match has one of these findings because of an earlier one.
+pub(crate) fn is_reported_as_covered(earlier: &HttpMatchRequest, later: &HttpMatchRequest) -> bool {
+    let has_longer_prefix = match (&earlier.uri, &later.uri) {
+        (Some(StringMatch::Prefix(earlier)), Some(StringMatch::Prefix(later))) => {
+            !earlier.is_empty() && later.len() > earlier.len() && later.starts_with(earlier.as_str())
+        }
+        _ => false,
+    };
+    (has_longer_prefix && covers(earlier, later)) || text_without_name(earlier) == text_without_name(later)
+}
+
 /// Whether an earlier match asks for no more than a later one, in what Istio looks at.
 fn covers(earlier: &HttpMatchRequest, later: &HttpMatchRequest) -> bool {
     earlier.port == later.port

@@ -1,8 +1,10 @@
 //! `meshctl analyze`: all documents together.
 
+use std::time::SystemTime;
+
 use clap::Args;
-use mesh_config::api::MeshConfig;
-use mesh_config::{ConfigSet, Object, ObjectMeta};
+use mesh_config::ConfigSet;
+use mesh_config::analyze::{Inventory, Options};
 
 use super::input::Input;
 use super::output::{Outcome, Output, Shape};
@@ -16,41 +18,33 @@ pub(crate) struct Analyze {
     input: Input,
     #[command(flatten)]
     output: Output,
+    /// The documents show a whole cluster: a service, pod, secret or namespace that is not among them does not exist.
+    #[arg(long)]
+    cluster: bool,
 }
 
 impl Analyze {
     pub(crate) fn run(&self) -> Result<Outcome, String> {
-        let mut loaded = self.input.load()?;
-        let (mut set, duplicates) = ConfigSet::from_documents(std::mem::take(&mut loaded.documents));
+        let mut loaded = self.input.load(false)?;
+        let (set, duplicates) = ConfigSet::from_documents(std::mem::take(&mut loaded.documents));
         loaded.report.extend(duplicates);
-        if let Some(namespace) = &self.input.root_namespace {
-            set_root_namespace(&mut set, namespace);
-        }
         loaded.report.extend(set.validate());
-        loaded.report.extend(set.analyze());
+        loaded.report.extend(set.analyze_with(&self.options()));
         loaded.report.locate();
         self.output.print(&loaded, Shape::Findings)
     }
-}
 
-fn set_root_namespace(set: &mut ConfigSet, namespace: &str) {
-    let there = set.mesh_configs().next().cloned();
-    let mut mesh = there.unwrap_or_else(|| Object::new(ObjectMeta::new(namespace, "istio"), MeshConfig::default()));
-    mesh.spec.root_namespace = Some(namespace.to_owned());
-    set.upsert(mesh.into());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_root_namespace_that_is_named_counts_more_than_that_of_the_mesh_config() {
-        let (documents, _) = mesh_config::parse("f", "rootNamespace: one\ntrustDomain: td\n");
-        for documents in [documents, Vec::new()] {
-            let (mut set, _) = ConfigSet::from_documents(documents);
-            set_root_namespace(&mut set, "two");
-            assert_eq!(set.mesh_config().map(MeshConfig::root_namespace), Some("two"));
+    fn options(&self) -> Options {
+        let inventory = if self.cluster { Inventory::Cluster } else { Inventory::Configuration };
+        let options = Options::default().inventory(inventory).now(now());
+        match &self.input.root_namespace {
+            Some(namespace) => options.root_namespace(namespace),
+            None => options,
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "whether a certificate has expired is a matter of today")]
+fn now() -> SystemTime {
+    SystemTime::now()
 }

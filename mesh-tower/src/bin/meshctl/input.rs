@@ -40,8 +40,10 @@ pub(crate) struct Input {
 pub(crate) struct Loaded {
     pub(crate) documents: Vec<Document>,
     pub(crate) report: Report,
-    /// Every document, whether or not it could be read.
+    /// Every document, whether or not it could be read; only if that was asked for.
     pub(crate) outlines: Vec<Outline>,
+    /// How many documents there are.
+    pub(crate) count: usize,
     pub(crate) files: usize,
     /// What was asked for and could not be had.
     pub(crate) problems: Vec<String>,
@@ -56,8 +58,19 @@ enum Item {
 const STANDARD_INPUT: &str = "stdin";
 
 impl Input {
+    /// These files, read as the mesh reads them.
+    pub(crate) fn of(inputs: &[String], namespace: &str) -> Self {
+        Self {
+            inputs: inputs.to_vec(),
+            namespace: namespace.to_owned(),
+            root_namespace: None,
+            strict: true,
+            lenient: false,
+        }
+    }
+
     /// Reads everything. What is wrong with a file is a finding; that a name stands for nothing is a problem.
-    pub(crate) fn load(&self) -> Result<Loaded, String> {
+    pub(crate) fn load(&self, outlines: bool) -> Result<Loaded, String> {
         let mut loaded = Loaded::default();
         let items = self.items(&mut loaded);
         if items.is_empty() {
@@ -67,7 +80,7 @@ impl Input {
         options.strict = !self.lenient;
         let mut progress = Progress::new(items.len());
         for item in items {
-            loaded.read(&item, &options);
+            loaded.read(&item, &options, outlines);
             progress.step();
         }
         drop(progress);
@@ -102,7 +115,7 @@ impl Item {
 }
 
 impl Loaded {
-    fn read(&mut self, item: &Item, options: &ParseOptions) {
+    fn read(&mut self, item: &Item, options: &ParseOptions, outlines: bool) {
         let (name, text) = match item {
             Item::StandardInput => (STANDARD_INPUT.to_owned(), read_standard_input(options)),
             Item::File(path) => (path.to_string_lossy().into_owned(), read_text(path, options)),
@@ -111,17 +124,27 @@ impl Loaded {
         match text {
             Ok(text) => {
                 let (documents, report) = parse_with(&name, &text, options);
+                self.count += count(&documents, &report);
                 self.documents.extend(documents);
                 self.report.extend(report);
-                self.outlines.extend(outline(&name, &text, options));
+                if outlines {
+                    self.outlines.extend(outline(&name, &text, options));
+                }
             }
             Err(finding) => self.report.push(*finding),
         }
     }
 }
 
+/// How many documents a file has: each came out as an object or as a finding.
+fn count(documents: &[Document], report: &Report) -> usize {
+    let bad = report.iter().map(|finding| &finding.origin).filter(|origin| origin.line > 0);
+    let all = documents.iter().map(|document| &document.origin).chain(bad);
+    all.map(|origin| origin.doc_index).collect::<HashSet<_>>().len()
+}
+
 /// The files that a name stands for.
-fn files(input: &str, report: &mut Report) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn files(input: &str, report: &mut Report) -> Result<Vec<PathBuf>, String> {
     let path = Path::new(input);
     let found = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {

@@ -8,6 +8,9 @@
 //! helm template . | meshctl analyze -      # standard input
 //! meshctl analyze -o github 'mesh/**/*.yaml'
 //! meshctl codes MESH0001                   # what a finding means, and how to mend it
+//! meshctl explain GET http://reviews:9080/ # where a request goes, and why
+//! meshctl test tests/                      # a team's own expectations about its routing
+//! meshctl diff mesh/ mesh-new/             # which requests would go elsewhere
 //! ```
 //!
 //! The exit status is 0 if nothing was found at or over the level of `--fail-on`, 1 if something was, and 2 if the
@@ -17,15 +20,21 @@
 //! loses comments is worse than none.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod analyze;
+mod batch;
 mod codes;
 mod completion;
+mod diff;
+mod explain;
 mod input;
 mod output;
 mod progress;
+mod test;
 mod validate;
 mod version;
+mod world;
 
 use std::process::ExitCode;
 
@@ -48,6 +57,9 @@ const EXIT_STATUS: &str =
 enum Command {
     Validate(validate::Validate),
     Analyze(analyze::Analyze),
+    Explain(explain::Explain),
+    Test(test::Test),
+    Diff(diff::Diff),
     Codes(codes::Codes),
     Version(version::Version),
     Completion(completion::Completion),
@@ -57,6 +69,9 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Validate(validate) => validate.run(),
         Command::Analyze(analyze) => analyze.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Test(test) => test.run(),
+        Command::Diff(diff) => diff.run(),
         Command::Codes(codes) => codes.run(),
         Command::Version(version) => version.run(),
         Command::Completion(completion) => completion.run(),

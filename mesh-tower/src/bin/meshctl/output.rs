@@ -77,6 +77,11 @@ impl Level {
 }
 
 impl Output {
+    /// Whether the documents are listed, too.
+    pub(crate) fn lists_documents(&self) -> bool {
+        matches!(self.output, Format::Json)
+    }
+
     pub(crate) fn print(&self, loaded: &Loaded, shape: Shape) -> Result<Outcome, String> {
         let report = &loaded.report;
         let printed = match (self.output, shape) {
@@ -117,7 +122,7 @@ fn for_a_person(loaded: &Loaded) -> String {
 
 fn summary(loaded: &Loaded, shown: &Report) -> String {
     let files = count(loaded.files, "file");
-    let documents = count(loaded.outlines.len(), "document");
+    let documents = count(loaded.count, "document");
     let counts = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "note")];
     let counts = counts.map(|(severity, name)| (shown.count(severity), name));
     let found: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, name)| count(*n, name)).collect();

@@ -17,7 +17,7 @@ pub(crate) struct Validate {
 
 impl Validate {
     pub(crate) fn run(&self) -> Result<Outcome, String> {
-        let mut loaded = self.input.load()?;
+        let mut loaded = self.input.load(self.output.lists_documents())?;
         for document in &loaded.documents {
             check(&document.resource, &mut loaded.report);
         }

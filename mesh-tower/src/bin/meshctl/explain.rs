@@ -1,0 +1,108 @@
+//! `meshctl explain`: why a request goes where it goes.
+
+use std::collections::BTreeSet;
+
+use clap::{Args, ValueEnum};
+use mesh_core::explain::{Explainer, Explanation, Question};
+
+use super::batch;
+use super::output::{Outcome, print};
+use super::world::Asker;
+
+/// Say where a request goes and why: host, each route tried, the roll, endpoints and policy with file and line.
+///
+/// Decides with the code that decides in a process. The exit status is 1 if the mesh would answer by itself with an error.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The method, such as GET
+    #[arg(required_unless_present = "batch")]
+    method: Option<String>,
+
+    /// The URL that the client calls, such as http://reviews:9080/api
+    #[arg(required_unless_present = "batch")]
+    url: Option<String>,
+
+    /// A header line
+    #[arg(short = 'H', long = "header", value_name = "NAME:VALUE")]
+    headers: Vec<String>,
+
+    #[command(flatten)]
+    asker: Asker,
+
+    /// The request's draw: a split of 100 parts reads it as N % 100
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    roll: u64,
+
+    /// Explain every destination of a split, not only the one that the roll draws
+    #[arg(long, conflicts_with = "roll")]
+    all: bool,
+
+    /// Ask at the Gateway's server on the port of the URL instead of in the mesh
+    #[arg(long)]
+    gateway: bool,
+
+    /// Answer the questions of a file, one of JSON a line (- for standard input), with one line each
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["method", "url", "headers", "roll", "all", "gateway"])]
+    batch: Option<String>,
+
+    /// The form of the explanation
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For a person
+    Text,
+    /// An object, or with --all an array
+    Json,
+}
+
+impl Explain {
+    pub(crate) fn run(&self) -> Result<Outcome, String> {
+        if let Some(file) = &self.batch {
+            return batch::run(file);
+        }
+        let question = self.question()?;
+        let world = self.asker.load()?;
+        let explainer = world.explainer();
+        let explanations = match self.all {
+            true => every_destination(&explainer, &question),
+            false => vec![explainer.explain(&question)],
+        };
+        print(&self.format(&explanations)?)?;
+        let fails = explanations.iter().any(|found| found.status.is_some_and(|status| status >= 400));
+        Ok(if fails { Outcome::Findings } else { Outcome::Clean })
+    }
+
+    fn question(&self) -> Result<Question, String> {
+        let (method, url) = (self.method.as_deref().unwrap_or("GET"), self.url.as_deref().unwrap_or_default());
+        let mut question = Question::new(method, url).map_err(|error| error.to_string())?;
+        for line in &self.headers {
+            let (name, value) = line.split_once(':').ok_or_else(|| format!("`{line}` is not written name:value"))?;
+            question = question.header(name.trim(), value.trim()).map_err(|error| error.to_string())?;
+        }
+        let question = question.with_roll(self.roll);
+        Ok(if self.gateway { question.through_gateway() } else { question })
+    }
+
+    fn format(&self, explanations: &[Explanation]) -> Result<String, String> {
+        let json = match (self.output, explanations) {
+            (Format::Text, several) => {
+                return Ok(several.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+            }
+            (Format::Json, [one]) if !self.all => serde_json::to_string_pretty(one),
+            (Format::Json, several) => serde_json::to_string_pretty(several),
+        };
+        json.map(|json| json + "\n").map_err(|error| error.to_string())
+    }
+}
+
+/// One explanation for each destination that some roll draws.
+pub(crate) fn every_destination(explainer: &Explainer<'_>, question: &Question) -> Vec<Explanation> {
+    let first = explainer.explain(&question.clone().with_roll(0));
+    let rolls: BTreeSet<u64> = first.split.iter().skip(1).map(|entry| entry.rolls.0).collect();
+    let others = rolls.into_iter().map(|roll| explainer.explain(&question.clone().with_roll(roll)));
+    let others: Vec<_> = others.collect();
+    std::iter::once(first).chain(others).collect()
+}
