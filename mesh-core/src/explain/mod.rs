@@ -237,6 +237,11 @@ impl<'a> Explainer<'a> {
         let field = origin.rule.map(|rule| format!("spec.http[{rule}]")).unwrap_or_default();
         match origin.kind {
             "VirtualService" => self.place(Kind::VirtualService, &origin.namespace, &origin.name, &field),
+            "setting" if &*origin.name == "outboundTrafficPolicy" && self.sight.mesh.decides_on_unknown_hosts() => {
+                let sidecar = self.sight.mesh.sidecar().map(|sidecar| &sidecar.meta);
+                let (namespace, name) = sidecar.map_or(("", ""), |meta| (&meta.namespace, &meta.name));
+                self.place(Kind::Sidecar, namespace, name, "spec.outboundTrafficPolicy")
+            }
             "setting" => Place { object: format!("MeshConfig {}", origin.name), ..Place::default() },
             kind => Place { object: format!("{kind} {}", origin.name), ..Place::default() },
         }

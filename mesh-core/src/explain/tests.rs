@@ -271,6 +271,8 @@ spec: {{egress: [{{hosts: [elsewhere/*]}}], outboundTrafficPolicy: {{mode: REGIS
         assert_eq!(why(url).as_deref(), Some(sidecar), "{url}");
     }
     assert_eq!(why("http://unknown.example/"), None);
+    let rule = world.explain(&Question::get("http://unknown.example/").unwrap()).rule.unwrap();
+    assert_eq!((rule.object.as_str(), rule.field.as_str()), ("Sidecar default/own", "spec.outboundTrafficPolicy"));
     let open = World::new(MESH).explain(&Question::get("http://reviews:1/").unwrap()).hidden;
     assert_eq!(open.as_deref(), Some("reviews.default.svc.cluster.local has no port 1"));
 }

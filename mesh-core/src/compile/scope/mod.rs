@@ -100,6 +100,11 @@ impl<'a> Scope<'a> {
         self.sidecar?.spec.outbound_traffic_policy.as_ref()
     }
 
+    /// Whether it is the Sidecar that says what becomes of requests to hosts that are not seen.
+    pub(crate) fn decides_on_unknown_hosts(&self) -> bool {
+        self.outbound().is_some()
+    }
+
     /// What becomes of requests to hosts that are not seen.
     pub(crate) fn outbound_mode(&self, mesh: &MeshConfig) -> OutboundTrafficPolicyMode {
         self.outbound().map_or_else(|| mesh.outbound_traffic_policy_mode(), |policy| policy.mode)
