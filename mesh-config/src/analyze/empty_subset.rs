@@ -27,6 +27,10 @@ impl Analyzer for EmptySubset {
 
     fn analyze(&self, context: &Context<'_>, out: &mut Report) {
         let set = context.set;
+        // Of a whole cluster Istio's own analyzer says it, of every kind of endpoint.
+        if context.is_whole_cluster() {
+            return;
+        }
         let endpoints = Endpoints::of_service_entries(set);
         for rule in set.destination_rules().filter(|rule| !rule.spec.subsets.is_empty()) {
             let host = resolve_short_name(&rule.spec.host, &rule.meta.namespace, CLUSTER_DOMAIN);

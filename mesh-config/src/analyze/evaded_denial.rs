@@ -26,7 +26,7 @@ impl Analyzer for EvadedDenial {
 
     fn analyze(&self, context: &Context<'_>, out: &mut Report) {
         let set = context.set;
-        let mode = set.mesh_config().map_or(NormalizationType::Base, |mesh| mesh.normalization());
+        let mode = context.mesh_config().map_or(NormalizationType::Base, |mesh| mesh.normalization());
         each_policy_rule(set, out, |cx, at, policy, rule| {
             if refuses(policy) {
                 check_rule(cx, at, &View { set, policy, mode }, rule);

@@ -27,7 +27,7 @@ impl Analyzer for IdentityWithoutMtls {
 
     fn analyze(&self, context: &Context<'_>, out: &mut Report) {
         let set = context.set;
-        let modes = PeerModes::of(set);
+        let modes = PeerModes::of(context);
         each_policy_rule(set, out, |cx, at, policy, rule| {
             let Some((field, index, negated)) = identity(rule) else { return };
             let Some(mode) = mode_of(set, &modes, policy) else { return };

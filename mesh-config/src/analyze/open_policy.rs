@@ -5,7 +5,6 @@ use crate::api::AuthorizationPolicy;
 use crate::api::authorization_policy::{AuthorizationAction, Rule, RuleTo};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::resource::{Kind, Object};
-use crate::set::ConfigSet;
 use crate::validate::{At, Checker};
 
 /// `MESH0701`: ALLOW without rules matches no request, and what no ALLOW policy matches is denied. `MESH0702`: two items of
@@ -24,7 +23,7 @@ impl Analyzer for OpenPolicy {
     fn analyze(&self, context: &Context<'_>, out: &mut Report) {
         let set = context.set;
         for policy in set.authorization_policies().filter(|policy| allows_nothing(policy)) {
-            if is_meant(policy) || opens_something(set, policy) {
+            if is_meant(policy) || opens_something(context, policy) {
                 continue;
             }
             let cx = &mut Checker::new(Kind::AuthorizationPolicy, &policy.meta, &policy.origin, out);
@@ -57,9 +56,9 @@ fn is_meant(policy: &Object<AuthorizationPolicy>) -> bool {
 }
 
 /// Whether it is the ground for policies that allow something.
-fn opens_something(set: &ConfigSet, policy: &Object<AuthorizationPolicy>) -> bool {
-    let root = set.mesh_config().map_or("istio-system", |mesh| mesh.root_namespace());
-    set.authorization_policies().any(|other| {
+fn opens_something(context: &Context<'_>, policy: &Object<AuthorizationPolicy>) -> bool {
+    let root = context.root_namespace();
+    context.set.authorization_policies().any(|other| {
         other.spec.action == AuthorizationAction::Allow
             && !other.spec.rules.is_empty()
             && (other.meta.namespace == policy.meta.namespace

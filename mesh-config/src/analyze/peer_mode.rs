@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::Context;
 use crate::api::PeerAuthentication;
 use crate::api::peer_authentication::MutualTlsMode;
 use crate::resource::Object;
-use crate::set::ConfigSet;
 use crate::value::{Labels, labels};
 
 /// The mode of some workloads, and the policy that says so; nobody's for Istio's default.
@@ -27,15 +27,15 @@ impl Mode<'_> {
 
 /// All PeerAuthentications, by what they are for.
 pub(super) struct PeerModes<'a> {
-    root: String,
+    root: &'a str,
     namespaces: HashMap<&'a str, Mode<'a>>,
     workloads: HashMap<&'a str, Vec<&'a Object<PeerAuthentication>>>,
 }
 
 impl<'a> PeerModes<'a> {
-    pub(super) fn of(set: &'a ConfigSet) -> Self {
-        let root = set.mesh_config().map_or("istio-system", |mesh| mesh.root_namespace()).to_owned();
-        let mut modes = Self { root, namespaces: HashMap::new(), workloads: HashMap::new() };
+    pub(super) fn of(context: &Context<'a>) -> Self {
+        let set = context.set;
+        let mut modes = Self { root: context.root_namespace(), namespaces: HashMap::new(), workloads: HashMap::new() };
         for policy in set.peer_authentications() {
             let namespace = policy.meta.namespace.as_str();
             if selected(policy).is_some() {
@@ -83,7 +83,7 @@ impl<'a> PeerModes<'a> {
         let namespaces = self.namespaces.keys().chain(self.workloads.keys());
         let all: Option<Vec<_>> = namespaces.map(|namespace| self.of_workloads(namespace, &Labels::new())).collect();
         let mut all = all?;
-        all.push(self.of_namespace(&self.root));
+        all.push(self.of_namespace(self.root));
         all_alike(&all)
     }
 
@@ -92,7 +92,7 @@ impl<'a> PeerModes<'a> {
     }
 
     fn of_namespace(&self, namespace: &str) -> Mode<'a> {
-        let found = self.namespaces.get(namespace).or_else(|| self.namespaces.get(self.root.as_str()));
+        let found = self.namespaces.get(namespace).or_else(|| self.namespaces.get(self.root));
         found.copied().unwrap_or(Mode { mode: MutualTlsMode::Permissive, by: None })
     }
 }
@@ -116,9 +116,11 @@ fn all_alike<'a>(modes: &[Mode<'a>]) -> Option<Mode<'a>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Options;
     use super::super::testing::object;
     use super::*;
     use crate::document::parse;
+    use crate::set::ConfigSet;
 
     fn modes(policies: &[(&str, &str)], known: &str) -> Option<MutualTlsMode> {
         let yaml: String = policies
@@ -131,7 +133,7 @@ mod tests {
             .collect();
         let (set, _) = ConfigSet::from_documents(parse("f", &yaml).0);
         let known: Labels = serde_saphyr::from_str(known).unwrap();
-        PeerModes::of(&set).of_workloads("a", &known).map(|mode| mode.mode)
+        PeerModes::of(&Context::new(&set, &Options::default())).of_workloads("a", &known).map(|mode| mode.mode)
     }
 
     #[test]

@@ -12,7 +12,8 @@ pub(super) fn run(analyzer: &dyn Analyzer, yaml: &str) -> Vec<Diagnostic> {
     let (set, _) = ConfigSet::from_documents(documents);
     assert!(!set.validate().has_errors(), "{}", set.validate());
     let mut report = Report::new();
-    let options = Options::default().inventory(Inventory::Cluster);
+    let inventory = if analyzer.needs_cluster() { Inventory::Cluster } else { Inventory::Configuration };
+    let options = Options::default().inventory(inventory);
     analyzer.analyze(&Context::new(&set, &options), &mut report);
     assert!(report.iter().all(|finding| analyzer.codes().contains(&finding.code)), "{report}");
     assert!(report.iter().all(|finding| finding.effect.is_some() && finding.help.is_some()), "{report}");

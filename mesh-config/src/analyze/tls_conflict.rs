@@ -10,7 +10,6 @@ use crate::api::service_entry::Location;
 use crate::api::tls::{ClientTlsMode, ClientTlsSettings};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::resource::{Kind, Object};
-use crate::set::ConfigSet;
 use crate::validate::{At, Checker};
 use crate::value::Labels;
 use crate::value::host::resolve_short_name;
@@ -29,7 +28,7 @@ impl Analyzer for TlsConflict {
 
     fn analyze(&self, context: &Context<'_>, out: &mut Report) {
         let set = context.set;
-        let servers = Servers::of(set);
+        let servers = Servers::of(context);
         for rule in set.destination_rules() {
             let host = resolve_short_name(&rule.spec.host, &rule.meta.namespace, CLUSTER_DOMAIN);
             if let Some(mode) = servers.mode(&host) {
@@ -47,7 +46,8 @@ struct Servers<'a> {
 }
 
 impl<'a> Servers<'a> {
-    fn of(set: &'a ConfigSet) -> Self {
+    fn of(context: &Context<'a>) -> Self {
+        let set = context.set;
         let mut hosts = HashMap::new();
         for service in set.services().filter(|service| !service.spec.selector.is_empty()) {
             let host = format!("{}.{}.svc.{CLUSTER_DOMAIN}", service.meta.name, service.meta.namespace);
@@ -60,7 +60,7 @@ impl<'a> Servers<'a> {
                 hosts.insert(host.clone(), (entry.meta.namespace.as_str(), labels.clone()));
             }
         }
-        Self { modes: PeerModes::of(set), hosts }
+        Self { modes: PeerModes::of(context), hosts }
     }
 
     /// The mode of a host's workloads, where a policy says it.

@@ -27,7 +27,7 @@ impl Analyzer for Unmatchable {
 
     fn analyze(&self, context: &Context<'_>, out: &mut Report) {
         let set = context.set;
-        let normalizes = set.mesh_config().is_none_or(|mesh| mesh.normalization() != NormalizationType::None);
+        let normalizes = context.mesh_config().is_none_or(|mesh| mesh.normalization() != NormalizationType::None);
         each_http_rule(set, out, |cx, at, rule| {
             for (index, matches) in rule.route.matches.iter().enumerate() {
                 check_match(cx, &at.field("match").index(index), matches, normalizes);

@@ -22,7 +22,7 @@ impl Analyzer for UnmatchablePrincipal {
 
     fn analyze(&self, context: &Context<'_>, out: &mut Report) {
         let set = context.set;
-        let mesh = set.mesh_config();
+        let mesh = context.mesh_config();
         each_policy_rule(set, out, |cx, at, policy, rule| {
             let mut check = |at: &At<'_>, negated: bool, values: &[String], kind: Kind| {
                 let effect = never_met(policy.spec.action, negated, values.len());
