@@ -416,7 +416,8 @@ impl Reader<'_> {
     }
 
     fn refuse_duplicates(&mut self, piece: &Piece, tree: &Tree, id: Option<&ResourceId>) {
-        for (mapping, key) in tree.duplicates() {
+        // The way to each is searched for, so that only a number that a person reads is told.
+        for (mapping, key) in tree.duplicates().iter().take(typed::MAX_FAILURES) {
             let (code, message, help) = typed::duplicate(&key.text);
             let mut finding =
                 Diagnostic::error(code, message).path(tree.path_of(*mapping).field(key.text.clone())).advise(help);

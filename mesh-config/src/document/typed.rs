@@ -61,7 +61,7 @@ pub(super) struct Failure {
 }
 
 /// Findings of wrong types in one document. Whoever has more has something else than this kind.
-const MAX_FAILURES: usize = 20;
+pub(super) const MAX_FAILURES: usize = 20;
 
 /// Reads the whole document. An empty one is an empty object.
 pub(super) fn read<T: DeserializeOwned>(tree: &Tree, limits: &Limits) -> Result<Read<T>, Failures> {
