@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect")]
 #![allow(clippy::cast_precision_loss, reason = "counts are small")]
 
+#[path = "routing/actions.rs"]
+mod actions;
 #[path = "routing/bad_documents.rs"]
 mod bad_documents;
 #[path = "routing/bad_reload.rs"]

@@ -31,10 +31,13 @@ impl fmt::Display for At<'_> {
         let Self(text, place) = self;
         match place.to_string() {
             place if place.is_empty() => f.write_str(text),
-            place => write!(f, "{text:<60} {place}"),
+            place => write!(f, "{text:<WIDTH$} {place}"),
         }
     }
 }
+
+/// How far to the right it stands where a thing was said.
+const WIDTH: usize = 64;
 
 impl Explanation {
     fn print_request(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,20 +71,26 @@ impl Explanation {
     }
 
     fn print_routes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut object = "";
         for tried in &self.tried {
+            if tried.rule.object != object {
+                object = &tried.rule.object;
+                line(f, "rules", object)?;
+            }
             let name = if tried.name.is_empty() { "(no name)" } else { &tried.name };
             let (sign, why) = match &tried.failed {
                 Some(failed) => ("✗", failed.to_string()),
                 None => ("✓", "takes the request".to_owned()),
             };
-            let name = format!("{sign} #{} {name}   {why}", tried.index);
-            line(f, if tried.index == 0 { "routes" } else { "" }, At(&name, &tried.rule))?;
+            line(f, "", At(&format!("{sign} #{} {name}   {why}", tried.index), &in_object(&tried.rule)))?;
         }
-        if self.not_reached > 0 {
-            line(f, "", format_args!("  {} more are not reached", self.not_reached))?;
+        match self.not_reached {
+            0 => {}
+            1 => line(f, "", "  1 more is not reached")?,
+            more => line(f, "", format_args!("  {more} more are not reached"))?,
         }
         for left in &self.left_out {
-            line(f, "", At(&format!("- left out: {}", left.why), &left.rule))?;
+            line(f, "", At(&format!("- left out: {}", left.why), &in_object(&left.rule)))?;
         }
         Ok(())
     }
@@ -204,11 +213,17 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// `VirtualService default/reviews spec.http[2]  mesh/reviews.yaml:12`
+/// A place in an object that was named before: file and line, else the field.
+fn in_object(place: &Place) -> Place {
+    Place { object: String::new(), ..place.clone() }
+}
+
+/// `VirtualService default/reviews mesh/reviews.yaml:12`; the field, where the line is not known.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [&self.object, &self.field, &self.at];
-        let said: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+        let place = if self.at.is_empty() { &self.field } else { &self.at };
+        let said: Vec<_> =
+            [&self.object, place].into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
         f.write_str(&said.join(" "))
     }
 }
