@@ -200,8 +200,7 @@ fn what_the_mesh_answers_has_a_status_and_flags() {
 fn the_text_can_be_followed_from_top_to_bottom() {
     let text = World::new(MESH).explain(&get("/1").with_roll(41)).to_string();
     let begins: Vec<_> = text.lines().map(|line| line.split_whitespace().next().unwrap_or_default()).collect();
-    for part in
-        ["request", "listener", "host", "routes", "split", "subset", "cluster", "endpoints", "policy", "retries"]
+    for part in ["request", "listener", "host", "rules", "split", "subset", "cluster", "endpoints", "policy", "retries"]
     {
         assert!(begins.contains(&part), "{part} is missing:\n{text}");
     }
