@@ -1,6 +1,6 @@
 //! One certificate for several Gateways of the same workloads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Analyzer, Context, printed};
 use crate::api::Gateway;
@@ -8,6 +8,7 @@ use crate::api::tls::ServerTlsSettings;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::resource::{Kind, Object};
 use crate::validate::{At, Checker};
+use crate::value::Labels;
 use crate::value::labels::subset_of;
 
 /// `IST0138`: a browser that has a connection for one host uses it for another one which the certificate is for too, and ends
@@ -24,12 +25,12 @@ impl Analyzer for GatewayCertificates {
     }
 
     fn analyze(&self, context: &Context<'_>, out: &mut Report) {
-        let mut users: HashMap<Certificate<'_>, Vec<&Object<Gateway>>> = HashMap::new();
+        let mut users: HashMap<Certificate<'_>, BTreeMap<&Labels, Vec<&Object<Gateway>>>> = HashMap::new();
         for gateway in context.set.gateways() {
             for (_, certificate) in certificates(&gateway.spec) {
-                let users = users.entry(certificate).or_default();
-                if !users.last().is_some_and(|last| std::ptr::eq(*last, gateway)) {
-                    users.push(gateway);
+                let alike = users.entry(certificate).or_default().entry(&gateway.spec.selector).or_default();
+                if !alike.last().is_some_and(|last| std::ptr::eq(*last, gateway)) {
+                    alike.push(gateway);
                 }
             }
         }
@@ -37,20 +38,24 @@ impl Analyzer for GatewayCertificates {
             let cx = &mut Checker::new(Kind::Gateway, &gateway.meta, &gateway.origin, out);
             let mut told: Vec<&Object<Gateway>> = vec![gateway];
             for (index, certificate) in certificates(&gateway.spec) {
-                for other in users.get(&certificate).into_iter().flatten() {
-                    let is_news = told.len() <= MOST && !told.iter().any(|known| std::ptr::eq(*known, *other));
-                    if is_news && subset_of(&gateway.spec.selector, &other.spec.selector) {
-                        told.push(other);
-                        report(cx, gateway, index, other);
-                    }
+                let by_selector = users.get(&certificate).into_iter().flatten();
+                let alike = by_selector.filter(|(selector, _)| subset_of(&gateway.spec.selector, selector));
+                let others = alike.flat_map(|(_, gateways)| gateways.iter().copied());
+                let is_news = |other: &&Object<Gateway>| !told.iter().any(|known| std::ptr::eq(*known, *other));
+                let others: Vec<_> = others.filter(is_news).take(MOST + 1).collect();
+                if others.len() > MOST {
+                    report(cx, gateway, index, &others);
+                } else {
+                    others.iter().for_each(|other| report(cx, gateway, index, std::slice::from_ref(other)));
                 }
+                told.extend(others);
             }
         }
     }
 }
 
-/// With how many others a gateway is reported.
-const MOST: usize = 50;
+/// With how many others a gateway is reported one by one.
+const MOST: usize = 20;
 
 /// What makes a certificate the same: the name of its secret, or its files.
 type Certificate<'a> = (&'a str, &'a str, &'a str);
@@ -68,10 +73,12 @@ fn certificate(tls: &ServerTlsSettings) -> Option<Certificate<'_>> {
     }
 }
 
-fn report(cx: &mut Checker<'_>, gateway: &Object<Gateway>, index: usize, other: &Object<Gateway>) {
-    let names = printed([gateway.meta.namespaced_name(), other.meta.namespaced_name()]);
+fn report(cx: &mut Checker<'_>, gateway: &Object<Gateway>, index: usize, others: &[&Object<Gateway>]) {
+    let named = others.iter().take(MOST).map(|other| other.meta.namespaced_name());
+    let names = printed(std::iter::once(gateway.meta.namespaced_name()).chain(named));
+    let more = if others.len() > MOST { " and more" } else { "" };
     let message = format!(
-        "Duplicate certificate in multiple gateways {names} may cause 404s if clients re-use HTTP2 connections."
+        "Duplicate certificate in multiple gateways {names}{more} may cause 404s if clients re-use HTTP2 connections."
     );
     let finding = Diagnostic::warning(Code::DUPLICATE_CERTIFICATE, message)
         .effect("a request that comes over a connection to a host of the other gateway gets 404 NR")
@@ -104,6 +111,12 @@ mod tests {
         assert_eq!(of(&one, &gateway("two", "app: z", "credentialName: c")), [""; 0]);
         // The workloads of the second are some of those of the first.
         assert_eq!(of(&one, &gateway("two", "app: x, tier: front", "credentialName: c")), both[..1]);
+    }
+
+    #[test]
+    fn of_very_many_gateways_each_is_reported_once() {
+        let many: String = (0..30).map(|n| gateway(&format!("g{n}"), "app: x", "credentialName: c")).collect();
+        assert_eq!(found(&GatewayCertificates, &many).len(), 30);
     }
 
     #[test]
