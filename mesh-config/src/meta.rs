@@ -55,13 +55,15 @@ impl ObjectMeta {
         Self { namespace: namespace.into(), name: name.into(), ..Self::default() }
     }
 
+    /// When the object was made; nothing where that is not known.
+    #[must_use]
+    pub fn created(&self) -> Option<Timestamp> {
+        self.creation_timestamp.as_deref().and_then(Timestamp::parse)
+    }
+
     /// Where the object stands in Istio's order: the oldest first, then by name, then by namespace.
     pub(crate) fn order(&self) -> Order {
-        Order {
-            created: self.creation_timestamp.as_deref().and_then(Timestamp::parse),
-            name: self.name.clone(),
-            namespace: self.namespace.clone(),
-        }
+        Order { created: self.created(), name: self.name.clone(), namespace: self.namespace.clone() }
     }
 
     /// Namespace and name.
@@ -106,15 +108,18 @@ pub(crate) struct Order {
 }
 
 /// A point in time of RFC 3339, comparable across offsets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Timestamp {
-    seconds: i64,
-    nanos: u32,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    /// Since 1970, in UTC.
+    pub seconds: i64,
+    /// Beyond them.
+    pub nanos: u32,
 }
 
 impl Timestamp {
     /// Reads `2024-01-31T12:00:00.5+01:00`; nothing if the text is not of that form.
-    fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let (date, time) = text.split_once(['T', 't', ' '])?;
         let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
         let (year, month, day) = (date.next()??, date.next()??, date.next()??);

@@ -190,7 +190,8 @@ typed_iterators! {
     pub request_authentications: RequestAuthentication;
     /// The Telemetries, in order.
     pub telemetries: Telemetry;
-    pub(crate) mesh_configs: MeshConfig;
+    /// Istio's own configuration with its place, one at most.
+    pub mesh_configs: MeshConfig;
     /// The Services of Kubernetes, in order.
     pub services: Service;
     /// The EndpointSlices, in order.

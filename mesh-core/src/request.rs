@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, Method};
 
+use crate::Failure;
+
 /// A borrowed view of a request: built for free, copied freely.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'a> {
@@ -50,6 +52,21 @@ impl Scheme {
             Self::Http => 80,
             Self::Https => 443,
         }
+    }
+}
+
+/// The scheme that a request on HTTP/1 names by `x-forwarded-proto`: a single one that is `http` or `https`, in any
+/// case. `None` where it names none.
+///
+/// # Errors
+/// [`Failure::NoRoute`] for an empty one, with which no rule takes the request.
+pub fn scheme_told(headers: &HeaderMap) -> Result<Option<Scheme>, Failure> {
+    let mut lines = headers.get_all("x-forwarded-proto").iter();
+    match (lines.next(), lines.next()) {
+        (Some(line), None) if line.is_empty() => Err(Failure::NoRoute),
+        (Some(line), None) if line.as_bytes().eq_ignore_ascii_case(b"https") => Ok(Some(Scheme::Https)),
+        (Some(line), None) if line.as_bytes().eq_ignore_ascii_case(b"http") => Ok(Some(Scheme::Http)),
+        _ => Ok(None),
     }
 }
 

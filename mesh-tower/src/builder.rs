@@ -15,7 +15,7 @@ use crate::cluster::Environment;
 use crate::config::{Keeper, KeeperOptions};
 use crate::discovery::{Discovery, Dns, Resolver, SystemResolver};
 use crate::live::LiveHandle;
-use crate::outbound::{Options, Shared};
+use crate::outbound::{AddedHeader, Options, Shared};
 use crate::source::{Apply, ConfigSink, ConfigSource, DirSource};
 use crate::{BoxError, Mesh};
 
@@ -193,6 +193,14 @@ impl MeshBuilder {
     #[must_use]
     pub fn carry_headers(mut self, names: impl IntoIterator<Item = http::HeaderName>) -> Self {
         self.options.carried.extend(names);
+        self
+    }
+
+    /// Leaves out a header that a sidecar would add to requests. Applications, and rules that match on it further on, may
+    /// rely on it.
+    #[must_use]
+    pub fn without_header(mut self, header: AddedHeader) -> Self {
+        self.options.left_out.add(header);
         self
     }
 

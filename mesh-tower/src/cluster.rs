@@ -87,7 +87,7 @@ impl Shared {
 
 /// A cluster whose requests say themselves where they go has no endpoints to choose others from.
 fn outlier_of(spec: &ClusterSpec) -> Option<&OutlierSpec> {
-    spec.outlier.as_ref().filter(|_| spec.endpoints != EndpointSource::OriginalDestination)
+    spec.outlier.as_ref().filter(|_| !matches!(spec.endpoints, EndpointSource::OriginalDestination { .. }))
 }
 
 /// A cluster of the version in use.
@@ -228,7 +228,7 @@ impl ClusterHandle {
 
     /// Whether a try would find an endpoint.
     pub(crate) fn has_healthy_endpoint(&self) -> bool {
-        matches!(self.spec.endpoints, EndpointSource::OriginalDestination) || self.current().hosts.has_choice()
+        matches!(self.spec.endpoints, EndpointSource::OriginalDestination { .. }) || self.current().hosts.has_choice()
     }
 
     /// The members of a cluster whose requests go where their authority points.

@@ -107,7 +107,7 @@ pub use gateway::{Gateway, GatewayBuilder};
 pub use inbound::spawn;
 pub use live::Live;
 pub use mesh::Mesh;
-pub use outbound::RouteInfo;
+pub use outbound::{AddedHeader, RouteInfo};
 
 /// The README's examples compile.
 #[cfg(doctest)]

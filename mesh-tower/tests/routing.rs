@@ -35,6 +35,10 @@ mod my_app;
 mod nine_together;
 #[path = "routing/places.rs"]
 mod places;
+#[path = "routing/scope.rs"]
+mod scope;
 #[path = "routing/several_sources.rs"]
 mod several_sources;
 mod support;
+#[path = "routing/travel.rs"]
+mod travel;

@@ -63,6 +63,8 @@ codes! {
         "a match for a gateway that the VirtualService is not bound to";
     DELEGATE_CONFLICT = "MESH0220", "delegate-conflict", "a delegate's rule that does not fit the rule that delegates";
     SERVER_CONFLICT = "MESH0221", "server-conflict", "a server of a Gateway that an earlier one leaves no room for";
+    OUTSIDE_SCOPE = "MESH0240", "outside-scope", "what the Sidecar of a workload keeps from it";
+    IMPORTS_NOTHING = "MESH0241", "imports-nothing", "an egress host of a Sidecar that imports nothing";
     SHADOWED_ROUTE = "MESH0301", "shadowed-route", "a rule or match that an earlier one leaves nothing for";
     SINGLE_WEIGHT = "MESH0302", "single-weight", "a weight at the only destination, which gets everything";
     DOUBLED_MIRROR = "MESH0303", "doubled-mirror", "a mirror to the destination that has the request already";

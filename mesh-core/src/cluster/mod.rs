@@ -119,7 +119,7 @@ impl ClusterSpec {
             (EndpointSource::Dns { logical: left, .. }, EndpointSource::Dns { logical: right, .. }) => left == right,
             (left, right) => left == right,
         };
-        let bare = |spec: &Self| Self { endpoints: EndpointSource::OriginalDestination, ..spec.clone() };
+        let bare = |spec: &Self| Self { endpoints: EndpointSource::Static(Vec::new()), ..spec.clone() };
         same_kind && bare(self) == bare(other)
     }
 
@@ -146,8 +146,11 @@ pub enum EndpointSource {
         /// How often to look again.
         refresh: Duration,
     },
-    /// A request goes where its authority points (`NONE`, unknown hosts).
-    OriginalDestination,
+    /// A request goes where its authority points (`NONE`, `DYNAMIC_DNS`, unknown hosts).
+    OriginalDestination {
+        /// In place of the authority's port (`targetPort`).
+        port: Option<u16>,
+    },
 }
 
 /// A name whose addresses are endpoints.
@@ -255,6 +258,6 @@ mod tests {
         assert!(one != two && one.same_policy(&two));
         let slow = ClusterSpec { connect_timeout: Duration::from_secs(1), ..two.clone() };
         assert!(!two.same_policy(&slow));
-        assert!(!two.same_policy(&ClusterSpec::new(key, EndpointSource::OriginalDestination)));
+        assert!(!two.same_policy(&ClusterSpec::new(key, EndpointSource::OriginalDestination { port: None })));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mesh_config::api::destination_rule::{
     ConnectionPoolSettings, H2UpgradePolicy, LoadBalancerSettings, OutlierDetection, PortTrafficPolicy, RetryBudget,
-    SimpleLb, TrafficPolicy,
+    SimpleLb, TcpKeepalive, TrafficPolicy,
 };
 use mesh_config::api::mesh_config::{DefaultTrafficPolicy, MeshH2UpgradePolicy};
 use mesh_config::api::tls::{ClientTlsMode, ClientTlsSettings};
@@ -136,7 +136,9 @@ fn apply_balancer(balancer: &LoadBalancerSettings, spec: &mut ClusterSpec) {
         (Some(SimpleLb::RoundRobin), _) => LbSpec::RoundRobin,
         (Some(SimpleLb::Random), _) | (None, Some(_)) => LbSpec::Random,
         (Some(SimpleLb::Passthrough), _) => {
-            spec.endpoints = EndpointSource::OriginalDestination;
+            if !matches!(spec.endpoints, EndpointSource::OriginalDestination { .. }) {
+                spec.endpoints = EndpointSource::OriginalDestination { port: None };
+            }
             LbSpec::LeastRequest
         }
         _ => LbSpec::LeastRequest,
@@ -153,11 +155,15 @@ fn apply_pool(pool: &ConnectionPoolSettings, spec: &mut ClusterSpec) {
             // Zero is a value here: never.
             spec.pool.idle_timeout = set(Some(idle));
         }
-        spec.pool.keepalive = tcp.tcp_keepalive.as_ref().map(|keepalive| Keepalive {
-            probes: Some(keepalive.probes).filter(|probes| *probes > 0),
-            time: set(keepalive.time),
-            interval: set(keepalive.interval),
-        });
+        if let Some(own) = &tcp.tcp_keepalive {
+            // What the rule leaves out stays as the mesh has it.
+            let (own, mesh) = (keepalive(own), spec.pool.keepalive.unwrap_or_default());
+            spec.pool.keepalive = Some(Keepalive {
+                probes: own.probes.or(mesh.probes),
+                time: own.time.or(mesh.time),
+                interval: own.interval.or(mesh.interval),
+            });
+        }
     }
     if let Some(http) = &pool.http {
         limits.pending_requests = limit(http.http1_max_pending_requests);
@@ -177,6 +183,15 @@ fn apply_pool(pool: &ConnectionPoolSettings, spec: &mut ClusterSpec) {
         };
     }
     spec.limits = limits;
+}
+
+/// Probes on idle connections, as a rule or the mesh asks for them.
+pub(crate) fn keepalive(from: &TcpKeepalive) -> Keepalive {
+    Keepalive {
+        probes: Some(from.probes).filter(|probes| *probes > 0),
+        time: set(from.time),
+        interval: set(from.interval),
+    }
 }
 
 /// Zero and what is negative is no limit, as unset is.
@@ -333,7 +348,7 @@ mod tests {
     #[test]
     fn passthrough_goes_where_the_request_says() {
         let spec = spec(serde_json::json!({"loadBalancer": {"simple": "PASSTHROUGH"}}), None, 80);
-        assert_eq!(spec.endpoints, EndpointSource::OriginalDestination);
+        assert_eq!(spec.endpoints, EndpointSource::OriginalDestination { port: None });
     }
 
     #[test]

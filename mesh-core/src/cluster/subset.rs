@@ -15,7 +15,7 @@ pub fn select(source: &EndpointSource, wanted: &Labels) -> EndpointSource {
             logical: *logical,
             refresh: *refresh,
         },
-        EndpointSource::OriginalDestination => EndpointSource::OriginalDestination,
+        EndpointSource::OriginalDestination { port } => EndpointSource::OriginalDestination { port: *port },
     }
 }
 

@@ -10,7 +10,8 @@ use mesh_config::value::Protocol;
 
 use super::destination_rules::{DestinationRules, MergedRule};
 use super::findings::{self, Findings};
-use super::registry::{Port, Registry, Service, fqdn_as_written};
+use super::registry::{Port, Service, fqdn_as_written};
+use super::scope::Sight;
 use crate::Site;
 use crate::cluster::policy::{self, PolicyInput};
 use crate::cluster::{ClusterId, ClusterKey, ClusterSpec, EndpointSource, UpstreamProtocol, subset};
@@ -30,7 +31,7 @@ pub(crate) struct Place<'a> {
 /// Makes each cluster once.
 #[derive(Debug)]
 pub(crate) struct Clusters<'a> {
-    registry: &'a Registry,
+    sight: &'a Sight<'a>,
     rules: &'a DestinationRules<'a>,
     mesh: &'a MeshConfig,
     site: &'a Site,
@@ -40,12 +41,12 @@ pub(crate) struct Clusters<'a> {
 
 impl<'a> Clusters<'a> {
     pub(crate) fn new(
-        registry: &'a Registry,
+        sight: &'a Sight<'a>,
         rules: &'a DestinationRules<'a>,
         mesh: &'a MeshConfig,
         site: &'a Site,
     ) -> Self {
-        Self { registry, rules, mesh, site, by_key: HashMap::new(), specs: Vec::new() }
+        Self { sight, rules, mesh, site, by_key: HashMap::new(), specs: Vec::new() }
     }
 
     pub(crate) fn into_specs(self) -> Vec<Arc<ClusterSpec>> {
@@ -62,17 +63,19 @@ impl<'a> Clusters<'a> {
     ) -> ClusterRef {
         let named = fqdn_as_written(&destination.host, place.namespace, self.site);
         let lower = named.to_ascii_lowercase();
-        let known = self.registry.get(&lower).is_some_and(|service| service.written == named);
-        let service = self.registry.concrete(&lower).filter(|_| known);
+        let seen = if place.gateway { &self.sight.gateway } else { self.sight.mesh.services() };
+        let known = seen.get(&lower).is_some_and(|service| service.written == named);
+        let service = seen.concrete(&lower).map(|service| &**service).filter(|_| known);
         // A name that stands for a service means the service.
         let host = service.map_or(named, |service| service.written.clone());
         let number = port_number(destination, service, place);
         let key = ClusterKey::outbound(number, &destination.subset, &host);
         let name: Box<str> = key.to_string().into();
-        if let Some(id) = self.by_key.get(&key) {
+        let known = self.by_key.get(&key).filter(|_| service.is_some_and(|service| service.port(number).is_some()));
+        if let Some(id) = known {
             return ClusterRef { name, id: Some(*id) };
         }
-        let found = self.find(&key, service, &host, number, &destination.subset);
+        let found = self.find(&key, service, &host, place, &destination.subset);
         match found {
             Ok(spec) => {
                 if is_empty(&spec.endpoints) {
@@ -92,18 +95,18 @@ impl<'a> Clusters<'a> {
         }
     }
 
-    /// The cluster of a service without rules.
-    pub(crate) fn default_for(&mut self, service: &Service, port: &Port) -> ClusterRef {
-        let key = ClusterKey::outbound(port.number, "", &service.host);
+    /// The cluster of a service without rules. There is none where the listeners of a Sidecar mean
+    /// services of different namespaces by a host, and the other one counts.
+    pub(crate) fn default_for(&mut self, host: &str, number: u16) -> ClusterRef {
+        let key = ClusterKey::outbound(number, "", host);
         let name = key.to_string().into();
-        let id = match self.by_key.get(&key) {
-            Some(id) => *id,
-            None => {
-                let spec = self.spec(key.clone(), service, port, "", self.rule(service));
-                self.insert(key, spec)
-            }
-        };
-        ClusterRef { name, id: Some(id) }
+        let known = self.by_key.get(&key).copied();
+        let id = known.or_else(|| {
+            let service: &'a Service = self.sight.mesh.services().get(host)?;
+            let spec = self.spec(key.clone(), service, service.port(number)?, "", self.rule(service));
+            Some(self.insert(key, spec))
+        });
+        ClusterRef { name, id }
     }
 
     /// The cluster of single endpoints of a headless service: a request goes to the one that it names.
@@ -114,7 +117,7 @@ impl<'a> Clusters<'a> {
             Some(id) => *id,
             None => {
                 let mut spec = self.spec(key.clone(), service, port, "", self.rule(service));
-                spec.endpoints = EndpointSource::OriginalDestination;
+                spec.endpoints = EndpointSource::OriginalDestination { port: None };
                 self.insert(key, spec)
             }
         };
@@ -127,7 +130,7 @@ impl<'a> Clusters<'a> {
         if let Some(id) = self.by_key.get(&key) {
             return *id;
         }
-        let mut spec = ClusterSpec::new(key.clone(), EndpointSource::OriginalDestination);
+        let mut spec = ClusterSpec::new(key.clone(), EndpointSource::OriginalDestination { port: None });
         spec.connect_timeout = self.connect_timeout();
         self.insert(key, spec)
     }
@@ -144,19 +147,35 @@ impl<'a> Clusters<'a> {
         key: &ClusterKey,
         service: Option<&'a Service>,
         host: &str,
-        number: u16,
+        place: Place<'_>,
         subset: &str,
     ) -> Result<ClusterSpec, String> {
         let Some(service) = service else {
-            let hidden = if self.registry.exists(host) { "is not exported to this namespace" } else { "is unknown" };
-            return Err(format!("destination host {host} {hidden}"));
+            return Err(self.unseen(host, place));
         };
-        let port = service.port(number).ok_or_else(|| format!("{host} has no port {number}"))?;
+        let ClusterKey::Outbound { port: number, .. } = key else { return Err("no service's cluster".into()) };
+        let port = service.port(*number).ok_or_else(|| self.why_no_port(service, *number, place))?;
         let rule = self.rule(service);
         if !subset.is_empty() && rule.and_then(|rule| rule.subset(subset)).is_none() {
             return Err(format!("no DestinationRule for {host} defines subset {subset:?}"));
         }
         Ok(self.spec(key.clone(), service, port, subset, rule))
+    }
+
+    fn unseen(&self, host: &str, place: Place<'_>) -> String {
+        let hidden = self.sight.why_hidden(&host.to_ascii_lowercase(), place.gateway, self.site);
+        format!("destination host {host} {}", hidden.as_deref().unwrap_or("is unknown"))
+    }
+
+    fn why_no_port(&self, service: &Service, number: u16, place: Place<'_>) -> String {
+        let host = &service.host;
+        let declared = self.sight.registry.declarations(host).any(|other| other.port(number).is_some());
+        match self.sight.mesh.sidecar() {
+            Some(sidecar) if declared && !place.gateway => {
+                format!("port {number} of {host} is not imported by {}", sidecar.id())
+            }
+            _ => format!("{host} has no port {number}"),
+        }
     }
 
     fn rule(&self, service: &Service) -> Option<&'a MergedRule<'a>> {
@@ -184,10 +203,11 @@ impl<'a> Clusters<'a> {
         });
         let mut spec = ClusterSpec::new(key, endpoints);
         spec.connect_timeout = self.connect_timeout();
+        spec.pool.keepalive = self.mesh.tcp_keepalive.as_ref().map(policy::keepalive);
         spec.protocol = upstream_protocol(port.protocol, effective.upgrades_to_http2(self.mesh.h2_upgrade_policy));
         // A wildcard host names no endpoint of its own: its requests go where they say.
         if service.is_wildcard() && matches!(spec.endpoints, EndpointSource::Dns { .. }) {
-            spec.endpoints = EndpointSource::OriginalDestination;
+            spec.endpoints = EndpointSource::OriginalDestination { port: None };
         }
         policy::apply(&effective, &mut spec);
         spec

@@ -28,7 +28,7 @@ impl Findings {
     }
 }
 
-fn about<T: Typed>(finding: Diagnostic, object: &Object<T>) -> Diagnostic {
+pub(crate) fn about<T: Typed>(finding: Diagnostic, object: &Object<T>) -> Diagnostic {
     finding.at(&object.origin).resource(object.id())
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn host_lost(loser: &Object<VirtualService>, winner: &Object<VirtualS
 pub(crate) fn literal_host(owner: &Object<VirtualService>, host: &str, ports: &BTreeSet<u16>) -> Diagnostic {
     let numbers: Vec<_> = ports.iter().map(u16::to_string).collect();
     let ports = format!("{} {}", if ports.len() == 1 { "port" } else { "ports" }, numbers.join(", "));
-    let message = format!("no service or ServiceEntry defines {host}: its rules act on {ports} only");
+    let message = format!("no service or ServiceEntry in sight defines {host}: its rules act on {ports} only");
     about(Diagnostic::info(Code::LITERAL_HOST, message), owner)
         .path("spec.hosts")
         .effect(format!("a request to {host} on {ports} follows the rules; one to another port does not"))

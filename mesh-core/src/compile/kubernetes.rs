@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use mesh_config::api::MeshConfig;
-use mesh_config::api::kubernetes::{self as k8s, IntOrString, Pod};
+use mesh_config::api::kubernetes::{self as k8s, IntOrString, Pod, ServiceType};
+use mesh_config::api::service_entry::Resolution;
+use mesh_config::api::{MeshConfig, WorkloadEntry};
 use mesh_config::value::{Protocol, labels};
 use mesh_config::{ConfigSet, Object};
 
-use super::registry::{Port, Service};
+use super::registry::{Port, Service, ServiceKind};
+use super::service_entry;
 use super::visibility::Export;
 use crate::Site;
 use crate::cluster::{DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, Locality};
@@ -31,17 +33,21 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, site: &Site, services:
             None => Vec::new(),
         };
         let resolver = Resolver { set, mesh, site, service };
+        let is_alias = service.spec.kind == ServiceType::ExternalName;
         services.push(Service {
-            host: resolver.host(),
-            written: resolver.host(),
-            namespace: service.meta.namespace.clone(),
+            name: service.meta.name.clone(),
+            object: service.meta.name.clone(),
+            created: service.meta.created(),
+            resolution: if is_alias { Resolution::Dns } else { Resolution::Static },
+            labels: service.meta.labels.clone(),
+            selector: service.spec.selector.clone(),
             ports: service.spec.ports.iter().filter_map(|port| resolver.port(port)).collect(),
             networks: cluster_ips(&service.spec).iter().filter_map(|address| Network::parse(address)).collect(),
             addresses: cluster_ips(&service.spec),
             export: Export::of(&export, &mesh.default_service_export_to, &service.meta.namespace),
             headless: is_headless(&service.spec),
             external_name: external_name(&service.spec),
-            aliases: Vec::new(),
+            ..Service::new(ServiceKind::Kubernetes, &resolver.host(), &service.meta.namespace)
         });
     }
 }
@@ -88,10 +94,16 @@ impl Resolver<'_> {
     }
 
     fn endpoints(&self, port: &k8s::ServicePort, number: u16) -> EndpointSource {
-        self.slices(port)
+        let workloads = self.selected_workloads(port, number);
+        let known = self
+            .slices(port)
             .or_else(|| self.legacy_endpoints(port))
             .or_else(|| self.selected_pods(port, number))
-            .map_or_else(|| self.dns(port, number), EndpointSource::Static)
+            .or_else(|| (!workloads.is_empty()).then(Vec::new));
+        match known {
+            Some(endpoints) => EndpointSource::Static([endpoints, workloads].concat()),
+            None => self.dns(port, number),
+        }
     }
 
     fn slices(&self, port: &k8s::ServicePort) -> Option<Vec<EndpointSpec>> {
@@ -149,6 +161,27 @@ impl Resolver<'_> {
             .collect();
         // Documents without Pods (compose) say nothing about endpoints.
         (!endpoints.is_empty()).then_some(endpoints)
+    }
+
+    /// The WorkloadEntries that the selector finds, such as virtual machines beside the Pods.
+    fn selected_workloads(&self, port: &k8s::ServicePort, number: u16) -> Vec<EndpointSpec> {
+        let (selector, namespace) = (&self.service.spec.selector, &self.service.meta.namespace);
+        if selector.is_empty() {
+            return Vec::new();
+        }
+        let named = |workload: &WorkloadEntry| {
+            let by_target = match &port.target_port {
+                Some(IntOrString::String(name)) => workload.ports.get(name),
+                _ => None,
+            };
+            by_target.or_else(|| workload.ports.get(&port.name)).copied()
+        };
+        service_entry::workload_entries(self.set, namespace, selector)
+            .filter_map(|workload| {
+                let number = named(&workload).or_else(|| target_port(port, None, number))?;
+                service_entry::endpoint_at(&workload, u16::try_from(number).ok()?)
+            })
+            .collect()
     }
 
     fn takes(&self, ready: bool) -> bool {

@@ -10,16 +10,18 @@ mod listener;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use mesh_config::Object;
 use mesh_config::api::sidecar::OutboundTrafficPolicyMode;
-use mesh_config::api::{MeshConfig, VirtualService};
-use mesh_config::{ConfigSet, Object};
+use mesh_config::api::virtual_service::Destination;
+use mesh_config::api::{MeshConfig, Sidecar, VirtualService};
 
 use super::clusters::{Clusters, Place};
 use super::delegate::Delegates;
 use super::findings::{self, Findings};
 use super::host_names::{Domain, ServiceNames};
-use super::registry::{Port, Registry, Service};
+use super::registry::{Port, Service};
 use super::rules::{self, Rules};
+use super::scope::{self, Scope};
 use super::tables::Tables;
 use crate::Site;
 use crate::cluster::ClusterKey;
@@ -35,7 +37,7 @@ const LITERAL_PORT: u16 = 80;
 /// Builds the tables of all listener ports.
 #[derive(Debug)]
 pub(crate) struct MeshBuilder<'a, 'c> {
-    pub(crate) registry: &'a Registry,
+    pub(crate) scope: &'a Scope<'a>,
     pub(crate) delegates: &'a Delegates<'a>,
     pub(crate) mesh: &'a MeshConfig,
     pub(crate) site: &'a Site,
@@ -64,21 +66,26 @@ struct Hosts<'a> {
 type LiteralHosts<'a> = BTreeMap<String, (&'a Object<VirtualService>, BTreeSet<u16>)>;
 
 impl<'a> MeshBuilder<'a, '_> {
-    pub(crate) fn build(mut self, set: &'a ConfigSet) -> MeshTables {
-        let imports = Imports::everything(set, self.registry, self.mesh, self.site, self.findings);
+    pub(crate) fn build(mut self) -> MeshTables {
         let unknown_host = self.unknown_host_route();
-        let mut ports: BTreeSet<u16> =
-            imports.services.iter().flat_map(|service| &service.ports).map(|port| port.number).collect();
-        ports.insert(LITERAL_PORT);
+        let scope = self.scope;
+        let own_ports: BTreeSet<u16> = scope.listeners().iter().filter_map(scope::Listener::port).collect();
         let mut literal = LiteralHosts::new();
         let mut by_port = HashMap::new();
-        for port in ports {
-            let listener = Listener::new(&imports, port);
-            let hosts = self.hosts(&imports, &listener, &mut literal);
-            let unknown_host = self.carried_route(listener.carries_all()).unwrap_or(unknown_host);
-            let table = self.tables.add_table(hosts, Some(unknown_host));
-            self.add_networks(&listener, table);
-            by_port.insert(port, table);
+        for egress in scope.listeners() {
+            let imports = Imports::of(egress, self.site, self.findings);
+            let ports = match egress.port() {
+                Some(port) => BTreeSet::from([port]),
+                None => imports.ports().chain([LITERAL_PORT]).filter(|port| !own_ports.contains(port)).collect(),
+            };
+            for port in ports {
+                let listener = Listener::new(&imports, port);
+                let hosts = self.hosts(&imports, &listener, &mut literal);
+                let unknown_host = self.carried_route(listener.carries_all()).unwrap_or(unknown_host);
+                let table = self.tables.add_table(hosts, Some(unknown_host));
+                self.add_networks(&listener, table);
+                by_port.insert(port, table);
+            }
         }
         for (host, (object, ports)) in literal {
             self.findings.add(findings::literal_host(object, &host, &ports));
@@ -89,11 +96,20 @@ impl<'a> MeshBuilder<'a, '_> {
 
     /// Unknown hosts pass through, or are refused where only the registry counts.
     fn unknown_host_route(&mut self) -> RouteId {
-        let (name, action) = match self.mesh.outbound_traffic_policy_mode() {
-            OutboundTrafficPolicyMode::RegistryOnly => ("block_all", Action::Blocked),
-            _ => ("allow_any", Action::Passthrough(self.clusters.passthrough())),
+        let mode = self.scope.outbound_mode(self.mesh);
+        let (name, action) = match (mode, self.scope.egress_proxy()) {
+            (OutboundTrafficPolicyMode::RegistryOnly, _) => ("block_all", Action::Blocked),
+            (_, None) => ("allow_any", Action::Passthrough(self.clusters.passthrough())),
+            (_, Some((proxy, sidecar))) => ("allow_any", self.send_to_egress_proxy(proxy, sidecar)),
         };
         self.tables.add_route(Route::catch_all(name, action, RuleOrigin::built_in("outboundTrafficPolicy")))
+    }
+
+    fn send_to_egress_proxy(&mut self, proxy: &Destination, sidecar: &Object<Sidecar>) -> Action {
+        let place = Place { namespace: &sidecar.meta.namespace, port: 0, gateway: false };
+        let origin = RuleOrigin::built_in("outboundTrafficPolicy");
+        let cluster = self.clusters.resolve(proxy, place, &origin, self.findings);
+        Action::Forward(Forward { split: Split::single(cluster), rewrite: None })
     }
 
     /// The virtual hosts of one port.
@@ -111,7 +127,7 @@ impl<'a> MeshBuilder<'a, '_> {
         }
         for (n, (service, port)) in listener.services.iter().enumerate() {
             // What only stands for another service is a name of that one.
-            if !taken.contains(&n) && !self.registry.is_alias(service) {
+            if !taken.contains(&n) && !imports.is_alias(service) {
                 let routes = vec![self.default_route(service, port)];
                 self.add_service(&mut hosts, service, port, routes);
             }
@@ -176,7 +192,7 @@ impl<'a> MeshBuilder<'a, '_> {
     }
 
     fn default_route(&mut self, service: &Service, port: &Port) -> Route {
-        let cluster = self.clusters.default_for(service, port);
+        let cluster = self.clusters.default_for(&service.host, port.number);
         let action = Action::Forward(Forward { split: Split::single(cluster), rewrite: None });
         let mut route = Route::catch_all("default", action, RuleOrigin::service(&service.namespace, &service.host));
         // A port that is not HTTP is carried, not looked into.

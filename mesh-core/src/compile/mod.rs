@@ -1,10 +1,11 @@
 //! Turns documents into a snapshot.
 //!
 //! Pure: the same function serves a running process, a test and a command line. The way is: the
-//! services there are (`registry`), the policy that counts for each (`destination_rules`), the
-//! rules of delegates put in where they are named ([`delegate`]), then for each listener port of
-//! the mesh (`mesh_hosts`) and each port that servers of Gateways share ([`gateway_servers`],
-//! `gateway`) the virtual hosts with their routes (`rules`), whose destinations become `clusters`.
+//! services there are ([`registry`]) and which of them this workload sees ([`scope`]), the policy
+//! that counts for each (`destination_rules`), the rules of delegates put in where they are named
+//! ([`delegate`]), then for each listener port of the mesh (`mesh_hosts`) and each port that servers
+//! of Gateways share ([`gateway_servers`], `gateway`) the virtual hosts with their routes (`rules`),
+//! whose destinations become `clusters`.
 
 mod clusters;
 pub mod delegate;
@@ -15,12 +16,14 @@ pub mod gateway_servers;
 pub mod host_names;
 mod kubernetes;
 mod mesh_hosts;
-mod registry;
+mod mesh_notes;
+pub mod registry;
 mod rules;
+pub mod scope;
 mod security;
 mod service_entry;
 mod tables;
-mod visibility;
+pub mod visibility;
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +40,7 @@ pub(crate) use destination_rules::{DestinationRules, MergedRule};
 use findings::Findings;
 use gateway::GatewayBuilder;
 use mesh_hosts::MeshBuilder;
-pub(crate) use registry::Registry;
+use scope::Sight;
 use tables::Tables;
 
 /// What a set of documents comes to.
@@ -57,13 +60,15 @@ pub struct Compiled {
 /// refuses one whose report, or the set's own validation, has an error.
 pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     let mut findings = Findings::default();
-    let registry = Registry::build(set, mesh, site);
-    let rules = DestinationRules::build(set, mesh, site, &mut findings);
     let delegates = Delegates::build(set, mesh, site, &mut findings);
-    let mut clusters = Clusters::new(&registry, &rules, mesh, site);
+    let sight = Sight::build(set, mesh, site, &delegates);
+    scope::findings::report(&sight, mesh, site, &mut findings);
+    scope::findings::displaced(&sight, set, site, &mut findings);
+    let rules = DestinationRules::build(set, mesh, site, &mut findings);
+    let mut clusters = Clusters::new(&sight, &rules, mesh, site);
     let mut tables = Tables::default();
     let mesh_tables = MeshBuilder {
-        registry: &registry,
+        scope: &sight.mesh,
         delegates: &delegates,
         mesh,
         site,
@@ -71,7 +76,7 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         tables: &mut tables,
         findings: &mut findings,
     }
-    .build(set);
+    .build();
     let gateways = GatewayBuilder {
         delegates: &delegates,
         mesh,
@@ -82,6 +87,7 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     }
     .build(set);
     security::check(set, mesh, site, &mut findings);
+    mesh_notes::report(set, mesh, &mut findings);
     let snapshot = Snapshot {
         tables: tables.tables,
         mesh: mesh_tables.by_port.into_iter().collect(),

@@ -10,16 +10,16 @@ use crate::route::{Action, Routed};
 use crate::{Failure, PeerView, RequestView, Scheme, SplitMix64};
 
 /// A compiled set, to ask questions.
-struct World {
-    compiled: Compiled,
+pub(super) struct World {
+    pub(super) compiled: Compiled,
 }
 
 impl World {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         Self::at(text, &Site::default())
     }
 
-    fn at(text: &str, site: &Site) -> Self {
+    pub(super) fn at(text: &str, site: &Site) -> Self {
         let (documents, report) = parse("test.yaml", text);
         assert!(!report.has_errors(), "{report}");
         let (set, _) = ConfigSet::from_documents(documents);
@@ -37,11 +37,11 @@ impl World {
     }
 
     /// The cluster a request goes to, or `NR`, `NC`, `blocked`, `passthrough`, `answered`.
-    fn to(&self, port: u16, authority: &str, path: &str) -> String {
+    pub(super) fn to(&self, port: u16, authority: &str, path: &str) -> String {
         self.to_with(port, authority, path, &[])
     }
 
-    fn to_with(&self, port: u16, authority: &str, path: &str, lines: &[(&str, &str)]) -> String {
+    pub(super) fn to_with(&self, port: u16, authority: &str, path: &str, lines: &[(&str, &str)]) -> String {
         self.describe(self.route_with(port, authority, path, lines))
     }
 
@@ -62,7 +62,7 @@ impl World {
         }
     }
 
-    fn gateway(&self, port: u16, authority: &str, path: &str) -> String {
+    pub(super) fn gateway(&self, port: u16, authority: &str, path: &str) -> String {
         let server = self.compiled.snapshot.gateway_servers().iter().find(|server| server.port == port);
         let Some(server) = server else { return "closed".into() };
         let headers = HeaderMap::new();
@@ -70,16 +70,17 @@ impl World {
         self.describe(self.compiled.snapshot.route_in(server.table, &view, &mut SplitMix64::new(1)))
     }
 
-    fn endpoints(&self, cluster: &str) -> Vec<String> {
+    pub(super) fn endpoints(&self, cluster: &str) -> Vec<String> {
         let spec = self.compiled.snapshot.clusters().iter().find(|spec| &*spec.name == cluster).unwrap();
         match &spec.endpoints {
             EndpointSource::Static(endpoints) => endpoints.iter().map(|e| e.address.to_string()).collect(),
             EndpointSource::Dns { targets, .. } => targets.iter().map(|t| format!("{}:{}", t.host, t.port)).collect(),
-            EndpointSource::OriginalDestination => vec!["original".into()],
+            EndpointSource::OriginalDestination { port: None } => vec!["original".into()],
+            EndpointSource::OriginalDestination { port: Some(port) } => vec![format!("original:{port}")],
         }
     }
 
-    fn findings(&self, code: mesh_config::Code) -> Vec<String> {
+    pub(super) fn findings(&self, code: mesh_config::Code) -> Vec<String> {
         let found = self.compiled.report.iter().filter(|finding| finding.code == code);
         found.map(|finding| finding.message.clone()).collect()
     }

@@ -6,24 +6,30 @@
 /// otherwise. The list is complete: one that names only other namespaces hides the object from its
 /// own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Export {
+pub enum Export {
+    /// `*`.
     Everyone,
+    /// These, and no others.
     Namespaces(Vec<String>),
 }
 
 impl Export {
     /// Reads `exportTo` of an object in `namespace`; `default` counts where the list is empty.
-    pub(crate) fn of(list: &[String], default: &[String], namespace: &str) -> Self {
+    pub fn of(list: &[String], default: &[String], namespace: &str) -> Self {
         let list = if list.is_empty() { default } else { list };
         if list.is_empty() || list.iter().any(|entry| entry == "*") {
             return Self::Everyone;
         }
-        let names = list.iter().filter(|entry| *entry != "~");
-        Self::Namespaces(names.map(|entry| if entry == "." { namespace.to_owned() } else { entry.clone() }).collect())
+        // `~` hides the object from everybody, whoever else is named beside it.
+        if list.iter().any(|entry| entry == "~") {
+            return Self::Namespaces(Vec::new());
+        }
+        let own = |entry: &String| if entry == "." { namespace.to_owned() } else { entry.clone() };
+        Self::Namespaces(list.iter().map(own).collect())
     }
 
     /// Whether objects of `namespace` see it.
-    pub(crate) fn is_visible_to(&self, namespace: &str) -> bool {
+    pub fn is_visible_to(&self, namespace: &str) -> bool {
         match self {
             Self::Everyone => true,
             Self::Namespaces(list) => list.iter().any(|entry| entry == namespace),
@@ -31,7 +37,7 @@ impl Export {
     }
 
     /// Whether only the object's own namespace sees it.
-    pub(crate) fn is_private_to(&self, namespace: &str) -> bool {
+    pub fn is_private_to(&self, namespace: &str) -> bool {
         matches!(self, Self::Namespaces(list) if list.iter().all(|entry| entry == namespace) && !list.is_empty())
     }
 }
@@ -61,5 +67,6 @@ mod tests {
     fn none_means_nobody() {
         assert!(!export(&["~"]).is_visible_to("home"));
         assert!(!export(&["~"]).is_private_to("home"));
+        assert!(!export(&["~", "away"]).is_visible_to("away"));
     }
 }

@@ -179,7 +179,10 @@ fn endpoints(spec: &ClusterSpec) -> (String, Vec<Endpoint>) {
             let source = if *logical { "dns, the first address" } else { "dns, every address" };
             (source.to_owned(), targets.iter().map(of).collect())
         }
-        EndpointSource::OriginalDestination => ("original destination".to_owned(), Vec::new()),
+        EndpointSource::OriginalDestination { port: None } => ("original destination".to_owned(), Vec::new()),
+        EndpointSource::OriginalDestination { port: Some(port) } => {
+            (format!("original destination, at port {port}"), Vec::new())
+        }
     }
 }
 

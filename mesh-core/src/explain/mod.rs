@@ -45,6 +45,7 @@
 
 mod destination;
 mod diff;
+mod hidden;
 mod left_out;
 mod mismatch;
 mod model;
@@ -61,12 +62,13 @@ use http::request;
 use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, FieldPath, Kind, ResourceId};
 
-use crate::compile::{DestinationRules, MergedRule, Registry};
+use crate::compile::scope::Sight;
+use crate::compile::{DestinationRules, MergedRule};
 use crate::path_normalization::normalize;
 use crate::retry::RetryPolicy;
 use crate::route::{self, Exchange, Route, RouteId, Routed, RuleOrigin, Split, prepare};
 use crate::snapshot::{Snapshot, TableId};
-use crate::{Failure, RequestView, Site};
+use crate::{Failure, RequestView, Scheme, Site};
 
 pub use diff::{Difference, Outcome, diff};
 pub use model::{
@@ -83,7 +85,7 @@ pub struct Explainer<'a> {
     site: &'a Site,
     snapshot: &'a Snapshot,
     rules: DestinationRules<'a>,
-    registry: Registry,
+    sight: Sight<'a>,
     places: bool,
 }
 
@@ -91,7 +93,7 @@ impl<'a> Explainer<'a> {
     /// Explains what `snapshot` decides, which is what `set` was compiled to for `site`.
     pub fn new(set: &'a ConfigSet, mesh: &'a MeshConfig, site: &'a Site, snapshot: &'a Snapshot) -> Self {
         let rules = DestinationRules::quietly(set, mesh, site);
-        Self { set, mesh, site, snapshot, rules, registry: Registry::build(set, mesh, site), places: true }
+        Self { set, mesh, site, snapshot, rules, sight: Sight::quietly(set, mesh, site), places: true }
     }
 
     /// Leaves out the lines of files, whose look-up costs more than the rest.
@@ -103,43 +105,44 @@ impl<'a> Explainer<'a> {
     /// Explains one request.
     pub fn explain(&self, question: &Question) -> Explanation {
         let mut out = Explanation { request: question.describe(), ..Explanation::default() };
-        let Some(parts) = self.canonical(question, &mut out) else { return out };
+        let grpc = route::reply::is_grpc(&question.parts().headers);
+        let (parts, scheme) = match self.canonical(question, &mut out) {
+            Ok(canonical) => canonical,
+            Err(failure) => return unanswered(out, failure, grpc),
+        };
         let Some((table, listener)) = self.listener(question) else {
             out.listener.port = question.port();
-            return unanswered(out, Failure::NoRoute);
+            return unanswered(out, Failure::NoRoute, grpc);
         };
         out.listener = listener;
-        let view = question.view(&parts);
+        let view = question.view(&parts, scheme);
         self.say_tried(table, &view, &mut out);
         let mut rng = Fixed(question.roll());
         match self.snapshot.route_in(table, &view, &mut rng) {
             Ok(routed) => self.say_route(routed, &view, parts.clone(), &mut out),
-            Err(failure) => out = unanswered(out, failure),
+            Err(failure) => out = unanswered(out, failure, grpc),
+        }
+        if question.upgrade_is_refused() {
+            (out.status, out.flags) = answer(Failure::UpgradeRefused, grpc);
         }
         out
     }
 
-    /// The head as the mesh brings it into form before it routes.
-    fn canonical(&self, question: &Question, out: &mut Explanation) -> Option<request::Parts> {
+    /// The head as the mesh brings it into form before it routes, and the scheme that rules see.
+    fn canonical(&self, question: &Question, out: &mut Explanation) -> Result<(request::Parts, Scheme), Failure> {
         let mut parts = question.parts();
+        let scheme = question.scheme_seen()?;
         route::internal_headers::strip(&mut parts.headers);
-        if route::internal_headers::remove_hop_by_hop(&mut parts.headers) == Err(Failure::UpgradeRefused) {
-            *out = unanswered(std::mem::take(out), Failure::UpgradeRefused);
-            return None;
+        match route::internal_headers::remove_hop_by_hop(&mut parts.headers) {
+            Ok(_) | Err(Failure::UpgradeRefused) => {}
+            Err(failure) => return Err(failure),
         }
-        match normalize(parts.uri.path(), self.snapshot.path_normalization()) {
-            Ok(None) => {}
-            Ok(Some(path)) => {
-                let target = parts.uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
-                out.request.path_as_sent = Some(std::mem::replace(&mut out.request.path, target.clone()));
-                parts.uri = question.uri_with(&target)?;
-            }
-            Err(failure) => {
-                *out = unanswered(std::mem::take(out), failure);
-                return None;
-            }
+        if let Some(path) = normalize(parts.uri.path(), self.snapshot.path_normalization())? {
+            let target = parts.uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+            out.request.path_as_sent = Some(std::mem::replace(&mut out.request.path, target.clone()));
+            parts.uri = question.uri_with(&target).ok_or(Failure::InvalidPath)?;
         }
-        Some(parts)
+        Ok((parts, scheme))
     }
 
     fn listener(&self, question: &Question) -> Option<(TableId, Listener)> {
@@ -157,7 +160,10 @@ impl<'a> Explainer<'a> {
     /// The virtual host and what became of each of its routes.
     fn say_tried(&self, table: TableId, view: &RequestView<'_>, out: &mut Explanation) {
         let table = &self.snapshot.tables[table.0 as usize];
-        let Some(id) = table.hosts.find(view.authority) else { return };
+        let Some(id) = table.hosts.find(view.authority) else {
+            out.hidden = self.hidden(view.authority, &out.listener);
+            return;
+        };
         let vhost = &self.snapshot.vhosts[id.0 as usize];
         let domain = table.hosts.domain_of(view.authority).unwrap_or_default();
         out.vhost = Some(VirtualHost { name: vhost.name.to_string(), domain });
@@ -185,6 +191,7 @@ impl<'a> Explainer<'a> {
         out.cors = route.cors.is_some();
         out.faults = route.fault.as_ref().map(route::Fault::describe).unwrap_or_default();
         let exchange = Exchange::new(SystemTime::UNIX_EPOCH);
+        let grpc = route::reply::is_grpc(view.headers);
         match &route.action {
             route::Action::Forward(forward) => {
                 out.action = Action::Route;
@@ -195,18 +202,18 @@ impl<'a> Explainer<'a> {
                 let drawn = forward.split.get(routed.destination);
                 let destination = self.destination(&drawn.cluster);
                 if let Some(failure) = destination.failure() {
-                    (out.status, out.flags) = answer(failure);
+                    (out.status, out.flags) = answer(failure, grpc);
                 }
                 out.destination = Some(destination);
                 if let Some(failure) = route.fault.as_ref().and_then(route::Fault::always_aborts) {
-                    (out.status, out.flags) = answer(failure);
+                    (out.status, out.flags) = answer(failure, grpc);
                 }
             }
             route::Action::Passthrough(_) => {
                 out.action = Action::Passthrough;
                 out.upstream = Some(upstream(&parts));
             }
-            route::Action::Blocked => (out.status, out.flags) = answer(Failure::Blocked),
+            route::Action::Blocked => (out.status, out.flags) = answer(Failure::Blocked, grpc),
             route::Action::Redirect(_) | route::Action::DirectResponse(_) => {
                 out.action =
                     if matches!(route.action, route::Action::Redirect(_)) { Action::Redirect } else { Action::Direct };
@@ -220,7 +227,8 @@ impl<'a> Explainer<'a> {
 
     /// The DestinationRule that counts for a host.
     fn rule_for(&self, host: &str) -> Option<&MergedRule<'a>> {
-        let service = self.registry.get(&host.to_ascii_lowercase())?;
+        let lower = host.to_ascii_lowercase();
+        let service = self.sight.mesh.services().get(&lower).or_else(|| self.sight.gateway.get(&lower))?;
         self.rules.find(&service.written, &service.namespace)
     }
 
@@ -229,6 +237,11 @@ impl<'a> Explainer<'a> {
         let field = origin.rule.map(|rule| format!("spec.http[{rule}]")).unwrap_or_default();
         match origin.kind {
             "VirtualService" => self.place(Kind::VirtualService, &origin.namespace, &origin.name, &field),
+            "setting" if &*origin.name == "outboundTrafficPolicy" && self.sight.mesh.decides_on_unknown_hosts() => {
+                let sidecar = self.sight.mesh.sidecar().map(|sidecar| &sidecar.meta);
+                let (namespace, name) = sidecar.map_or(("", ""), |meta| (&meta.namespace, &meta.name));
+                self.place(Kind::Sidecar, namespace, name, "spec.outboundTrafficPolicy")
+            }
             "setting" => Place { object: format!("MeshConfig {}", origin.name), ..Place::default() },
             kind => Place { object: format!("{kind} {}", origin.name), ..Place::default() },
         }
@@ -254,13 +267,15 @@ impl crate::Rng for Fixed {
     }
 }
 
-fn unanswered(out: Explanation, failure: Failure) -> Explanation {
-    let (status, flags) = answer(failure);
+fn unanswered(out: Explanation, failure: Failure, grpc: bool) -> Explanation {
+    let (status, flags) = answer(failure, grpc);
     Explanation { action: Action::None, status, flags, ..out }
 }
 
-fn answer(failure: Failure) -> (Option<u16>, String) {
-    (Some(failure.http_status().as_u16()), failure.flags().to_string())
+/// The status and flags of a failure; a gRPC caller gets 200 with the status in a header.
+fn answer(failure: Failure, grpc: bool) -> (Option<u16>, String) {
+    let status = if grpc { 200 } else { failure.http_status().as_u16() };
+    (Some(status), failure.flags().to_string())
 }
 
 fn split(split: &Split, drawn: u16) -> Vec<SplitEntry> {

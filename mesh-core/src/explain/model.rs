@@ -13,6 +13,9 @@ pub struct Explanation {
     /// The virtual host that took the request; none where the host is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vhost: Option<VirtualHost>,
+    /// Why the host is unknown although an object declares it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<String>,
     /// The routes of the virtual host up to the one that takes the request, in their order.
     pub tried: Vec<Tried>,
     /// How many routes come after it.

@@ -6,7 +6,9 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
 
 use super::model;
-use crate::{PeerView, RequestView, Scheme};
+use crate::request::scheme_told;
+use crate::route::internal_headers;
+use crate::{Failure, PeerView, RequestView, Scheme};
 
 /// A request, as far as routing looks at it.
 #[derive(Clone, Debug)]
@@ -103,12 +105,23 @@ impl Question {
         self.roll
     }
 
+    /// Whether it asks for an upgrade that is not passed on.
+    pub(super) fn upgrade_is_refused(&self) -> bool {
+        internal_headers::remove_hop_by_hop(&mut self.headers.clone()) == Err(Failure::UpgradeRefused)
+    }
+
     pub(super) fn at_gateway(&self) -> bool {
         self.at_gateway
     }
 
     fn scheme(&self) -> Scheme {
         if self.uri.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http }
+    }
+
+    /// The scheme that rules see: at a gateway that of the connection, else the one that the request names, if any.
+    pub(super) fn scheme_seen(&self) -> Result<Scheme, Failure> {
+        let told = if self.at_gateway { None } else { scheme_told(&self.headers)? };
+        Ok(told.unwrap_or_else(|| self.scheme()))
     }
 
     pub(super) fn parts(&self) -> request::Parts {
@@ -130,10 +143,10 @@ impl Question {
         Uri::from_parts(parts).ok()
     }
 
-    pub(super) fn view<'p>(&self, parts: &'p request::Parts) -> RequestView<'p> {
+    pub(super) fn view<'p>(&self, parts: &'p request::Parts, scheme: Scheme) -> RequestView<'p> {
         RequestView {
             method: &parts.method,
-            scheme: self.scheme(),
+            scheme,
             authority: parts.uri.authority().map_or("", Authority::as_str),
             path: parts.uri.path(),
             query: parts.uri.query(),

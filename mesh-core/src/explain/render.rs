@@ -63,7 +63,8 @@ impl Explanation {
                 line(f, "host", format_args!("{} is unknown; it may go where it says", self.request.authority))
             }
             None => line(f, "host", format_args!("{} is unknown", self.request.authority)),
-        }
+        }?;
+        self.hidden.as_ref().map_or(Ok(()), |why| line(f, "", why))
     }
 
     fn print_routes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

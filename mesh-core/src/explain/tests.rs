@@ -253,3 +253,26 @@ fn what_changed_is_shown_by_a_request_that_shows_it() {
         assert!(found.iter().any(|difference| difference.what.contains(&what)), "{from} -> {to}: {found:#?}");
     }
 }
+
+#[test]
+fn a_host_that_a_sidecar_hides_is_told_from_one_that_there_is_not() {
+    let hidden = format!(
+        "{MESH}---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {{name: own, namespace: default}}
+spec: {{egress: [{{hosts: [elsewhere/*]}}], outboundTrafficPolicy: {{mode: REGISTRY_ONLY}}}}
+"
+    );
+    let world = World::new(&hidden);
+    let why = |url: &str| world.explain(&Question::get(url).unwrap()).hidden;
+    let sidecar = "reviews.default.svc.cluster.local is not imported by Sidecar default/own";
+    for url in ["http://reviews:9080/", "http://reviews.default.svc.cluster.local:9080/"] {
+        assert_eq!(why(url).as_deref(), Some(sidecar), "{url}");
+    }
+    assert_eq!(why("http://unknown.example/"), None);
+    let rule = world.explain(&Question::get("http://unknown.example/").unwrap()).rule.unwrap();
+    assert_eq!((rule.object.as_str(), rule.field.as_str()), ("Sidecar default/own", "spec.outboundTrafficPolicy"));
+    let open = World::new(MESH).explain(&Question::get("http://reviews:1/").unwrap()).hidden;
+    assert_eq!(open.as_deref(), Some("reviews.default.svc.cluster.local has no port 1"));
+}

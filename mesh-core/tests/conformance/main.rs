@@ -18,6 +18,7 @@ mod gaps;
 mod gateways;
 mod hosts;
 mod retry;
+mod sidecar_scope;
 mod tables;
 mod world;
 
@@ -33,6 +34,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "routes", measure: routes, gates: true },
     Suite { name: "retry", measure: retry::retry, gates: true },
     Suite { name: "gateways", measure: gateways::gateways, gates: true },
+    Suite { name: "sidecar-scope", measure: sidecar_scope::imported, gates: true },
 ];
 
 struct Suite {
@@ -71,6 +73,7 @@ fn table(case: &Value) -> &str {
 }
 
 /// Compares what was found with what is expected.
+#[expect(clippy::needless_pass_by_value, reason = "cases compare what they have just made")]
 fn differs<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Option<String> {
     (found != expected).then(|| format!("found {found:?}, expected {expected:?}"))
 }

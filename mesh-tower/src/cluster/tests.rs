@@ -23,7 +23,7 @@ fn last_bytes(members: &Members) -> Vec<String> {
 async fn a_place_is_looked_up_again_when_it_has_aged() {
     let fake = FakeDns::default();
     fake.answer("else.where", &[1]);
-    let handle = ClusterHandle::new(cluster(EndpointSource::OriginalDestination), &environment(&fake));
+    let handle = ClusterHandle::new(cluster(EndpointSource::OriginalDestination { port: None }), &environment(&fake));
     let at = async || last_bytes(&handle.members_at("else.where", 80).await.unwrap());
     assert_eq!(at().await, ["1"]);
     fake.answer("else.where", &[2]);
@@ -41,7 +41,7 @@ async fn a_place_is_looked_up_again_when_it_has_aged() {
 #[tokio::test(start_paused = true)]
 async fn a_name_without_an_address_is_asked_for_each_time() {
     let fake = FakeDns::default();
-    let handle = ClusterHandle::new(cluster(EndpointSource::OriginalDestination), &environment(&fake));
+    let handle = ClusterHandle::new(cluster(EndpointSource::OriginalDestination { port: None }), &environment(&fake));
     for _ in 0..2 {
         assert_eq!(handle.members_at("nowhere", 80).await.unwrap_err(), Failure::NoHealthyUpstream);
     }

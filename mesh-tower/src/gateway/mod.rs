@@ -129,7 +129,7 @@ impl Gateway {
         let report = self.keeper.report_in_use();
         let about = |finding: &&Diagnostic| {
             let kind = finding.resource.as_ref().map(|id| id.kind);
-            finding.code == Code::NOT_ENFORCED && kind == Some(Kind::Gateway)
+            [Code::NOT_ENFORCED, Code::SERVER_CONFLICT].contains(&finding.code) && kind == Some(Kind::Gateway)
         };
         report.iter().filter(about).map(ToString::to_string).collect()
     }

@@ -107,12 +107,10 @@ type Place = (Box<str>, u16);
 
 /// The request's own authority, if it decides; nothing where the cluster has endpoints.
 fn place_of(cluster: &ClusterHandle, outgoing: &Outgoing) -> Option<Place> {
-    if !matches!(cluster.spec().endpoints, EndpointSource::OriginalDestination) {
-        return None;
-    }
+    let EndpointSource::OriginalDestination { port } = cluster.spec().endpoints else { return None };
     let authority = outgoing.authority()?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    Some((host.into(), authority.port_u16().unwrap_or_else(|| outgoing.default_port())))
+    Some((host.into(), port.or(authority.port_u16()).unwrap_or_else(|| outgoing.default_port())))
 }
 
 async fn choose(

@@ -5,10 +5,12 @@ use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
 use http::{HeaderMap, Method, Request, Version};
 use mesh_config::api::mesh_config::NormalizationType;
 use mesh_core::path_normalization::normalize;
+use mesh_core::request::scheme_told;
 use mesh_core::route::{internal_headers, reply};
 use mesh_core::{Failure, PeerView, RequestView, Scheme};
 
 use super::Listener;
+use super::added::{AddedHeader, LeftOut};
 use crate::{Body, inbound, request_id};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -41,14 +43,21 @@ impl Head {
         request: &mut Request<Body>,
         listener: Listener,
         paths: NormalizationType,
+        left_out: LeftOut,
     ) -> Result<Self, (Failure, bool)> {
         let found = Found::among(request.headers());
         let grpc = found.content_type && reply::is_grpc(request.headers());
-        let head = Self::canonical(request, listener, &found, grpc);
+        let head = Self::canonical(request, listener, &found, grpc, left_out);
         head.and_then(|head| take_path(request, paths).map(|()| head)).map_err(|failure| (failure, grpc))
     }
 
-    fn canonical(request: &mut Request<Body>, listener: Listener, found: &Found, grpc: bool) -> Result<Self, Failure> {
+    fn canonical(
+        request: &mut Request<Body>,
+        listener: Listener,
+        found: &Found,
+        grpc: bool,
+        left_out: LeftOut,
+    ) -> Result<Self, Failure> {
         if request.method() == Method::CONNECT {
             return Err(Failure::NoRoute);
         }
@@ -70,11 +79,11 @@ impl Head {
         let mut added = Added::default();
         if inbound::propagate(headers) || found.request_id {
             request_id::ensure(headers);
-        } else {
+        } else if !left_out.has(AddedHeader::RequestId) {
             request_id::make_up(headers);
             added.request_id = true;
         }
-        if !found.forwarded_proto {
+        if !found.forwarded_proto && !left_out.has(AddedHeader::ForwardedProto) {
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
             added.forwarded_proto = true;
         }
@@ -152,13 +161,7 @@ fn scheme_of(request: &Request<Body>, listener: Listener, found: &Found) -> Resu
     if matches!(listener, Listener::Gateway { .. }) || !told {
         return Ok(own);
     }
-    let mut lines = request.headers().get_all(X_FORWARDED_PROTO).iter();
-    match (lines.next(), lines.next()) {
-        (Some(line), None) if line.is_empty() => Err(Failure::NoRoute),
-        (Some(line), None) if line.as_bytes().eq_ignore_ascii_case(b"https") => Ok(Scheme::Https),
-        (Some(line), None) if line.as_bytes().eq_ignore_ascii_case(b"http") => Ok(Scheme::Http),
-        _ => Ok(own),
-    }
+    Ok(scheme_told(request.headers())?.unwrap_or(own))
 }
 
 /// Moves the authority into the URI: the `host` header where the caller set one, else the URI's
@@ -222,7 +225,7 @@ mod tests {
 
     fn take(request: http::request::Builder) -> (Result<Head, (Failure, bool)>, Request<Body>) {
         let mut request = request.body(Body::empty()).unwrap();
-        (Head::take(&mut request, MESH, NormalizationType::Default), request)
+        (Head::take(&mut request, MESH, NormalizationType::Default, LeftOut::default()), request)
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing)
         copy.headers_mut().insert(INTERNAL, HeaderValue::from_static("true"));
         let limit = journey.route().timeout.unwrap_or(journey.shared.options.mirror_timeout);
         let clock = Clock::new(Deadline::of(limit), crate::clock::now());
-        let copy = Outgoing::new(copy, false, 0);
+        let copy = Outgoing::new(copy, false, &journey.shared.options);
         tokio::spawn(deliver(Arc::clone(cluster), Arc::clone(&journey.shared), journey.grpc(), copy, clock));
     }
 }

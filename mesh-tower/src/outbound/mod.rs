@@ -4,6 +4,7 @@
 //! the whole way is one allocation, and the order can be read. The mechanisms themselves are pure
 //! functions of mesh-core and the pieces beside this file.
 
+mod added;
 mod answer;
 mod attempt;
 mod head;
@@ -31,8 +32,10 @@ use crate::live::{Live, LiveHandle};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, inbound};
 
+pub use added::AddedHeader;
 pub use route_info::RouteInfo;
 
+use self::added::LeftOut;
 use self::head::Head;
 use self::route_info::Trail;
 
@@ -56,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) carry_deadline: bool,
     /// Headers that calls carry on from the request that they are made for.
     pub(crate) carried: Vec<http::HeaderName>,
+    /// Headers that are not added to requests.
+    pub(crate) left_out: LeftOut,
 }
 
 impl Default for Options {
@@ -66,6 +71,7 @@ impl Default for Options {
             mirror_timeout: Duration::from_secs(15),
             carry_deadline: true,
             carried: Vec::new(),
+            left_out: LeftOut::default(),
         }
     }
 }
@@ -119,7 +125,7 @@ impl Journey {
         listener: Listener,
         request: &mut Request<Body>,
     ) -> Result<Self, Unrouted> {
-        let head = Head::take(request, listener, live.snapshot().path_normalization())
+        let head = Head::take(request, listener, live.snapshot().path_normalization(), shared.options.left_out)
             .map_err(|(failure, grpc)| Unrouted { failure, grpc })?;
         let routed = route(&shared, &live, listener, &head, request).map_err(|failure| Unrouted {
             failure: if head.upgrade_refused { Failure::UpgradeRefused } else { failure },
@@ -274,11 +280,12 @@ fn make_ready(journey: &mut Journey, request: &mut Request<Body>, begins: Instan
     }
     let mut clock = Clock::new(deadline, begins);
     if !journey.route().carried {
-        headers::begin(request.headers_mut(), &clock);
+        headers::begin(request.headers_mut(), &clock, journey.shared.options.left_out);
     }
     if prepare::touches_request(journey.route(), journey.routed.destination) {
         let (mut parts, body) = std::mem::take(request).into_parts();
         prepare::prepare_request(journey.route(), journey.routed.destination, &mut parts, &journey.exchange());
+        headers::hide_originals(&mut parts.headers, journey.shared.options.left_out);
         *request = Request::from_parts(parts, body);
     }
     journey.keep_head(request.method(), request.uri(), request.headers());

@@ -5,7 +5,8 @@ use http::uri::{Authority, Scheme};
 use http::{Request, Version};
 use mesh_core::limits::Permit;
 
-use super::headers;
+use super::added::LeftOut;
+use super::{Options, headers};
 use crate::Body;
 use crate::repeatable::Repeatable;
 use crate::timeout::clock::Clock;
@@ -17,12 +18,14 @@ pub(crate) struct Outgoing {
     tries: u32,
     /// The slot that the current retry takes.
     retry: Option<Permit>,
+    left_out: LeftOut,
 }
 
 impl Outgoing {
     /// Keeps a copy only where `copies` says that there may be another try or a mirror.
-    pub(crate) fn new(request: Request<Body>, copies: bool, limit: usize) -> Self {
-        Self { request: Repeatable::new(request, copies, limit), tries: 0, retry: None }
+    pub(crate) fn new(request: Request<Body>, copies: bool, options: &Options) -> Self {
+        let request = Repeatable::new(request, copies, options.replay_limit);
+        Self { request, tries: 0, retry: None, left_out: options.left_out }
     }
 
     /// The request for the next try.
@@ -32,7 +35,7 @@ impl Outgoing {
         let mut request = self.request.next_request()?;
         if self.tries > 1 {
             let now = clock.now();
-            headers::renew(request.headers_mut(), self.tries, clock, now);
+            headers::renew(request.headers_mut(), self.tries, clock, now, self.left_out);
         }
         Some(request)
     }

@@ -26,7 +26,7 @@ pub(super) async fn send(
 ) -> Result<Response<Body>, Error> {
     let policy = journey.route().retry.as_ref();
     let copies = policy.is_some_and(|policy| needs_copy(policy, journey, cluster, request)) || mirror::is_due(journey);
-    let mut outgoing = Outgoing::new(std::mem::take(request), copies, journey.shared.options.replay_limit);
+    let mut outgoing = Outgoing::new(std::mem::take(request), copies, &journey.shared.options);
     mirror::send(journey, cluster, &outgoing);
     let chance = &journey.shared.chance;
     let mut attempts = Attempts::new(policy);

@@ -138,7 +138,7 @@ pub(crate) const BAD: &[Bad] = &[
     Bad {
         what: "a value that Istio refuses",
         content: rules!("  hosts: [app]\n  http:\n  - timeout: 0s\n    route:\n    - destination: {host: app}\n"),
-        code: Code::SCHEMA_ERROR,
+        code: Code::SCHEMA_RULE,
         line: 7,
         says: "1ms",
     },

@@ -93,7 +93,7 @@ async fn a_directory_that_we_may_not_enter_is_an_error() {
 async fn kinds_that_we_do_not_know_are_passed_over_with_a_note() {
     let up = Upstream::start("up").await;
     let folder = tempfile::tempdir().unwrap();
-    let foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: app}\nspec: {replicas: 1}\n---\n\
+    let foreign = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: app}\nspec: {replicas: 1}\n---\n\
                    apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {name: f}\nspec: {}\n---\n\
                    apiVersion: example.com/v1\nkind: Whatever\nmetadata: {name: w}\n";
     fs::write(folder.path().join("foreign.yaml"), foreign).unwrap();
@@ -104,7 +104,7 @@ async fn kinds_that_we_do_not_know_are_passed_over_with_a_note() {
     let places: Vec<_> = notes.iter().map(|note| (note.code, note.origin.line)).collect();
     assert_eq!(places, [(Code::FOREIGN_KIND, 2), (Code::SKIPPED_KIND, 7), (Code::FOREIGN_KIND, 12)], "{report}");
     assert!(notes.iter().all(|note| note.severity < Severity::Error), "{report}");
-    for (note, kind) in notes.iter().zip(["Deployment", "EnvoyFilter", "Whatever"]) {
+    for (note, kind) in notes.iter().zip(["StatefulSet", "EnvoyFilter", "Whatever"]) {
         assert!(note.message.contains(kind), "{note}");
     }
     assert_eq!(ask(&mesh.client(), "http://app/", &[]).await.status, 200);

@@ -11,6 +11,7 @@ use crate::support::until;
 fn gateways(binds: &[&str]) -> String {
     let mut text = String::new();
     for (n, bind) in binds.iter().enumerate() {
+        let port = if bind.starts_with("unix:") { 0 } else { 80 };
         let bind = if bind.is_empty() { String::new() } else { format!("bind: \"{bind}\", ") };
         text += &format!(
             "---
@@ -19,7 +20,7 @@ kind: Gateway
 metadata: {{name: g{n}, namespace: default}}
 spec:
   selector: {{app: edge}}
-  servers: [{{{bind}port: {{number: 80, name: http, protocol: HTTP}}, hosts: ['*']}}]
+  servers: [{{{bind}port: {{number: {port}, name: http, protocol: HTTP}}, hosts: ['*']}}]
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService

@@ -138,6 +138,52 @@ message! {
     }
 }
 
+impl MeshProxyConfig {
+    /// The fields that are set and have no effect in process, by their names in YAML.
+    #[must_use]
+    pub fn without_effect(&self) -> Vec<&'static str> {
+        [
+            ("concurrency", self.concurrency.is_some()),
+            ("image", self.image.is_some()),
+            ("proxyMetadata", !self.proxy_metadata.is_empty()),
+            ("runtimeValues", !self.runtime_values.is_empty()),
+            ("configPath", self.config_path.is_some()),
+            ("binaryPath", self.binary_path.is_some()),
+            ("serviceCluster", self.service_cluster.is_some()),
+            ("tracingServiceName", self.tracing_service_name.is_some()),
+            ("discoveryAddress", self.discovery_address.is_some()),
+            ("discoveryRefreshDelay", self.discovery_refresh_delay.is_some()),
+            ("zipkinAddress", self.zipkin_address.is_some()),
+            ("statsdUdpAddress", self.statsd_udp_address.is_some()),
+            ("envoyMetricsServiceAddress", self.envoy_metrics_service_address.is_some()),
+            ("proxyAdminPort", self.proxy_admin_port.is_some()),
+            ("availabilityZone", self.availability_zone.is_some()),
+            ("controlPlaneAuthPolicy", self.control_plane_auth_policy.is_some()),
+            ("customConfigFile", self.custom_config_file.is_some()),
+            ("statNameLength", self.stat_name_length.is_some()),
+            ("proxyBootstrapTemplatePath", self.proxy_bootstrap_template_path.is_some()),
+            ("interceptionMode", self.interception_mode.is_some()),
+            ("sds", self.sds.is_some()),
+            ("envoyAccessLogService", self.envoy_access_log_service.is_some()),
+            ("envoyMetricsService", self.envoy_metrics_service.is_some()),
+            ("statusPort", self.status_port.is_some()),
+            ("extraStatTags", self.extra_stat_tags.is_some()),
+            ("readinessProbe", self.readiness_probe.is_some()),
+            ("proxyStatsMatcher", self.proxy_stats_matcher.is_some()),
+            ("holdApplicationUntilProxyStarts", self.hold_application_until_proxy_starts.is_some()),
+            ("privateKeyProvider", self.private_key_provider.is_some()),
+            ("fileFlushInterval", self.file_flush_interval.is_some()),
+            ("fileFlushMinSizeKb", self.file_flush_min_size_kb.is_some()),
+            ("statsCompression", self.stats_compression.is_some()),
+            ("connectionSettings", self.connection_settings.is_some()),
+            ("parentShutdownDuration", self.parent_shutdown_duration.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_set)| is_set.then_some(name))
+        .collect()
+    }
+}
+
 message! {
     /// What stands in front of a gateway.
     pub struct GatewayTopology {

@@ -1,6 +1,6 @@
 //! Findings as text, JSON, SARIF and annotations of GitHub.
 //!
-//! Pure functions from a [`Report`] to a text; each lists the findings by file, line and column. What came out of the
+//! Pure functions from a [`Report`](crate::Report) to a text; each lists the findings by file, line and column. What came out of the
 //! files is printed so that it cannot command a terminal: control characters appear as `\u{1b}`.
 //!
 //! ```

@@ -136,7 +136,10 @@ impl<'a> Merger<'a> {
 
 fn number(server: &Server) -> Result<u16, String> {
     let port = server.port.as_ref().ok_or("it names no port")?;
-    u16::try_from(port.number).ok().filter(|number| *number != 0).ok_or_else(|| "its port is out of range".to_owned())
+    // A socket of Unix has no port, and is written with 0.
+    let has_port = !server.bind.starts_with("unix://");
+    let number = u16::try_from(port.number).ok().filter(|number| *number != 0 || !has_port);
+    number.ok_or_else(|| "its port is out of range".to_owned())
 }
 
 fn protocol(server: &Server) -> String {

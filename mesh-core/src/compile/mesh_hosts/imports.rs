@@ -2,18 +2,19 @@
 
 use std::collections::HashSet;
 
-use mesh_config::api::{MeshConfig, VirtualService};
+use mesh_config::Object;
+use mesh_config::api::VirtualService;
 use mesh_config::value::{HostMap, host};
-use mesh_config::{ConfigSet, Object};
 
 use crate::Site;
 use crate::compile::findings::{self, Findings};
-use crate::compile::registry::{Registry, Service, fqdn};
-use crate::compile::visibility::Export;
+use crate::compile::registry::{Service, fqdn};
+use crate::compile::scope::Listener;
 
 /// The services and VirtualServices that count at a listener.
 #[derive(Debug)]
 pub(super) struct Imports<'a> {
+    egress: &'a Listener<'a>,
     pub(super) services: Vec<&'a Service>,
     /// In the order in which they are asked: the first that has rules for a host owns it.
     pub(super) rules: Vec<HostRules<'a>>,
@@ -29,19 +30,13 @@ pub(super) struct HostRules<'a> {
 }
 
 impl<'a> Imports<'a> {
-    /// All that is exported to this workload's namespace.
-    pub(super) fn everything(
-        set: &'a ConfigSet,
-        registry: &'a Registry,
-        mesh: &MeshConfig,
-        site: &Site,
-        findings: &mut Findings,
-    ) -> Self {
-        let in_full = |object: &'a Object<VirtualService>| {
+    /// What an egress listener imports.
+    pub(super) fn of(egress: &'a Listener<'a>, site: &Site, findings: &mut Findings) -> Self {
+        let in_full = |object: &&'a Object<VirtualService>| {
             let hosts = object.spec.hosts.iter().map(|host| fqdn(host, &object.meta.namespace, site));
             HostRules { object, hosts: hosts.collect() }
         };
-        let rules: Vec<_> = in_lookup_order(set, mesh, site).into_iter().map(in_full).collect();
+        let rules: Vec<_> = egress.virtual_services().iter().map(in_full).collect();
         let mut by_host = HostMap::new();
         for HostRules { object, hosts } in &rules {
             for host in hosts {
@@ -51,14 +46,24 @@ impl<'a> Imports<'a> {
                 }
             }
         }
-        let services: Vec<_> = registry.visible().collect();
+        let services: Vec<_> = egress.services().iter().map(|service| &**service).collect();
         let known = services.iter().map(|service| service.host.as_str()).collect();
-        Self { services, rules, by_host, known }
+        Self { egress, services, rules, by_host, known }
     }
 
     /// Whether the VirtualService is the one whose hosts describe the host best.
     pub(super) fn is_best_for(&self, host: &str, object: &Object<VirtualService>) -> bool {
         self.by_host.most_specific(host).is_some_and(|(_, best)| std::ptr::eq(*best, object))
+    }
+
+    /// The ports that the services have.
+    pub(super) fn ports(&self) -> impl Iterator<Item = u16> {
+        self.services.iter().flat_map(|service| &service.ports).map(|port| port.number)
+    }
+
+    /// Whether a service only stands for another one.
+    pub(super) fn is_alias(&self, service: &Service) -> bool {
+        self.egress.services().is_alias(&service.host)
     }
 
     /// Whether a service has the very host, or a name that the wildcard covers, on whatever port.
@@ -68,28 +73,4 @@ impl<'a> Imports<'a> {
             false => self.known.contains(host),
         }
     }
-}
-
-/// The mesh's VirtualServices that this namespace sees: its private ones, those exported to it by
-/// name, then the public ones; by age within each group.
-fn in_lookup_order<'a>(set: &'a ConfigSet, mesh: &MeshConfig, site: &Site) -> Vec<&'a Object<VirtualService>> {
-    let mut groups: [Vec<_>; 3] = Default::default();
-    for object in set.virtual_services().filter(|object| is_mesh_bound(&object.spec)) {
-        let export =
-            Export::of(&object.spec.export_to, &mesh.default_virtual_service_export_to, &object.meta.namespace);
-        if !export.is_visible_to(&site.namespace) {
-            continue;
-        }
-        let group = match export {
-            Export::Everyone => 2,
-            _ if export.is_private_to(&object.meta.namespace) => 0,
-            Export::Namespaces(_) => 1,
-        };
-        groups[group].push(object);
-    }
-    groups.concat()
-}
-
-fn is_mesh_bound(service: &VirtualService) -> bool {
-    service.gateways.is_empty() || service.gateways.iter().any(|gateway| gateway == "mesh")
 }

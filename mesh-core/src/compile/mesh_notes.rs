@@ -1,0 +1,270 @@
+//! What MeshConfig asks for that does not act, by the names of its fields.
+
+use mesh_config::api::MeshConfig;
+use mesh_config::api::mesh_config::{AccessLogEncoding, ForwardClientCertDetails, MeshProxyConfig};
+use mesh_config::{Code, ConfigSet, Diagnostic};
+
+use super::findings::Findings;
+
+/// What has no counterpart in a program that carries its mesh in itself.
+const NO_COUNTERPART: &str = "there is nothing in process that it could set";
+const NO_TLS: &str = "nothing is encrypted or checked by it: TLS does not act yet";
+const NO_LOCALITY: &str = "the locality of an endpoint plays no part";
+const NO_ACCESS_LOG: &str = "no access log is written";
+const NO_TRACES: &str = "no spans are made; trace headers are passed on as they come";
+
+/// Names what is set and does not act.
+pub(crate) fn report(set: &ConfigSet, mesh: &MeshConfig, findings: &mut Findings) {
+    // A MeshConfig that was handed over beside the documents has no place among them.
+    let object = set.mesh_configs().find(|object| std::ptr::eq(&raw const object.spec, mesh));
+    for (field, effect) in without_effect(mesh) {
+        let message = format!("MeshConfig field `{field}` has no effect");
+        let finding = Diagnostic::info(Code::IGNORED_FIELD, message).path(field.as_str()).effect(effect);
+        findings.add(match object {
+            Some(object) => finding.at(&object.origin).resource(object.id()),
+            None => finding,
+        });
+    }
+}
+
+/// The fields that are set and do not act, each with what happens instead.
+fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
+    let mut found: Vec<(String, &'static str)> = Vec::new();
+    let mut note = |is_set: bool, field: &str, effect: &'static str| {
+        if is_set {
+            found.push((field.to_owned(), effect));
+        }
+    };
+    let unknown_hosts = mesh.outbound_traffic_policy.as_ref();
+    note(unknown_hosts.is_some_and(|policy| policy.tls.is_some()), "outboundTrafficPolicy.tls", NO_TLS);
+    let no_hop = "there is no hop between the mesh and the application";
+    note(mesh.default_inbound_http_retry_policy.is_some(), "defaultInboundHttpRetryPolicy", no_hop);
+    note(mesh.enable_auto_mtls == Some(true), "enableAutoMtls", NO_TLS);
+    note(mesh.mesh_mtls.is_some(), "meshMTLS", NO_TLS);
+    note(mesh.tls_defaults.is_some(), "tlsDefaults", NO_TLS);
+    note(mesh.verify_certificate_at_client.is_some(), "verifyCertificateAtClient", NO_TLS);
+    note(!mesh.ca_certificates.is_empty(), "caCertificates", NO_TLS);
+    let no_identity = "no identity is checked yet, so none belongs to the mesh by it";
+    note(mesh.trust_domain.is_some(), "trustDomain", no_identity);
+    note(!mesh.trust_domain_aliases.is_empty(), "trustDomainAliases", no_identity);
+    let by_locality = mesh.locality_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
+    note(by_locality, "localityLbSetting", NO_LOCALITY);
+    let by_zone = mesh.zone_aware_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
+    note(by_zone, "zoneAwareLbSetting", NO_LOCALITY);
+    note(!mesh.access_log_file.is_empty(), "accessLogFile", NO_ACCESS_LOG);
+    note(!mesh.access_log_format.is_empty(), "accessLogFormat", NO_ACCESS_LOG);
+    note(mesh.access_log_encoding != AccessLogEncoding::Text, "accessLogEncoding", NO_ACCESS_LOG);
+    note(mesh.enable_tracing == Some(true), "enableTracing", NO_TRACES);
+    let nobody_asks = "nothing is logged, counted, traced or decided by a provider yet";
+    note(mesh.default_providers.is_some(), "defaultProviders", nobody_asks);
+    note(!mesh.extension_providers.is_empty(), "extensionProviders", nobody_asks);
+    if let Some(proxy) = &mesh.default_config {
+        of_proxy(proxy, &mut note);
+    }
+    mesh.without_effect().into_iter().for_each(|field| note(true, field, NO_COUNTERPART));
+    found
+}
+
+fn of_proxy(proxy: &MeshProxyConfig, note: &mut impl FnMut(bool, &str, &'static str)) {
+    let topology = proxy.gateway_topology.as_ref();
+    let certificates = topology.map(|topology| topology.forward_client_cert_details).unwrap_or_default();
+    let is_set = certificates != ForwardClientCertDetails::Undefined;
+    note(is_set, "defaultConfig.gatewayTopology.forwardClientCertDetails", NO_TLS);
+    let has_protocol = topology.is_some_and(|topology| topology.proxy_protocol.is_some());
+    note(has_protocol, "defaultConfig.gatewayTopology.proxyProtocol", "connections begin without a PROXY header");
+    note(proxy.tracing.is_some(), "defaultConfig.tracing", NO_TRACES);
+    note(proxy.proxy_headers.is_some(), "defaultConfig.proxyHeaders", "headers are added as Istio does by default");
+    let shutdown = "how long a process goes on when it ends is for the program to say";
+    note(proxy.drain_duration.is_some(), "defaultConfig.drainDuration", shutdown);
+    note(proxy.termination_drain_duration.is_some(), "defaultConfig.terminationDrainDuration", shutdown);
+    note(!proxy.ca_certificates_pem.is_empty(), "defaultConfig.caCertificatesPem", NO_TLS);
+    note(!proxy.mesh_id.is_empty(), "defaultConfig.meshId", "nothing is counted under a mesh's name yet");
+    for field in proxy.without_effect() {
+        note(true, &format!("defaultConfig.{field}"), NO_COUNTERPART);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mesh_config::Code;
+    use mesh_config::api::mesh_config::NormalizationType;
+
+    use crate::cluster::{ClusterSpec, EndpointSource, UpstreamProtocol};
+    use crate::compile::tests::World;
+
+    fn noted(mesh: &str) -> Vec<String> {
+        let world = World::new(mesh);
+        let found = world.compiled.report.iter().filter(|finding| finding.code == Code::IGNORED_FIELD);
+        found.map(|finding| finding.path.to_string()).collect()
+    }
+
+    /// The cluster of a plain HTTP service under a MeshConfig.
+    fn cluster(mesh: &str) -> ClusterSpec {
+        let world = World::new(&format!(
+            "{mesh}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: a, namespace: default}}
+spec: {{hosts: [a.example.com], resolution: DNS, ports: [{{number: 80, name: http, protocol: HTTP}}]}}
+"
+        ));
+        let name = world.to(80, "a.example.com", "/");
+        let found = world.compiled.snapshot.clusters().iter().find(|spec| *spec.name == *name);
+        ClusterSpec::clone(found.unwrap())
+    }
+
+    #[test]
+    fn what_does_not_act_is_listed_by_name() {
+        let mesh = "
+trustDomain: td
+localityLbSetting: {enabled: true}
+accessLogFile: /dev/stdout
+defaultProviders: {metrics: [prometheus]}
+extensionProviders: [{name: prometheus, prometheus: {}}]
+enablePrometheusMerge: true
+defaultConfig: {discoveryAddress: 'istiod:15012', tracing: {sampling: 10}, concurrency: 2}
+";
+        let expected = [
+            "trustDomain",
+            "localityLbSetting",
+            "accessLogFile",
+            "defaultProviders",
+            "extensionProviders",
+            "defaultConfig.tracing",
+            "defaultConfig.concurrency",
+            "defaultConfig.discoveryAddress",
+            "enablePrometheusMerge",
+        ];
+        assert_eq!(noted(mesh), expected);
+    }
+
+    #[test]
+    fn what_acts_is_not_listed() {
+        let mesh = "
+outboundTrafficPolicy: {mode: ALLOW_ANY}
+defaultServiceExportTo: ['*']
+defaultVirtualServiceExportTo: ['*']
+defaultDestinationRuleExportTo: ['*']
+defaultHttpRetryPolicy: {attempts: 1}
+defaultTrafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}
+connectTimeout: 1s
+tcpKeepalive: {time: 10s}
+h2UpgradePolicy: UPGRADE
+dnsRefreshRate: 5s
+rootNamespace: root
+pathNormalization: {normalization: NONE}
+localityLbSetting: {enabled: false}
+enableAutoMtls: false
+defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}
+";
+        assert_eq!(noted(mesh), [""; 0]);
+    }
+
+    #[test]
+    fn connect_timeout_and_upgrade_and_refresh_rate_are_those_of_the_mesh() {
+        let spec = cluster("{connectTimeout: 1s, h2UpgradePolicy: UPGRADE, dnsRefreshRate: 7s}");
+        assert_eq!(spec.connect_timeout, Duration::from_secs(1));
+        assert_eq!(spec.protocol, UpstreamProtocol::Http2);
+        let EndpointSource::Dns { refresh, .. } = spec.endpoints else { panic!("{:?}", spec.endpoints) };
+        assert_eq!(refresh, Duration::from_secs(7));
+        assert_eq!(cluster("{h2UpgradePolicy: DO_NOT_UPGRADE}").protocol, UpstreamProtocol::Http1);
+    }
+
+    #[test]
+    fn a_default_traffic_policy_fills_blocks_that_no_rule_sets() {
+        let mesh = "{defaultTrafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}, outlierDetection: {}}}";
+        let rule = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: a, namespace: default}
+spec: {host: a.example.com, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 5}}}}
+";
+        let plain = cluster(mesh);
+        assert_eq!(plain.limits.connections, 3);
+        assert!(plain.outlier.is_some());
+        let ruled = cluster(&format!("{mesh}{rule}"));
+        assert_eq!((ruled.limits.connections, ruled.limits.requests), (u32::MAX, 5));
+        assert!(ruled.outlier.is_some());
+    }
+
+    #[test]
+    fn a_rule_overrides_single_keepalive_settings_of_the_mesh() {
+        let mesh = "{tcpKeepalive: {time: 10s, probes: 3}}";
+        let keepalive = cluster(mesh).pool.keepalive.unwrap();
+        assert_eq!((keepalive.time, keepalive.probes), (Some(Duration::from_secs(10)), Some(3)));
+        let rule = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: a, namespace: default}
+spec: {host: a.example.com, trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {time: 20s}}}}}
+";
+        let keepalive = cluster(&format!("{mesh}{rule}")).pool.keepalive.unwrap();
+        assert_eq!((keepalive.time, keepalive.probes), (Some(Duration::from_secs(20)), Some(3)));
+    }
+
+    #[test]
+    fn the_root_namespace_is_the_one_that_the_mesh_names() {
+        let rule = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: a, namespace: root}
+spec: {host: a.example.com, trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}}
+";
+        assert_eq!(cluster(&format!("{{rootNamespace: root}}{rule}")).limits.connections, 3);
+        assert_eq!(cluster(&format!("{{rootNamespace: other}}{rule}")).limits.connections, u32::MAX);
+    }
+
+    #[test]
+    fn rules_without_export_to_are_exported_as_the_mesh_says() {
+        let rule = "
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: a, namespace: istio-system}
+spec: {host: a.example.com, trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}}
+";
+        assert_eq!(cluster(&format!("{{defaultDestinationRuleExportTo: ['*']}}{rule}")).limits.connections, 3);
+        assert_eq!(cluster(&format!("{{defaultDestinationRuleExportTo: ['.']}}{rule}")).limits.connections, u32::MAX);
+    }
+
+    #[test]
+    fn retries_of_rules_that_say_nothing_are_those_of_the_mesh() {
+        let text = |mesh: &str| {
+            format!(
+                "{mesh}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: a, namespace: default}}
+spec:
+  hosts: [a.example.com]
+  http: [{{route: [{{destination: {{host: a.example.com}}}}]}}]
+"
+            )
+        };
+        let attempts = |mesh: &str| {
+            let world = World::new(&text(mesh));
+            let snapshot = &world.compiled.snapshot;
+            let route = snapshot.references().next().unwrap().0;
+            route.retry.as_ref().map_or(0, |retry| retry.attempts)
+        };
+        assert_eq!(attempts("{}"), 2);
+        assert_eq!(attempts("{defaultHttpRetryPolicy: {attempts: 5}}"), 5);
+        assert_eq!(attempts("{defaultHttpRetryPolicy: {attempts: 0}}"), 0);
+    }
+
+    #[test]
+    fn paths_and_trusted_proxies_are_what_the_mesh_says() {
+        let mesh = "{pathNormalization: {normalization: MERGE_SLASHES}, \
+                    defaultConfig: {gatewayTopology: {numTrustedProxies: 2}}}";
+        let snapshot = World::new(mesh).compiled.snapshot;
+        assert_eq!(snapshot.path_normalization(), NormalizationType::MergeSlashes);
+        assert_eq!(snapshot.trusted_proxies(), 2);
+    }
+}
