@@ -117,6 +117,27 @@ impl Tree {
         Ok((builder.tree, true))
     }
 
+    /// Where the text goes on though the document, written in braces or brackets, has ended: line and column.
+    pub(crate) fn rest(&self, text: &str) -> Option<(u32, u32)> {
+        let root = self.nodes.first()?;
+        let is_flow = text.get(root.bytes.clone())?.starts_with(['{', '[']);
+        let end = root.bytes.end;
+        let after = text.get(end..).filter(|_| is_flow)?;
+        let mut offset = end;
+        for line in after.split_inclusive('\n') {
+            let content = line.trim();
+            if !content.is_empty() && !content.starts_with('#') && !content.starts_with("...") {
+                let at = offset + (line.len() - line.trim_start().len());
+                let before = &text[..at];
+                let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+                let column = before[line_start..].chars().count() + 1;
+                return Some((narrow(before.matches('\n').count() + 1), narrow(column)));
+            }
+            offset += line.len();
+        }
+        None
+    }
+
     /// The tree of `{}`.
     pub(crate) fn empty_mapping() -> Self {
         let node = Node { line: 1, column: 1, bytes: 0..0, kind: NodeKind::Mapping(Vec::new()) };

@@ -374,3 +374,15 @@ fn ten_thousand_files_are_read_in_silence_where_nobody_watches() {
     assert_eq!((ran.status, ran.err.as_str()), (0, ""));
     assert_eq!(ran.out, "10000 documents in 10000 files: nothing found\n");
 }
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_that_is_named_is_read_and_a_file_of_two_names_once() {
+    let files = folder(&[("a/one.yaml", GOOD)]);
+    let ran = run_with(files.path(), &["validate", "/dev/stdin"], MISSPELT);
+    assert_eq!(ran.status, 1, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("did you mean `servers`?"), "{}", ran.out);
+    std::os::unix::fs::symlink(".", files.path().join("a/self")).unwrap();
+    let ran = run(files.path(), &["validate", "a/**/*.yaml", "a/one.yaml"]);
+    assert_eq!((ran.status, ran.out.as_str()), (0, "1 document in 1 file: nothing found\n"));
+}

@@ -338,6 +338,13 @@ impl Reader<'_> {
                 .help("write the text itself, without `!!binary`");
             return self.report.push(piece.about_place(finding, Some(place)));
         }
+        if let Some(place) = tree.rest(piece.text()) {
+            let finding =
+                Diagnostic::error(Code::SYNTAX, "the document has ended before this, which belongs to nothing")
+                    .effect("nothing of either is read")
+                    .help("put a line `---` between documents");
+            return self.report.push(piece.about_place(finding, Some(place)));
+        }
         let shape = head::shape(&tree);
         self.has_content |= shape != Shape::Empty;
         match (shape, of_list) {

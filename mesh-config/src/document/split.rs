@@ -2,6 +2,9 @@
 //!
 //! A line that begins with `---` starts a document and one that begins with `...` ends one; YAML allows neither at the
 //! start of a line inside a document, not even within a block of text. A broken document therefore costs only itself.
+//!
+//! Documents of JSON may follow each other without a marker, as kubectl takes them: a line that begins with `{` below
+//! one that ends with `}` starts another one, since inside a document a comma would stand between.
 
 /// The text of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,7 @@ impl<'t> Iterator for Split<'t> {
         let mut lines = 0;
         let mut has_content = false;
         let mut is_rendered = false;
+        let mut json = Json::default();
         for line in self.rest.split_inclusive('\n') {
             let starts = is_marker(line, "---");
             is_rendered |= line.starts_with("# Source: ");
@@ -41,7 +45,7 @@ impl<'t> Iterator for Split<'t> {
                 break;
             }
             // Directives and comments before a marker belong to the document that it starts.
-            if starts && has_content {
+            if (starts && has_content) || json.is_next(line) {
                 break;
             }
             has_content |= starts || !is_idle(line);
@@ -56,6 +60,31 @@ impl<'t> Iterator for Split<'t> {
         self.rest = rest;
         self.line += lines;
         Some(chunk)
+    }
+}
+
+/// Where a document of JSON ends.
+#[derive(Default)]
+struct Json {
+    /// Whether the document begins with a brace, once that is known.
+    is_json: Option<bool>,
+    has_ended: bool,
+}
+
+impl Json {
+    /// Takes a line, and tells whether another document begins with it.
+    fn is_next(&mut self, line: &str) -> bool {
+        if is_idle(line) || is_marker(line, "---") {
+            return false;
+        }
+        let text = line.trim_start_matches('\u{feff}').trim();
+        let begins = text.starts_with('{');
+        if !*self.is_json.get_or_insert(begins) {
+            return false;
+        }
+        let is_next = begins && self.has_ended;
+        self.has_ended = text.ends_with('}');
+        is_next
     }
 }
 

@@ -160,6 +160,27 @@ fn foreign_kinds_are_notes_and_istios_unknown_versions_are_errors() {
 }
 
 #[test]
+fn documents_of_json_may_follow_each_other() {
+    let one = |name: &str| {
+        format!("{{\"apiVersion\": \"v1\", \"kind\": \"Namespace\", \"metadata\": {{\"name\": \"{name}\"}}}}")
+    };
+    let lines = format!("{}\n{}\n", one("a"), one("b"));
+    assert_eq!((names(&lines), findings(&lines)), (vec!["Namespace a".to_owned(), "Namespace b".to_owned()], vec![]));
+    let printed = lines.replace(", ", ",\n  ").replace("}}\n", "}\n}\n");
+    assert_eq!(names(&printed).len(), 2, "{printed}");
+    let list = format!(
+        "{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n{},\n{}\n]}}\n# end\n",
+        one("a"),
+        one("b")
+    );
+    assert_eq!((names(&list).len(), findings(&list)), (2, vec![]));
+    for text in [format!("{} {}", one("a"), one("b")), format!("{}\nmore: here\n", one("a"))] {
+        assert_eq!(names(&text), [""; 0]);
+        assert!(findings(&text)[0].contains("MESH0004 : the document has ended"), "{:?}", findings(&text));
+    }
+}
+
+#[test]
 fn what_is_no_object_is_told_apart() {
     assert!(findings("This is how\nit works: fine\n")[0].contains("MESH0004"));
     assert!(findings("just some prose\nin two lines\n")[0].contains("MESH0009 : plain text"));

@@ -152,3 +152,14 @@ fn a_difference_is_shown_with_the_rules_of_both_sides() {
     assert!(ran.out.contains("+ 90.0 % v1 of reviews.default.svc.cluster.local:9080"), "{}", ran.out);
     assert!(ran.out.contains("old/a.yaml:30") && ran.out.contains("new/a.yaml:30"), "{}", ran.out);
 }
+
+#[test]
+fn a_configuration_that_a_mesh_refuses_is_no_basis_for_an_answer() {
+    let bad = MESH.replace("subset: v2}}]", "subset: v2}, nonsense: 1}]");
+    let mesh = folder(&[("mesh/a.yaml", &bad), ("good/a.yaml", MESH)]);
+    for arguments in [&["explain", "GET", "http://reviews:9080/"][..], &["diff", "good", "mesh"]] {
+        let ran = run(mesh.path(), arguments);
+        assert_eq!(ran.status, 2, "{}", ran.out);
+        assert!(ran.err.contains("nonsense") && ran.err.contains("a mesh refuses this configuration"), "{}", ran.err);
+    }
+}

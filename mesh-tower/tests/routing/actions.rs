@@ -172,7 +172,6 @@ async fn exchange(address: SocketAddr, case: &Case) -> String {
     }
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(format!("{request}\r\n").as_bytes()).await.unwrap();
-    stream.shutdown().await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer

@@ -44,7 +44,11 @@ impl Diff {
             Format::Text => text(&differences),
             Format::Json => serde_json::to_string_pretty(&differences).map_err(|error| error.to_string())? + "\n",
         })?;
-        Ok(if differences.is_empty() { Outcome::Clean } else { Outcome::Findings })
+        Ok(match (old.refused || new.refused, differences.is_empty()) {
+            (true, _) => Outcome::CouldNotRun,
+            (false, true) => Outcome::Clean,
+            (false, false) => Outcome::Findings,
+        })
     }
 }
 

@@ -72,7 +72,11 @@ impl Explain {
         };
         print(&self.format(&explanations)?)?;
         let fails = explanations.iter().any(|found| found.status.is_some_and(|status| status >= 400));
-        Ok(if fails { Outcome::Findings } else { Outcome::Clean })
+        Ok(match (world.refused, fails) {
+            (true, _) => Outcome::CouldNotRun,
+            (false, true) => Outcome::Findings,
+            (false, false) => Outcome::Clean,
+        })
     }
 
     fn question(&self) -> Result<Question, String> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, IsTerminal, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mesh_config::dir::{is_config_file, list_files, read_text};
@@ -109,7 +109,8 @@ impl Item {
     fn key(&self) -> PathBuf {
         match self {
             Self::StandardInput => PathBuf::from("-"),
-            Self::File(path) => path.components().filter(|part| *part != Component::CurDir).collect(),
+            // A file may be reached by several names, and through links even by endlessly many.
+            Self::File(path) => std::fs::canonicalize(path).unwrap_or_else(|_| path.clone()),
         }
     }
 }
@@ -118,7 +119,7 @@ impl Loaded {
     fn read(&mut self, item: &Item, options: &ParseOptions, outlines: bool) {
         let (name, text) = match item {
             Item::StandardInput => (STANDARD_INPUT.to_owned(), read_standard_input(options)),
-            Item::File(path) => (path.to_string_lossy().into_owned(), read_text(path, options)),
+            Item::File(path) => (path.to_string_lossy().into_owned(), read_named(path, options)),
         };
         self.files += 1;
         match text {
@@ -172,15 +173,27 @@ fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
 }
 
 fn read_standard_input(options: &ParseOptions) -> Result<String, Box<Diagnostic>> {
-    let finding =
-        |code, message: String| Box::new(Diagnostic::error(code, message).at(&Origin::new(STANDARD_INPUT, 0, 0)));
-    let mut input = io::stdin().lock();
+    let input = io::stdin().lock();
     if input.is_terminal() {
         super::output::complain("reading from the terminal; Ctrl-D ends the input");
     }
+    read_stream(STANDARD_INPUT, input, options)
+}
+
+/// Reads what was named. A pipe, which a shell gives for `<(helm template .)`, is read to its end.
+fn read_named(path: &Path, options: &ParseOptions) -> Result<String, Box<Diagnostic>> {
+    let is_stream = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    match std::fs::File::open(path) {
+        Ok(file) if is_stream => read_stream(&path.to_string_lossy(), file, options),
+        _ => read_text(path, options),
+    }
+}
+
+fn read_stream(name: &str, input: impl Read, options: &ParseOptions) -> Result<String, Box<Diagnostic>> {
+    let finding = |code, message: String| Box::new(Diagnostic::error(code, message).at(&Origin::new(name, 0, 0)));
     let most = options.limits.max_stream_bytes;
     let mut bytes = Vec::new();
-    let read = input.by_ref().take(most as u64 + 1).read_to_end(&mut bytes);
+    let read = input.take(most as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|error| finding(Code::UNREADABLE, format!("cannot be read: {error}")))?;
     if bytes.len() > most {
         return Err(finding(Code::LIMIT, format!("more than the {most} bytes that are read")));

@@ -56,6 +56,8 @@ pub(crate) fn site(from: &str, labels: BTreeMap<String, String>) -> Site {
 pub(crate) struct World {
     pub(crate) set: ConfigSet,
     pub(crate) site: Site,
+    /// Whether a mesh would refuse the configuration: what is explained is what its good documents come to.
+    pub(crate) refused: bool,
     mesh: MeshConfig,
     snapshot: Snapshot,
 }
@@ -67,22 +69,23 @@ impl World {
         if let Some(problem) = loaded.problems.first() {
             return Err(problem.clone());
         }
-        complain_about(&loaded.report);
         let (set, _) = ConfigSet::from_documents(loaded.documents);
-        complain_about(&set.validate());
-        Ok(Self::of(set, site))
+        let mut report = loaded.report;
+        report.extend(set.validate());
+        complain_about(&report);
+        Ok(Self { refused: report.has_errors(), ..Self::of(set, site) })
     }
 
     pub(crate) fn of(set: ConfigSet, site: Site) -> Self {
         let mesh = set.mesh_config().cloned().unwrap_or_default();
         let snapshot = compile(&set, &mesh, &site).snapshot;
-        Self { set, site, mesh, snapshot }
+        Self { set, site, refused: false, mesh, snapshot }
     }
 
     /// The same with a Gateway for each one that a VirtualService names and nobody defines: it takes every host on
     /// port 80, and is served by this client. So rules for a gateway can be tested without it.
     pub(crate) fn with_missing_gateways(self) -> Self {
-        let Self { mut set, site, .. } = self;
+        let Self { mut set, site, refused, .. } = self;
         let named: BTreeSet<(String, String)> = set
             .virtual_services()
             .flat_map(|service| {
@@ -103,7 +106,7 @@ impl World {
                 set.upsert(document);
             }
         }
-        Self::of(set, site)
+        Self { refused, ..Self::of(set, site) }
     }
 
     /// Whether a gateway's server has a port.
@@ -120,6 +123,9 @@ impl World {
 fn complain_about(report: &Report) {
     for finding in report.iter().filter(|finding| finding.severity == Severity::Error) {
         super::output::complain(&finding.to_string());
+    }
+    if report.has_errors() {
+        super::output::complain("a mesh refuses this configuration; what follows is about its good documents");
     }
 }
 

@@ -85,7 +85,11 @@ impl Test {
         if covered < self.fail_under {
             complain(&format!("{covered:.1} % of the rules are covered, less than {} %", self.fail_under));
         }
-        Ok(if results.failed > 0 || covered < self.fail_under { Outcome::Findings } else { Outcome::Clean })
+        Ok(match (results.failed > 0 || covered < self.fail_under, worlds.default.refused) {
+            (true, _) => Outcome::Findings,
+            (false, true) => Outcome::CouldNotRun,
+            (false, false) => Outcome::Clean,
+        })
     }
 
     fn files(&self) -> Result<Vec<String>, String> {
