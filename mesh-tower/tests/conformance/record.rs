@@ -17,6 +17,8 @@ pub(crate) struct Scenario {
     #[serde(default)]
     pub(crate) clients: Vec<Workload>,
     pub(crate) gateway: Option<Workload>,
+    /// The scenario is about the receiving side.
+    pub(crate) inbound: Option<Value>,
     /// One for each document.
     pub(crate) validation: Vec<Verdict>,
     /// The configuration is one that Envoy does not load.
