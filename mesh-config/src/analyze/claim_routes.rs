@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::workloads::Workload;
 use super::{Analyzer, Context, MESH};
 use crate::api::VirtualService;
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -71,6 +72,9 @@ fn first_claim(service: &VirtualService) -> Option<Claim<'_>> {
     })
 }
 
+/// How many pods of a gateway have a finding.
+const MOST_PODS: usize = 20;
+
 fn check_gateway(
     cx: &mut Checker<'_>,
     context: &Context<'_>,
@@ -81,11 +85,11 @@ fn check_gateway(
     let (namespace, name) = gateway.split_once('/').unwrap_or(("", gateway));
     let found = context.set.get(&ResourceId::new(Kind::Gateway, namespace, name)).map(|found| &found.resource);
     let Some(Resource::Gateway(found)) = found else { return };
-    for pod in context.workloads().selected(&found.spec.selector) {
+    let is_open = |pod: &&Workload<'_>| {
         let in_scope = [context.root_namespace(), pod.namespace].into_iter().filter_map(|scope| selectors.get(scope));
-        if in_scope.flatten().any(|selector| subset_of(selector, pod.labels)) {
-            continue;
-        }
+        !in_scope.flatten().any(|selector| subset_of(selector, pod.labels))
+    };
+    for pod in context.workloads().selected(&found.spec.selector).filter(is_open).take(MOST_PODS) {
         let message = format!(
             "The virtual service uses the JWT claim based routing (key: {}) but found no request authentication for the \
              gateway ({}) pod ({}). The request authentication must first be applied for the gateway pods to validate the JWT \

@@ -1,6 +1,6 @@
 //! Gateways that want the same host on the same port of the same workloads.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Analyzer, Context, some_of};
 use crate::api::Gateway;
@@ -40,17 +40,74 @@ impl Analyzer for ConflictingGateways {
         let mut overlaps = Overlaps { context, known: HashMap::new() };
         for gateway in context.set.gateways() {
             for (index, server) in gateway.spec.servers.iter().enumerate() {
-                let mut rivals: Vec<&Object<Gateway>> = Vec::new();
+                let own = &gateway.spec.selector;
+                let mut rivals = Rivals::new(gateway);
                 for host in &server.hosts {
                     let by_selector = &claims[&Claim::of(server, host)];
-                    let others =
-                        by_selector.iter().filter(|(other, _)| overlaps.overlap(&gateway.spec.selector, other));
-                    rivals.extend(others.flat_map(|(_, gateways)| gateways));
+                    rivals.add(&by_selector[own]);
+                    let others = by_selector.iter().filter(|(other, _)| **other != own).take(MOST_SELECTORS);
+                    for (_, gateways) in others.filter(|(other, _)| overlaps.overlap(own, other)) {
+                        rivals.add(gateways);
+                    }
+                    if rivals.is_cut {
+                        break;
+                    }
                 }
-                rivals.retain(|rival| !std::ptr::eq(*rival, gateway));
                 report(out, gateway, index, server, &rivals);
             }
         }
+    }
+}
+
+/// With how many other selectors for the same host and port that of a server is compared. The rest is not examined: to
+/// compare each with each would take minutes where there are thousands.
+const MOST_SELECTORS: usize = 500;
+
+/// How many rivals of a server are counted, since each of them has as many.
+const MOST_RIVALS: usize = 200;
+
+/// How many of them a message names.
+const SHOWN: usize = 20;
+
+/// The other gateways that claim something of a server, each once.
+struct Rivals<'a> {
+    gateway: &'a Object<Gateway>,
+    known: HashSet<*const Object<Gateway>>,
+    found: Vec<&'a Object<Gateway>>,
+    /// Whether there are more that were not counted.
+    is_cut: bool,
+}
+
+impl<'a> Rivals<'a> {
+    fn new(gateway: &'a Object<Gateway>) -> Self {
+        Self { gateway, known: HashSet::new(), found: Vec::new(), is_cut: false }
+    }
+
+    fn add(&mut self, gateways: &[&'a Object<Gateway>]) {
+        for rival in gateways.iter().filter(|rival| !std::ptr::eq(**rival, self.gateway)) {
+            if self.known.contains(&std::ptr::from_ref(*rival)) {
+                continue;
+            }
+            if self.found.len() == MOST_RIVALS {
+                self.is_cut = true;
+                return;
+            }
+            self.known.insert(std::ptr::from_ref(*rival));
+            self.found.push(rival);
+        }
+    }
+
+    /// The names of some, and how many there are besides.
+    fn names(&self) -> (Vec<String>, String) {
+        let mut names: Vec<String> =
+            self.found.iter().take(SHOWN).map(|rival| rival.meta.namespaced_name().to_string()).collect();
+        names.sort_unstable();
+        let more = match self.found.len() - names.len() {
+            0 => String::new(),
+            more if self.is_cut => format!(" and more than {more} others"),
+            more => format!(" and {more} more"),
+        };
+        (names, more)
     }
 }
 
@@ -89,15 +146,13 @@ impl Overlaps<'_, '_> {
     }
 }
 
-fn report(out: &mut Report, gateway: &Object<Gateway>, index: usize, server: &Server, rivals: &[&Object<Gateway>]) {
-    let mut names: Vec<String> = rivals.iter().map(|rival| rival.meta.namespaced_name().to_string()).collect();
-    names.sort_unstable();
-    names.dedup();
+fn report(out: &mut Report, gateway: &Object<Gateway>, index: usize, server: &Server, rivals: &Rivals<'_>) {
+    let (names, more) = rivals.names();
     if names.is_empty() {
         return;
     }
     let message = format!(
-        "Conflict with gateways {} (workload selector {}, port {}, hosts {}).",
+        "Conflict with gateways {}{more} (workload selector {}, port {}, hosts {}).",
         names.join(","),
         to_line(&gateway.spec.selector),
         server.port.as_ref().map_or(0, |port| port.number),
@@ -105,7 +160,10 @@ fn report(out: &mut Report, gateway: &Object<Gateway>, index: usize, server: &Se
     );
     let finding = Diagnostic::error(Code::CONFLICTING_GATEWAYS, message)
         .effect("of plain HTTP servers the routes are merged; of servers with TLS the oldest is used and the others are not")
-        .help(format!("merge it with {}, or let them have different hosts", some_of(&names)));
+        .help(match more.is_empty() {
+            true => format!("merge it with {}, or let them have different hosts", some_of(&names)),
+            false => "merge them, or let them have different hosts".to_owned(),
+        });
     let cx = &mut Checker::new(Kind::Gateway, &gateway.meta, &gateway.origin, out);
     cx.push(&At::top("spec").field("servers").index(index).field("hosts"), finding);
 }
@@ -147,6 +205,23 @@ mod tests {
             found(&ConflictingGateways, &(one + &gateway("two", "app: x", SERVER))),
             ["IST0145 Gateway a/one spec.servers[0].hosts", "IST0145 Gateway a/two spec.servers[0].hosts"]
         );
+    }
+
+    #[test]
+    fn very_many_are_not_all_named() {
+        let all = |count: usize| -> String {
+            (0..count).map(|number| gateway(&format!("g{number}"), "app: x", SERVER)).collect()
+        };
+        let first = |count: usize| {
+            let (documents, _) = crate::parse("f", &all(count));
+            let found = crate::ConfigSet::from_documents(documents).0.analyze();
+            let found: Vec<_> = found.iter().filter(|finding| finding.code == Code::CONFLICTING_GATEWAYS).collect();
+            assert_eq!(found.len(), count);
+            found[0].message.clone()
+        };
+        assert!(first(21).contains("a/g9 (workload"), "{}", first(21));
+        assert!(first(31).contains(" and 10 more (workload"), "{}", first(31));
+        assert!(first(202).contains(" and more than 180 others (workload"), "{}", first(202));
     }
 
     #[test]

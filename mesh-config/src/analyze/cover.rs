@@ -1,7 +1,7 @@
 //! Whether one match takes every request that another one takes.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::api::virtual_service::HttpMatchRequest;
 use crate::value::{StringMatch, labels};
@@ -128,11 +128,16 @@ fn without_covers(earlier: &Values, later: &Values) -> bool {
 /// Each is kept under its narrowest condition. Of matches that share one, the first [`MOST`] are looked at.
 pub(super) struct Earlier<'a, T> {
     by_key: HashMap<Key<'a>, Vec<(&'a HttpMatchRequest, T)>>,
+    /// How long the prefixes are that something is kept under, so that of a long path few are looked up.
+    lengths: BTreeSet<usize>,
 }
 
 /// How many matches with the same narrowest condition are compared with a later one. Some limit has to be, since each pair
 /// of so many rules would take a minute.
 const MOST: usize = 64;
+
+/// How many lengths of prefixes are looked up for a path, the shortest first; longer ones are not examined.
+const MOST_LENGTHS: usize = 256;
 
 #[derive(PartialEq, Eq, Hash)]
 enum Key<'a> {
@@ -146,12 +151,16 @@ enum Key<'a> {
 
 impl<'a, T: Copy + Ord> Earlier<'a, T> {
     pub(super) fn new() -> Self {
-        Self { by_key: HashMap::new() }
+        Self { by_key: HashMap::new(), lengths: BTreeSet::new() }
     }
 
     /// Adds the next match.
     pub(super) fn push(&mut self, matches: &'a HttpMatchRequest, what: T) {
-        let list = self.by_key.entry(narrowest(matches)).or_default();
+        let key = narrowest(matches);
+        if let Key::PathBelow(prefix) = &key {
+            self.lengths.insert(prefix.len());
+        }
+        let list = self.by_key.entry(key).or_default();
         if list.len() < MOST {
             list.push((matches, what));
         }
@@ -177,9 +186,9 @@ impl<'a, T: Copy + Ord> Earlier<'a, T> {
         match &later.uri {
             Some(StringMatch::Exact(path)) => {
                 look_up(Key::Path(path.to_ascii_lowercase().into()));
-                prefixes(path, &mut look_up);
+                self.prefixes(path, &mut look_up);
             }
-            Some(StringMatch::Prefix(path)) => prefixes(path, &mut look_up),
+            Some(StringMatch::Prefix(path)) => self.prefixes(path, &mut look_up),
             Some(StringMatch::Regex(regex)) => look_up(Key::PathRegex(regex)),
             Some(StringMatch::Presence) | None => {}
         }
@@ -195,14 +204,14 @@ impl<'a, T: Copy + Ord> Earlier<'a, T> {
         }
         found
     }
-}
 
-fn prefixes(path: &str, look_up: &mut impl FnMut(Key<'_>)) {
-    let folded = path.to_ascii_lowercase();
-    for (end, _) in folded.char_indices().skip(1) {
-        look_up(Key::PathBelow(Cow::Borrowed(&folded[..end])));
+    fn prefixes(&self, path: &str, look_up: &mut impl FnMut(Key<'_>)) {
+        let folded = path.to_ascii_lowercase();
+        for prefix in self.lengths.range(..=folded.len()).take(MOST_LENGTHS).filter_map(|length| folded.get(..*length))
+        {
+            look_up(Key::PathBelow(Cow::Borrowed(prefix)));
+        }
     }
-    look_up(Key::PathBelow(Cow::Borrowed(&folded)));
 }
 
 fn narrowest(matches: &HttpMatchRequest) -> Key<'_> {
@@ -229,6 +238,8 @@ fn narrowest(matches: &HttpMatchRequest) -> Key<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn request(yaml: &str) -> HttpMatchRequest {
@@ -242,6 +253,63 @@ mod tests {
         let is_covered = covers(&earlier, &later);
         assert_eq!(index.covering(&later, |_, _| true).is_some(), is_covered, "{earlier:?} {later:?}");
         is_covered
+    }
+
+    fn any_of(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
+        proptest::sample::select(texts).prop_map(str::to_owned)
+    }
+
+    /// Matches of few words, so that many of them cover another.
+    fn any_match() -> impl Strategy<Value = String> {
+        let uri = any_of(&[
+            "",
+            "uri: {exact: /a}",
+            "uri: {exact: /A}",
+            "uri: {exact: /a/b}",
+            "uri: {exact: /é}",
+            "uri: {prefix: /}",
+            "uri: {prefix: ''}",
+            "uri: {prefix: /a}",
+            "uri: {prefix: /A/}",
+            "uri: {prefix: /a/b}",
+            "uri: {prefix: /é}",
+            "uri: {regex: .*}",
+            "uri: {regex: /a+}",
+        ]);
+        let further = any_of(&[
+            "",
+            "",
+            "ignoreUriCase: true",
+            "headers: {x: {exact: a}}",
+            "headers: {X: {exact: a}, y: {exact: b}}",
+            "headers: {x: {prefix: a}}",
+            "queryParams: {q: {exact: a}}",
+            "queryParams: {q: {exact: a}}, headers: {x: {exact: a}}",
+            "withoutHeaders: {x: {exact: a}}",
+            "method: {exact: GET}",
+            "port: 80",
+        ]);
+        (uri, further).prop_map(|(uri, further)| {
+            let comma = if uri.is_empty() || further.is_empty() { "" } else { ", " };
+            format!("{{{uri}{comma}{further}}}")
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_comparing_with_each_finds(texts in proptest::collection::vec(any_match(), 1..24)) {
+            let all: Vec<_> = texts.iter().map(|text| request(text)).collect();
+            let mut index = Earlier::new();
+            for (number, later) in all.iter().enumerate() {
+                for odd_only in [false, true] {
+                    let accept = |number: usize| !odd_only || number % 2 == 1;
+                    let naive = (0..number).find(|earlier| covers(&all[*earlier], later) && accept(*earlier));
+                    let found = index.covering(later, |_, number| accept(number)).map(|(_, number)| number);
+                    prop_assert_eq!(found, naive);
+                }
+                index.push(later, number);
+            }
+        }
     }
 
     #[test]

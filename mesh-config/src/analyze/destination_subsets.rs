@@ -1,9 +1,9 @@
 //! Subsets that rules refer to and no DestinationRule defines.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::destinations::{self, Role};
-use super::{Analyzer, CLUSTER_DOMAIN, Context, some_of};
+use super::{Analyzer, CLUSTER_DOMAIN, Context};
 use crate::api::virtual_service::Destination;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::resource::Kind;
@@ -39,13 +39,13 @@ impl Analyzer for DestinationSubsets {
 
 /// The subsets that DestinationRules define, by completed host.
 struct Subsets<'a> {
-    by_host: HashMap<String, Vec<&'a str>>,
-    wildcards: Vec<(String, Vec<&'a str>)>,
+    by_host: HashMap<String, BTreeSet<&'a str>>,
+    wildcards: Vec<(String, BTreeSet<&'a str>)>,
 }
 
 impl<'a> Subsets<'a> {
     fn of(set: &'a ConfigSet) -> Self {
-        let mut by_host: HashMap<String, Vec<&str>> = HashMap::new();
+        let mut by_host: HashMap<String, BTreeSet<&str>> = HashMap::new();
         for rule in set.destination_rules().filter(|rule| !rule.spec.subsets.is_empty()) {
             let host = resolve_short_name(&rule.spec.host, &rule.meta.namespace, CLUSTER_DOMAIN);
             by_host.entry(host).or_default().extend(rule.spec.subsets.iter().map(|subset| subset.name.as_str()));
@@ -61,25 +61,30 @@ impl<'a> Subsets<'a> {
         Self { by_host, wildcards }
     }
 
-    /// The subsets of a host, those of wildcards included.
-    fn for_host(&self, host: &str) -> impl Iterator<Item = &'a str> {
-        let exact = self.by_host.get(host).into_iter().flatten().copied();
+    /// The subsets of a host, and those of the wildcards that cover it.
+    fn for_host(&self, host: &str) -> impl Iterator<Item = &BTreeSet<&'a str>> {
         let covering = self.wildcards.iter().filter(move |(of, _)| subset_of(host, of));
-        exact.chain(covering.flat_map(|(_, names)| names.iter().copied()))
+        self.by_host.get(host).into_iter().chain(covering.map(|(_, names)| names))
     }
 }
 
+/// How many of the subsets that there are a finding names.
+const SHOWN: usize = 5;
+
 fn check(cx: &mut Checker<'_>, subsets: &Subsets<'_>, namespace: &str, at: &At<'_>, to: &Destination, role: Role) {
     let host = resolve_short_name(&to.host, namespace, CLUSTER_DOMAIN);
-    if subsets.for_host(&host).any(|name| name == to.subset) {
+    if subsets.for_host(&host).any(|names| names.contains(to.subset.as_str())) {
         return;
     }
     let kind = role.reference("host+subset in destinationrule", "mirror+subset in destinationrule");
     let message = format!("Referenced {kind} not found: {:?}", format!("{}+{}", to.host, to.subset));
-    let known: Vec<String> = subsets.for_host(&host).map(str::to_owned).collect();
-    let help = match known.as_slice() {
-        [] => format!("no DestinationRule defines subsets of `{host}`"),
-        known => format!("the DestinationRules for `{host}` define: {}", some_of(known)),
+    let known: usize = subsets.for_host(&host).map(BTreeSet::len).sum();
+    // Not all, as each of very many rules may refer to one that is missing.
+    let shown: Vec<&str> = subsets.for_host(&host).flatten().copied().take(SHOWN).collect();
+    let help = match known - shown.len() {
+        _ if known == 0 => format!("no DestinationRule defines subsets of `{host}`"),
+        0 => format!("the DestinationRules for `{host}` define: {}", shown.join(", ")),
+        more => format!("the DestinationRules for `{host}` define: {}, and {more} more", shown.join(", ")),
     };
     let finding = Diagnostic::error(Code::REFERENCE_NOT_FOUND, message);
     cx.push(&at.field("subset"), finding.effect(role.effect("503 NC")).help(help));

@@ -1,5 +1,7 @@
 //! Denials that another spelling of the same path or host walks around.
 
+use std::cell::Cell;
+
 use super::pattern::matches;
 use super::rules::each_policy_rule;
 use super::{Analyzer, Context};
@@ -27,9 +29,10 @@ impl Analyzer for EvadedDenial {
     fn analyze(&self, context: &Context<'_>, out: &mut Report) {
         let set = context.set;
         let mode = context.mesh_config().map_or(NormalizationType::Base, |mesh| mesh.normalization());
+        let left = Cell::new(MOST_LOOKS);
         each_policy_rule(set, out, |cx, at, policy, rule| {
             if refuses(policy) {
-                check_rule(cx, at, &View { set, policy, mode }, rule);
+                check_rule(cx, at, &View { set, policy, mode, left: &left }, rule);
             }
         });
     }
@@ -44,7 +47,13 @@ struct View<'a> {
     set: &'a ConfigSet,
     policy: &'a Object<AuthorizationPolicy>,
     mode: NormalizationType,
+    /// How many patterns and policies may still be looked at.
+    left: &'a Cell<usize>,
 }
+
+/// How many patterns and policies are looked at for the variants of all paths. Each path is held against all others, so
+/// that of very many the last ones are not examined.
+const MOST_LOOKS: usize = 2_000_000;
 
 fn check_rule(cx: &mut Checker<'_>, at: &At<'_>, view: &View<'_>, rule: &Rule) {
     let denies = view.policy.spec.action == AuthorizationAction::Deny;
@@ -118,7 +127,19 @@ impl View<'_> {
         open
     }
 
+    fn look(&self) {
+        self.left.set(self.left.get().saturating_sub(1));
+    }
+
     fn is_stopped(&self, text: &str, paths: &[String]) -> bool {
+        // Without looking, nothing can be said to be open.
+        if self.left.get() == 0 {
+            return true;
+        }
+        let matches = |pattern: &str, text: &str| {
+            self.look();
+            matches(pattern, text)
+        };
         if paths.iter().any(|pattern| matches(pattern, text)) {
             return true;
         }
@@ -130,6 +151,7 @@ impl View<'_> {
         }
         // An ALLOW policy for the same workloads that knows its paths stops everything else.
         let beside = self.set.authorization_policies().filter(|other| {
+            self.look();
             other.spec.action == AuthorizationAction::Allow
                 && !std::ptr::eq(*other, self.policy)
                 && other.meta.namespace == self.policy.meta.namespace
@@ -137,7 +159,8 @@ impl View<'_> {
                 && other.spec.target_refs.is_empty()
         });
         let mut beside = beside.peekable();
-        beside.peek().is_some() && beside.all(|other| !other.spec.rules.iter().any(|rule| lets_through(rule, text)))
+        beside.peek().is_some()
+            && beside.all(|other| !other.spec.rules.iter().any(|rule| lets_through(rule, text, &matches)))
     }
 
     fn evaded_host(&self, hosts: &[String]) -> Option<(usize, Diagnostic)> {
@@ -164,7 +187,7 @@ fn operations(rule: &Rule) -> impl Iterator<Item = &Operation> {
     rule.to.iter().filter_map(|to| to.operation.as_ref())
 }
 
-fn lets_through(rule: &Rule, path: &str) -> bool {
+fn lets_through(rule: &Rule, path: &str, matches: &impl Fn(&str, &str) -> bool) -> bool {
     let lets = |operation: &Operation| {
         (operation.paths.is_empty() || operation.paths.iter().any(|pattern| matches(pattern, path)))
             && !operation.not_paths.iter().any(|pattern| matches(pattern, path))

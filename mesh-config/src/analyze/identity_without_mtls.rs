@@ -1,5 +1,7 @@
 //! Policies that ask for an identity where callers need not have one.
 
+use std::collections::HashMap;
+
 use super::peer_mode::{Mode, PeerModes};
 use super::rules::each_policy_rule;
 use super::{Analyzer, Context};
@@ -28,6 +30,7 @@ impl Analyzer for IdentityWithoutMtls {
     fn analyze(&self, context: &Context<'_>, out: &mut Report) {
         let set = context.set;
         let modes = PeerModes::of(context);
+        let guards = Guards::of(set);
         each_policy_rule(set, out, |cx, at, policy, rule| {
             let Some((field, index, negated)) = identity(rule) else { return };
             let Some(mode) = mode_of(set, &modes, policy) else { return };
@@ -35,7 +38,7 @@ impl Analyzer for IdentityWithoutMtls {
             let finding = match mode.mode {
                 MutualTlsMode::Disable => nobody(&mode, field, negated, action),
                 MutualTlsMode::Permissive if action == AuthorizationAction::Deny && !negated => {
-                    if plain_text_is_refused(set, policy) {
+                    if guards.refuse_plain_text(policy) {
                         return;
                     }
                     walked_around(&mode, field)
@@ -106,27 +109,57 @@ fn mode_of<'a>(set: &ConfigSet, modes: &PeerModes<'a>, policy: &Object<Authoriza
     }
 }
 
-/// Whether another policy already refuses callers without identity.
-fn plain_text_is_refused(set: &ConfigSet, policy: &Object<AuthorizationPolicy>) -> bool {
-    let beside = || {
-        set.authorization_policies().filter(|other| {
-            other.meta.namespace == policy.meta.namespace
-                && (other.spec.selector.is_none() || other.spec.selector == policy.spec.selector)
-        })
-    };
-    let refuses = |rule: &Rule| {
-        rule.to.is_empty()
-            && rule.when.is_empty()
-            && rule.from.iter().filter_map(|from| from.source.as_ref()).any(|source| source.not_principals == ["*"])
-    };
-    let needs_identity = |rule: &Rule| {
-        let asks = |source: &Source| of_source(source).is_some_and(|(_, negated)| !negated);
-        !rule.from.is_empty() && rule.from.iter().all(|from| from.source.as_ref().is_some_and(asks))
-    };
-    let is = |action| move |other: &&Object<AuthorizationPolicy>| other.spec.action == action;
-    let mut allowing = beside().filter(is(AuthorizationAction::Allow)).peekable();
-    beside().filter(is(AuthorizationAction::Deny)).any(|other| other.spec.rules.iter().any(refuses))
-        || (allowing.peek().is_some() && allowing.all(|other| other.spec.rules.iter().all(needs_identity)))
+/// What the policies of a namespace with one selector do about callers without identity.
+#[derive(Clone, Copy, Default)]
+struct Guard {
+    refuses: bool,
+    allows: bool,
+    allows_without_identity: bool,
+}
+
+/// All policies by namespace and selector, so that they are not gone through for each other one.
+struct Guards<'a>(HashMap<(&'a str, Option<&'a Labels>), Guard>);
+
+impl<'a> Guards<'a> {
+    fn of(set: &'a ConfigSet) -> Self {
+        let mut guards: HashMap<_, Guard> = HashMap::new();
+        for policy in set.authorization_policies() {
+            let guard = guards.entry((policy.meta.namespace.as_str(), selector(policy))).or_default();
+            match policy.spec.action {
+                AuthorizationAction::Deny => guard.refuses |= policy.spec.rules.iter().any(refuses_plain_text),
+                AuthorizationAction::Allow => {
+                    guard.allows = true;
+                    guard.allows_without_identity |= !policy.spec.rules.iter().all(needs_identity);
+                }
+                _ => {}
+            }
+        }
+        Self(guards)
+    }
+
+    /// Whether another policy already refuses callers without identity.
+    fn refuse_plain_text(&self, policy: &Object<AuthorizationPolicy>) -> bool {
+        let of = |selector| self.0.get(&(policy.meta.namespace.as_str(), selector)).copied().unwrap_or_default();
+        let (all, same) = (of(None), of(selector(policy)));
+        all.refuses
+            || same.refuses
+            || ((all.allows || same.allows) && !all.allows_without_identity && !same.allows_without_identity)
+    }
+}
+
+fn selector(policy: &Object<AuthorizationPolicy>) -> Option<&Labels> {
+    policy.spec.selector.as_ref().map(|selector| &selector.match_labels)
+}
+
+fn refuses_plain_text(rule: &Rule) -> bool {
+    rule.to.is_empty()
+        && rule.when.is_empty()
+        && rule.from.iter().filter_map(|from| from.source.as_ref()).any(|source| source.not_principals == ["*"])
+}
+
+fn needs_identity(rule: &Rule) -> bool {
+    let asks = |source: &Source| of_source(source).is_some_and(|(_, negated)| !negated);
+    !rule.from.is_empty() && rule.from.iter().all(|from| from.source.as_ref().is_some_and(asks))
 }
 
 fn nobody(mode: &Mode<'_>, field: &str, negated: bool, action: AuthorizationAction) -> Diagnostic {

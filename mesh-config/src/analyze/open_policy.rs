@@ -1,5 +1,7 @@
 //! Policies that deny everything, or allow more than they seem to.
 
+use std::collections::HashSet;
+
 use super::{Analyzer, Context, rules::each_policy_rule};
 use crate::api::AuthorizationPolicy;
 use crate::api::authorization_policy::{AuthorizationAction, Rule, RuleTo};
@@ -22,8 +24,15 @@ impl Analyzer for OpenPolicy {
 
     fn analyze(&self, context: &Context<'_>, out: &mut Report) {
         let set = context.set;
+        let opened = opened_namespaces(context);
+        let root = context.root_namespace();
         for policy in set.authorization_policies().filter(|policy| allows_nothing(policy)) {
-            if is_meant(policy) || opens_something(context, policy) {
+            let namespace = policy.meta.namespace.as_str();
+            let is_ground = match namespace == root {
+                true => !opened.is_empty(),
+                false => opened.contains(namespace) || opened.contains(root),
+            };
+            if is_meant(policy) || is_ground {
                 continue;
             }
             let cx = &mut Checker::new(Kind::AuthorizationPolicy, &policy.meta, &policy.origin, out);
@@ -55,16 +64,12 @@ fn is_meant(policy: &Object<AuthorizationPolicy>) -> bool {
     ["deny", "denied", "nothing", "none", "block", "lock", "zero"].iter().any(|word| name.contains(word))
 }
 
-/// Whether it is the ground for policies that allow something.
-fn opens_something(context: &Context<'_>, policy: &Object<AuthorizationPolicy>) -> bool {
-    let root = context.root_namespace();
-    context.set.authorization_policies().any(|other| {
-        other.spec.action == AuthorizationAction::Allow
-            && !other.spec.rules.is_empty()
-            && (other.meta.namespace == policy.meta.namespace
-                || policy.meta.namespace == root
-                || other.meta.namespace == root)
-    })
+/// Where policies allow something, for which one that allows nothing is the ground.
+fn opened_namespaces<'a>(context: &Context<'a>) -> HashSet<&'a str> {
+    let opens = |policy: &&Object<AuthorizationPolicy>| {
+        policy.spec.action == AuthorizationAction::Allow && !policy.spec.rules.is_empty()
+    };
+    context.set.authorization_policies().filter(opens).map(|policy| policy.meta.namespace.as_str()).collect()
 }
 
 /// Whether an operation is one that is open to everybody as a rule: probes, preflights, what anonymous callers need.

@@ -44,10 +44,18 @@ impl<'a, T> Selections<'a, T> {
     }
 }
 
-/// The names of objects, as Istio's messages list them.
+/// The names of objects, as Istio's messages list them. As there is a message for each of them, very many are not all
+/// named.
 pub(super) fn names<T>(objects: &[&Object<T>]) -> String {
-    printed(objects.iter().map(|object| &object.meta.name))
+    let list = printed(objects.iter().take(SHOWN).map(|object| &object.meta.name));
+    match objects.len().saturating_sub(SHOWN) {
+        0 => list,
+        more => format!("{list} and {more} more"),
+    }
 }
+
+/// How many names a message lists.
+const SHOWN: usize = 20;
 
 /// Reports a selector that no pod has the labels of.
 pub(super) fn report_idle<T: Typed>(out: &mut Report, at: &At<'_>, object: &Object<T>, selector: &Labels) {
@@ -67,10 +75,11 @@ pub(super) fn report_conflict<T: Typed>(
     finding: impl Fn(&str, &str) -> Diagnostic,
 ) {
     let names = names(objects);
-    for pod in pods.iter().take(MOST_PODS) {
+    let shown = MOST_PODS.min(MOST_FINDINGS / objects.len().max(1)).max(1);
+    for pod in pods.iter().take(shown) {
         for object in objects {
             let mut finding = finding(&names, pod.name);
-            if pods.len() > MOST_PODS {
+            if pods.len() > shown {
                 finding = finding.help(format!("{} pods are selected by all of them", pods.len()));
             }
             Checker::new(T::KIND, &object.meta, &object.origin, out).push(at, finding);
@@ -80,3 +89,6 @@ pub(super) fn report_conflict<T: Typed>(
 
 /// How many pods a conflict is reported for.
 const MOST_PODS: usize = 20;
+
+/// How many findings the conflict of very many objects makes at most, if there is no more than one for each of them.
+const MOST_FINDINGS: usize = 1000;

@@ -64,14 +64,21 @@ fn check(cx: &mut Checker<'_>, gateways: &Gateways<'_>, service: &Object<Virtual
         printed(&service.spec.hosts),
         full.trim_start_matches('/')
     );
-    let help = match open().map(|host| host.host).collect::<Vec<_>>().as_slice() {
+    // Not all, as each of very many VirtualServices may lack them.
+    let help = match open().map(|host| host.host).take(MOST_HOSTS).collect::<Vec<_>>().as_slice() {
         [] if hosts.is_none() => "the gateway does not exist".to_owned(),
         [] => format!("the gateway has no hosts for rules of the namespace `{namespace}`"),
+        open if open.len() == MOST_HOSTS => {
+            format!("the gateway takes requests for {} and maybe others", printed(open))
+        }
         open => format!("the gateway takes requests for {}", printed(open)),
     };
     let finding = Diagnostic::warning(Code::HOST_NOT_IN_GATEWAY, message);
     cx.push(at, finding.effect("the rules are not used at that gateway").help(help));
 }
+
+/// How many hosts of a gateway a finding lists.
+const MOST_HOSTS: usize = 20;
 
 fn not_found(gateways: &Gateways<'_>, name: &str, full: &str) -> Diagnostic {
     let finding = Diagnostic::error(Code::REFERENCE_NOT_FOUND, format!("Referenced gateway not found: {name:?}"))

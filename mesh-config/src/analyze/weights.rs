@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use super::rules::{HttpRule, each_http_rule};
 use super::{Analyzer, CLUSTER_DOMAIN, Context};
+use crate::api::VirtualService;
 use crate::api::destination_rule::TrafficPolicy;
 use crate::api::virtual_service::HttpRouteDestination;
 use crate::diagnostic::{Code, Diagnostic, FieldPath, Report};
 use crate::locate::Tree;
+use crate::resource::Object;
 use crate::validate::{At, Checker};
 use crate::value::host::resolve_short_name;
 
@@ -38,9 +40,10 @@ impl Analyzer for Weights {
                 hashed.entry(host).or_insert_with(|| rule.meta.namespaced_name().to_string());
             }
         }
+        let mut text = Text::default();
         each_http_rule(set, out, |cx, at, rule| match rule.route.route.as_slice() {
             [] => {}
-            [only] => check_single(cx, at, rule, only),
+            [only] => check_single(cx, at, rule, only, &mut text),
             several => {
                 check_sum(cx, at, several);
                 check_hash(cx, at, rule, several, &hashed);
@@ -53,12 +56,18 @@ fn has_hash(policy: &TrafficPolicy) -> bool {
     policy.load_balancer.as_ref().is_some_and(|balancer| balancer.consistent_hash.is_some())
 }
 
-fn check_single(cx: &mut Checker<'_>, at: &At<'_>, rule: HttpRule<'_>, only: &HttpRouteDestination) {
+fn check_single<'a>(
+    cx: &mut Checker<'_>,
+    at: &At<'_>,
+    rule: HttpRule<'a>,
+    only: &HttpRouteDestination,
+    text: &mut Text<'a>,
+) {
     let at = at.field("route");
     let at = at.index(0);
     let at = at.field("weight");
     let is_odd = match only.weight {
-        0 => says_zero(rule, &at.path()),
+        0 => text.says_zero(rule.service, &at.path()),
         weight => weight != 100,
     };
     if !is_odd {
@@ -77,14 +86,30 @@ fn check_single(cx: &mut Checker<'_>, at: &At<'_>, rule: HttpRule<'_>, only: &Ht
     cx.push(&at, finding);
 }
 
-/// A weight of 0 and none at all read alike; only the text tells.
-fn says_zero(rule: HttpRule<'_>, path: &FieldPath) -> bool {
-    let Some(source) = rule.service.origin.source() else { return false };
-    let zero = source
-        .text
-        .match_indices("weight")
-        .any(|(at, word)| source.text[at + word.len()..].trim_start_matches(['"', '\'', ' ', ':']).starts_with('0'));
-    zero && Tree::parse(&source.text).is_ok_and(|tree| tree.at(path).is_some())
+/// The text of the VirtualService that was asked about last, read once for all its rules.
+#[derive(Default)]
+struct Text<'a> {
+    service: Option<&'a Object<VirtualService>>,
+    /// None where the text has no weight of 0.
+    tree: Option<Tree>,
+}
+
+impl<'a> Text<'a> {
+    /// A weight of 0 and none at all read alike; only the text tells.
+    fn says_zero(&mut self, service: &'a Object<VirtualService>, path: &FieldPath) -> bool {
+        if !self.service.is_some_and(|known| std::ptr::eq(known, service)) {
+            self.service = Some(service);
+            self.tree = tree_with_zero(service);
+        }
+        self.tree.as_ref().is_some_and(|tree| tree.at(path).is_some())
+    }
+}
+
+fn tree_with_zero(service: &Object<VirtualService>) -> Option<Tree> {
+    let text = &service.origin.source()?.text;
+    let is_zero =
+        |(at, word): (usize, &str)| text[at + word.len()..].trim_start_matches(['"', '\'', ' ', ':']).starts_with('0');
+    text.match_indices("weight").any(is_zero).then(|| Tree::parse(text).ok()).flatten()
 }
 
 fn check_sum(cx: &mut Checker<'_>, at: &At<'_>, several: &[HttpRouteDestination]) {

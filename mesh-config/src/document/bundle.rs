@@ -38,10 +38,8 @@ impl Reader<'_> {
         for failure in failures {
             self.report.push(object::failure_finding::<Envelope<EnvoyFilter>>(piece, tree, failure));
         }
-        for path in unknown {
-            if let Some(finding) = self.unknown_field::<Envelope<EnvoyFilter>>(&path) {
-                self.report.push(piece.about(finding));
-            }
-        }
+        let unknown: Vec<_> = unknown.iter().filter_map(|path| Some((path, self.unknown_severity(path)?))).collect();
+        self.report
+            .extend(object::unknown_fields::<Envelope<EnvoyFilter>>(&unknown).map(|finding| piece.about(finding)));
     }
 }

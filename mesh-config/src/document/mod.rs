@@ -374,9 +374,8 @@ impl Reader<'_> {
         self.refuse_duplicates(piece, &tree, None);
         match typed::read::<T>(&tree, &self.options.limits) {
             Ok(read) => {
-                let unknown = read.unknown.iter();
-                let unknown = unknown.map(|path| piece.about(object::unknown_field::<T>(path, Severity::Error)));
-                self.report.extend(unknown);
+                let unknown: Vec<_> = read.unknown.iter().map(|path| (path, Severity::Error)).collect();
+                self.report.extend(object::unknown_fields::<T>(&unknown).map(|finding| piece.about(finding)));
                 Some(read.value)
             }
             Err(failures) => {

@@ -169,37 +169,49 @@ impl Reader<'_> {
         piece: &Piece,
         unknown: &[FieldPath],
     ) -> bool {
-        let mut good = true;
-        for path in unknown {
-            let finding = match kind {
-                Kind::MeshConfig => Some(unknown_field::<T>(path, Severity::Warning)),
-                // Of Kubernetes' own kinds only a part is declared.
-                kind if !kind.is_istio() => None,
-                _ => self.unknown_field::<T>(path),
-            };
-            let Some(finding) = finding else { continue };
-            good &= finding.severity != Severity::Error;
-            self.report.push(piece.about(finding.resource(id.clone())));
-        }
-        good
+        let severity = |path: &FieldPath| match kind {
+            Kind::MeshConfig => Some(Severity::Warning),
+            // Of Kubernetes' own kinds only a part is declared.
+            kind if !kind.is_istio() => None,
+            _ => self.unknown_severity(path),
+        };
+        let all: Vec<_> = unknown.iter().filter_map(|path| Some((path, severity(path)?))).collect();
+        let found = unknown_fields::<T>(&all).map(|finding| piece.about(finding.resource(id.clone())));
+        self.report.extend(found);
+        all.iter().all(|(_, severity)| *severity != Severity::Error)
     }
 
-    /// The finding about a field that a kind of Istio's does not have; none where the field is the API server's own.
-    pub(super) fn unknown_field<T: DeserializeOwned>(&self, path: &FieldPath) -> Option<Diagnostic> {
+    /// How bad a field is that a kind of Istio's does not have; none where the field is the API server's own.
+    pub(super) fn unknown_severity(&self, path: &FieldPath) -> Option<Severity> {
         let names: Vec<_> = path.segments().iter().filter_map(|segment| segment.name()).collect();
-        let severity = match names.as_slice() {
-            ["status", ..] => return None,
-            ["metadata", name, ..] if meta::OTHER_FIELDS.contains(name) => return None,
+        match names.as_slice() {
+            ["status", ..] => None,
+            ["metadata", name, ..] if meta::OTHER_FIELDS.contains(name) => None,
             // The API server drops these; istiod reads its own configuration leniently.
-            ["metadata", ..] => Severity::Warning,
-            _ if self.options.strict => Severity::Error,
-            _ => Severity::Warning,
-        };
-        Some(unknown_field::<T>(path, severity))
+            ["metadata", ..] => Some(Severity::Warning),
+            _ if self.options.strict => Some(Severity::Error),
+            _ => Some(Severity::Warning),
+        }
     }
 }
 
-pub(super) fn unknown_field<T: DeserializeOwned>(path: &FieldPath, severity: Severity) -> Diagnostic {
+/// How many unknown fields of a document have a finding of their own: to find out where each belongs takes time, and nobody
+/// reads so many.
+pub(super) const MOST_UNKNOWN: usize = 200;
+
+/// The findings about unknown fields; the last one says how many more there are.
+pub(super) fn unknown_fields<T: DeserializeOwned>(all: &[(&FieldPath, Severity)]) -> impl Iterator<Item = Diagnostic> {
+    let (shown, rest) = all.split_at(all.len().min(MOST_UNKNOWN));
+    let last = rest.first().map(|(path, _)| {
+        let severity = rest.iter().map(|(_, severity)| *severity).max().unwrap_or(Severity::Warning);
+        let fields = if rest.len() == 1 { "field" } else { "fields" };
+        let message = format!("{} more unknown {fields} from here on", rest.len());
+        Diagnostic::new(Code::UNKNOWN_FIELD, severity, message).path((*path).clone()).at_key()
+    });
+    shown.iter().map(|(path, severity)| unknown_field::<T>(path, *severity)).chain(last)
+}
+
+fn unknown_field<T: DeserializeOwned>(path: &FieldPath, severity: Severity) -> Diagnostic {
     let name = path.segments().last().and_then(|segment| segment.name()).unwrap_or_default();
     let message = format!("unknown field {:?}", shorten(name));
     Diagnostic::new(Code::UNKNOWN_FIELD, severity, message).path(path.clone()).at_key().advise(advise::<T>(path, name))

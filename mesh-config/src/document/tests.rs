@@ -71,6 +71,22 @@ fn lists_are_taken_apart_and_keep_their_places() {
 }
 
 #[test]
+fn of_very_many_unknown_fields_the_rest_is_counted() {
+    let found = |count: usize| {
+        let fields: String = (0..count).map(|number| format!("  zq{number}: 1\n")).collect();
+        let head =
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: x}\nspec:\n  hosts: [a]\n";
+        let (_, report) = parse("f", &format!("{head}{fields}"));
+        let unknown = report.iter().filter(|finding| finding.code == Code::UNKNOWN_FIELD);
+        unknown.map(|finding| (finding.origin.line, finding.message.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(found(200).len(), 200);
+    assert_eq!(found(201)[200], (206, "1 more unknown field from here on".to_owned()));
+    assert_eq!(found(8000)[200], (206, "7800 more unknown fields from here on".to_owned()));
+    assert_eq!(found(8000).len(), 201);
+}
+
+#[test]
 fn unknown_fields_are_errors_or_warnings_and_name_the_nearest() {
     let text = service(
         "  hosts: [x]\n  http:\n  - match:\n    - sourcelabels: {a: b}\n    route:\n    - destination: {host: x, Port: {number: 1}}",

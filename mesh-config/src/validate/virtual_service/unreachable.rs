@@ -1,6 +1,6 @@
 //! Rules and matches that an earlier one leaves nothing for.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -98,6 +98,8 @@ fn check_rules(cx: &mut Checker<'_>, at: &At<'_>, rules: &[Rule<'_>]) {
 /// Matches on a prefix that earlier, shorter prefixes take whole: a finding for each pair, as Istio has it.
 fn check_prefixes(cx: &mut Checker<'_>, at: &At<'_>, routes: &[HttpRoute]) {
     let mut earlier: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
+    // How long they are, so that of a very long prefix few parts are looked up.
+    let mut lengths: BTreeSet<usize> = BTreeSet::new();
     let mut seen: HashSet<String> = HashSet::new();
     let mut findings = 0;
     // What stands behind a rule that takes everything has a finding of its own.
@@ -109,7 +111,7 @@ fn check_prefixes(cx: &mut Checker<'_>, at: &At<'_>, routes: &[HttpRoute]) {
             if prefix.is_empty() || !seen.insert(text_without_name(matches)) {
                 continue;
             }
-            let shorter = prefix.char_indices().skip(1).map(|(end, _)| &prefix[..end]);
+            let shorter = lengths.range(..prefix.len()).filter_map(|length| prefix.get(..*length));
             let candidates = shorter.filter_map(|prefix| earlier.get(prefix)).flatten();
             for (er, em) in candidates.filter(|(r, m)| covers(&routes[*r].matches[*m], matches)) {
                 if findings == MOST_FINDINGS {
@@ -136,6 +138,7 @@ fn check_prefixes(cx: &mut Checker<'_>, at: &At<'_>, routes: &[HttpRoute]) {
                 cx.push(&at.index(r).field("match").index(m), finding);
             }
             earlier.entry(prefix).or_default().push((r, m));
+            lengths.insert(prefix.len());
         }
     }
 }
