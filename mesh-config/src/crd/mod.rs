@@ -75,7 +75,7 @@ impl Finding {
 /// What the CRD of a kind objects to in a document whose top node is `root`; nothing for kinds that are not Istio's.
 pub(crate) fn check(kind: Kind, tree: &Tree, root: NodeId) -> Vec<Finding> {
     let Some((schema, needs_spec)) = schema_of(kind) else { return Vec::new() };
-    let mut walk = Walk { found: Vec::new() };
+    let mut walk = Walk { found: Vec::new(), is_cut: false };
     let at = At::root("spec");
     match Value::new(tree, root).get("spec") {
         Some(spec) => walk.check(schema, spec, &at),

@@ -12,12 +12,18 @@ use crate::locate::camel_case;
 /// What is found in one document.
 pub(super) struct Walk {
     pub(super) found: Vec<Finding>,
+    /// Whether something was left unchecked, which is said once.
+    pub(super) is_cut: bool,
 }
 
 impl Walk {
     /// Checks a value that is there, which means: it is not null, or it is an element of a list.
     pub(super) fn check(&mut self, schema: &Schema, value: Value<'_>, at: &At<'_>) {
         if self.found.len() >= MAX_FINDINGS {
+            if !std::mem::replace(&mut self.is_cut, true) {
+                let message = format!("{}: the object was checked up to here: {MAX_FINDINGS} findings", at.dotted());
+                self.add(at, message, Some("mend what was found, and there may be more".to_owned()));
+            }
             return;
         }
         let found = value.found();

@@ -14,6 +14,7 @@ mod envoy_filter;
 mod from_tree;
 mod head;
 mod mesh_config;
+mod misplaced;
 mod name;
 mod object;
 mod objection;

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use super::probe::{self, Expected};
 use super::shape::{self, shorten};
 use super::typed::{self, Envelope, Failure, Failures, Outside, Read, nearest};
-use super::{Document, Piece, Reader, name, placeholder};
+use super::{Document, Piece, Reader, misplaced, name, placeholder};
 use crate::diagnostic::{Advice, Code, Diagnostic, FieldPath, Severity, Target};
 use crate::locate::{Tree, camel_case};
 use crate::meta::{self, ObjectMeta};
@@ -26,6 +26,7 @@ impl Reader<'_> {
         let meta = self.settle(kind, value.metadata);
         let id = ResourceId::new(kind, &meta.namespace, &meta.name);
         let objections = self.objections(kind, piece, tree, Some(&id), Vec::new());
+        let objections = misplaced::without_consequences::<Envelope<T>>(objections, &unknown);
         let mut good = objections.iter().all(|finding| finding.severity < Severity::Error);
         let spec_is_missed = objections.iter().any(|finding| finding.path.segments().len() == 1);
         let objected: Vec<_> = objections.iter().map(|finding| finding.path.clone()).collect();
@@ -43,7 +44,7 @@ impl Reader<'_> {
             self.report.push(piece.about(finding.path(path).resource(id.clone())));
         }
         good &= self.report_unknown::<Envelope<T>>(kind, &id, piece, &unknown);
-        if self.has_good_name(kind, &id, piece) && good {
+        if self.has_good_name(kind, &id, piece, tree) && good {
             self.keep(kind, piece, tree, meta, value.spec.unwrap_or_default());
         }
     }
@@ -89,8 +90,15 @@ impl Reader<'_> {
     }
 
     /// Reports a name that the API server refuses; true if there is none.
-    fn has_good_name(&mut self, kind: Kind, id: &ResourceId, piece: &Piece) -> bool {
+    fn has_good_name(&mut self, kind: Kind, id: &ResourceId, piece: &Piece, tree: &Tree) -> bool {
         let mut good = true;
+        if kind.is_istio() && [&id.name, &id.namespace].iter().any(|name| placeholder::find(name).is_some()) {
+            // Read leniently the object is kept, and its placeholders are reported with it.
+            if self.options.strict {
+                self.report_placeholders(id, piece, tree);
+            }
+            return !self.options.strict;
+        }
         let name = name::check_name(&id.name).map_err(|why| ("metadata.name", why));
         let namespace = name::check_namespace(&id.namespace).map_err(|why| ("metadata.namespace", why));
         for (path, why) in [name, namespace].into_iter().filter_map(Result::err).filter(|_| kind.is_istio()) {
@@ -118,10 +126,14 @@ impl Reader<'_> {
         for (path, node) in tree.scalars().filter(|(path, _)| !placeholder::is_exempt(path)) {
             let Some(found) = tree.scalar(node).and_then(placeholder::find) else { continue };
             let place = (tree.node(node).line, tree.node(node).column);
-            let finding =
-                Diagnostic::warning(Code::PLACEHOLDER, format!("the placeholder `{found}` was never filled in"))
-                    .path(path)
-                    .resource(id.clone());
+            let names_it = path.segments().len() == 2 && path.segments()[0].name() == Some("metadata");
+            // No API server takes it as a name; elsewhere it may be a text like any other.
+            let severity = if names_it && self.options.strict { Severity::Error } else { Severity::Warning };
+            let message = format!("the placeholder `{found}` was never filled in");
+            let finding = Diagnostic::new(Code::PLACEHOLDER, severity, message)
+                .path(path)
+                .help(placeholder::HELP)
+                .resource(id.clone());
             self.report.push(piece.about_place(finding, Some(place)));
         }
     }
@@ -147,6 +159,7 @@ impl Reader<'_> {
             finding
         });
         let found = self.objections(kind, piece, tree, id.as_ref(), found.collect());
+        let found = misplaced::without_consequences::<T>(found, &failures.unknown);
         self.report.extend(found);
         if let Some(id) = id {
             self.report_unknown::<T>(kind, &id, piece, &failures.unknown);
@@ -248,17 +261,16 @@ fn advise<T: DeserializeOwned>(path: &FieldPath, name: &str) -> Option<Advice> {
         let words = "this looks like a patch of Kustomize; load what Kustomize makes of it";
         return Some(Advice::Words(words.to_owned()));
     }
-    let there = probe::expected::<T>(&path.parent());
-    if let Some(Expected::Struct(fields)) = there
-        && let Some(near) = nearest(&camel_case(name), fields.iter().copied())
-    {
+    let name = &*camel_case(name);
+    let Some(Expected::Struct(fields)) = probe::expected::<T>(&path.parent()) else {
+        return misplaced::far::<T>(path, name);
+    };
+    if let Some(near) = nearest(name, fields.iter().copied()) {
         return Some(Advice::Name(near.to_owned()));
     }
-    let places = probe::places_of::<T>(&camel_case(name), &FieldPath::from("spec"));
-    let place = places.iter().max_by_key(|place| shared(place, path))?;
-    let owner = place.parent().to_string().replace("[0]", "[]").replace("[1]", "[]");
-    let owner = if owner.is_empty() { "the top" } else { owner.as_str() };
-    Some(Advice::Words(format!("`{}` belongs under `{owner}`", place.segments().last()?.name()?)))
+    misplaced::usual::<T>(path, name, &fields)
+        .or_else(|| misplaced::just_below::<T>(path, name, &fields))
+        .or_else(|| misplaced::far::<T>(path, name))
 }
 
 /// The bare number that stands where a duration should.
@@ -269,12 +281,6 @@ fn lacks_unit<'m>(path: &FieldPath, message: &'m str) -> Option<&'m str> {
     ENDINGS.iter().any(|ending| name.ends_with(ending)).then_some(number)
 }
 
-/// How many steps two paths have in common, elements of a list being alike.
-fn shared(one: &FieldPath, other: &FieldPath) -> usize {
-    let alike = |(a, b): &(&crate::diagnostic::Segment, &crate::diagnostic::Segment)| a.name() == b.name();
-    one.segments().iter().zip(other.segments()).take_while(alike).count()
-}
-
 /// Turns a finding into one about a placeholder if its line holds one.
 pub(super) fn mind_placeholder(mut finding: Diagnostic, text: &str, place: Option<(u32, u32)>) -> Diagnostic {
     let line = place.and_then(|(line, _)| text.lines().nth(line.saturating_sub(1) as usize)).unwrap_or_default();
@@ -282,7 +288,7 @@ pub(super) fn mind_placeholder(mut finding: Diagnostic, text: &str, place: Optio
     if let Some(found) = placeholder::find(line) {
         finding.message = format!("the placeholder `{found}` was never filled in ({})", finding.message);
         finding.code = Code::PLACEHOLDER;
-        finding = finding.advise(None);
+        finding = finding.help(placeholder::HELP);
     }
     finding
 }

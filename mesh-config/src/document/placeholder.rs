@@ -13,6 +13,9 @@ pub(crate) fn find(text: &str) -> Option<&str> {
     words(text).find(|word| WORDS.contains(word))
 }
 
+/// What to do about one.
+pub(super) const HELP: &str = "render the template first, as with `helm template`, `envsubst` or `kubectl kustomize`";
+
 /// Whether a text is worth a closer look.
 pub(super) fn is_suspect(text: &str) -> bool {
     text.contains("{{") || text.contains(['$', '<']) || WORDS.iter().any(|word| text.contains(word))

@@ -33,10 +33,10 @@ pub(super) fn advise<T: DeserializeOwned>(tree: &Tree, path: &FieldPath, message
             }
             _ => Some("only one value belongs here, no fields".to_owned()),
         },
-        NodeKind::Scalar { text, .. } if expects("a list") => {
-            (!text.is_empty()).then(|| format!("a list of one: [{}]", shorten(text)))
+        NodeKind::Scalar { text, plain } if expects("a list") => {
+            (!text.is_empty()).then(|| format!("a list of one: [{}]", in_flow(text, *plain)))
         }
-        NodeKind::Scalar { text, .. } if expects("a mapping") => fields_of::<T>(path, text),
+        NodeKind::Scalar { text, plain } if expects("a mapping") => fields_of::<T>(path, text, *plain),
         NodeKind::Sequence(elements) if expects("a mapping") => Some(match elements.as_slice() {
             [] => "an empty mapping is `{}`".to_owned(),
             [one] if matches!(tree.node(tree.resolve(*one)).kind, NodeKind::Mapping(_)) => {
@@ -59,15 +59,28 @@ fn are_pairs(tree: &Tree, elements: &[NodeId]) -> bool {
 }
 
 /// The fields that belong where a single value stands.
-fn fields_of<T: DeserializeOwned>(path: &FieldPath, text: &str) -> Option<String> {
+fn fields_of<T: DeserializeOwned>(path: &FieldPath, text: &str, plain: bool) -> Option<String> {
     let Some(Expected::Struct(fields)) = probe::expected::<T>(path) else { return None };
-    let value = shorten(text);
+    let value = in_flow(text, plain);
     match fields.as_slice() {
         [only] if !text.is_empty() => Some(format!("write {{{only}: {value}}}")),
         [] => None,
         fields if fields.len() <= MOST_FIELDS => Some(format!("its fields are {}", fields.join(", "))),
         _ => None,
     }
+}
+
+/// A value as it can stand between brackets: quoted where it would be read as something else.
+fn in_flow(text: &str, plain: bool) -> String {
+    let is_harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    let begins_well = |c: char| c.is_ascii_alphabetic() || c == '/' || (plain && is_harmless(c));
+    let is_word = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word));
+    if text.starts_with(begins_well) && text.chars().all(is_harmless) && (plain || !is_word) {
+        return shorten(text);
+    }
+    format!("\"{}\"", shorten(text).replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 const MOST_FIELDS: usize = 8;

@@ -151,6 +151,9 @@ pub(super) fn syntax(problem: &str) -> Words {
         Some("YAML is indented with spaces")
     } else if problem.contains("unexpected character: `@'") || problem.contains("unexpected character: ``'") {
         Some("quote the value")
+    } else if problem.contains("while scanning an anchor or alias") {
+        // What follows a bare star is not known here; a host is the usual one.
+        Some("quote it: \"*\"")
     } else if problem.contains("mapping values are not allowed") {
         Some("quote a value that contains a colon and a space, and check the indentation")
     } else {

@@ -115,6 +115,9 @@ fn check_prefixes(cx: &mut Checker<'_>, at: &At<'_>, routes: &[HttpRoute]) {
             let candidates = shorter.filter_map(|prefix| earlier.get(prefix)).flatten();
             for (er, em) in candidates.filter(|(r, m)| covers(&routes[*r].matches[*m], matches)) {
                 if findings == MOST_FINDINGS {
+                    let message = format!("there are more matches like these {MOST_FINDINGS}, from here on");
+                    let finding = Diagnostic::info(Code::INEFFECTIVE_MATCH, message);
+                    cx.push(&at.index(r).field("match").index(m), finding);
                     return;
                 }
                 findings += 1;
