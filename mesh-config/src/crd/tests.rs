@@ -203,7 +203,7 @@ fn kinds_of_others_have_no_rules() {
 #[test]
 fn a_hostile_document_has_as_many_findings_as_one_can_read() {
     let hosts = vec!["1"; 100_000].join(", ");
-    assert!(found(Kind::VirtualService, &format!("{{hosts: [{hosts}]}}")).len() <= 200);
+    assert!(found(Kind::VirtualService, &format!("{{hosts: [{hosts}]}}")).len() <= 201);
 }
 
 #[test]
