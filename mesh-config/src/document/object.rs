@@ -92,9 +92,16 @@ impl Reader<'_> {
     /// Reports a name that the API server refuses; true if there is none.
     fn has_good_name(&mut self, kind: Kind, id: &ResourceId, piece: &Piece, tree: &Tree) -> bool {
         let mut good = true;
-        if kind.is_istio() && [&id.name, &id.namespace].iter().any(|name| placeholder::find(name).is_some()) {
+        let names = [("metadata.name", &id.name), ("metadata.namespace", &id.namespace)];
+        let placeholders = names.map(|(path, name)| placeholder::find(name).map(|found| (path, found)));
+        if kind.is_istio() && placeholders.iter().any(Option::is_some) {
             // Read leniently the object is kept, and its placeholders are reported with it.
             if self.options.strict {
+                for (path, found) in placeholders.into_iter().flatten() {
+                    let message = format!("the placeholder `{found}` was never filled in");
+                    let finding = Diagnostic::error(Code::PLACEHOLDER, message).path(path).help(placeholder::HELP);
+                    self.report.push(piece.about(finding.resource(id.clone())));
+                }
                 self.report_placeholders(id, piece, tree);
             }
             return !self.options.strict;
@@ -126,14 +133,17 @@ impl Reader<'_> {
         for (path, node) in tree.scalars().filter(|(path, _)| !placeholder::is_exempt(path)) {
             let Some(found) = tree.scalar(node).and_then(placeholder::find) else { continue };
             let place = (tree.node(node).line, tree.node(node).column);
-            let names_it = path.segments().len() == 2 && path.segments()[0].name() == Some("metadata");
-            // No API server takes it as a name; elsewhere it may be a text like any other.
-            let severity = if names_it && self.options.strict { Severity::Error } else { Severity::Warning };
-            let message = format!("the placeholder `{found}` was never filled in");
-            let finding = Diagnostic::new(Code::PLACEHOLDER, severity, message)
-                .path(path)
-                .help(placeholder::HELP)
-                .resource(id.clone());
+            // These are errors, reported with the names.
+            let is_name = path.is_within(&FieldPath::from("metadata.name"))
+                || path.is_within(&FieldPath::from("metadata.namespace"));
+            if is_name && self.options.strict && id.kind.is_istio() {
+                continue;
+            }
+            let finding =
+                Diagnostic::warning(Code::PLACEHOLDER, format!("the placeholder `{found}` was never filled in"))
+                    .path(path)
+                    .help(placeholder::HELP)
+                    .resource(id.clone());
             self.report.push(piece.about_place(finding, Some(place)));
         }
     }
