@@ -6,6 +6,7 @@ use super::{Finding, Objection, check};
 use crate::locate::Tree;
 use crate::resource::Kind;
 
+mod generated;
 mod reference;
 
 fn findings(kind: Kind, document: &str) -> Vec<Finding> {
