@@ -23,8 +23,8 @@ mod report;
 mod span;
 
 pub use self::code::Code;
-pub use self::origin::Origin;
 pub(crate) use self::origin::Source;
+pub use self::origin::{Origin, Places};
 pub use self::path::{FieldPath, Segment};
 use self::render::escape;
 pub use self::report::Report;

@@ -59,14 +59,14 @@ impl Origin {
     /// ```
     #[must_use]
     pub fn of_field(&self, path: &FieldPath) -> Self {
-        let mut origin = self.clone();
-        if let Some(source) = &self.source
-            && let Ok(tree) = Tree::parse(&source.text)
-            && let Some((line, column)) = tree.find(path, Target::Value)
-        {
-            (origin.line, origin.column) = (line + source.first_line - 1, column);
-        }
-        origin
+        self.places().of_field(path)
+    }
+
+    /// The places of the object's fields, for whoever asks for several: the text is read once.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        let tree = self.source.as_ref().and_then(|source| Tree::parse(&source.text).ok());
+        Places { origin: self.clone(), tree }
     }
 
     pub(crate) fn with_source(mut self, source: Arc<Source>) -> Self {
@@ -82,6 +82,27 @@ impl Origin {
 
     pub(crate) fn source(&self) -> Option<&Arc<Source>> {
         self.source.as_ref()
+    }
+}
+
+/// Where the fields of an object stand.
+#[derive(Debug)]
+pub struct Places {
+    origin: Origin,
+    tree: Option<Tree>,
+}
+
+impl Places {
+    /// Where a field stands; see [`Origin::of_field`].
+    #[must_use]
+    pub fn of_field(&self, path: &FieldPath) -> Origin {
+        let mut origin = self.origin.clone();
+        if let (Some(tree), Some(source)) = (&self.tree, self.origin.source())
+            && let Some((line, column)) = tree.find(path, Target::Value)
+        {
+            (origin.line, origin.column) = (line + source.first_line - 1, column);
+        }
+        origin
     }
 }
 

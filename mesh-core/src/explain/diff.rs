@@ -126,10 +126,10 @@ impl Outcome {
 
 /// Asks for every destination of the split: what holds for one of them only is part of the outcome.
 fn outcome(explainer: &Explainer<'_>, question: &Question) -> Outcome {
-    let explanation = explainer.explain(&question.clone().with_roll(0));
+    let explanation = explainer.decision(&question.clone().with_roll(0));
     let mut out = Outcome::of(&explanation);
     for entry in explanation.split.iter().skip(1) {
-        let other = explainer.explain(&question.clone().with_roll(entry.rolls.0));
+        let other = explainer.decision(&question.clone().with_roll(entry.rolls.0));
         out.policy.extend(policy_of(&other));
     }
     out

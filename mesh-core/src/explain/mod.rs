@@ -56,10 +56,13 @@ mod witness;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use http::request;
 use mesh_config::api::MeshConfig;
+use mesh_config::diagnostic::Places;
 use mesh_config::{ConfigSet, FieldPath, Kind, ResourceId};
 
 use crate::compile::scope::Sight;
@@ -87,13 +90,24 @@ pub struct Explainer<'a> {
     rules: DestinationRules<'a>,
     sight: Sight<'a>,
     places: bool,
+    /// Where the fields of the objects stand that were asked about so far.
+    read: RefCell<HashMap<ResourceId, Places>>,
 }
 
 impl<'a> Explainer<'a> {
     /// Explains what `snapshot` decides, which is what `set` was compiled to for `site`.
     pub fn new(set: &'a ConfigSet, mesh: &'a MeshConfig, site: &'a Site, snapshot: &'a Snapshot) -> Self {
         let rules = DestinationRules::quietly(set, mesh, site);
-        Self { set, mesh, site, snapshot, rules, sight: Sight::quietly(set, mesh, site), places: true }
+        Self {
+            set,
+            mesh,
+            site,
+            snapshot,
+            rules,
+            sight: Sight::quietly(set, mesh, site),
+            places: true,
+            read: RefCell::default(),
+        }
     }
 
     /// Leaves out the lines of files, whose look-up costs more than the rest.
@@ -104,6 +118,15 @@ impl<'a> Explainer<'a> {
 
     /// Explains one request.
     pub fn explain(&self, question: &Question) -> Explanation {
+        self.tell(question, true)
+    }
+
+    /// What is decided, without the routes on the way to it, which are nearly all of the work.
+    fn decision(&self, question: &Question) -> Explanation {
+        self.tell(question, false)
+    }
+
+    fn tell(&self, question: &Question, with_routes: bool) -> Explanation {
         let mut out = Explanation { request: question.describe(), ..Explanation::default() };
         let grpc = route::reply::is_grpc(&question.parts().headers);
         let (parts, scheme) = match self.canonical(question, &mut out) {
@@ -116,7 +139,9 @@ impl<'a> Explainer<'a> {
         };
         out.listener = listener;
         let view = question.view(&parts, scheme);
-        self.say_tried(table, &view, &mut out);
+        if with_routes {
+            self.say_tried(table, &view, &mut out);
+        }
         let mut rng = Fixed(question.roll());
         match self.snapshot.route_in(table, &view, &mut rng) {
             Ok(routed) => self.say_route(routed, &view, parts.clone(), &mut out),
@@ -251,7 +276,9 @@ impl<'a> Explainer<'a> {
         let id = ResourceId::new(kind, namespace, name);
         let document = self.set.get(&id).filter(|_| self.places);
         let at = document.map(|document| {
-            let origin = document.origin.of_field(&FieldPath::from(field));
+            let mut read = self.read.borrow_mut();
+            let places = read.entry(id.clone()).or_insert_with(|| document.origin.places());
+            let origin = places.of_field(&FieldPath::from(field));
             if origin.line > 0 { format!("{}:{}", origin.file, origin.line) } else { origin.file.to_string() }
         });
         Place { object: id.to_string(), field: field.to_owned(), at: at.unwrap_or_default() }
