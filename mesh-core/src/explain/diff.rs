@@ -139,13 +139,16 @@ impl Outcome {
     fn of(explanation: &Explanation) -> Self {
         let destinations = explanation.split.iter().map(|entry| {
             let subset = if entry.subset.is_empty() { String::new() } else { format!("{} of ", entry.subset) };
-            format!("{:.1} % {subset}{}:{}", entry.share * 100.0, entry.host, entry.port)
+            format!("{} % {subset}{}:{}", entry.share * 100.0, entry.host, entry.port)
         });
+        let mut destinations: Vec<_> = destinations.collect();
+        // In which order they are written matters to the roll only.
+        destinations.sort_unstable();
         Self {
             rule: explanation.rule.as_ref().map(ToString::to_string).unwrap_or_default(),
             route: explanation.route.clone().unwrap_or_default(),
             action: explanation.action,
-            destinations: destinations.collect(),
+            destinations,
             status: explanation.status,
             location: explanation.location.clone(),
             sent_as: explanation.upstream.as_ref().map(|upstream| format!("{}{}", upstream.authority, upstream.path)),

@@ -148,7 +148,17 @@ impl<'a> Explainer<'a> {
             Err(failure) => out = unanswered(out, failure, grpc),
         }
         if question.upgrade_is_refused() {
-            (out.status, out.flags) = answer(Failure::UpgradeRefused, grpc);
+            // The rule is found, and then nothing of it is done.
+            let kept = Explanation {
+                request: out.request,
+                listener: out.listener,
+                vhost: out.vhost,
+                tried: out.tried,
+                route: out.route,
+                rule: out.rule,
+                ..Explanation::default()
+            };
+            return unanswered(kept, Failure::UpgradeRefused, grpc);
         }
         out
     }

@@ -150,6 +150,7 @@ impl Explanation {
                 format!("answers {status}{flags}: {}", destination.reason())
             }
             (Action::Route, None, Some(destination)) => format!("would send to {}", destination.choices()),
+            (_, Some(403), _) => "answers 403: only upgrades to WebSocket are passed on".to_owned(),
             (_, Some(status), _) if self.vhost.is_some() => format!("answers {status}{flags}: no route takes it"),
             (_, Some(status), _) => format!("answers {status}{flags}"),
             _ => "nothing".to_owned(),

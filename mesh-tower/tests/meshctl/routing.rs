@@ -148,8 +148,8 @@ fn a_difference_is_shown_with_the_rules_of_both_sides() {
     assert_eq!((ran.status, ran.out.as_str()), (0, "no request is decided differently\n"));
     let ran = run(mesh.path(), &["diff", "old", "new"]);
     assert_eq!(ran.status, 1);
-    assert!(ran.out.contains("- 95.0 % v1 of reviews.default.svc.cluster.local:9080"), "{}", ran.out);
-    assert!(ran.out.contains("+ 90.0 % v1 of reviews.default.svc.cluster.local:9080"), "{}", ran.out);
+    assert!(ran.out.contains("- 95 % v1 of reviews.default.svc.cluster.local:9080"), "{}", ran.out);
+    assert!(ran.out.contains("+ 90 % v1 of reviews.default.svc.cluster.local:9080"), "{}", ran.out);
     assert!(ran.out.contains("old/a.yaml:30") && ran.out.contains("new/a.yaml:30"), "{}", ran.out);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, Write};
 
-use mesh_core::explain::{Action, Explanation, Question};
+use mesh_core::explain::{Action, Explainer, Explanation, Question};
 use serde::{Deserialize, Serialize};
 
 use super::output::Outcome;
@@ -11,6 +11,7 @@ use super::world::{World, site};
 
 /// A line that asks.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Line {
     config: Vec<String>,
     #[serde(default)]
@@ -21,7 +22,7 @@ struct Line {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Client {
     namespace: String,
     labels: BTreeMap<String, String>,
@@ -34,7 +35,7 @@ impl Default for Client {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Asked {
     method: Option<String>,
     url: Option<String>,
@@ -87,15 +88,26 @@ pub(crate) fn run(file: &str) -> Result<Outcome, String> {
         "-" => Box::new(io::stdin().lock()),
         path => Box::new(io::BufReader::new(std::fs::File::open(path).map_err(|error| format!("{path}: {error}"))?)),
     };
-    let mut worlds = Worlds::default();
+    let lines = input.lines().collect::<Result<Vec<_>, _>>().map_err(|error| format!("{file}: {error}"))?;
+    let lines: Vec<_> = lines.iter().filter(|line| !line.trim().is_empty()).map(|line| Line::read(line)).collect();
+    // The lines of a file mostly share a configuration and a client, and so what it takes to explain.
+    let mut worlds: HashMap<&str, Result<World, String>> = HashMap::new();
+    for (key, line) in lines.iter().flatten() {
+        worlds.entry(key).or_insert_with(|| line.load());
+    }
+    let explainers: HashMap<_, _> = worlds
+        .iter()
+        .map(|(key, world)| (*key, world.as_ref().map(|world| world.explainer().without_lines())))
+        .collect();
     let mut out = io::stdout().lock();
     let mut outcome = Outcome::Clean;
-    for line in input.lines() {
-        let line = line.map_err(|error| format!("{file}: {error}"))?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let answer = worlds.answer(&line).unwrap_or_else(|error| {
+    for line in &lines {
+        let answer = line.as_ref().map_err(Clone::clone).and_then(|(key, line)| match explainers.get(key.as_str()) {
+            Some(Ok(explainer)) => line.answer(explainer),
+            Some(Err(problem)) => Err((*problem).clone()),
+            None => Err("the configuration was not read".to_owned()),
+        });
+        let answer = answer.unwrap_or_else(|error| {
             outcome = Outcome::Findings;
             serde_json::json!({ "error": error })
         });
@@ -107,21 +119,23 @@ pub(crate) fn run(file: &str) -> Result<Outcome, String> {
     Ok(outcome)
 }
 
-/// Configurations by files and client: the lines of a file mostly share one.
-#[derive(Default)]
-struct Worlds(HashMap<String, World>);
+impl Line {
+    /// A line, and what it shares with others: its configuration and its client.
+    fn read(line: &str) -> Result<(String, Self), String> {
+        let line: Self = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        Ok((format!("{:?} {:?}", line.config, line.client), line))
+    }
 
-impl Worlds {
-    fn answer(&mut self, line: &str) -> Result<serde_json::Value, String> {
-        let Line { config, client, request, roll } = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        let question = request.question()?.with_roll(roll);
-        let key = format!("{config:?} {client:?}");
-        if !self.0.contains_key(&key) {
-            let world = World::load(&config, site(&client.namespace, client.labels))?;
-            self.0.insert(key.clone(), world);
+    fn load(&self) -> Result<World, String> {
+        if self.config.is_empty() {
+            return Err("`config` names no files".to_owned());
         }
-        let explanation = self.0[&key].explainer().without_lines().explain(&question);
-        serde_json::to_value(Answer::of(explanation)).map_err(|error| error.to_string())
+        World::load(&self.config, site(&self.client.namespace, self.client.labels.clone()))
+    }
+
+    fn answer(&self, explainer: &Explainer<'_>) -> Result<serde_json::Value, String> {
+        let question = self.request.question()?.with_roll(self.roll);
+        serde_json::to_value(Answer::of(explainer.explain(&question))).map_err(|error| error.to_string())
     }
 }
 
@@ -131,7 +145,11 @@ impl Asked {
             (Some(url), _) => url.clone(),
             (None, Some(authority)) => {
                 let scheme = self.scheme.as_deref().unwrap_or("http");
-                format!("{scheme}://{authority}{}", self.path.as_deref().unwrap_or("/"))
+                let path = self.path.as_deref().unwrap_or("/");
+                if !path.starts_with('/') {
+                    return Err(format!("the path `{path}` does not begin with a slash"));
+                }
+                format!("{scheme}://{authority}{path}")
             }
             (None, None) => return Err("the request has neither `url` nor `authority`".to_owned()),
         };

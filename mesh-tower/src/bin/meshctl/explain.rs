@@ -71,7 +71,9 @@ impl Explain {
             false => vec![explainer.explain(&question)],
         };
         print(&self.format(&explanations)?)?;
-        let fails = explanations.iter().any(|found| found.status.is_some_and(|status| status >= 400));
+        let fails = explanations
+            .iter()
+            .any(|found| found.status.is_some_and(|status| status >= 400) || !matches!(found.flags.as_str(), "" | "-"));
         Ok(match (world.refused, fails) {
             (true, _) => Outcome::CouldNotRun,
             (false, true) => Outcome::Findings,

@@ -126,6 +126,9 @@ impl Requests {
         for authority in &self.authority {
             for method in any(&self.method, "GET") {
                 for uri in any(&self.uri, "/") {
+                    if !uri.starts_with('/') {
+                        return Err(format!("the uri `{uri}` does not begin with a slash"));
+                    }
                     let mut question = Question::new(&method, &format!("{scheme}://{authority}{uri}"))
                         .map_err(|error| error.to_string())?;
                     for (name, value) in &self.headers {

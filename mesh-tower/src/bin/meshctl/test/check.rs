@@ -31,7 +31,7 @@ pub(super) fn failures(case: &Case, found: &Explanation, rule: Option<&Value>) -
     let takes = matches!(found.action, Action::Route | Action::Redirect | Action::Direct) && rule.is_some();
     let mut failed = match (case.want_match.unwrap_or(true), says_something) {
         (true, true) => checks.failed,
-        (true, false) if case.want.is_none() && !takes => {
+        (true, false) if !takes && (case.want.is_none() || case.want_match == Some(true)) => {
             vec![checks.failure("match", &"a rule takes it", &"no rule does")]
         }
         (true, false) => Vec::new(),
@@ -175,7 +175,16 @@ fn is_split(wanted: &[RouteWanted], found: &[SplitEntry]) -> bool {
     };
     // What gets nothing has no share to compare.
     let wanted: Vec<_> = wanted.iter().filter(|one| wanted.len() == 1 || one.weight != Some(0)).collect();
-    wanted.len() == found.len() && wanted.iter().all(|one| found.iter().any(|entry| takes(one, entry)))
+    // Each has one of its own.
+    let mut free: Vec<_> = found.iter().collect();
+    wanted.len() == found.len()
+        && wanted.iter().all(|one| match free.iter().position(|entry| takes(one, entry)) {
+            Some(at) => {
+                free.swap_remove(at);
+                true
+            }
+            None => false,
+        })
 }
 
 /// Whether a value has everything that is wanted; it may have more.
