@@ -228,6 +228,11 @@ impl<'a> Explainer<'a> {
         let exchange = Exchange::new(SystemTime::UNIX_EPOCH);
         let grpc = route::reply::is_grpc(view.headers);
         match &route.action {
+            // A preflight is answered before anything is sent, but not before an abort.
+            route::Action::Forward(_) if is_preflight(route, view) => {
+                out.action = Action::Direct;
+                (out.status, out.retries, out.timeout) = (Some(200), None, None);
+            }
             route::Action::Forward(forward) => {
                 out.action = Action::Route;
                 out.split = split(&forward.split, routed.destination);
@@ -302,6 +307,12 @@ impl crate::Rng for Fixed {
     fn next_u64(&mut self) -> u64 {
         self.0
     }
+}
+
+fn is_preflight(route: &Route, view: &RequestView<'_>) -> bool {
+    let aborts = route.fault.as_ref().and_then(route::Fault::always_aborts).is_some();
+    let verdict = route.cors.as_ref().map(|cors| cors.judge(view.method, view.headers));
+    !aborts && matches!(verdict, Some(route::CorsVerdict::Preflight(_)))
 }
 
 fn unanswered(out: Explanation, failure: Failure, grpc: bool) -> Explanation {

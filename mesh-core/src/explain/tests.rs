@@ -197,6 +197,21 @@ fn what_the_mesh_answers_has_a_status_and_flags() {
 }
 
 #[test]
+fn a_preflight_is_answered_where_the_rule_allows_the_origin() {
+    let cors = "timeout: 1s\n    corsPolicy: {allowOrigins: [{exact: 'http://shop.example'}]}";
+    let world = World::new(&MESH.replace("timeout: 1s", cors));
+    let ask = |origin: &str| {
+        let question = Question::new("OPTIONS", "http://reviews:9080/1").unwrap();
+        let question =
+            question.header("origin", origin).unwrap().header("access-control-request-method", "GET").unwrap();
+        let found = world.explain(&question);
+        (found.action, found.status, found.upstream.is_some())
+    };
+    assert_eq!(ask("http://shop.example"), (Action::Direct, Some(200), false));
+    assert_eq!(ask("http://stranger.example"), (Action::Route, None, true));
+}
+
+#[test]
 fn the_text_can_be_followed_from_top_to_bottom() {
     let text = World::new(MESH).explain(&get("/1").with_roll(41)).to_string();
     let begins: Vec<_> = text.lines().map(|line| line.split_whitespace().next().unwrap_or_default()).collect();
