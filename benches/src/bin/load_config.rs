@@ -5,8 +5,8 @@
 //! cargo run --release -p benches --bin load_config -- 1000
 //! ```
 //!
-//! Each VirtualService has some thirty lines, a DestinationRule with two subsets and a ServiceEntry beside it would make
-//! three times as many documents; those are counted in with `--all`.
+//! Each VirtualService has some thirty lines and nothing wrong with it. With `--all` it splits between two subsets, and a
+//! DestinationRule and a ServiceEntry that define them stand beside it: three times as many documents.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
@@ -57,14 +57,18 @@ fn peak_memory() -> Option<u64> {
 fn text(count: usize, all: bool) -> String {
     let mut text = String::new();
     for index in 0..count {
-        let written =
-            write_service(&mut text, index).and_then(|()| if all { write_others(&mut text, index) } else { Ok(()) });
+        let written = write_service(&mut text, index, all)
+            .and_then(|()| if all { write_others(&mut text, index) } else { Ok(()) });
         assert!(written.is_ok(), "a string takes what is written to it");
     }
     text
 }
 
-fn write_service(out: &mut String, index: usize) -> std::fmt::Result {
+fn write_service(out: &mut String, index: usize, subsets: bool) -> std::fmt::Result {
+    let destination = |version: &str| match subsets {
+        true => format!("{{host: service-{index}.shop.svc.cluster.local, subset: {version}}}"),
+        false => format!("{{host: service-{index}-{version}.shop.svc.cluster.local}}"),
+    };
     write!(
         out,
         "---
@@ -84,23 +88,24 @@ spec:
         x-canary: {{exact: \"true\"}}
       uri: {{prefix: /api/v{version}/}}
     route:
-    - destination: {{host: service-{index}.shop.svc.cluster.local, subset: v2}}
+    - destination: {second}
     timeout: 5s
     retries:
       attempts: 3
-      perTryTimeout: 1s
       retryOn: connect-failure,refused-stream
   - name: default
     route:
-    - destination: {{host: service-{index}.shop.svc.cluster.local, subset: v1}}
+    - destination: {first}
       weight: 90
-    - destination: {{host: service-{index}.shop.svc.cluster.local, subset: v2}}
+    - destination: {second}
       weight: 10
     headers:
       request: {{set: {{x-route: default}}}}
 ",
         team = index % 50,
         version = index % 7,
+        first = destination("v1"),
+        second = destination("v2"),
     )
 }
 
