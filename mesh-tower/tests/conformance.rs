@@ -21,7 +21,7 @@ mod caller;
 mod compare;
 #[path = "conformance/counts.rs"]
 mod counts;
-#[path = "conformance/gaps.rs"]
+#[path = "../../mesh-config/tests/conformance/gaps.rs"]
 mod gaps;
 #[path = "conformance/place.rs"]
 mod place;

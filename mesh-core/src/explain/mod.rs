@@ -69,7 +69,7 @@ use crate::compile::scope::Sight;
 use crate::compile::{DestinationRules, MergedRule};
 use crate::path_normalization::normalize;
 use crate::retry::RetryPolicy;
-use crate::route::{self, Exchange, Route, RouteId, Routed, RuleOrigin, Split, prepare};
+use crate::route::{self, Exchange, Route, Routed, RuleOrigin, Split, prepare};
 use crate::snapshot::{Snapshot, TableId};
 use crate::{Failure, RequestView, Scheme, Site};
 
@@ -129,7 +129,7 @@ impl<'a> Explainer<'a> {
     fn tell(&self, question: &Question, with_routes: bool) -> Explanation {
         let mut out = Explanation { request: question.describe(), ..Explanation::default() };
         let grpc = route::reply::is_grpc(&question.parts().headers);
-        let (parts, scheme) = match self.canonical(question, &mut out) {
+        let (parts, scheme, upgrade_refused) = match self.canonical(question, &mut out) {
             Ok(canonical) => canonical,
             Err(failure) => return unanswered(out, failure, grpc),
         };
@@ -147,7 +147,7 @@ impl<'a> Explainer<'a> {
             Ok(routed) => self.say_route(routed, &view, parts.clone(), &mut out),
             Err(failure) => out = unanswered(out, failure, grpc),
         }
-        if question.upgrade_is_refused() {
+        if upgrade_refused {
             // The rule is found, and then nothing of it is done.
             let kept = Explanation {
                 request: out.request,
@@ -163,21 +163,23 @@ impl<'a> Explainer<'a> {
         out
     }
 
-    /// The head as the mesh brings it into form before it routes, and the scheme that rules see.
-    fn canonical(&self, question: &Question, out: &mut Explanation) -> Result<(request::Parts, Scheme), Failure> {
+    /// The head as the mesh brings it into form before it routes, the scheme that rules see, and whether it asks for an
+    /// upgrade that is not passed on.
+    fn canonical(&self, question: &Question, out: &mut Explanation) -> Result<(request::Parts, Scheme, bool), Failure> {
         let mut parts = question.parts();
         let scheme = question.scheme_seen()?;
         route::internal_headers::strip(&mut parts.headers);
-        match route::internal_headers::remove_hop_by_hop(&mut parts.headers) {
-            Ok(_) | Err(Failure::UpgradeRefused) => {}
+        let upgrade_refused = match route::internal_headers::remove_hop_by_hop(&mut parts.headers) {
+            Ok(_) => false,
+            Err(Failure::UpgradeRefused) => true,
             Err(failure) => return Err(failure),
-        }
+        };
         if let Some(path) = normalize(parts.uri.path(), self.snapshot.path_normalization())? {
             let target = parts.uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
             out.request.path_as_sent = Some(std::mem::replace(&mut out.request.path, target.clone()));
             parts.uri = question.uri_with(&target).ok_or(Failure::InvalidPath)?;
         }
-        Ok((parts, scheme))
+        Ok((parts, scheme, upgrade_refused))
     }
 
     fn listener(&self, question: &Question) -> Option<(TableId, Listener)> {
@@ -399,13 +401,5 @@ pub(crate) fn spell(duration: Duration) -> String {
         (0, nanos) if nanos % 1_000_000 == 0 => format!("{}ms", nanos / 1_000_000),
         (seconds, 0) => format!("{seconds}s"),
         _ => format!("{}s", duration.as_secs_f64()),
-    }
-}
-
-/// A route of the snapshot that was asked, for those who have a [`RouteId`] only.
-impl Explainer<'_> {
-    /// Where the rule behind a route stands.
-    pub fn rule_of(&self, route: RouteId) -> Place {
-        self.place_of(&self.snapshot.rule(route).origin)
     }
 }

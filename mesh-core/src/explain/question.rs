@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
 
 use super::model;
 use crate::request::scheme_told;
-use crate::route::internal_headers;
 use crate::{Failure, PeerView, RequestView, Scheme};
 
 /// A request, as far as routing looks at it.
@@ -103,11 +102,6 @@ impl Question {
     /// The draw.
     pub fn roll(&self) -> u64 {
         self.roll
-    }
-
-    /// Whether it asks for an upgrade that is not passed on.
-    pub(super) fn upgrade_is_refused(&self) -> bool {
-        internal_headers::remove_hop_by_hop(&mut self.headers.clone()) == Err(Failure::UpgradeRefused)
     }
 
     pub(super) fn at_gateway(&self) -> bool {

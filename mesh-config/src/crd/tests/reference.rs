@@ -7,10 +7,10 @@ use super::super::schema_of;
 use crate::resource::Kind;
 
 #[test]
-#[ignore = "reads $MESH_CASES/conformance/reference/field-paths.json"]
 fn every_field_path_is_in_the_tables_with_its_type() {
     let mut wrong = Vec::new();
-    for entry in entries("field-paths.json") {
+    let Some(entries) = entries("field-paths.json") else { return };
+    for entry in entries {
         let (kind, path) = (text(&entry, "kind"), text(&entry, "path"));
         let Some(schema) = schema_at(kind, path) else { continue };
         match schema {
@@ -23,11 +23,11 @@ fn every_field_path_is_in_the_tables_with_its_type() {
 }
 
 #[test]
-#[ignore = "reads $MESH_CASES/conformance/reference/crd-rules.json"]
 fn every_rule_is_in_the_tables() {
     let mut wrong = Vec::new();
     let mut held = 0;
-    for entry in entries("crd-rules.json") {
+    let Some(entries) = entries("crd-rules.json") else { return };
+    for entry in entries {
         let (kind, path, rule) = (text(&entry, "kind"), text(&entry, "path"), text(&entry, "rule"));
         let Some(schema) = schema_at(kind, path) else { continue };
         match schema {
@@ -39,10 +39,11 @@ fn every_rule_is_in_the_tables() {
     assert!(held > 500, "{held}");
 }
 
-fn entries(file: &str) -> Vec<Value> {
-    let directory = std::env::var("MESH_CASES").unwrap();
+/// The lists are not part of the repository; where `$MESH_CASES` says that there are some, they have to be there.
+fn entries(file: &str) -> Option<Vec<Value>> {
+    let directory = std::env::var("MESH_CASES").ok()?;
     let text = std::fs::read_to_string(format!("{directory}/conformance/reference/{file}")).unwrap();
-    serde_json::from_str(&text).unwrap()
+    Some(serde_json::from_str(&text).unwrap())
 }
 
 fn text<'v>(entry: &'v Value, key: &str) -> &'v str {
