@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::witness::{self, Witnesses};
-use super::{Action, Explainer, Explanation, Question, Request};
+use super::{Action, Destination, Explainer, Explanation, Question, Request};
+use crate::Failure;
 use crate::route::RouteId;
 
 /// A request that goes elsewhere, and how many others do so by the same two rules.
@@ -170,6 +171,9 @@ fn aspects(first: &Explanation, all: &[&Explanation]) -> Vec<Aspect> {
         let elsewhere = if retries.elsewhere { "elsewhere" } else { "also where it was tried before" };
         format!("{retries}, {elsewhere}, after pauses of {}", retries.pauses)
     });
+    // Nobody notices what would be done to a request that goes nowhere.
+    let sent: Vec<_> = all.iter().copied().filter(|explanation| refused(explanation).is_none()).collect();
+    let if_sent = |value: Option<String>| value.filter(|_| !sent.is_empty());
     let mirrors = first.mirrors.iter().map(|mirror| format!("{} % {}", mirror.percent, mirror.cluster));
     let list = [
         ("action", vec![format!("{:?}", first.action).to_lowercase()]),
@@ -177,15 +181,15 @@ fn aspects(first: &Explanation, all: &[&Explanation]) -> Vec<Aspect> {
         ("location", one(first.location.clone())),
         ("body", one(first.body.clone())),
         ("destination", destinations(all)),
-        ("rewrite", per_destination(all, rewrite)),
-        ("request headers", per_destination(all, |explanation| explanation.request_headers.clone())),
+        ("rewrite", per_destination(&sent, rewrite)),
+        ("request headers", per_destination(&sent, |explanation| explanation.request_headers.clone())),
         ("response headers", per_destination(all, |explanation| explanation.response_headers.clone())),
         ("cors", first.cors.clone()),
-        ("timeout", one(first.timeout.clone())),
-        ("retries", one(retries)),
+        ("timeout", one(if_sent(first.timeout.clone()))),
+        ("retries", one(if_sent(retries))),
         ("mirrors", mirrors.collect()),
         ("faults", first.faults.clone()),
-        ("policy", sorted(all.iter().flat_map(|explanation| policy_of(explanation)).collect())),
+        ("policy", sorted(sent.iter().flat_map(|explanation| policy_of(explanation)).collect())),
     ];
     list.into_iter().map(|(name, lines)| Aspect { name, lines }).collect()
 }
@@ -196,8 +200,7 @@ fn destinations(all: &[&Explanation]) -> Vec<String> {
     let mut shares: Vec<(String, f64)> = Vec::new();
     for explanation in all {
         let Some(entry) = explanation.split.iter().find(|entry| entry.drawn) else { continue };
-        let refused = explanation.destination.as_ref().and_then(super::Destination::failure);
-        let name = match refused {
+        let name = match refused(explanation) {
             Some(failure) => format!("answered with {} {}", failure.http_status().as_u16(), failure.flags()),
             None => name_of(entry),
         };
@@ -207,6 +210,11 @@ fn destinations(all: &[&Explanation]) -> Vec<String> {
         }
     }
     sorted(shares.into_iter().map(|(name, share)| format!("{} % {name}", rounded(share * 100.0))).collect())
+}
+
+/// What every request to a destination is answered with, where there is nowhere to send it.
+fn refused(explanation: &Explanation) -> Option<Failure> {
+    explanation.destination.as_ref().and_then(Destination::failure)
 }
 
 /// Sums of shares come out as 30.000000000000004.
@@ -244,9 +252,6 @@ fn rewrite(explanation: &Explanation) -> Vec<String> {
 
 fn policy_of(explanation: &Explanation) -> Vec<String> {
     let Some(destination) = &explanation.destination else { return Vec::new() };
-    if destination.failure().is_some() {
-        return Vec::new();
-    }
     let cluster = &destination.cluster;
     let endpoints = destination
         .endpoints

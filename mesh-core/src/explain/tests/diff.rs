@@ -135,7 +135,7 @@ fn what_only_one_destination_of_a_split_does_shows() {
         )
     };
     let found = of_rules(&split("b"), &split("c"));
-    let found = found.iter().find(|difference| difference.port == 9080).unwrap();
+    let [found] = &*found else { panic!("{found:#?}") };
     assert_eq!(found.what, ["request headers"]);
     assert_eq!(found.new.lines("request headers"), ["to v2 of reviews.default.svc.cluster.local:9080: set a: c"]);
 }
