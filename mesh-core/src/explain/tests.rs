@@ -1,9 +1,11 @@
 //! Explanations by example.
 
+mod diff;
+
 use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, parse};
 
-use super::{Action, Difference, Explainer, Explanation, Question, diff};
+use super::{Action, Explainer, Explanation, Question};
 use crate::snapshot::Snapshot;
 use crate::{Rng, Site, SplitMix64, compile};
 
@@ -238,36 +240,6 @@ fn an_explanation_always_says_what_the_snapshot_decides() {
     }
 }
 
-fn differences(old: &str, new: &str) -> Vec<Difference> {
-    let (old, new) = (World::new(old), World::new(new));
-    diff(&old.explainer(), &new.explainer())
-}
-
-#[test]
-fn a_configuration_does_not_differ_from_itself() {
-    assert_eq!(differences(MESH, MESH), []);
-    let renamed = MESH.replace("name: canary", "name: other");
-    assert_eq!(differences(MESH, &renamed), []);
-}
-
-#[test]
-fn what_changed_is_shown_by_a_request_that_shows_it() {
-    for (from, to, what) in [
-        ("weight: 95}", "weight: 45}", "destination"),
-        ("timeout: 1s", "timeout: 2s", "timeout"),
-        ("exact: jason", "exact: jane", "destination"),
-        ("{prefix: /old}", "{prefix: /older}", "action"),
-        ("uri: /new", "uri: /newer", "location"),
-        ("attempts: 2", "attempts: 5", "retries"),
-        ("x-route: canary", "x-route: bird", "headers"),
-        ("maxConnections: 10", "maxConnections: 11", "policy"),
-        ("value: 100", "value: 50", "mirrors"),
-    ] {
-        let found = differences(MESH, &MESH.replace(from, to));
-        assert!(found.iter().any(|difference| difference.what.contains(&what)), "{from} -> {to}: {found:#?}");
-    }
-}
-
 #[test]
 fn a_host_that_a_sidecar_hides_is_told_from_one_that_there_is_not() {
     let hidden = format!(
@@ -288,5 +260,62 @@ spec: {{egress: [{{hosts: [elsewhere/*]}}], outboundTrafficPolicy: {{mode: REGIS
     let rule = world.explain(&Question::get("http://unknown.example/").unwrap()).rule.unwrap();
     assert_eq!((rule.object.as_str(), rule.field.as_str()), ("Sidecar default/own", "spec.outboundTrafficPolicy"));
     let open = World::new(MESH).explain(&Question::get("http://reviews:1/").unwrap()).hidden;
-    assert_eq!(open.as_deref(), Some("reviews.default.svc.cluster.local has no port 1"));
+    assert_eq!(open.as_deref(), Some("reviews.default.svc.cluster.local has no port 1, but 9080"));
+}
+
+#[test]
+fn rules_that_do_not_count_here_are_named() {
+    let world = World::new(
+        "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: alone, namespace: default}
+spec: {hosts: [alone], http: [{directResponse: {status: 418}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: edge, namespace: default}
+spec: {hosts: ['*.example.com'], gateways: [public, other/private], http: [{directResponse: {status: 418}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: private, namespace: books}
+spec: {hosts: [books.example.org], exportTo: ['.'], http: [{directResponse: {status: 418}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: labelled, namespace: default}
+spec: {hosts: [labelled.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: labelled, namespace: default}
+spec:
+  hosts: [labelled.example]
+  http: [{match: [{sourceLabels: {app: other}}], directResponse: {status: 418}}]
+",
+    );
+    let ask = |url: &str| world.explain(&Question::get(url).unwrap());
+    let rows = [
+        (
+            "http://alone/",
+            "VirtualService default/alone has rules for alone.default.svc.cluster.local, which no service declares: only \
+             requests to that name on port 80 follow them",
+        ),
+        (
+            "http://www.example.com/",
+            "VirtualService default/edge has rules for *.example.com, but only at default/public, other/private",
+        ),
+        (
+            "http://books.example.org/",
+            "VirtualService books/private has rules for books.example.org, and is not exported to this namespace",
+        ),
+    ];
+    for (url, why) in rows {
+        assert_eq!(ask(url).hidden.as_deref(), Some(why), "{url}");
+    }
+    assert_eq!(ask("http://alone.default.svc.cluster.local/").status, Some(418));
+    let found = ask("http://labelled.example/");
+    assert_eq!(found.rule.unwrap().object, "Service labelled.example");
+    assert_eq!(found.left_out[0].rule.object, "VirtualService default/labelled");
 }

@@ -121,7 +121,7 @@ impl Gateways {
         first.cloned().ok_or_else(|| {
             let (scheme, port) = (question.scheme().as_str(), question.port());
             let known: Vec<_> = doors.iter().map(ToString::to_string).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let known = if known.is_empty() { "none with HTTP".to_owned() } else { known.join(", ") };
             format!(
                 "no server of a Gateway takes {} by {scheme} on port {port}; there are: {known}",
                 question.authority()
