@@ -90,7 +90,9 @@ impl Explanation {
             more => line(f, "", format_args!("  {more} more are not reached"))?,
         }
         for left in &self.left_out {
-            line(f, "", At(&format!("- left out: {}", left.why), &in_object(&left.rule)))?;
+            // It may be of another object: one that delegates to this, or all of whose blocks are left out.
+            let place = if left.rule.object == object { in_object(&left.rule) } else { left.rule.clone() };
+            line(f, "", At(&format!("- left out: {}", left.why), &place))?;
         }
         Ok(())
     }

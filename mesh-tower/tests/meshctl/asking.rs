@@ -18,6 +18,9 @@ spec:
   - port: {number: 443, name: https-admin, protocol: HTTPS}
     hosts: [admin.example.com]
     tls: {mode: SIMPLE, credentialName: admin}
+  - port: {number: 80, name: http, protocol: HTTP}
+    hosts: ['*.example.com']
+    tls: {httpsRedirect: true}
 ---
 apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -113,6 +116,12 @@ fn a_gateway_is_asked_whatever_it_selects_and_with_tls_where_it_has_nothing_else
   request: {authority: [desk.example.com], uri: [/x]}
   wantMatch: true
   route: [{destination: {host: desk}}]
+- description: http is sent to https
+  request: {authority: [www.example.com], scheme: http, uri: [/x]}
+  want: {status: 301, location: 'https://www.example.com/x'}
+- description: a rule counts before that, where the scheme is not said
+  request: {authority: [www.example.com], gateway: edge/public}
+  want: {route: secure}
 - description: a gateway by name
   request: {authority: [www.example.com], gateway: edge/private}
   want: {route: desk}
@@ -198,9 +207,26 @@ fn an_explanation_at_a_gateway_needs_no_labels() {
     assert!(ran.out.contains("port 443 of edge/public") && ran.out.ends_with("=> answers 204\n"), "{}", ran.out);
     let ran = run(mesh.path(), &["explain", "GET", "http://www.example.com:8080/", "--gateway=edge/private"]);
     assert!(ran.out.contains("port 8080 of edge/private"), "{}", ran.out);
-    let ran = run(mesh.path(), &["explain", "GET", "http://www.example.com/", "--gateway"]);
+    let ran = run(mesh.path(), &["explain", "GET", "http://www.example.com:81/", "--gateway"]);
     assert_eq!((ran.status, ran.out.as_str()), (2, ""));
-    assert!(ran.err.contains("by http on port 80; there are: edge/private with http on port 8080"), "{}", ran.err);
+    assert!(ran.err.contains("by http on port 81; there are: edge/public with http on port 80, "), "{}", ran.err);
+}
+
+#[test]
+fn rules_that_do_not_count_for_a_request_are_named() {
+    let labelled = SERVICE.replace("greeter.example.com", "reviews").replace(
+        "- match: [{uri: {prefix: /busy}}]\n    directResponse: {status: 429}\n  - fault: {abort: {percentage: {value: 100}, \
+         grpcStatus: ALREADY_EXISTS}}\n    route",
+        "- match: [{sourceLabels: {app: other}}]\n    route",
+    );
+    let mesh = folder(&[("mesh/a.yaml", &labelled), ("edge/a.yaml", EDGE)]);
+    let ran = run(mesh.path(), &["explain", "GET", "http://reviews:9080/"]);
+    assert!(ran.out.contains("- left out: it is for clients with app=other, which this one has not"), "{}", ran.out);
+    assert!(ran.out.contains("VirtualService default/faults mesh/a.yaml:15"), "{}", ran.out);
+    let ran = run(mesh.path(), &["explain", "GET", "http://reviews/"]);
+    assert!(ran.out.contains("reviews.default.svc.cluster.local has no port 80, but 9080"), "{}", ran.out);
+    let ran = run(mesh.path(), &["explain", "GET", "http://desk.example.com/", "-c", "edge"]);
+    assert!(ran.out.contains("VirtualService edge/desk has rules for desk.example.com, but only at edge/private"));
 }
 
 #[test]
