@@ -136,10 +136,12 @@ impl Places {
 
     /// The servers that a request may be asked at. A Gateway that is named is asked for hosts that it does not take, too.
     fn doors(&self, gateway: Option<&str>, asked: &Asked<'_>) -> Vec<Door> {
+        // As in a URL, a scheme without a port means its own.
+        let port = asked.port.or(asked.scheme.map(Scheme::default_port));
         let doors = self.gateways.doors().iter().filter(|door| {
             gateway.map_or_else(|| door.takes(asked.authority), |name| door.is_of(name))
                 && asked.scheme.is_none_or(|scheme| scheme == door.scheme)
-                && asked.port.is_none_or(|port| port == door.port)
+                && port.is_none_or(|port| port == door.port)
         });
         doors.cloned().collect()
     }
