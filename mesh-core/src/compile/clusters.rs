@@ -15,6 +15,7 @@ use super::scope::Sight;
 use crate::Site;
 use crate::cluster::policy::{self, PolicyInput};
 use crate::cluster::{ClusterId, ClusterKey, ClusterSpec, EndpointSource, UpstreamProtocol, subset};
+use crate::lb::LocalitySpec;
 use crate::route::{ClusterRef, RuleOrigin};
 
 /// Where a destination is named: decides short names and the port it means without naming one.
@@ -210,6 +211,12 @@ impl<'a> Clusters<'a> {
             spec.endpoints = EndpointSource::OriginalDestination { port: None };
         }
         policy::apply(&effective, &mut spec);
+        spec.locality = LocalitySpec::lower(
+            effective.load_balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref()),
+            self.mesh.locality_lb_setting.as_ref(),
+            spec.outlier.is_some(),
+            self.site,
+        );
         spec
     }
 

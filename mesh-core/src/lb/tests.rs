@@ -17,12 +17,16 @@ fn hosts(weights: &[u32]) -> Vec<Arc<EndpointState>> {
 }
 
 fn set(spec: LbSpec, hosts: &[Arc<EndpointState>]) -> HostSet {
-    HostSet::new(spec, 0, hosts.to_vec(), &Arc::default())
+    balanced(&spec.into(), hosts)
+}
+
+fn balanced(balance: &Balance<'_>, hosts: &[Arc<EndpointState>]) -> HostSet {
+    HostSet::new(balance, hosts.to_vec(), &Cursors::default(), Instant::now())
 }
 
 fn shares(set: &HostSet, tried: &[Arc<EndpointState>], picks: u32) -> BTreeMap<u32, u32> {
     let mut rng = SplitMix64::new(11);
-    let pick = Pick { hash: None, tried, now: Instant::now() };
+    let pick = Pick { tried, avoid_tried: true, ..Pick::first(Instant::now()) };
     let mut shares = BTreeMap::new();
     for _ in 0..picks {
         *shares.entry(set.pick(&pick, &mut rng).unwrap().0).or_default() += 1;
@@ -110,7 +114,7 @@ fn in_panic_ejected_hosts_get_requests_again() {
     let hosts = hosts(&[1, 1, 1]);
     eject(&hosts, 0);
     eject(&hosts, 1);
-    let panicking = HostSet::new(LbSpec::RoundRobin, 50, hosts.clone(), &Arc::default());
+    let panicking = balanced(&Balance { panic_threshold: 50, ..LbSpec::RoundRobin.into() }, &hosts);
     assert_eq!(shares(&panicking, &[], 300), [(0, 100), (1, 100), (2, 100)].into());
     eject(&hosts, 2);
     assert!(!set(LbSpec::RoundRobin, &hosts).has_choice());
@@ -118,10 +122,10 @@ fn in_panic_ejected_hosts_get_requests_again() {
 
 #[test]
 fn a_round_goes_on_in_the_next_set() {
-    let (hosts, cursor) = (hosts(&[1, 1]), Arc::default());
+    let (hosts, cursors) = (hosts(&[1, 1]), Cursors::default());
     let mut rng = SplitMix64::new(1);
     let mut next = || {
-        let set = HostSet::new(LbSpec::RoundRobin, 0, hosts.clone(), &cursor);
+        let set = HostSet::new(&LbSpec::RoundRobin.into(), hosts.clone(), &cursors, Instant::now());
         set.pick(&Pick::first(Instant::now()), &mut rng).unwrap().0
     };
     assert_eq!([next(), next(), next()], [0, 1, 0]);

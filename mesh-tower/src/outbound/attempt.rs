@@ -121,7 +121,7 @@ async fn choose(
     clock: &mut Clock,
 ) -> Result<Member, Error> {
     clock.bounded(cluster.looked_up()).await?;
-    let pick = Pick { hash: None, tried, now: clock.now() };
+    let pick = Pick { tried, avoid_tried: true, ..Pick::first(clock.now()) };
     let Some((host, port)) = place else {
         return chance.with(|rng| cluster.pick(&pick, rng)).map_err(Error::from);
     };
