@@ -69,11 +69,11 @@ use crate::compile::scope::Sight;
 use crate::compile::{DestinationRules, MergedRule};
 use crate::path_normalization::normalize;
 use crate::retry::RetryPolicy;
-use crate::route::{self, Exchange, Route, Routed, RuleOrigin, Split, prepare};
+use crate::route::{self, Exchange, Route, RouteId, Routed, RuleOrigin, Split, prepare};
 use crate::snapshot::{Snapshot, TableId};
 use crate::{Failure, RequestView, Scheme, Site};
 
-pub use diff::{Difference, Outcome, diff};
+pub use diff::{Aspect, Difference, Outcome, diff, diff_at_gateways};
 pub use model::{
     Action, Destination, Endpoint, Explanation, LeftOut, Listener, Mirror, Mismatch, Place, PolicyLine, Request,
     Retries, SplitEntry, Subset, Tried, Upstream, VirtualHost,
@@ -124,6 +124,14 @@ impl<'a> Explainer<'a> {
     /// What is decided, without the routes on the way to it, which are nearly all of the work.
     fn decision(&self, question: &Question) -> Explanation {
         self.tell(question, false)
+    }
+
+    /// The route that takes a request, and nothing else.
+    fn chosen(&self, question: &Question) -> Option<RouteId> {
+        let (parts, scheme, _) = self.canonical(question, &mut Explanation::default()).ok()?;
+        let (table, _) = self.listener(question)?;
+        let view = question.view(&parts, scheme);
+        Some(self.snapshot.route_in(table, &view, &mut Fixed(0)).ok()?.route)
     }
 
     fn tell(&self, question: &Question, with_routes: bool) -> Explanation {
@@ -225,7 +233,8 @@ impl<'a> Explainer<'a> {
         out.rule = Some(self.place_of(&route.origin));
         out.timeout = route.timeout.map(spell);
         out.retries = route.retry.as_ref().map(|policy| retries(policy, route.timeout));
-        out.cors = route.cors.is_some();
+        out.cors = route.cors.as_ref().map(|cors| cors.describe()).unwrap_or_default();
+        say_headers(route, routed.destination, out);
         out.faults = route.fault.as_ref().map(route::Fault::describe).unwrap_or_default();
         let exchange = Exchange::new(SystemTime::UNIX_EPOCH);
         let grpc = route::reply::is_grpc(view.headers);
@@ -239,6 +248,7 @@ impl<'a> Explainer<'a> {
                 out.action = Action::Route;
                 out.split = split(&forward.split, routed.destination);
                 out.mirrors = mirrors(route, routed.draw);
+                out.rewrite_by = forward.rewrite.as_ref().and_then(route::Rewrite::describe_regex);
                 prepare::prepare_request(route, routed.destination, &mut parts, &exchange);
                 out.upstream = Some(upstream(&parts));
                 let drawn = forward.split.get(routed.destination);
@@ -259,6 +269,9 @@ impl<'a> Explainer<'a> {
             route::Action::Redirect(_) | route::Action::DirectResponse(_) => {
                 out.action =
                     if matches!(route.action, route::Action::Redirect(_)) { Action::Redirect } else { Action::Direct };
+                if let route::Action::DirectResponse(direct) = &route.action {
+                    out.body = Some(String::from_utf8_lossy(&direct.body).into_owned()).filter(|body| !body.is_empty());
+                }
                 if let Some(reply) = route::reply::reply(route, view, &exchange) {
                     out.status = Some(reply.parts.status.as_u16());
                     out.location = reply.parts.headers.get(http::header::LOCATION).map(text_of);
@@ -358,6 +371,17 @@ fn mirrors(route: &Route, draw: u64) -> Vec<Mirror> {
     route.mirrors.iter().map(of).collect()
 }
 
+/// What destination and rule do to headers; where the rule has one destination, that one's are part of the rule's.
+fn say_headers(route: &Route, destination: u16, out: &mut Explanation) {
+    if let route::Action::Forward(forward) = &route.action {
+        let destination = forward.split.get(destination);
+        out.request_headers = destination.request_headers.describe();
+        out.response_headers = destination.response_headers.describe();
+    }
+    out.request_headers.extend(route.request_headers.describe());
+    out.response_headers.extend(route.response_headers.describe());
+}
+
 fn upstream(parts: &request::Parts) -> Upstream {
     Upstream {
         authority: parts.uri.authority().map(ToString::to_string).unwrap_or_default(),
@@ -390,6 +414,8 @@ fn retries(policy: &RetryPolicy, timeout: Option<Duration>) -> Retries {
         attempts: policy.attempts,
         on: policy.on.to_string(),
         per_try_timeout: policy.per_try_timeout.map(spell),
+        pauses: format!("up to {}, later up to {}", spell(policy.backoff.base), spell(policy.backoff.max)),
+        elsewhere: policy.ignore_previous_hosts,
         timeline,
     }
 }

@@ -57,8 +57,21 @@ pub struct Explanation {
     pub mirrors: Vec<Mirror>,
     /// What is injected, and into which share of the requests.
     pub faults: Vec<String>,
-    /// Whether browsers of other origins are answered by the rule.
-    pub cors: bool,
+    /// What the rule does to the headers of the request, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_headers: Vec<String>,
+    /// What the rule does to the headers of the answer, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub response_headers: Vec<String>,
+    /// What browsers of other origins may do by the rule's `corsPolicy`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cors: Vec<String>,
+    /// The body of a direct response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The regular expression that rewrites the path, and what replaces its matches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewrite_by: Option<String>,
 }
 
 /// The request that was asked about.
@@ -274,6 +287,10 @@ pub struct Retries {
     /// Limit for each try.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_try_timeout: Option<String>,
+    /// The longest pause before the first retry, and before any.
+    pub pauses: String,
+    /// Whether endpoints of earlier tries are avoided.
+    pub elsewhere: bool,
     /// How long all tries and the longest pauses between them can take, and whether that fits the timeout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<String>,

@@ -126,8 +126,13 @@ impl Explanation {
         for fault in &self.faults {
             line(f, "fault", fault)?;
         }
-        if self.cors {
-            line(f, "cors", "browsers of other origins are answered by the rule")?;
+        if !self.cors.is_empty() {
+            line(f, "cors", self.cors.join(", "))?;
+        }
+        for (operations, whom) in [(&self.request_headers, "request"), (&self.response_headers, "answer")] {
+            if !operations.is_empty() {
+                line(f, "headers", format_args!("of the {whom}: {}", operations.join(", ")))?;
+            }
         }
         if let Some(upstream) = &self.upstream
             && (upstream.authority != self.request.authority || upstream.path != self.request.path)

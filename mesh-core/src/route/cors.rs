@@ -74,6 +74,26 @@ impl Cors {
         })
     }
 
+    /// What the policy allows, in words.
+    pub fn describe(&self) -> Vec<String> {
+        let origins: Vec<_> = self.origins.iter().map(ToString::to_string).collect();
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let allowed = |allowed: &Allowed| match allowed {
+            Allowed::Asked => "whatever is asked for".to_owned(),
+            Allowed::These(these) => text(these),
+        };
+        let parts = [
+            Some(format!("origins {}", if self.any { "all".to_owned() } else { origins.join(" or ") })),
+            self.methods.as_ref().map(|methods| format!("methods {}", allowed(methods))),
+            self.headers.as_ref().map(|headers| format!("headers {}", allowed(headers))),
+            self.expose.as_ref().map(|expose| format!("exposes {}", text(expose))),
+            self.max_age.as_ref().map(|age| format!("preflights good for {} s", text(age))),
+            self.credentials.then(|| "credentials".to_owned()),
+            (!self.keeps_unmatched).then(|| "preflights of other origins are forwarded".to_owned()),
+        ];
+        parts.into_iter().flatten().collect()
+    }
+
     /// Looks at a request. One without origin, or with an empty one, is no concern of this.
     pub fn judge(&self, method: &Method, headers: &HeaderMap) -> CorsVerdict {
         let Some(origin) = joined(headers, &ORIGIN) else { return CorsVerdict::Untouched };

@@ -1,5 +1,7 @@
 //! Header operations: what a rule changes about request and response headers.
 
+use std::fmt;
+
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::Authority;
 use mesh_config::api::virtual_service::{HeaderOperations, Headers};
@@ -45,6 +47,14 @@ impl HeaderOps {
         self.set.iter().chain(&self.add).any(|op| matches!(&op.value, Value::Template(value) if value.reads_request()))
     }
 
+    /// What is done, in words and in order: `remove x-debug`, `set x-user: %REQ(user)%`.
+    pub fn describe(&self) -> Vec<String> {
+        let removed = self.remove.iter().map(|name| format!("remove {name}"));
+        let set = self.set.iter().map(|op| format!("set {op}"));
+        let added = self.add.iter().map(|op| format!("add {op}"));
+        removed.chain(set).chain(added).collect()
+    }
+
     /// Changes headers. `render` gives the text of a template, from the headers as they are after
     /// the removals.
     pub(crate) fn apply(&self, headers: &mut HeaderMap, render: impl Fn(&Template, &HeaderMap) -> Vec<u8>) {
@@ -72,6 +82,15 @@ impl HeaderOps {
             if let Some(value) = value(op) {
                 add(headers, op, value);
             }
+        }
+    }
+}
+
+impl fmt::Display for HeaderOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Value::Literal(value) => write!(f, "{}: {}", self.name, String::from_utf8_lossy(value.as_bytes())),
+            Value::Template(template) => write!(f, "{}: {}", self.name, template.source()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Rewrites: path and authority of a request before it is forwarded.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use http::header::{HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
@@ -78,6 +79,14 @@ impl Rewrite {
         }
     }
 
+    /// The regular expression and what replaces its matches, where the path is rewritten by one.
+    pub fn describe_regex(&self) -> Option<String> {
+        match &self.path {
+            Some(PathRewrite::Regex(rewrite)) => Some(rewrite.to_string()),
+            _ => None,
+        }
+    }
+
     /// From `rewrite` and what the rule's header operations make of the authority, which counts
     /// where `rewrite` names none.
     ///
@@ -122,6 +131,20 @@ impl PathRewrite {
             None => [slash, &*path].concat(),
         };
         PathAndQuery::try_from(whole).ok()
+    }
+}
+
+/// `/v(1|2) by /x\1`
+impl fmt::Display for RegexRewrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by ", self.regex)?;
+        for piece in self.replacement.iter().flatten() {
+            match piece {
+                Piece::Text(text) => f.write_str(text)?,
+                Piece::Group(group) => write!(f, "\\{group}")?,
+            }
+        }
+        if self.replacement.is_none() { f.write_str("nothing: it names a group that there is not") } else { Ok(()) }
     }
 }
 

@@ -80,6 +80,8 @@ pub(crate) struct Scope<'a> {
 /// A value with substitution commands, parsed.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
+    /// As it is written.
+    source: Box<str>,
     parts: Box<[Part]>,
 }
 
@@ -126,7 +128,12 @@ impl Template {
         if !literal.is_empty() || parts.is_empty() {
             parts.push(Part::Text(literal.into()));
         }
-        Ok(Self { parts: parts.into() })
+        Ok(Self { source: text.into(), parts: parts.into() })
+    }
+
+    /// As it is written.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
     }
 
     /// The whole value, if it has no commands.

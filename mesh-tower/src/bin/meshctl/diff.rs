@@ -1,9 +1,12 @@
 //! `meshctl diff`: which requests would go elsewhere.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use clap::Args;
-use mesh_core::explain::{Difference, Outcome as Decided, Request, diff};
+use mesh_config::value::Labels;
+use mesh_core::Site;
+use mesh_core::explain::{Difference, Outcome as Decided, Request, diff, diff_at_gateways};
 
 use super::explain::Format;
 use super::output::{Outcome, print};
@@ -11,7 +14,11 @@ use super::world::{World, site};
 
 /// Show which requests two configurations decide differently, with the rule that decides on either side.
 ///
-/// Requests are derived from the conditions of both configurations. The exit status is 1 if anything differs.
+/// Requests are derived from the conditions of both configurations: for each route those that it takes and those that
+/// just fail it, for two routes those that both would take, and unknown hosts and ports. Gateways are compared as the
+/// workloads that they select. Not compared: listeners themselves, policies of servers (mTLS, authorization), telemetry,
+/// and requests that no condition hints at, such as those that fit a regular expression in an unusual way.
+/// The exit status is 1 if anything differs.
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
     /// The configuration as it is: a file, directory or pattern
@@ -35,11 +42,16 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(crate) fn run(&self) -> Result<Outcome, String> {
-        let load = |config: &String| {
-            World::load(std::slice::from_ref(config), site(&self.from, self.labels.iter().cloned().collect()))
-        };
+        let site = || site(&self.from, self.labels.iter().cloned().collect());
+        let load = |config: &String| World::load(std::slice::from_ref(config), site());
         let (old, new) = (load(&self.old)?, load(&self.new)?);
-        let differences = diff(&old.explainer(), &new.explainer());
+        let mut differences = diff(&old.explainer(), &new.explainer());
+        // What a gateway does is compared as that gateway, which this client is not.
+        for labels in strange_selectors(&old, &new) {
+            let site = Site { labels, ..site() };
+            let (old, new) = (old.seen_by(site.clone()), new.seen_by(site));
+            differences.extend(diff_at_gateways(&old.explainer(), &new.explainer()));
+        }
         print(&match self.output {
             Format::Text => text(&differences),
             Format::Json => serde_json::to_string_pretty(&differences).map_err(|error| error.to_string())? + "\n",
@@ -52,38 +64,63 @@ impl Diff {
     }
 }
 
+/// The labels of the gateways that the client's own labels do not make it serve.
+fn strange_selectors(old: &World, new: &World) -> BTreeSet<Labels> {
+    let of = |world: &World| -> Vec<Labels> {
+        let gateways = world.set.gateways().map(|gateway| &gateway.spec.selector);
+        let strange =
+            gateways.filter(|selector| !selector.iter().all(|(key, value)| world.site.labels.get(key) == Some(value)));
+        strange.cloned().collect()
+    };
+    of(old).into_iter().chain(of(new)).collect()
+}
+
 fn text(differences: &[Difference]) -> String {
     let mut out = String::new();
     for difference in differences {
-        let request = &difference.request;
-        let others =
-            if difference.others > 0 { format!("   and {} more like it", difference.others) } else { String::new() };
-        // The port that is dialled may not be the one that the authority names.
-        let named = request.authority.rsplit(':').next().is_some_and(|end| end.parse::<u16>().is_ok());
-        let port = if named { String::new() } else { format!(":{}", difference.port) };
-        let Request { method, scheme, authority, path, .. } = request;
-        let _ = writeln!(out, "{method} {scheme}://{authority}{port}{path}{others}");
-        for (name, value) in &request.headers {
-            out.push_str(&format!("    {name}: {value}\n"));
-        }
+        write_request(&mut out, difference);
         for what in &difference.what {
-            let (old, new) = (of(&difference.old, what), of(&difference.new, what));
-            out.push_str(&format!("  {what}\n"));
-            let only = |these: &[String], those: &[String]| -> Vec<String> {
-                these.iter().filter(|line| !those.contains(line)).cloned().collect()
-            };
-            only(&old, &new).iter().for_each(|line| out.push_str(&format!("    - {line}\n")));
-            only(&new, &old).iter().for_each(|line| out.push_str(&format!("    + {line}\n")));
+            let (old, new) = (difference.old.lines(what), difference.new.lines(what));
+            let _ = writeln!(out, "  {what}");
+            write_only(&mut out, '-', old, new);
+            write_only(&mut out, '+', new, old);
         }
-        out.push_str(&format!("  by {}\n", rule(&difference.old)));
-        out.push_str(&format!("  now {}\n\n", rule(&difference.new)));
+        let _ = writeln!(out, "  by {}\n  now {}\n", rule(&difference.old), rule(&difference.new));
     }
     out.push_str(&match differences.len() {
-        0 => "no request is decided differently\n".to_owned(),
+        0 => "no difference found in the requests that the rules of both configurations hint at\n".to_owned(),
         1 => "1 difference\n".to_owned(),
         n => format!("{n} differences\n"),
     });
     out
+}
+
+fn write_request(out: &mut String, difference: &Difference) {
+    let Difference { request, port, gateway, others, .. } = difference;
+    // The port that is dialled may not be the one that the authority names.
+    let named = request.authority.rsplit(':').next().is_some_and(|end| end.parse::<u16>().is_ok());
+    let port = if named { String::new() } else { format!(":{port}") };
+    let gateway = if *gateway { "   at a gateway" } else { "" };
+    let others = if *others > 0 { format!("   and {others} more like it") } else { String::new() };
+    let Request { method, scheme, authority, path, .. } = request;
+    let _ = writeln!(out, "{method} {scheme}://{authority}{port}{path}{gateway}{others}");
+    for (name, value) in &request.headers {
+        let _ = writeln!(out, "    {name}: {value}");
+    }
+}
+
+/// The lines that one side has and the other has not; `none`, where it has no lines at all. Where both have the same
+/// ones, it is their order that differs.
+fn write_only(out: &mut String, sign: char, these: &[String], those: &[String]) {
+    let mut only: Vec<&str> = these.iter().filter(|line| !those.contains(line)).map(String::as_str).collect();
+    if these.is_empty() {
+        only.push("none");
+    } else if only.is_empty() && these.len() == those.len() {
+        only.extend(these.iter().map(String::as_str));
+    }
+    for line in only {
+        let _ = writeln!(out, "    {sign} {line}");
+    }
 }
 
 fn rule(decided: &Decided) -> String {
@@ -91,23 +128,5 @@ fn rule(decided: &Decided) -> String {
         ("", _) => "no rule".to_owned(),
         (rule, "") => rule.to_owned(),
         (rule, route) => format!("route {route} of {rule}"),
-    }
-}
-
-/// One aspect of an outcome, a line each.
-fn of(decided: &Decided, what: &str) -> Vec<String> {
-    let one = |value: Option<String>| vec![value.unwrap_or_else(|| "none".to_owned())];
-    match what {
-        "action" => one(Some(format!("{:?}", decided.action).to_lowercase())),
-        "destination" => decided.destinations.clone(),
-        "status" => one(decided.status.map(|status| status.to_string())),
-        "location" => one(decided.location.clone()),
-        "rewrite" => one(decided.sent_as.clone()),
-        "headers" => decided.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
-        "timeout" => one(decided.timeout.clone()),
-        "retries" => one(decided.retries.clone()),
-        "mirrors" => decided.mirrors.clone(),
-        "faults" => decided.faults.clone(),
-        _ => decided.policy.clone(),
     }
 }

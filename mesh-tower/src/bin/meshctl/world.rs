@@ -82,6 +82,11 @@ impl World {
         Self { set, site, refused: false, mesh, snapshot }
     }
 
+    /// The same configuration, compiled for another client.
+    pub(crate) fn seen_by(&self, site: Site) -> Self {
+        Self { refused: self.refused, ..Self::of(self.set.clone(), site) }
+    }
+
     /// The same with a Gateway for each one that a VirtualService names and nobody defines: it takes every host on
     /// port 80, and is served by this client. So rules for a gateway can be tested without it.
     pub(crate) fn with_missing_gateways(self) -> Self {
