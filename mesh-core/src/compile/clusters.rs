@@ -16,7 +16,7 @@ use super::scope::Sight;
 use crate::Site;
 use crate::cluster::policy::{self, PolicyInput};
 use crate::cluster::{ClusterId, ClusterKey, ClusterSpec, EndpointSource, UpstreamProtocol, subset};
-use crate::lb::LocalitySpec;
+use crate::lb::{LbSpec, LocalitySpec};
 use crate::route::{ClusterRef, HashPolicy, RuleOrigin};
 
 /// Where a destination is named: decides short names and the port it means without naming one.
@@ -240,6 +240,10 @@ impl<'a> Clusters<'a> {
             spec.endpoints = EndpointSource::OriginalDestination { port: None };
         }
         policy::apply(&effective, &mut spec);
+        if port.protocol == Protocol::Redis {
+            // Whatever the rule says: clients shard.
+            spec.lb = LbSpec::maglev(0);
+        }
         spec.locality = LocalitySpec::lower(
             effective.load_balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref()),
             self.mesh.locality_lb_setting.as_ref(),

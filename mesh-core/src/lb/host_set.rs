@@ -86,16 +86,21 @@ impl HostSet {
 
     /// Chooses an endpoint; `None` if there is none to choose.
     ///
-    /// One that was tried before is put back up to five times, then taken after all.
+    /// One that was tried before is put back up to five times. Then any other of its level is taken, and
+    /// the same again only if there is none: Envoy takes the last one drawn, which among two is the same
+    /// one in 32 requests. A hash stays with what it comes to, so that what is alike stays together.
     pub fn pick(&self, pick: &Pick<'_>, rng: &mut dyn Rng) -> Option<HostIdx> {
         let hash = self.by_hash.then(|| pick.hash.unwrap_or_else(|| rng.next_u64()));
         let mut chosen = self.pick_once(hash, 0, pick, rng)?;
         if pick.avoid_tried {
             for attempt in 1..=RESELECTIONS {
                 if !self.was_tried(chosen, pick) {
-                    break;
+                    return Some(chosen);
                 }
                 chosen = self.pick_once(hash, attempt, pick, rng)?;
+            }
+            if hash.is_none() && self.was_tried(chosen, pick) {
+                return Some(self.another_than(chosen, pick, rng).unwrap_or(chosen));
             }
         }
         Some(chosen)
@@ -113,6 +118,15 @@ impl HostSet {
         }
         let hosts = Hosts { all: &self.all, eligible: &group.eligible };
         Some(group.picker.pick(&hosts, Choice { hash: hash.unwrap_or_default(), attempt }, rng))
+    }
+
+    /// Any endpoint of the same level that was not tried.
+    fn another_than(&self, chosen: HostIdx, pick: &Pick<'_>, rng: &mut dyn Rng) -> Option<HostIdx> {
+        let number = self.level_of.get(chosen.0 as usize).map_or(0, |level| usize::from(*level));
+        let eligible = || self.levels[number].groups.iter().flat_map(|group| &*group.eligible);
+        let from = rng.below(eligible().count() as u64) as usize;
+        let mut around = eligible().skip(from).chain(eligible().take(from)).map(|host| HostIdx(*host));
+        around.find(|host| !self.was_tried(*host, pick))
     }
 
     fn choose_level(&self, hash: Option<u64>, pick: &Pick<'_>, rng: &mut dyn Rng) -> usize {

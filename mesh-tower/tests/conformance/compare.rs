@@ -275,6 +275,12 @@ fn fits(recorded: &str, own: &str) -> bool {
     ends.any(|end| !rest[..end].is_empty() && fits(after, &rest[end..]))
 }
 
+/// Whether the answer has a cookie that was made up.
+pub(crate) fn has_made_up_cookie(observed: &Observed) -> bool {
+    let mut headers = observed.headers.iter().flatten();
+    headers.any(|(name, value)| name.eq_ignore_ascii_case("set-cookie") && made_up(value).is_some())
+}
+
 /// What stands before and behind the value of a cookie that was made up: sixteen hexadecimal digits of the caller's
 /// connection, which is another one here.
 fn made_up(cookie: &str) -> Option<(&str, &str)> {
