@@ -11,7 +11,7 @@ use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, Report, parse};
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::cluster::{ClusterSpec, EndpointAddress, EndpointSource, EndpointSpec};
-use mesh_core::lb::{HostSet, LbSpec, Pick};
+use mesh_core::lb::{Cursors, HostSet, LbSpec, Pick};
 use mesh_core::{PeerView, RequestView, Rng, Scheme, Site, Snapshot, SplitMix64};
 
 const HOST: &str = "api.example";
@@ -200,7 +200,7 @@ pub fn compiled(set: &ConfigSet) -> Result<Snapshot, String> {
 pub fn endpoints(lb: LbSpec, count: u16) -> HostSet {
     let address = |port| EndpointAddress::Socket((Ipv4Addr::LOCALHOST, port).into());
     let hosts = (1..=count).map(|port| Arc::new(EndpointState::new(EndpointSpec::at(address(port)))));
-    HostSet::new(lb, 0, hosts.collect(), &Arc::default())
+    HostSet::new(&lb.into(), hosts.collect(), &Cursors::default(), Instant::now())
 }
 
 fn host_set(spec: &ClusterSpec) -> HostSet {
@@ -209,7 +209,7 @@ fn host_set(spec: &ClusterSpec) -> HostSet {
         _ => &[],
     };
     let hosts = endpoints.iter().map(|endpoint| Arc::new(EndpointState::new(endpoint.clone())));
-    HostSet::new(spec.lb, spec.panic_threshold(), hosts.collect(), &Arc::default())
+    HostSet::new(&spec.balance(), hosts.collect(), &Cursors::default(), Instant::now())
 }
 
 fn refuse_errors(report: &Report) -> Result<(), String> {

@@ -9,7 +9,7 @@ use crate::Failure;
 use crate::cluster::policy::{self, EffectivePolicy, PolicyInput};
 use crate::cluster::{ClusterKey, ClusterSpec, EndpointSource, Keepalive, PoolSpec, TlsSpec, UpstreamProtocol};
 use crate::compile::MergedRule;
-use crate::lb::LbSpec;
+use crate::lb::{LbSpec, LocalitySpec};
 use crate::outlier::OutlierSpec;
 use crate::route::ClusterRef;
 
@@ -189,16 +189,25 @@ fn endpoints(spec: &ClusterSpec) -> (String, Vec<Endpoint>) {
 
 fn balancer(spec: &ClusterSpec) -> String {
     let name = match spec.lb {
-        LbSpec::LeastRequest => "LEAST_REQUEST",
-        LbSpec::Random => "RANDOM",
-        LbSpec::RoundRobin => "ROUND_ROBIN",
+        LbSpec::LeastRequest => "LEAST_REQUEST".to_owned(),
+        LbSpec::Random => "RANDOM".to_owned(),
+        LbSpec::RoundRobin => "ROUND_ROBIN".to_owned(),
+        LbSpec::RingHash { minimum_size } => format!("RING_HASH of {minimum_size} entries at least"),
+        LbSpec::Maglev { table_size } => format!("MAGLEV of {table_size} places"),
     };
+    let locality = match &spec.locality {
+        locality if !locality.shares.is_empty() => ", shares by locality",
+        LocalitySpec { failover: Some(failover), .. } if !failover.labels.is_empty() => ", by labels in order",
+        LocalitySpec { failover: Some(_), .. } => ", near endpoints first",
+        _ => "",
+    };
+    let warm_up = spec.warm_up.map(|warm_up| format!(", new ones warm up for {}", spell(warm_up.window)));
     let protocol = match spec.protocol {
         UpstreamProtocol::Http1 => "HTTP/1.1",
         UpstreamProtocol::Http2 => "HTTP/2",
         UpstreamProtocol::FollowCaller => "the caller's protocol",
     };
-    format!("{name}, {protocol}")
+    format!("{name}{locality}{}, {protocol}", warm_up.unwrap_or_default())
 }
 
 fn pool_lines(spec: &ClusterSpec) -> Vec<(&'static str, String)> {
