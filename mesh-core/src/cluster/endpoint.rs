@@ -1,10 +1,10 @@
 //! Endpoints: what is configured about one, and what this process has learned about it.
 
+use crate::sync::atomic::{AtomicU32, Ordering};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use mesh_config::api::WorkloadEntry;

@@ -254,18 +254,20 @@ impl<'a> Explainer<'a> {
                 let drawn = forward.split.get(routed.destination);
                 let destination = self.destination(&drawn.cluster);
                 if let Some(failure) = destination.failure() {
-                    (out.status, out.flags) = answer(failure, grpc);
+                    (out.status, out.grpc_status, out.flags) = answer(failure, grpc);
                 }
                 out.destination = Some(destination);
                 if let Some(failure) = route.fault.as_ref().and_then(route::Fault::always_aborts) {
-                    (out.status, out.flags) = answer(failure, grpc);
+                    (out.status, out.grpc_status, out.flags) = answer(failure, grpc);
                 }
             }
             route::Action::Passthrough(_) => {
                 out.action = Action::Passthrough;
                 out.upstream = Some(upstream(&parts));
             }
-            route::Action::Blocked => (out.status, out.flags) = answer(Failure::Blocked, grpc),
+            route::Action::Blocked => {
+                (out.status, out.grpc_status, out.flags) = answer(Failure::Blocked, grpc);
+            }
             route::Action::Redirect(_) | route::Action::DirectResponse(_) => {
                 out.action =
                     if matches!(route.action, route::Action::Redirect(_)) { Action::Redirect } else { Action::Direct };
@@ -275,6 +277,8 @@ impl<'a> Explainer<'a> {
                 if let Some(reply) = route::reply::reply(route, view, &exchange) {
                     out.status = Some(reply.parts.status.as_u16());
                     out.location = reply.parts.headers.get(http::header::LOCATION).map(text_of);
+                    out.grpc_status =
+                        reply.parts.headers.get("grpc-status").and_then(|status| text_of(status).parse().ok());
                 }
             }
         }
@@ -331,14 +335,15 @@ fn is_preflight(route: &Route, view: &RequestView<'_>) -> bool {
 }
 
 fn unanswered(out: Explanation, failure: Failure, grpc: bool) -> Explanation {
-    let (status, flags) = answer(failure, grpc);
-    Explanation { action: Action::None, status, flags, ..out }
+    let (status, grpc_status, flags) = answer(failure, grpc);
+    Explanation { action: Action::None, status, grpc_status, flags, ..out }
 }
 
-/// The status and flags of a failure; a gRPC caller gets 200 with the status in a header.
-fn answer(failure: Failure, grpc: bool) -> (Option<u16>, String) {
+/// The status, the status of gRPC and the flags of a failure; a gRPC caller gets 200 with its own status in a header.
+fn answer(failure: Failure, grpc: bool) -> (Option<u16>, Option<u32>, String) {
+    let grpc_status = grpc.then(|| failure.grpc_code().unsigned_abs());
     let status = if grpc { 200 } else { failure.http_status().as_u16() };
-    (Some(status), failure.flags().to_string())
+    (Some(status), grpc_status, failure.flags().to_string())
 }
 
 fn split(split: &Split, drawn: u16) -> Vec<SplitEntry> {

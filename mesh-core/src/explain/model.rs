@@ -38,6 +38,9 @@ pub struct Explanation {
     /// The status the mesh answers with by itself; none where the request is forwarded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// The status of gRPC that goes with it; none where the caller does not speak gRPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u32>,
     /// The response flags that go with it, as Envoy logs them.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub flags: String,

@@ -90,7 +90,9 @@ impl Explanation {
             more => line(f, "", format_args!("  {more} more are not reached"))?,
         }
         for left in &self.left_out {
-            line(f, "", At(&format!("- left out: {}", left.why), &in_object(&left.rule)))?;
+            // It may be of another object: one that delegates to this, or all of whose blocks are left out.
+            let place = if left.rule.object == object { in_object(&left.rule) } else { left.rule.clone() };
+            line(f, "", At(&format!("- left out: {}", left.why), &place))?;
         }
         Ok(())
     }
@@ -144,12 +146,15 @@ impl Explanation {
 
     /// The last line: what happens.
     fn outcome(&self) -> String {
-        let flags = if self.flags.is_empty() { String::new() } else { format!(" {}", self.flags) };
+        let mut flags = if self.flags.is_empty() { String::new() } else { format!(" {}", self.flags) };
+        if let Some(status) = self.grpc_status {
+            flags.push_str(&format!(" with grpc-status {status}"));
+        }
         match (self.action, self.status, &self.destination) {
             (Action::Redirect, Some(status), _) => {
-                format!("answers {status} with location {}", self.location.as_deref().unwrap_or_default())
+                format!("answers {status}{flags} with location {}", self.location.as_deref().unwrap_or_default())
             }
-            (Action::Direct, Some(status), _) => format!("answers {status}"),
+            (Action::Direct, Some(status), _) => format!("answers {status}{flags}"),
             (Action::Passthrough, ..) => format!("would go to {} by its own name", self.request.authority),
             (Action::Route, Some(status), Some(destination)) => {
                 format!("answers {status}{flags}: {}", destination.reason())

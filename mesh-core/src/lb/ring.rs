@@ -133,7 +133,7 @@ mod tests {
             let all = weighted(&vec![1; count as usize]);
             let leaves = leaves % all.len();
             // The same number of entries each, as a ring of another size would have others.
-            let each = |hosts: &[Weighted]| Ring::new(100 * hosts.len() as u64, hosts);
+            let each = |hosts: &[Weighted]| Ring::new(100 * hosts.len() as u64 - 1, hosts);
             let mut fewer = all.clone();
             fewer.remove(leaves);
             fewer.iter_mut().for_each(|host| host.share = 1.0 / f64::from(count - 1));

@@ -359,9 +359,9 @@ proptest! {
     ) {
         // Rings of a thousand entries a host, whoever is left.
         let hosts = hosts(&vec![1; count]);
-        let whole = set(LbSpec::ring_hash(1000 * count as u64), &hosts);
+        let whole = set(LbSpec::ring_hash(1000 * count as u64 - 1), &hosts);
         eject(&hosts, gone % count);
-        let rest = set(LbSpec::ring_hash(1000 * (count as u64 - 1)), &hosts);
+        let rest = set(LbSpec::ring_hash(1000 * (count as u64 - 1) - 1), &hosts);
         let mut rng = SplitMix64::new(1);
         for key in keys {
             let pick = Pick { hash: Some(key), ..Pick::first(Instant::now()) };
