@@ -147,10 +147,11 @@ fn slow_endpoints_get_less_of_least_request_and_as_much_of_round_robin() {
 fn a_hash_moves_only_where_it_has_to_at_every_size() {
     let mut rng = SplitMix64::new(3);
     for count in [2, 3, 10, 100, 1000] {
-        // As many entries each before and after: a ring whose minimum stays the same gives more to those that stay.
+        // As many entries each before and after, give or take one: a ring whose minimum stays the same gives more to
+        // those that stay.
         let ring = |count: usize| LbSpec::ring_hash(100 * count as u64 - 1);
         let table = |_| LbSpec::maglev(65_537);
-        let both: [(&dyn Fn(usize) -> LbSpec, f64); 2] = [(&ring, 0.0), (&table, 0.06)];
+        let both: [(&dyn Fn(usize) -> LbSpec, f64); 2] = [(&ring, 0.001), (&table, 0.06)];
         for (lb, most) in both {
             let hosts = hosts(count, spec);
             let before = set(&lb(count).into(), &hosts);
