@@ -37,7 +37,10 @@ const STATIC: &str = "static";
 impl Explainer<'_> {
     pub(super) fn destination(&self, cluster: &ClusterRef) -> Destination {
         let mut out = Destination { cluster: cluster.name.to_string(), ..Destination::default() };
-        let Some(spec) = cluster.id.map(|id| self.snapshot.cluster(id)) else { return out };
+        let Some(spec) = cluster.id.map(|id| self.snapshot.cluster(id)) else {
+            out.missing = self.missing(&cluster.name);
+            return out;
+        };
         out.exists = true;
         (out.source, out.endpoints) = endpoints(spec);
         let ClusterKey::Outbound { port, subset, host } = &spec.key else { return out };
@@ -50,6 +53,28 @@ impl Explainer<'_> {
         });
         out.policy = self.policy(spec, rule, of_subset, *port);
         out
+    }
+
+    /// What there is not of a cluster's host, port and subset.
+    fn missing(&self, cluster: &str) -> String {
+        let (host, subset, port) = parts_of(cluster);
+        if !self.sight.registry.exists(host) {
+            return format!("no service has the host {host}");
+        }
+        if !self.sight.offers(host, port)
+            && let Some(why) = self.sight.why_hidden(host, false, self.site)
+        {
+            return format!("{host} {why}");
+        }
+        let mut ports = self.sight.registry.declarations(host).flat_map(|service| &service.ports);
+        if !ports.any(|known| known.number == port) {
+            return format!("{host} has no port {port}");
+        }
+        match self.rule_for(host) {
+            _ if subset.is_empty() => "it has no cluster".to_owned(),
+            None => format!("no DestinationRule that counts here is for {host}, so it has no subset {subset}"),
+            Some(_) => format!("no DestinationRule for {host} has a subset {subset}"),
+        }
     }
 
     /// A subset belongs to the rule in which it stands, which is not always the one whose policy counts.

@@ -58,6 +58,9 @@ pub struct Explanation {
     pub retries: Option<Retries>,
     /// Where copies go.
     pub mirrors: Vec<Mirror>,
+    /// Whether the port is one of TCP, where only connections are looked at: the request goes on as it came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub carried: bool,
     /// Whether every request is aborted before it is sent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub aborted: bool,
@@ -227,6 +230,9 @@ pub struct Destination {
     pub cluster: String,
     /// Whether it exists; without, the answer is 503 NC.
     pub exists: bool,
+    /// What there is not: the host, its port or its subset; empty where it exists.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub missing: String,
     /// The labels of the subset, and the rule that defines it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subset: Option<Subset>,
