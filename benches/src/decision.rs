@@ -8,7 +8,8 @@ use std::time::Instant;
 use http::Method;
 use http::header::{ACCEPT, HeaderMap, HeaderValue, InvalidHeaderValue, USER_AGENT};
 use mesh_config::api::MeshConfig;
-use mesh_config::{ConfigSet, Report, parse};
+use mesh_config::document::{Limits, ParseOptions, parse_with};
+use mesh_config::{ConfigSet, Report};
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::cluster::{ClusterSpec, EndpointAddress, EndpointSource, EndpointSpec};
 use mesh_core::lb::{Cursors, HostSet, LbSpec, Pick};
@@ -179,7 +180,10 @@ impl Decision {
 /// # Errors
 /// The errors that were found.
 pub fn parsed(text: &str) -> Result<ConfigSet, String> {
-    let (documents, report) = parse("decision.yaml", text);
+    // Ten thousand rules in one object are more than Kubernetes would store.
+    let limits = Limits { max_nodes: 1_000_000, ..Limits::default() };
+    let options = ParseOptions { limits, ..ParseOptions::default() };
+    let (documents, report) = parse_with("decision.yaml", text, &options);
     refuse_errors(&report)?;
     let (set, _) = ConfigSet::from_documents(documents);
     refuse_errors(&set.validate())?;

@@ -18,13 +18,14 @@ use mesh_core::{Failure, Profile, Rng};
 use tokio::sync::watch;
 
 use crate::discovery::{Resolver, WatchGuard};
-use crate::endpoint::{EndpointPool, PoolOptions};
+use crate::endpoint::{EndpointPool, Network, PoolOptions};
 
 /// What clusters need from the process they live in.
 #[derive(Clone, Debug)]
 pub(crate) struct Environment {
     pub(crate) resolver: Resolver,
     pub(crate) profile: Profile,
+    pub(crate) network: Network,
 }
 
 /// One endpoint with its connections.
@@ -69,21 +70,23 @@ struct Shared {
     health: AtomicU64,
     /// Held while members are built anew for no other reason than the time.
     renewing: Mutex<()>,
+    network: Network,
 }
 
 impl Shared {
-    fn new(spec: &ClusterSpec, profile: Profile) -> Self {
+    fn new(spec: &ClusterSpec, environment: &Environment) -> Self {
         let now = crate::clock::now();
         Self {
             permits: Permits::new(spec.limits),
             detector: outlier_of(spec).map(|outlier| Detector::new(outlier.clone(), now)),
             next_sweep: AtomicU64::new(0),
             epoch: now,
-            budget: RetryBudget::new(spec, profile, now),
+            budget: RetryBudget::new(spec, environment.profile, now),
             cursors: Cursors::default(),
             renewing: Mutex::default(),
             handles: AtomicU64::new(0),
             health: AtomicU64::new(0),
+            network: environment.network.clone(),
         }
     }
 }
@@ -141,7 +144,7 @@ impl Place {
 
 impl ClusterHandle {
     pub(crate) fn new(spec: Arc<ClusterSpec>, environment: &Environment) -> Self {
-        let shared = Shared::new(&spec, environment.profile);
+        let shared = Shared::new(&spec, environment);
         Self::with_shared(spec, Arc::new(shared), &[], environment)
     }
 
@@ -376,7 +379,11 @@ fn members_at(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], k
             }
             None => Member {
                 state: Arc::new(EndpointState::added(endpoint.clone(), now)),
-                pool: EndpointPool::new(endpoint.address.clone(), PoolOptions::of(spec), Arc::clone(&shared.permits)),
+                pool: EndpointPool::new(
+                    endpoint.address.clone(),
+                    PoolOptions::of(spec, &shared.network),
+                    Arc::clone(&shared.permits),
+                ),
             },
         })
         .collect()
@@ -404,6 +411,9 @@ fn set_of(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members 
 
 /// How long a resolver may take for a request that waits for it.
 pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(feature = "testing")]
+mod observed;
 
 #[cfg(test)]
 mod tests;

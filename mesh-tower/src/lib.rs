@@ -93,6 +93,8 @@ mod request_id;
 pub mod retry;
 pub mod serve;
 pub mod source;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod timeout;
 
 pub use mesh_config;

@@ -1,6 +1,7 @@
 //! A request that somebody asks about.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
@@ -18,6 +19,7 @@ pub struct Question {
     port: Option<u16>,
     roll: u64,
     at_gateway: bool,
+    bind: Option<IpAddr>,
 }
 
 /// What is no request.
@@ -47,7 +49,7 @@ impl Question {
             return Err(QuestionError(format!("`{url}` has the scheme `{scheme}`; only http and https are routed")));
         }
         check_port(url, authority)?;
-        Ok(Self { method: parsed, uri, headers: HeaderMap::new(), port: None, roll: 0, at_gateway: false })
+        Ok(Self { method: parsed, uri, headers: HeaderMap::new(), port: None, roll: 0, at_gateway: false, bind: None })
     }
 
     /// A GET.
@@ -106,6 +108,12 @@ impl Question {
         Self { at_gateway: true, ..self }
     }
 
+    /// At a gateway, asks at the server that binds an address.
+    #[must_use]
+    pub fn at_address(self, bind: Option<IpAddr>) -> Self {
+        Self { bind, ..self }
+    }
+
     /// The listener port.
     pub fn port(&self) -> u16 {
         let default = self.scheme().default_port();
@@ -120,6 +128,16 @@ impl Question {
     /// The draw.
     pub fn roll(&self) -> u64 {
         self.roll
+    }
+
+    pub(super) fn bind(&self) -> Option<IpAddr> {
+        self.bind
+    }
+
+    /// What tells two questions apart.
+    pub(super) fn key(&self) -> String {
+        let Self { method, uri, headers, port, roll, at_gateway, bind } = self;
+        format!("{method} {uri} {port:?} {roll} {at_gateway} {bind:?} {:?}", super::lines(headers))
     }
 
     pub(super) fn at_gateway(&self) -> bool {

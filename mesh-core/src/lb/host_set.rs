@@ -1,7 +1,7 @@
 //! The endpoints of a cluster at one moment, ready to choose from.
 
+use crate::sync::atomic::AtomicU64;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 

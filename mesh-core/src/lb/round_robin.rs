@@ -1,7 +1,7 @@
 //! `ROUND_ROBIN`: one endpoint after the other, each as often as its weight says.
 
+use crate::sync::atomic::AtomicU64;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::turns::Turns;
 use super::{Choice, HostIdx, Hosts, Picker};

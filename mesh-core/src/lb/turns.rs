@@ -1,9 +1,9 @@
 //! Turns: who comes next, each as often as its weight says and spread as evenly as that allows.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Walks a round that is as long as the weights add up to.
 #[derive(Debug)]

@@ -6,7 +6,11 @@ use crate::discovery::Dns;
 use crate::discovery::fake::FakeDns;
 
 fn environment(fake: &FakeDns) -> Environment {
-    Environment { resolver: Resolver::new(Arc::new(Dns::new(fake.clone()))), profile: Profile::Safe }
+    Environment {
+        resolver: Resolver::new(Arc::new(Dns::new(fake.clone()))),
+        profile: Profile::Safe,
+        network: Network::System,
+    }
 }
 
 fn cluster(endpoints: EndpointSource) -> Arc<ClusterSpec> {

@@ -225,7 +225,7 @@ fn route(
     request: &Request<Body>,
 ) -> Result<Routed, Failure> {
     let view = head.view(request);
-    shared.chance.with(|rng| match listener {
+    shared.chance.for_route(request.extensions(), |rng| match listener {
         Listener::Mesh { .. } => live.snapshot().route(&view, rng),
         Listener::Gateway { port, bind, .. } => {
             let table = gateway_table(live, port, bind).ok_or(Failure::NoRoute)?;

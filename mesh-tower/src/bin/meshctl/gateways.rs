@@ -83,6 +83,19 @@ impl Gateways {
         &self.doors
     }
 
+    /// The configuration as the workload of a server has it.
+    pub(crate) fn world(&mut self, door: &Door, like: &Like) -> &World {
+        let mut labels = like.labels.clone();
+        labels.extend(door.labels.clone());
+        let namespace = like.namespace.clone().unwrap_or_else(|| door.namespace.clone());
+        let site = Site { namespace, service_account: like.account.clone(), labels, ..Site::default() };
+        let handshake = (door.scheme == Scheme::Https).then_some(door);
+        let key = format!("{site:?} {handshake:?}");
+        let set = &self.set;
+        let set = || handshake.map_or_else(|| set.clone(), |door| behind(set, door));
+        self.worlds.entry(key).or_insert_with(|| World::of(set(), site))
+    }
+
     /// The question as it is put at a server, and the configuration to put it to. Nothing, where the handshake leads to
     /// another server.
     pub(crate) fn at(&mut self, door: &Door, question: Question, like: &Like) -> Option<(&World, Question)> {
@@ -91,15 +104,7 @@ impl Gateways {
         if door.scheme == Scheme::Https && !self.is_by_handshake(door, &labels, question.authority()) {
             return None;
         }
-        let namespace = like.namespace.clone().unwrap_or_else(|| door.namespace.clone());
-        let site = Site { namespace, service_account: like.account.clone(), labels, ..Site::default() };
-        let handshake = (door.scheme == Scheme::Https).then_some(door);
-        let key = format!("{site:?} {handshake:?}");
-        let set = &self.set;
-        let world = self
-            .worlds
-            .entry(key)
-            .or_insert_with(|| World::of(handshake.map_or_else(|| set.clone(), |door| behind(set, door)), site));
+        let world = self.world(door, like);
         Some((world, question.on_port(door.port).through_gateway()))
     }
 
@@ -156,6 +161,12 @@ impl Door {
     pub(crate) fn takes(&self, authority: &str) -> bool {
         let host = host_of(authority);
         self.hosts.iter().any(|pattern| subset_of(&host, pattern))
+    }
+
+    /// What tells the workloads of two servers apart, and for a server with TLS the server.
+    pub(crate) fn workload(&self) -> String {
+        let own = (self.scheme == Scheme::Https).then(|| self.to_string());
+        format!("{:?} {} {own:?}", self.labels, self.namespace)
     }
 
     /// Whether a name means the Gateway: `name`, `namespace/name`.

@@ -106,11 +106,6 @@ impl World {
         Some(&self.snapshot.vhost(vhost).1.get(taken.index)?.origin)
     }
 
-    /// The same configuration, compiled for another client.
-    pub(crate) fn seen_by(&self, site: Site) -> Self {
-        Self { refused: self.refused, ..Self::of(self.set.clone(), site) }
-    }
-
     /// The HTTP rule of a VirtualService, as it stands in its document.
     pub(crate) fn rule_as_written(&self, origin: &RuleOrigin) -> Option<Value> {
         let id = ResourceId::new(Kind::VirtualService, &*origin.namespace, &*origin.name);
