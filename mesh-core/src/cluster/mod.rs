@@ -129,8 +129,23 @@ impl ClusterSpec {
         same_kind && bare(self) == bare(other)
     }
 
+    /// Whether requests say themselves where they go, so that there is nothing to balance.
+    fn goes_where_requests_say(&self) -> bool {
+        matches!(self.endpoints, EndpointSource::OriginalDestination { .. })
+    }
+
+    /// Whether the request's hash decides which endpoint it goes to.
+    pub fn is_by_hash(&self) -> bool {
+        self.lb.is_by_hash() && !self.goes_where_requests_say()
+    }
+
     /// Everything that decides about a choice of endpoint.
+    ///
+    /// Among the addresses of a place that the request names, neither hash nor locality counts.
     pub fn balance(&self) -> Balance<'_> {
+        if self.goes_where_requests_say() {
+            return LbSpec::LeastRequest.into();
+        }
         Balance {
             lb: self.lb,
             panic_threshold: self.panic_threshold(),
@@ -263,6 +278,17 @@ mod tests {
         let key = ClusterKey::outbound(9080, "v1", "reviews.default.svc.cluster.local");
         assert_eq!(key.to_string(), "outbound|9080|v1|reviews.default.svc.cluster.local");
         assert_eq!(ClusterKey::passthrough().to_string(), "PassthroughCluster");
+    }
+
+    #[test]
+    fn where_requests_say_where_they_go_nothing_is_balanced() {
+        let key = ClusterKey::outbound(80, "", "a");
+        let mut spec = ClusterSpec::new(key, EndpointSource::Static(Vec::new()));
+        spec.lb = LbSpec::ring_hash(0);
+        spec.locality.shares = vec![("eu".into(), 100)];
+        assert!(spec.is_by_hash() && spec.balance().locality == &spec.locality);
+        spec.endpoints = EndpointSource::OriginalDestination { port: None };
+        assert!(!spec.is_by_hash() && spec.balance() == LbSpec::LeastRequest.into());
     }
 
     #[test]

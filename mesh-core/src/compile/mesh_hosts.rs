@@ -26,7 +26,7 @@ use super::tables::Tables;
 use crate::Site;
 use crate::cluster::ClusterKey;
 use crate::host_index::HostIndex;
-use crate::route::{Action, Forward, Route, RouteId, RuleOrigin, Split};
+use crate::route::{Action, Forward, HashPolicy, Route, RouteId, RuleOrigin, Split};
 use crate::snapshot::TableId;
 use imports::{HostRules, Imports};
 use listener::Listener;
@@ -199,8 +199,10 @@ impl<'a> MeshBuilder<'a, '_> {
         route.carried = port.protocol.is_tcp();
         if !route.carried {
             route.retry = rules::default_retry(self.mesh);
-            route.hash = self.clusters.hash_of_service(service, port.number).into_iter().collect();
         }
+        let hash = self.clusters.hash_of_service(service, port.number);
+        // Of what is carried only the caller can be seen.
+        route.hash = hash.into_iter().filter(|hash| !route.carried || *hash == HashPolicy::SourceIp).collect();
         route
     }
 

@@ -18,7 +18,7 @@ use crate::{Body, Error};
 /// # Errors
 /// The request has no cluster.
 pub(super) fn read(journey: &mut Journey, request: &Request<Body>) -> Result<(), Error> {
-    let by_hash = journey.cluster()?.spec().lb.is_by_hash();
+    let by_hash = journey.cluster()?.spec().is_by_hash();
     if by_hash && !journey.route().hash.is_empty() {
         // A sidecar would see the address of its workload.
         let address = journey.caller.map_or_else(own_address, |caller| caller.ip());
