@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use mesh_config::value::Labels;
 
-use crate::lb::LbSpec;
+use crate::lb::{Balance, LbSpec, LocalitySpec, WarmUp};
 use crate::limits::Limits;
 use crate::outlier::OutlierSpec;
 use crate::retry::budget::BudgetSpec;
@@ -77,6 +77,10 @@ pub struct ClusterSpec {
     pub endpoints: EndpointSource,
     /// How one is chosen.
     pub lb: LbSpec,
+    /// What localities have to do with it.
+    pub locality: LocalitySpec,
+    /// How new endpoints begin; `None` with their full share.
+    pub warm_up: Option<WarmUp>,
     /// What is spoken to them.
     pub protocol: UpstreamProtocol,
     /// How long connecting, TLS included, may take; 10 s unless set.
@@ -101,6 +105,8 @@ impl ClusterSpec {
             key,
             endpoints,
             lb: LbSpec::default(),
+            locality: LocalitySpec::default(),
+            warm_up: None,
             protocol: UpstreamProtocol::FollowCaller,
             connect_timeout: Duration::from_secs(10),
             limits: Limits::default(),
@@ -121,6 +127,16 @@ impl ClusterSpec {
         };
         let bare = |spec: &Self| Self { endpoints: EndpointSource::Static(Vec::new()), ..spec.clone() };
         same_kind && bare(self) == bare(other)
+    }
+
+    /// Everything that decides about a choice of endpoint.
+    pub fn balance(&self) -> Balance<'_> {
+        Balance {
+            lb: self.lb,
+            panic_threshold: self.panic_threshold(),
+            locality: &self.locality,
+            warm_up: self.warm_up,
+        }
     }
 
     /// Below this share of healthy endpoints, in percent, requests go to all of them again.

@@ -199,6 +199,7 @@ impl<'a> MeshBuilder<'a, '_> {
         route.carried = port.protocol.is_tcp();
         if !route.carried {
             route.retry = rules::default_retry(self.mesh);
+            route.hash = self.clusters.hash_of_service(service, port.number).into_iter().collect();
         }
         route
     }

@@ -7,9 +7,9 @@ use mesh_config::{Kind, Object};
 use super::{Destination, Endpoint, Explainer, Place, PolicyLine, Subset, spell};
 use crate::Failure;
 use crate::cluster::policy::{self, EffectivePolicy, PolicyInput};
-use crate::cluster::{ClusterKey, ClusterSpec, EndpointSource, TlsSpec, UpstreamProtocol};
+use crate::cluster::{ClusterKey, ClusterSpec, EndpointSource, Keepalive, PoolSpec, TlsSpec, UpstreamProtocol};
 use crate::compile::MergedRule;
-use crate::lb::LbSpec;
+use crate::lb::{LbSpec, LocalitySpec};
 use crate::outlier::OutlierSpec;
 use crate::route::ClusterRef;
 
@@ -170,14 +170,15 @@ fn endpoints(spec: &ClusterSpec) -> (String, Vec<Endpoint>) {
             };
             (STATIC.to_owned(), endpoints.iter().map(of).collect())
         }
-        EndpointSource::Dns { targets, logical, .. } => {
+        EndpointSource::Dns { targets, logical, refresh } => {
             let of = |target: &crate::cluster::DnsTarget| Endpoint {
                 address: format!("{}:{}", target.host, target.port),
                 weight: target.weight,
                 unusable: String::new(),
             };
-            let source = if *logical { "dns, the first address" } else { "dns, every address" };
-            (source.to_owned(), targets.iter().map(of).collect())
+            let source = if *logical { "the first address" } else { "every address" };
+            let source = format!("dns, {source}, looked up every {}", spell(*refresh));
+            (source, targets.iter().map(of).collect())
         }
         EndpointSource::OriginalDestination { port: None } => ("original destination".to_owned(), Vec::new()),
         EndpointSource::OriginalDestination { port: Some(port) } => {
@@ -188,16 +189,25 @@ fn endpoints(spec: &ClusterSpec) -> (String, Vec<Endpoint>) {
 
 fn balancer(spec: &ClusterSpec) -> String {
     let name = match spec.lb {
-        LbSpec::LeastRequest => "LEAST_REQUEST",
-        LbSpec::Random => "RANDOM",
-        LbSpec::RoundRobin => "ROUND_ROBIN",
+        LbSpec::LeastRequest => "LEAST_REQUEST".to_owned(),
+        LbSpec::Random => "RANDOM".to_owned(),
+        LbSpec::RoundRobin => "ROUND_ROBIN".to_owned(),
+        LbSpec::RingHash { minimum_size } => format!("RING_HASH of {minimum_size} entries at least"),
+        LbSpec::Maglev { table_size } => format!("MAGLEV of {table_size} places"),
     };
+    let locality = match &spec.locality {
+        locality if !locality.shares.is_empty() => ", shares by locality",
+        LocalitySpec { failover: Some(failover), .. } if !failover.labels.is_empty() => ", by labels in order",
+        LocalitySpec { failover: Some(_), .. } => ", near endpoints first",
+        _ => "",
+    };
+    let warm_up = spec.warm_up.map(|warm_up| format!(", new ones warm up for {}", spell(warm_up.window)));
     let protocol = match spec.protocol {
         UpstreamProtocol::Http1 => "HTTP/1.1",
         UpstreamProtocol::Http2 => "HTTP/2",
         UpstreamProtocol::FollowCaller => "the caller's protocol",
     };
-    format!("{name}, {protocol}")
+    format!("{name}{locality}{}, {protocol}", warm_up.unwrap_or_default())
 }
 
 fn pool_lines(spec: &ClusterSpec) -> Vec<(&'static str, String)> {
@@ -213,10 +223,40 @@ fn pool_lines(spec: &ClusterSpec) -> Vec<(&'static str, String)> {
     if !set.is_empty() {
         lines.push(("limits", set.join(", ")));
     }
-    if spec.pool.max_requests_per_connection > 0 {
-        lines.push(("requests per connection", spec.pool.max_requests_per_connection.to_string()));
+    let PoolSpec {
+        max_requests_per_connection,
+        idle_timeout,
+        max_connection_duration,
+        keepalive,
+        max_concurrent_streams,
+    } = &spec.pool;
+    let usual = PoolSpec::default();
+    if *max_requests_per_connection > 0 {
+        lines.push(("requests per connection", max_requests_per_connection.to_string()));
+    }
+    if *idle_timeout != usual.idle_timeout {
+        lines.push(("idle connections kept", idle_timeout.map_or_else(|| "for ever".to_owned(), spell)));
+    }
+    if let Some(age) = max_connection_duration {
+        lines.push(("connection age", spell(*age)));
+    }
+    if *max_concurrent_streams != usual.max_concurrent_streams {
+        lines.push(("streams per connection", max_concurrent_streams.to_string()));
+    }
+    if let Some(keepalive) = keepalive {
+        lines.push(("keep-alive", keepalive_line(keepalive)));
     }
     lines
+}
+
+fn keepalive_line(keepalive: &Keepalive) -> String {
+    let parts = [
+        keepalive.time.map(|time| format!("after {}", spell(time))),
+        keepalive.interval.map(|interval| format!("every {}", spell(interval))),
+        keepalive.probes.map(|probes| format!("{probes} probes")),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "as the operating system has it".to_owned() } else { parts.join(", ") }
 }
 
 fn outlier_line(spec: &OutlierSpec) -> String {
@@ -230,11 +270,19 @@ fn outlier_line(spec: &OutlierSpec) -> String {
             causes.push(format!("{count} {what} in a row"));
         }
     }
-    format!(
+    let mut line = format!(
         "{}: out for {}, swept every {}, {} % at most",
         if causes.is_empty() { "never".to_owned() } else { causes.join(" or ") },
         spell(spec.base_ejection),
         spell(spec.interval),
         spec.max_ejection_percent
-    )
+    );
+    if spec.min_health_percent > 0 {
+        line.push_str(&format!(", all used below {} % healthy", spec.min_health_percent));
+    }
+    if !spec.error_codes.is_empty() {
+        let codes: Vec<_> = spec.error_codes.iter().map(ToString::to_string).collect();
+        line.push_str(&format!(", errors are {}", codes.join(", ")));
+    }
+    line
 }

@@ -38,6 +38,9 @@ pub struct Explanation {
     /// The status the mesh answers with by itself; none where the request is forwarded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// The status of gRPC that goes with it; none where the caller does not speak gRPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u32>,
     /// The response flags that go with it, as Envoy logs them.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub flags: String,
@@ -55,6 +58,12 @@ pub struct Explanation {
     pub retries: Option<Retries>,
     /// Where copies go.
     pub mirrors: Vec<Mirror>,
+    /// Whether every request is aborted before it is sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub aborted: bool,
+    /// Why the request cannot be routed at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<String>,
     /// What is injected, and into which share of the requests.
     pub faults: Vec<String>,
     /// What the rule does to the headers of the request, in order.
@@ -291,6 +300,9 @@ pub struct Retries {
     pub pauses: String,
     /// Whether endpoints of earlier tries are avoided.
     pub elsewhere: bool,
+    /// Whether later tries may go to other localities.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub remote: bool,
     /// How long all tries and the longest pauses between them can take, and whether that fits the timeout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<String>,
@@ -302,6 +314,8 @@ pub struct Retries {
 pub struct Mirror {
     /// The cluster.
     pub cluster: String,
+    /// Whether it exists; without, nothing is copied.
+    pub exists: bool,
     /// The share of the requests that is copied, in percent.
     pub percent: f64,
     /// Whether this request is copied.

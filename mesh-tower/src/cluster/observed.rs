@@ -11,7 +11,7 @@ impl ClusterHandle {
     /// The endpoints with what was learned about them, after the sweep that a request at this moment would run.
     pub(crate) fn endpoints_now(&self) -> Vec<Arc<EndpointState>> {
         self.sweep(crate::clock::now());
-        members_of(&self.current()).into_iter().map(|member| member.state).collect()
+        members_of(&self.current(crate::clock::now())).into_iter().map(|member| member.state).collect()
     }
 
     /// Ejections that `maxEjectionPercent` did not allow.
@@ -21,7 +21,7 @@ impl ClusterHandle {
 
     /// Connections that were ever begun to its endpoints.
     pub(crate) fn connections_opened(&self) -> u64 {
-        members_of(&self.current()).iter().map(|member| member.pool.counts().opened).sum()
+        members_of(&self.current(crate::clock::now())).iter().map(|member| member.pool.counts().opened).sum()
     }
 
     /// What is in use of its limits.

@@ -65,10 +65,10 @@ async fn a_cluster_that_gets_another_name_keeps_its_permits_and_its_endpoints_un
     let held = first.permits().try_acquire(mesh_core::failure::Limit::Requests).unwrap();
     let second = first.successor(dns("two"), &environment(&fake));
     assert_eq!(second.permits().in_use(mesh_core::failure::Limit::Requests), 1);
-    assert_eq!(last_bytes(&second.current()), ["1"]);
+    assert_eq!(last_bytes(&second.current(crate::clock::now())), ["1"]);
     sleep(Duration::from_secs(1)).await;
     fake.answer("two", &[2]);
     sleep(Duration::from_secs(60)).await;
-    assert_eq!(last_bytes(&second.current()), ["2"]);
+    assert_eq!(last_bytes(&second.current(crate::clock::now())), ["2"]);
     drop(held);
 }

@@ -7,6 +7,7 @@
 mod added;
 mod answer;
 mod attempt;
+mod hash;
 mod head;
 mod headers;
 mod mirror;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use mesh_core::deadline::Deadline;
 use mesh_core::route::substitution::Exchange;
-use mesh_core::route::{Action, Fault, RequestHead, Route, Routed, prepare};
+use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
 use mesh_core::{Failure, Profile};
 
@@ -99,6 +100,8 @@ pub(crate) struct Journey {
     began: Option<SystemTime>,
     /// The origin of a browser that may call.
     origin: Option<Box<HeaderValue>>,
+    /// What it sticks to its endpoint by, where it does.
+    hash: Option<Box<RequestHash>>,
     /// The head as it was sent on, where response header operations read it.
     kept: Option<Box<KeptHead>>,
 }
@@ -136,7 +139,8 @@ impl Journey {
             Listener::Gateway { caller, .. } => caller,
             Listener::Mesh { .. } => None,
         };
-        let mut journey = Self { shared, live, routed, head, protocol, caller, began: None, origin: None, kept: None };
+        let mut journey =
+            Self { shared, live, routed, head, protocol, caller, began: None, origin: None, hash: None, kept: None };
         if journey.route().carried {
             journey.head.take_back(request.headers_mut());
         }
@@ -264,7 +268,7 @@ async fn outbound(
         return Ok(reply);
     }
     // A destination that does not exist is refused before anything else is made of the request.
-    journey.cluster()?;
+    hash::read(journey, request)?;
     let mut clock = make_ready(journey, request, begins);
     // Mirrors, tries, and tries again.
     trail.answered_by("via_upstream");

@@ -6,6 +6,7 @@ use http::{Request, Response, Version};
 use mesh_core::ResponseFlags;
 use mesh_core::cluster::UpstreamProtocol;
 use mesh_core::cluster::endpoint::EndpointState;
+use mesh_core::lb::Pick;
 use mesh_core::retry::{Attempts, Next, RetryPolicy};
 
 use super::attempt::{self, Tried};
@@ -32,8 +33,9 @@ pub(super) async fn send(
     let mut attempts = Attempts::new(policy);
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
     loop {
+        let pick = Pick { tried: &tried, ..first_pick(journey, policy, trail) };
         let Tried { result, outcome, endpoint } =
-            attempt::send(cluster, chance, journey.grpc(), &mut outgoing, &tried, clock, trail).await;
+            attempt::send(cluster, chance, journey.grpc(), &mut outgoing, pick, clock, trail).await;
         let retries = attempts.retries();
         let outcome = if copies { outcome } else { outcome.without_grpc_status() };
         let pause = match chance.with(|rng| attempts.next(&outcome, rng)) {
@@ -55,11 +57,19 @@ pub(super) async fn send(
         };
         // The answer is given up, unread: on HTTP/1 its connection goes with it.
         drop(result);
-        if policy.is_some_and(|policy| policy.ignore_previous_hosts) {
-            tried.extend(endpoint);
-        }
+        tried.extend(endpoint);
         clock.bounded(tokio::time::sleep(pause)).await.map_err(|failure| Error::from(failure).retried(true))?;
         outgoing.hold(permit);
+    }
+}
+
+/// By what endpoints are chosen, before any was tried.
+fn first_pick(journey: &Journey, policy: Option<&RetryPolicy>, trail: &Trail) -> Pick<'static> {
+    Pick {
+        hash: journey.hash.as_ref().and_then(|hash| hash.hash),
+        avoid_tried: policy.is_some_and(|policy| policy.ignore_previous_hosts),
+        elsewhere: policy.is_some_and(|policy| policy.remote_localities),
+        ..Pick::first(trail.arrived())
     }
 }
 

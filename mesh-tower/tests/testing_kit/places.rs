@@ -1,6 +1,7 @@
 //! Where workloads are found.
 
 use mesh_tower::testing::{Reply, TestMesh, Workload};
+use tower::Layer as _;
 
 #[tokio::test(start_paused = true)]
 async fn a_short_host_is_a_service_of_the_callers_namespace() {
@@ -146,4 +147,21 @@ async fn requests_may_come_in_at_a_gateway() {
 async fn a_gateway_that_does_not_select_the_workload_takes_no_requests() {
     let mesh = TestMesh::builder().config_yaml("gateway.yaml", GATEWAY).with(Workload::of("cart")).start().await;
     mesh.run("GET http://shop.example.com/1").at_gateway(8080).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_may_call_another_one_through_the_mesh() {
+    let mesh = TestMesh::builder().with(Workload::of("front")).with(Workload::of("back")).start().await;
+    let client = mesh.client();
+    let front = axum::Router::new().fallback(move || {
+        let request = http::Request::get("http://back/stars").body(mesh_tower::Body::empty()).unwrap();
+        let call = client.send(request);
+        async move { call.await.status() }
+    });
+    mesh.serve("front", mesh.mesh().inbound().layer(front));
+    mesh.reply("back", &Reply::status(418));
+    let run = mesh.run("GET http://front/").header("x-request-id", "one").await;
+    assert_eq!(run[0].status(), 418);
+    // The server side of the mesh carries the request id into the calls that are made for a request.
+    mesh.assert_header("back", "x-request-id", "one");
 }
