@@ -147,18 +147,6 @@ fn apply_balancer(balancer: &LoadBalancerSettings, spec: &mut ClusterSpec) {
     };
 }
 
-/// The hash that a block asks for.
-pub(crate) fn consistent_hash(balancer: Option<&LoadBalancerSettings>) -> Option<&ConsistentHashLb> {
-    balancer?.consistent_hash.as_ref()
-}
-
-/// The hash that the entry for a port asks for; the outer `None` if there is no entry.
-pub(crate) fn consistent_hash_at(policy: &TrafficPolicy, port: u32) -> Option<Option<&ConsistentHashLb>> {
-    let mut entries = policy.port_level_settings.iter();
-    let entry = entries.find(|entry| entry.port.as_ref().is_some_and(|own| own.number == port))?;
-    Some(consistent_hash(entry.load_balancer.as_ref()))
-}
-
 fn by_hash(from: &ConsistentHashLb) -> LbSpec {
     match (&from.maglev, &from.ring_hash) {
         (Some(maglev), _) => LbSpec::maglev(maglev.table_size),

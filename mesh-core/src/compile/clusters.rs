@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_config::api::destination_rule::TrafficPolicy;
 use mesh_config::api::mesh_config::MeshConfig;
 use mesh_config::api::virtual_service::Destination;
 use mesh_config::value::Protocol;
@@ -17,7 +16,7 @@ use crate::Site;
 use crate::cluster::policy::{self, PolicyInput};
 use crate::cluster::{ClusterId, ClusterKey, ClusterSpec, EndpointSource, UpstreamProtocol, subset};
 use crate::lb::{LbSpec, LocalitySpec};
-use crate::route::{ClusterRef, HashPolicy, RuleOrigin};
+use crate::route::{ClusterRef, RuleOrigin};
 
 /// Where a destination is named: decides short names and the port it means without naming one.
 #[derive(Clone, Copy, Debug)]
@@ -94,35 +93,13 @@ impl<'a> Clusters<'a> {
     }
 
     /// A destination's host in full, and the service that it means.
-    fn service(&self, destination: &Destination, place: Place<'_>) -> (String, Option<&'a Service>) {
+    pub(super) fn service(&self, destination: &Destination, place: Place<'_>) -> (String, Option<&'a Service>) {
         let named = fqdn_as_written(&destination.host, place.namespace, self.site);
         let lower = named.to_ascii_lowercase();
         let seen = if place.gateway { &self.sight.gateway } else { self.sight.mesh.services() };
         let known = seen.get(&lower).is_some_and(|service| service.written == named);
         let service = seen.concrete(&lower).map(|service| &**service).filter(|_| known);
         (named, service)
-    }
-
-    /// What requests to a destination of a rule are hashed by. A `portLevelSettings` entry counts only
-    /// where the destination names the port.
-    pub(crate) fn hash_of(&self, destination: &Destination, place: Place<'_>) -> Option<HashPolicy> {
-        let (_, service) = self.service(destination, place);
-        let rule = self.rule(service?)?;
-        let port = destination.port.as_ref().map(|port| port.number);
-        let subset = rule.subset(&destination.subset).and_then(|subset| subset.traffic_policy.as_ref());
-        let of_port = |policy: Option<&'a TrafficPolicy>| policy::consistent_hash_at(policy?, port?)?;
-        let of_policy = |policy: Option<&'a TrafficPolicy>| policy::consistent_hash(policy?.load_balancer.as_ref());
-        let (own, top) = (subset, rule.policy());
-        let found = of_port(own).or_else(|| of_policy(own)).or_else(|| of_port(top)).or_else(|| of_policy(top))?;
-        HashPolicy::lower(found)
-    }
-
-    /// What requests to a service without rules are hashed by.
-    pub(crate) fn hash_of_service(&self, service: &Service, port: u16) -> Option<HashPolicy> {
-        let policy = self.rule(service)?.policy()?;
-        let of_policy = || policy::consistent_hash(policy.load_balancer.as_ref());
-        let found = policy::consistent_hash_at(policy, u32::from(port)).unwrap_or_else(of_policy)?;
-        HashPolicy::lower(found)
     }
 
     /// The cluster of a service without rules. There is none where the listeners of a Sidecar mean
@@ -208,7 +185,7 @@ impl<'a> Clusters<'a> {
         }
     }
 
-    fn rule(&self, service: &Service) -> Option<&'a MergedRule<'a>> {
+    pub(super) fn rule(&self, service: &Service) -> Option<&'a MergedRule<'a>> {
         self.rules.find(&service.written, &service.namespace)
     }
 

@@ -46,7 +46,10 @@ struct Group {
 
 /// Where the rounds of a cluster stand; goes from one of its sets to the next.
 #[derive(Debug, Default)]
-pub struct Cursors(Mutex<HashMap<(usize, Option<usize>), Arc<AtomicU64>>>);
+pub struct Cursors(Mutex<ByRound>);
+
+/// By the level and the locality of it; without one the round is that of the level's localities.
+type ByRound = HashMap<(usize, Option<usize>), Arc<AtomicU64>>;
 
 impl Cursors {
     /// The cursor of a level's localities, or of one of them. Only building a set asks for it.

@@ -121,7 +121,7 @@ fn loads(health: &[u32]) -> impl Iterator<Item = u32> {
 fn loads_of<I: Iterator<Item = u32>>(health: impl Fn() -> I) -> impl Iterator<Item = u32> {
     let total = health().sum::<u32>().min(100);
     let part = move |left: &mut u32, health: u32| {
-        let load = if total == 0 { 0 } else { (health * 100 / total).min(*left) };
+        let load = (health * 100).checked_div(total).unwrap_or(0).min(*left);
         *left -= load;
         load
     };

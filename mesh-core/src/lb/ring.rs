@@ -133,16 +133,19 @@ mod tests {
             let all = weighted(&vec![1; count as usize]);
             let leaves = leaves % all.len();
             // The same number of entries each, as a ring of another size would have others.
-            let each = |hosts: &[Weighted]| Ring::new(100 * hosts.len() as u64, hosts);
+            let each = |hosts: &[Weighted]| Ring::new(100 * hosts.len() as u64 - 1, hosts);
             let mut fewer = all.clone();
             fewer.remove(leaves);
             fewer.iter_mut().for_each(|host| host.share = 1.0 / f64::from(count - 1));
             let (before, after) = (each(&all), each(&fewer));
+            let mut moved = 0;
             for n in 0..400_u64 {
                 let hash = of(&format!("{seed} {n}"));
                 let host = before.at(hash, 0);
-                prop_assert!(host == leaves as u32 || after.at(hash, 0) == host);
+                moved += u32::from(host != leaves as u32 && after.at(hash, 0) != host);
             }
+            // Sums of parts may give one of them an entry more.
+            prop_assert!(moved <= 4, "{} of 400 moved", moved);
         }
 
         #[test]
@@ -152,7 +155,8 @@ mod tests {
             for (host, weight) in (0_u32..).zip(&weights) {
                 let entries = ring.hosts.iter().filter(|owner| **owner == host).count() as f64;
                 let expected = ring.hosts.len() as f64 * f64::from(*weight) / f64::from(total);
-                prop_assert!((entries - expected).abs() <= 1.0, "{} {}", entries, expected);
+                // A rest from the one before, and one from the end of the ring.
+                prop_assert!((entries - expected).abs() < 2.0, "{} {}", entries, expected);
             }
         }
     }
