@@ -166,6 +166,7 @@ fn endpoints(spec: &ClusterSpec) -> (String, Vec<Endpoint>) {
             let of = |endpoint: &crate::cluster::EndpointSpec| Endpoint {
                 address: endpoint.address.to_string(),
                 weight: endpoint.weight,
+                locality: endpoint.locality.to_string(),
                 unusable: String::new(),
             };
             (STATIC.to_owned(), endpoints.iter().map(of).collect())
@@ -174,6 +175,7 @@ fn endpoints(spec: &ClusterSpec) -> (String, Vec<Endpoint>) {
             let of = |target: &crate::cluster::DnsTarget| Endpoint {
                 address: format!("{}:{}", target.host, target.port),
                 weight: target.weight,
+                locality: target.locality.to_string(),
                 unusable: String::new(),
             };
             let source = if *logical { "the first address" } else { "every address" };
@@ -196,10 +198,19 @@ fn balancer(spec: &ClusterSpec) -> String {
         LbSpec::Maglev { table_size } => format!("MAGLEV of {table_size} places"),
     };
     let locality = match &spec.locality {
-        locality if !locality.shares.is_empty() => ", shares by locality",
-        LocalitySpec { failover: Some(failover), .. } if !failover.labels.is_empty() => ", by labels in order",
-        LocalitySpec { failover: Some(_), .. } => ", near endpoints first",
-        _ => "",
+        LocalitySpec { shares, .. } if !shares.is_empty() => {
+            let shares: Vec<_> = shares.iter().map(|(place, percent)| format!("{place} {percent} %")).collect();
+            format!(", shares by locality: {}", shares.join(", "))
+        }
+        LocalitySpec { failover: Some(failover), .. } if !failover.labels.is_empty() => {
+            let labels: Vec<_> = failover.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!(", by labels in order: {}", labels.join(", "))
+        }
+        LocalitySpec { failover: Some(failover), .. } => {
+            let region = failover.takes_over.as_ref().map(|region| format!(", then {region}")).unwrap_or_default();
+            format!(", near endpoints first{region}")
+        }
+        _ => String::new(),
     };
     let warm_up = spec.warm_up.map(|warm_up| format!(", new ones warm up for {}", spell(warm_up.window)));
     let protocol = match spec.protocol {

@@ -247,6 +247,7 @@ impl<'a> Explainer<'a> {
         out.timeout = route.timeout.map(spell);
         out.retries = route.retry.as_ref().map(|policy| retries(policy, route.timeout));
         out.cors = route.cors.as_ref().map(|cors| cors.describe()).unwrap_or_default();
+        out.hashed_by = route.hash.iter().map(ToString::to_string).collect();
         say_headers(route, routed.destination, out);
         out.faults = route.fault.as_ref().map(route::Fault::describe).unwrap_or_default();
         let exchange = Exchange::new(SystemTime::UNIX_EPOCH);

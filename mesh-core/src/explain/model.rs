@@ -72,6 +72,9 @@ pub struct Explanation {
     /// What the rule does to the headers of the answer, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub response_headers: Vec<String>,
+    /// What of the request decides about its endpoint, where the destination balances by hash.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hashed_by: Vec<String>,
     /// What browsers of other origins may do by the rule's `corsPolicy`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cors: Vec<String>,
@@ -255,6 +258,9 @@ pub struct Endpoint {
     pub address: String,
     /// Its weight.
     pub weight: u32,
+    /// Where it is, `region/zone/subzone`; empty where nobody said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub locality: String,
     /// Why it gets no requests; empty if it does.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub unusable: String,

@@ -135,6 +135,9 @@ impl Explanation {
         for fault in &self.faults {
             line(f, "fault", fault)?;
         }
+        if !self.hashed_by.is_empty() {
+            line(f, "hash", format_args!("of {}", self.hashed_by.join(", ")))?;
+        }
         if !self.cors.is_empty() {
             line(f, "cors", self.cors.join(", "))?;
         }
