@@ -48,6 +48,10 @@ impl Live {
         &self.snapshot
     }
 
+    pub(crate) fn clusters(&self) -> &[Arc<ClusterHandle>] {
+        &self.clusters
+    }
+
     pub(crate) fn cluster(&self, id: ClusterId) -> Option<&Arc<ClusterHandle>> {
         self.clusters.get(id.0 as usize)
     }
