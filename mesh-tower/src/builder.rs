@@ -189,7 +189,7 @@ impl MeshBuilder {
         self
     }
 
-    /// How many bytes a mirror may lie behind the body that it follows, 1 MiB unless set. The body streams to
+    /// How many bytes a mirror may lie behind the body that it follows, 4 MiB unless set. The body streams to
     /// both alike, however long it is; a mirror that falls back further is given up and
     /// [counted](crate::Gauges::mirrors_cut), where Envoy would hold the main request up.
     #[must_use]
@@ -246,6 +246,9 @@ impl MeshBuilder {
     pub async fn build(mut self) -> Result<Mesh, BuildError> {
         self.options.profile = self.site.profile;
         self.options.carry_deadline = self.carry_deadline.unwrap_or(self.site.profile != Profile::Istio);
+        if self.site.profile == Profile::Istio {
+            self.options.left_out.add(AddedHeader::Nature);
+        }
         let mut parse = ParseOptions::default().default_namespace(&self.site.namespace);
         parse.strict = !self.lenient;
         let mesh_config = self.mesh_config.as_deref().map(|text| read_mesh_config(text, &parse)).transpose()?;

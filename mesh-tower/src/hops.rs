@@ -5,18 +5,21 @@
 //!
 //! * an error that is given after retries have been in vain says so (`x-mesh-retries: spent`), and whoever gets it
 //!   does not try again. What a handler answers says it too, if a call that was made for it ended so;
-//! * calls made for a request that is a retry itself (`x-envoy-attempt-count` over 1) are tried again only where no
-//!   connection could be made: whoever sent the retry has others left.
+//! * calls made for a request that is a retry itself (`x-envoy-attempt-count` over 1), or was asked because of one
+//!   (`x-mesh-retry`), are tried again only where no connection could be made: whoever sent the retry has others left.
 //!
 //! A copy of a request for a mirror says what it is (`x-mesh-mirrored`), and so do the calls made for it: none of them
 //! is copied again. A service that is its own mirror would copy for ever otherwise.
 //!
-//! Envoy and Istio have neither header; a sidecar passes them on like any other.
+//! Envoy and Istio have none of these headers; a sidecar passes them on like any other.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// Marks a copy, and what is asked because of one.
 pub(crate) const MIRRORED: HeaderName = HeaderName::from_static("x-mesh-mirrored");
+
+/// Marks what is asked because of a retry.
+const RETRY: HeaderName = HeaderName::from_static("x-mesh-retry");
 
 /// Set on a copy.
 pub(crate) const TRUE: HeaderValue = HeaderValue::from_static("true");
@@ -38,7 +41,18 @@ impl Nature {
     /// As its headers say.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let count = headers.get(ATTEMPT_COUNT).and_then(|count| count.to_str().ok()?.parse::<u64>().ok());
-        Self { is_retry: count.is_some_and(|count| count > 1), is_copy: headers.contains_key(MIRRORED) }
+        let is_retry = count.is_some_and(|count| count > 1) || headers.contains_key(RETRY);
+        Self { is_retry, is_copy: headers.contains_key(MIRRORED) }
+    }
+
+    /// Tells it to whoever gets the request.
+    pub(crate) fn mark(self, headers: &mut HeaderMap) {
+        if self.is_retry {
+            headers.insert(RETRY, TRUE);
+        }
+        if self.is_copy {
+            headers.insert(MIRRORED, TRUE);
+        }
     }
 
     pub(crate) const fn or(self, other: Self) -> Self {
@@ -67,6 +81,11 @@ mod tests {
     #[test]
     fn a_second_try_and_a_copy_are_known_by_their_headers() {
         assert!(nature("x-envoy-attempt-count", "2").is_retry && nature("x-mesh-mirrored", "true").is_copy);
+        assert!(nature("x-mesh-retry", "true").is_retry);
+        let both = Nature { is_retry: true, is_copy: true };
+        let mut marked = HeaderMap::new();
+        both.mark(&mut marked);
+        assert_eq!(Nature::of(&marked), both);
         for first in ["1", "0", "", "two", "-3"] {
             assert_eq!(nature("x-envoy-attempt-count", first), Nature::default(), "{first}");
         }

@@ -13,7 +13,6 @@
 
 #[path = "support/content.rs"]
 mod content;
-#[expect(dead_code, reason = "other targets use the rest")]
 #[path = "support/documents.rs"]
 mod documents;
 #[path = "chaos/faultd.rs"]
@@ -22,10 +21,26 @@ mod faultd;
 mod ledger;
 #[path = "chaos/load.rs"]
 mod load;
+#[path = "chaos/raw.rs"]
+mod raw;
 #[path = "chaos/scenario.rs"]
 mod scenario;
 
+#[path = "chaos/framing.rs"]
+mod framing;
+#[path = "chaos/goaway.rs"]
+mod goaway;
 #[path = "chaos/killed.rs"]
 mod killed;
+#[path = "chaos/long.rs"]
+mod long;
+#[path = "chaos/mirrors.rs"]
+mod mirrors;
+#[path = "chaos/names.rs"]
+mod names;
+#[path = "chaos/refused.rs"]
+mod refused;
+#[path = "chaos/storms.rs"]
+mod storms;
 #[path = "chaos/stuck.rs"]
 mod stuck;

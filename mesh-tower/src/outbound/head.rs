@@ -12,7 +12,7 @@ use mesh_core::{Failure, PeerView, RequestView, Scheme};
 use super::Listener;
 use super::added::{AddedHeader, LeftOut};
 use crate::hops::Nature;
-use crate::{Body, hops, inbound, request_id};
+use crate::{Body, inbound, request_id};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -85,8 +85,8 @@ impl Head {
         if let Some(handled) = handling {
             nature = nature.or(handled);
         }
-        if nature.is_copy {
-            headers.insert(hops::MIRRORED, hops::TRUE);
+        if !left_out.has(AddedHeader::Nature) {
+            nature.mark(headers);
         }
         if handling.is_some() || found.request_id {
             request_id::ensure(headers);
@@ -152,7 +152,7 @@ impl Found {
                     found.hop_by_hop = true;
                 }
                 "x-request-id" => found.request_id = true,
-                "x-forwarded-client-cert" | "x-mesh-mirrored" => found.internal = true,
+                "x-forwarded-client-cert" | "x-mesh-mirrored" | "x-mesh-retry" => found.internal = true,
                 other if other.starts_with("x-envoy-") => found.internal = true,
                 _ => {}
             }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use http::header::HeaderName;
-use mesh_core::Profile;
 use mesh_core::deadline::Deadline;
 use mesh_core::limits::Permit;
 use mesh_core::route::Mirror;
 
+use super::added::AddedHeader;
 use super::outgoing::Outgoing;
 use super::route_info::Trail;
 use super::{Journey, attempt};
@@ -45,7 +45,7 @@ pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing)
         let options = &journey.shared.options;
         let Some(mut copy) = outgoing.copy(options.mirror_lag, &journey.shared.mirrors) else { continue };
         copy.headers_mut().insert(INTERNAL, hops::TRUE);
-        if options.profile == Profile::Safe {
+        if !options.left_out.has(AddedHeader::Nature) {
             copy.headers_mut().insert(hops::MIRRORED, hops::TRUE);
         }
         let limit = journey.route().timeout.unwrap_or(options.mirror_timeout);

@@ -90,7 +90,7 @@ impl Default for Options {
             profile: Profile::Safe,
             replay_limit: 64 * 1024,
             replay_memory: 64 * 1024 * 1024,
-            mirror_lag: 1024 * 1024,
+            mirror_lag: 4 * 1024 * 1024,
             mirrors_at_once: slots::MOST,
             mirror_timeout: Duration::from_secs(15),
             carry_deadline: true,

@@ -69,6 +69,8 @@ pub(crate) struct Entry {
     pub(crate) hashes: Vec<String>,
     /// Copies of it, which nobody waits for.
     pub(crate) copies: usize,
+    /// The hashes of those that came to their end.
+    pub(crate) copied: Vec<String>,
 }
 
 type Script = Box<dyn Fn(&Seen) -> Reply + Send + Sync>;
@@ -163,8 +165,10 @@ async fn answer(inner: Arc<Inner>, at: SocketAddr, request: Request<Incoming>) -
         hash.feed(frame?.data_ref().map_or(&[], |data| data));
     }
     let hash = hash.text();
-    if !is_copy {
-        inner.entries.lock().unwrap().get_mut(&id).unwrap().hashes.push(hash.clone());
+    {
+        let mut entries = inner.entries.lock().unwrap();
+        let entry = entries.get_mut(&id).unwrap();
+        if is_copy { &mut entry.copied } else { &mut entry.hashes }.push(hash.clone());
     }
     let reply = (inner.script)(&seen);
     if !reply.after.is_zero() {

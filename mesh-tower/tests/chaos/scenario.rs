@@ -1,12 +1,13 @@
 //! What all scenarios have in common: a beginning, bounds, and what has to hold at the end.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::Method;
-use mesh_tower::{Mesh, MeshBuilder};
+use http::{Method, Request, Response};
+use mesh_tower::{Body, Mesh, MeshBuilder};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -28,6 +29,8 @@ pub(crate) struct Scenario {
     /// More than this may not be added to the memory of the process, in MiB.
     memory: usize,
     troubles: usize,
+    /// Errors in the log that are part of it.
+    pub(crate) errors: usize,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -48,8 +51,13 @@ impl Scenario {
             rss: Rss::watch(),
             memory,
             troubles: Troubles::count(),
+            errors: 0,
             _turn: turn,
         }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
     pub(crate) fn chance(&self) -> fastrand::Rng {
@@ -73,9 +81,7 @@ impl Scenario {
     pub(crate) async fn end<K>(self, meshes: impl IntoIterator<Item = Mesh>, keep: K) {
         let name = self.name;
         let meshes: Vec<_> = meshes.into_iter().collect();
-        eventually(&format!("{name}: all slots are back"), || meshes.iter().all(|mesh| mesh.gauges().is_at_rest()))
-            .await
-            .unwrap_or_else(|text| panic!("{text}: {:#?}", meshes.iter().map(Mesh::gauges).collect::<Vec<_>>()));
+        at_rest(&meshes).await;
         drop((meshes, keep));
         eventually(&format!("{name}: all tasks are over"), || alive() <= self.tasks + TIMERS)
             .await
@@ -85,8 +91,66 @@ impl Scenario {
         println!("{name}: {took:.1?}, {grown} MiB");
         assert!(grown <= self.memory, "{name}: {grown} MiB more, and {} are allowed", self.memory);
         assert!(took <= self.wall, "{name}: {took:?}, and {:?} are allowed", self.wall);
-        assert_eq!(Troubles::count(), self.troubles, "{name}: panics and errors in the log");
+        let troubles = Troubles::count() - self.troubles;
+        assert_eq!(troubles, self.errors, "{name}: panics and errors in the log");
     }
+}
+
+/// Waits until nothing is under way any more.
+pub(crate) async fn at_rest(meshes: &[Mesh]) {
+    eventually("all slots are back", || meshes.iter().all(|mesh| mesh.gauges().is_at_rest()))
+        .await
+        .unwrap_or_else(|text| panic!("{text}: {:#?}", meshes.iter().map(Mesh::gauges).collect::<Vec<_>>()));
+}
+
+/// An application behind a mesh of its own; ends when dropped.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    pub(crate) mesh: Mesh,
+    _task: tokio::task::JoinSet<()>,
+}
+
+impl Served {
+    /// One that calls nobody.
+    pub(crate) async fn start<S>(app: impl FnOnce(Mesh) -> S) -> Self
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        Self::with(Mesh::builder().workload("default/app").build().await.unwrap(), app).await
+    }
+
+    pub(crate) async fn with<S>(mesh: Mesh, app: impl FnOnce(Mesh) -> S) -> Self
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), mesh, app).await
+    }
+
+    pub(crate) async fn at<S>(address: SocketAddr, mesh: Mesh, app: impl FnOnce(Mesh) -> S) -> Self
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+    {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut task = tokio::task::JoinSet::new();
+        let (serving, app) = (mesh.clone(), app(mesh.clone()));
+        task.spawn(async move { serving.serve(listener, app).await.unwrap() });
+        Self { address, mesh, _task: task }
+    }
+}
+
+/// The same documents, with another protocol.
+pub(crate) fn speaking(protocol: &str, text: &str) -> String {
+    text.replace("protocol: HTTP}", &format!("protocol: {protocol}}}"))
 }
 
 /// What the ledger has to say about a load: nothing was repeated that must not be, nothing acknowledged that is not

@@ -1,14 +1,16 @@
 //! Contents of bodies, and hashes of them.
 
+use std::hash::{DefaultHasher, Hasher as _};
+
 use bytes::Bytes;
 
-/// FNV-1a over all that was fed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hash(u64);
+/// Over all that was fed, in whatever pieces.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hash(DefaultHasher);
 
 impl Hash {
     pub(crate) fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
+        Self::default()
     }
 
     pub(crate) fn of(bytes: &[u8]) -> String {
@@ -18,13 +20,11 @@ impl Hash {
     }
 
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+        self.0.write(bytes);
     }
 
-    pub(crate) fn text(self) -> String {
-        format!("{:016x}", self.0)
+    pub(crate) fn text(&self) -> String {
+        format!("{:016x}", self.0.finish())
     }
 }
 
