@@ -198,7 +198,7 @@ fn balancer(spec: &ClusterSpec) -> String {
     let locality = match &spec.locality {
         locality if !locality.shares.is_empty() => ", shares by locality",
         LocalitySpec { failover: Some(failover), .. } if !failover.labels.is_empty() => ", by labels in order",
-        LocalitySpec { failover: Some(_), .. } => ", near endpoints first",
+        LocalitySpec { failover: Some(failover), .. } if !failover.own.is_empty() => ", near endpoints first",
         _ => "",
     };
     let warm_up = spec.warm_up.map(|warm_up| format!(", new ones warm up for {}", spell(warm_up.window)));
