@@ -8,7 +8,7 @@ use std::time::Instant;
 use http::Method;
 use http::header::{ACCEPT, HeaderMap, HeaderValue, InvalidHeaderValue, USER_AGENT};
 use mesh_config::api::MeshConfig;
-use mesh_config::document::{Limits, ParseOptions, parse_with};
+use mesh_config::document::{ParseOptions, parse_with};
 use mesh_config::{ConfigSet, Report};
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::cluster::{ClusterSpec, EndpointAddress, EndpointSource, EndpointSpec};
@@ -181,8 +181,8 @@ impl Decision {
 /// The errors that were found.
 pub fn parsed(text: &str) -> Result<ConfigSet, String> {
     // Ten thousand rules in one object are more than Kubernetes would store.
-    let limits = Limits { max_nodes: 1_000_000, ..Limits::default() };
-    let options = ParseOptions { limits, ..ParseOptions::default() };
+    let mut options = ParseOptions::default();
+    options.limits.max_nodes = 1_000_000;
     let (documents, report) = parse_with("decision.yaml", text, &options);
     refuse_errors(&report)?;
     let (set, _) = ConfigSet::from_documents(documents);

@@ -1,8 +1,10 @@
-//! What was measured with a real Envoy about ejections, retries, back-off, timeouts and limits, played here in virtual
+//! What was measured with a real Envoy about hashing, priorities, ejections, retries, back-off, timeouts and limits, played here in virtual
 //! time against endpoints in memory: each test is one finding.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect")]
 
+#[path = "simulations/balance.rs"]
+mod balance;
 #[path = "simulations/ejections.rs"]
 mod ejections;
 #[path = "simulations/limits.rs"]

@@ -22,6 +22,7 @@ pub(super) fn alike((old, was): (&Snapshot, &Route), (new, is): (&Snapshot, &Rou
         )
     };
     policies(was) == policies(is)
+        && was.hash == is.hash
         && clusters.same_mirrors(&was.mirrors, &is.mirrors)
         && match (&was.action, &is.action) {
             (Action::Blocked, Action::Blocked) | (Action::Passthrough(_), Action::Passthrough(_)) => true,

@@ -37,7 +37,10 @@ const STATIC: &str = "static";
 impl Explainer<'_> {
     pub(super) fn destination(&self, cluster: &ClusterRef) -> Destination {
         let mut out = Destination { cluster: cluster.name.to_string(), ..Destination::default() };
-        let Some(spec) = cluster.id.map(|id| self.snapshot.cluster(id)) else { return out };
+        let Some(spec) = cluster.id.map(|id| self.snapshot.cluster(id)) else {
+            out.missing = self.missing(&cluster.name);
+            return out;
+        };
         out.exists = true;
         (out.source, out.endpoints) = endpoints(spec);
         let ClusterKey::Outbound { port, subset, host } = &spec.key else { return out };
@@ -50,6 +53,28 @@ impl Explainer<'_> {
         });
         out.policy = self.policy(spec, rule, of_subset, *port);
         out
+    }
+
+    /// What there is not of a cluster's host, port and subset.
+    fn missing(&self, cluster: &str) -> String {
+        let (host, subset, port) = parts_of(cluster);
+        if !self.sight.registry.exists(host) {
+            return format!("no service has the host {host}");
+        }
+        if !self.sight.offers(host, port)
+            && let Some(why) = self.sight.why_hidden(host, false, self.site)
+        {
+            return format!("{host} {why}");
+        }
+        let mut ports = self.sight.registry.declarations(host).flat_map(|service| &service.ports);
+        if !ports.any(|known| known.number == port) {
+            return format!("{host} has no port {port}");
+        }
+        match self.rule_for(host) {
+            _ if subset.is_empty() => "it has no cluster".to_owned(),
+            None => format!("no DestinationRule that counts here is for {host}, so it has no subset {subset}"),
+            Some(_) => format!("no DestinationRule for {host} has a subset {subset}"),
+        }
     }
 
     /// A subset belongs to the rule in which it stands, which is not always the one whose policy counts.
@@ -166,6 +191,7 @@ fn endpoints(spec: &ClusterSpec) -> (String, Vec<Endpoint>) {
             let of = |endpoint: &crate::cluster::EndpointSpec| Endpoint {
                 address: endpoint.address.to_string(),
                 weight: endpoint.weight,
+                locality: endpoint.locality.to_string(),
                 unusable: String::new(),
             };
             (STATIC.to_owned(), endpoints.iter().map(of).collect())
@@ -174,6 +200,7 @@ fn endpoints(spec: &ClusterSpec) -> (String, Vec<Endpoint>) {
             let of = |target: &crate::cluster::DnsTarget| Endpoint {
                 address: format!("{}:{}", target.host, target.port),
                 weight: target.weight,
+                locality: target.locality.to_string(),
                 unusable: String::new(),
             };
             let source = if *logical { "the first address" } else { "every address" };
@@ -196,10 +223,19 @@ fn balancer(spec: &ClusterSpec) -> String {
         LbSpec::Maglev { table_size } => format!("MAGLEV of {table_size} places"),
     };
     let locality = match &spec.locality {
-        locality if !locality.shares.is_empty() => ", shares by locality",
-        LocalitySpec { failover: Some(failover), .. } if !failover.labels.is_empty() => ", by labels in order",
-        LocalitySpec { failover: Some(failover), .. } if !failover.own.is_empty() => ", near endpoints first",
-        _ => "",
+        LocalitySpec { shares, .. } if !shares.is_empty() => {
+            let shares: Vec<_> = shares.iter().map(|(place, percent)| format!("{place} {percent} %")).collect();
+            format!(", shares by locality: {}", shares.join(", "))
+        }
+        LocalitySpec { failover: Some(failover), .. } if !failover.labels.is_empty() => {
+            let labels: Vec<_> = failover.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!(", by labels in order: {}", labels.join(", "))
+        }
+        LocalitySpec { failover: Some(failover), .. } => {
+            let region = failover.takes_over.as_ref().map(|region| format!(", then {region}")).unwrap_or_default();
+            format!(", near endpoints first{region}")
+        }
+        _ => String::new(),
     };
     let warm_up = spec.warm_up.map(|warm_up| format!(", new ones warm up for {}", spell(warm_up.window)));
     let protocol = match spec.protocol {

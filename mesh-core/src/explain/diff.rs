@@ -236,6 +236,7 @@ fn aspects(first: &Explanation, all: &[&Explanation], mirrors: Vec<String>) -> V
         ("rewrite", per_destination(&sent, rewrite)),
         ("request headers", per_destination(&sent, |explanation| explanation.request_headers.clone())),
         ("response headers", per_destination(all, |explanation| explanation.response_headers.clone())),
+        ("hash", if sent.is_empty() { Vec::new() } else { first.hashed_by.clone() }),
         ("cors", first.cors.clone()),
         ("timeout", one(if_sent(first.timeout.clone()))),
         ("retries", one(if_sent(retries))),
@@ -288,13 +289,12 @@ fn per_destination(all: &[&Explanation], lines: impl Fn(&Explanation) -> Vec<Str
     if each.windows(2).all(|pair| pair[0] == pair[1]) {
         return each.into_iter().next().unwrap_or_default();
     }
-    let mut out = Vec::new();
-    for (explanation, lines) in all.iter().zip(each) {
-        let entry = explanation.split.iter().find(|entry| entry.drawn);
-        let name = entry.map(name_of).unwrap_or_default();
-        out.extend(lines.into_iter().map(|line| format!("to {name}: {line}")));
-    }
-    out
+    let name = |explanation: &Explanation| explanation.split.iter().find(|entry| entry.drawn).map(name_of);
+    let mut named: Vec<_> = all.iter().map(|explanation| name(explanation).unwrap_or_default()).zip(each).collect();
+    // In which order they are written matters to the roll only.
+    named.sort();
+    let lines = named.into_iter().map(|(name, lines)| lines.into_iter().map(move |line| format!("to {name}: {line}")));
+    lines.flatten().collect()
 }
 
 /// Authority and path that a destination gets, and the expression behind it, which other paths may fit.

@@ -169,6 +169,7 @@ impl<'a> Explainer<'a> {
                 tried: out.tried,
                 route: out.route,
                 rule: out.rule,
+                malformed: Some(Failure::UpgradeRefused.to_string()),
                 ..Explanation::default()
             };
             return unanswered(kept, Failure::UpgradeRefused, grpc);
@@ -244,9 +245,11 @@ impl<'a> Explainer<'a> {
         let route = self.snapshot.rule(routed.route);
         out.route = Some(route.name.to_string());
         out.rule = Some(self.place_of(&route.origin));
+        out.carried = route.carried;
         out.timeout = route.timeout.map(spell);
         out.retries = route.retry.as_ref().map(|policy| retries(policy, route.timeout));
         out.cors = route.cors.as_ref().map(|cors| cors.describe()).unwrap_or_default();
+        out.hashed_by = route.hash.iter().map(ToString::to_string).collect();
         say_headers(route, routed.destination, out);
         out.faults = route.fault.as_ref().map(route::Fault::describe).unwrap_or_default();
         let exchange = Exchange::new(SystemTime::UNIX_EPOCH);

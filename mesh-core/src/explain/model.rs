@@ -58,6 +58,9 @@ pub struct Explanation {
     pub retries: Option<Retries>,
     /// Where copies go.
     pub mirrors: Vec<Mirror>,
+    /// Whether the port is one of TCP, where only connections are looked at: the request goes on as it came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub carried: bool,
     /// Whether every request is aborted before it is sent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub aborted: bool,
@@ -72,6 +75,9 @@ pub struct Explanation {
     /// What the rule does to the headers of the answer, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub response_headers: Vec<String>,
+    /// What of the request decides about its endpoint, where the destination balances by hash.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hashed_by: Vec<String>,
     /// What browsers of other origins may do by the rule's `corsPolicy`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cors: Vec<String>,
@@ -224,6 +230,9 @@ pub struct Destination {
     pub cluster: String,
     /// Whether it exists; without, the answer is 503 NC.
     pub exists: bool,
+    /// What there is not: the host, its port or its subset; empty where it exists.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub missing: String,
     /// The labels of the subset, and the rule that defines it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subset: Option<Subset>,
@@ -255,6 +264,9 @@ pub struct Endpoint {
     pub address: String,
     /// Its weight.
     pub weight: u32,
+    /// Where it is, `region/zone/subzone`; empty where nobody said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub locality: String,
     /// Why it gets no requests; empty if it does.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub unusable: String,

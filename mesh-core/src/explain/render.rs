@@ -118,6 +118,13 @@ impl Explanation {
     }
 
     fn print_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.carried {
+            line(
+                f,
+                "protocol",
+                "the port is one of TCP: requests are carried as they come, and no rule for HTTP acts",
+            )?;
+        }
         if let Some(retries) = &self.retries {
             line(f, "retries", retries)?;
         }
@@ -134,6 +141,9 @@ impl Explanation {
         }
         for fault in &self.faults {
             line(f, "fault", fault)?;
+        }
+        if !self.hashed_by.is_empty() {
+            line(f, "hash", format_args!("of {}", self.hashed_by.join(", ")))?;
         }
         if !self.cors.is_empty() {
             line(f, "cors", self.cors.join(", "))?;
@@ -172,11 +182,14 @@ impl Explanation {
             (Action::Route, Some(status), Some(destination)) => {
                 format!("answers {status}{flags}: {}", destination.reason())
             }
+            (Action::Route, None, Some(destination)) if destination.source.starts_with("original destination") => {
+                let upstream = self.upstream.as_ref().map(|upstream| upstream.authority.as_str());
+                format!("would go to {} by its own name", upstream.unwrap_or(&self.request.authority))
+            }
             (Action::Route, None, Some(destination)) => format!("would send to {}", destination.choices()),
             (_, Some(status), _) if self.malformed.is_some() => {
                 format!("answers {status}{flags}: {}", self.malformed.as_deref().unwrap_or_default())
             }
-            (_, Some(403), _) => "answers 403: only upgrades to WebSocket are passed on".to_owned(),
             (_, Some(status), _) if self.vhost.is_some() => format!("answers {status}{flags}: no route takes it"),
             (_, Some(status), _) => format!("answers {status}{flags}"),
             _ => "nothing".to_owned(),
@@ -191,7 +204,7 @@ fn print_destination(f: &mut fmt::Formatter<'_>, destination: &Destination) -> f
     }
     line(f, "cluster", &destination.cluster)?;
     if !destination.exists {
-        return line(f, "", "does not exist: no such host, port or subset");
+        return line(f, "", format_args!("does not exist: {}", destination.missing));
     }
     if destination.endpoints.is_empty() {
         line(f, "endpoints", format_args!("{}: none known", destination.source))?;

@@ -4,6 +4,8 @@
 //! hash. They count only where the chosen cluster balances by hash. Hashes are Envoy's (xxHash64 of the
 //! plain text), so that the same request goes to the same endpoint from a sidecar and from here.
 
+use std::fmt;
+
 use std::net::SocketAddr;
 
 use http::header::{COOKIE, HeaderName, HeaderValue};
@@ -56,6 +58,25 @@ pub struct RequestHash {
     pub hash: Option<u64>,
     /// Values of `set-cookie` for the answer: cookies that were missing.
     pub cookies: Vec<HeaderValue>,
+}
+
+/// `header x-user`, `cookie session, made when missing`
+impl fmt::Display for HashPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(HashedHeader::Named(name)) => write!(f, "header {name}"),
+            Self::Header(HashedHeader::Authority) => f.write_str("authority"),
+            Self::Header(HashedHeader::Path) => f.write_str("path"),
+            Self::Header(HashedHeader::Method) => f.write_str("method"),
+            Self::Header(HashedHeader::Scheme) => f.write_str("scheme"),
+            Self::Cookie(HashedCookie { name, attributes: None }) => write!(f, "cookie {name}"),
+            Self::Cookie(HashedCookie { name, attributes: Some(attributes) }) => {
+                write!(f, "cookie {name}, made when missing{attributes}")
+            }
+            Self::SourceIp => f.write_str("the caller's address"),
+            Self::QueryParameter(name) => write!(f, "query parameter {name}"),
+        }
+    }
 }
 
 impl HashPolicy {

@@ -128,7 +128,8 @@ impl fmt::Display for Answer {
         if let Some(code) = self.grpc_status() {
             write!(f, " grpc-status {code}")?;
         }
-        write!(f, " {} {}, {} tries", self.flags(), self.details(), self.tries())?;
+        let unit = if self.tries() == 1 { "try" } else { "tries" };
+        write!(f, " {} {}, {} {unit}", self.flags(), self.details(), self.tries())?;
         if let Some(cluster) = self.cluster() {
             write!(f, ", {cluster}")?;
         }

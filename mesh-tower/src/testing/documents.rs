@@ -19,6 +19,8 @@ pub(super) struct HostGroup<'a> {
 pub(super) struct Member<'a> {
     pub(super) address: IpAddr,
     pub(super) labels: &'a [(String, String)],
+    /// Empty for none.
+    pub(super) locality: &'a str,
 }
 
 /// The documents that make these endpoints those of their host.
@@ -48,9 +50,19 @@ pub(super) fn documents(group: &HostGroup<'_>, set: &ConfigSet, site: &Site) -> 
             )),
         };
     }
+    let placed = group.endpoints.iter().any(|member| !member.locality.is_empty());
     Ok(match kubernetes {
         Some((name, namespace)) => {
             let service = set.services().find(|known| known.meta.name == name && known.meta.namespace == namespace);
+            // Kubernetes tells the locality of an endpoint by its node, of which a Service says nothing.
+            if placed && service.is_some() {
+                return Err(format!(
+                    "the configuration declares the Service {name}: its workloads cannot have localities"
+                ));
+            }
+            if placed {
+                return Ok(service_entry(group, &full, &namespace));
+            }
             let ports: Vec<(String, u16)> = match service {
                 Some(service) => service.spec.ports.iter().map(|port| (port.name.clone(), port.port as u16)).collect(),
                 None => group.ports.iter().map(|(port, protocol)| (format!("{protocol}-{port}"), *port)).collect(),
@@ -58,7 +70,7 @@ pub(super) fn documents(group: &HostGroup<'_>, set: &ConfigSet, site: &Site) -> 
             let declared = if service.is_none() { service_of(&name, &namespace, &ports) } else { String::new() };
             declared + &slice(group, &name, &namespace, &ports)
         }
-        None => service_entry(group, &site.namespace),
+        None => service_entry(group, &full, &site.namespace),
     })
 }
 
@@ -97,7 +109,7 @@ fn slice(group: &HostGroup<'_>, name: &str, namespace: &str, ports: &[(String, u
     text + &pods
 }
 
-fn service_entry(group: &HostGroup<'_>, namespace: &str) -> String {
+fn service_entry(group: &HostGroup<'_>, host: &str, namespace: &str) -> String {
     let ports: Vec<(String, u16)> =
         group.ports.iter().map(|(port, protocol)| (format!("{protocol}-{port}"), *port)).collect();
     let protocols = group.ports.iter().zip(&ports).map(|((port, protocol), (name, _))| {
@@ -106,12 +118,18 @@ fn service_entry(group: &HostGroup<'_>, namespace: &str) -> String {
     let mut text = format!(
         "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: test-{}, namespace: {namespace}}}\n\
          spec:\n  hosts: [{:?}]\n  resolution: STATIC\n  ports: [{}]\n  endpoints:\n",
-        group.host.replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
-        group.host,
+        host.replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
+        host,
         protocols.collect::<Vec<_>>().join(", ")
     );
     for member in &group.endpoints {
-        let _ = writeln!(text, "  - {{address: {}, labels: {}}}", member.address, labels(member.labels));
+        let _ = writeln!(
+            text,
+            "  - {{address: {}, labels: {}, locality: {:?}}}",
+            member.address,
+            labels(member.labels),
+            member.locality
+        );
     }
     text
 }
@@ -123,8 +141,8 @@ fn workload_entries(group: &HostGroup<'_>, namespace: &str, selector: &[(String,
         let _ = write!(
             text,
             "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: test-{n}-{}, namespace: \
-             {namespace}, labels: {all}}}\nspec: {{address: {}, labels: {all}}}\n",
-            member.address, member.address
+             {namespace}, labels: {all}}}\nspec: {{address: {}, labels: {all}, locality: {:?}}}\n",
+            member.address, member.address, member.locality
         );
     }
     text

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneService;
@@ -71,16 +71,21 @@ impl Endpoint {
 
     /// Opens a connection, as far as the script lets it.
     pub(super) async fn connect(self: Arc<Self>) -> io::Result<DuplexStream> {
-        if let Some(step) = self.step_of_connection() {
-            tokio::time::sleep(step.after).await;
-            if matches!(step.what, What::Unreachable) {
-                pending::<()>().await;
+        let Some(step) = self.step_of_connection() else {
+            let (ours, theirs) = tokio::io::duplex(BUFFER);
+            tokio::spawn(self.serve(theirs));
+            return Ok(ours);
+        };
+        tokio::time::sleep(step.after).await;
+        match step.what {
+            What::Unreachable => pending().await,
+            What::NotHttp => {
+                let (ours, theirs) = tokio::io::duplex(BUFFER);
+                tokio::spawn(speak_something_else(theirs));
+                Ok(ours)
             }
-            return Err(io::ErrorKind::ConnectionRefused.into());
+            _ => Err(io::ErrorKind::ConnectionRefused.into()),
         }
-        let (ours, theirs) = tokio::io::duplex(BUFFER);
-        tokio::spawn(self.serve(theirs));
-        Ok(ours)
     }
 
     fn step_of_connection(&self) -> Option<Step> {
@@ -143,6 +148,15 @@ impl Endpoint {
     }
 }
 
+/// Answers the first bytes with others, as a server of another protocol would.
+async fn speak_something_else(mut stream: DuplexStream) {
+    let asked = stream.read(&mut [0; 1024]).await;
+    if asked.is_ok() {
+        // Whoever asked may be gone.
+        let _told = stream.write_all(b"220 mail.example.com ESMTP\r\n\r\n").await;
+    }
+}
+
 enum Next {
     App(App),
     Step(Option<Step>),
@@ -162,7 +176,7 @@ async fn play(step: Option<Step>, request: Request<Body>) -> Result<Response<Bod
             Err(h2::Error::from(reason).into())
         }
         // Only on a connection that should be closed already.
-        What::Refuse | What::Unreachable => Err(h2::Error::from(h2::Reason::REFUSED_STREAM).into()),
+        What::Refuse | What::Unreachable | What::NotHttp => Err(h2::Error::from(h2::Reason::REFUSED_STREAM).into()),
     }
 }
 

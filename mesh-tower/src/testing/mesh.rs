@@ -150,7 +150,11 @@ fn added_documents(workloads: &[Workload], plugged: &[Vec<Plugged>], set: &Confi
         if !group.ports.iter().any(|(port, _)| *port == workload.port) {
             group.ports.push((workload.port, workload.protocol));
         }
-        let members = plugged.iter().map(|plugged| Member { address: plugged.address, labels: &workload.labels });
+        let members = plugged.iter().map(|plugged| Member {
+            address: plugged.address,
+            labels: &workload.labels,
+            locality: &workload.locality,
+        });
         group.endpoints.extend(members);
     }
     groups.values().map(|group| documents(group, set, site).unwrap_or_else(|why| failed(&why))).collect()

@@ -61,6 +61,8 @@
 //! * Answers take no time unless a reply says so, so all requests of a run may happen in one instant. What counts by time
 //!   then sees a burst: the default retry budget of [`Profile::Safe`](crate::Profile::Safe) allows 10 retries a second.
 //! * A failure names its seed; `MESH_TEST_SEED=7 cargo test` runs it again.
+//! * A workload that calls others is given its application after the start: `mesh.serve("front", app)`, where the
+//!   application has [`mesh.client()`](TestMesh::client), inside [`mesh.mesh().inbound()`](crate::Mesh::inbound).
 //! * Names that neither the configuration nor a workload has do not exist; a port where no workload is refuses
 //!   connections.
 //! * Ejections end by sweeps, every `interval` (10 s unless set), as in Envoy: one of 30 s takes up to 40.

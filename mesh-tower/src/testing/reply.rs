@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 /// | [`reset`](Self::reset), [`refused_stream`](Self::refused_stream) | no answer: the connection closes, or the stream is reset |
 /// | [`hang`](Self::hang) | no answer, ever |
 /// | [`refuse`](Self::refuse), [`unreachable`](Self::unreachable) | no connection, at once or never |
+/// | [`not_http`](Self::not_http) | a connection on which something else is spoken |
 /// | [`sequence`](Self::sequence), [`cycle`](Self::cycle) | one after the other |
 ///
 /// ```
@@ -56,12 +57,13 @@ pub(super) enum What {
     Hang,
     Refuse,
     Unreachable,
+    NotHttp,
 }
 
 impl Step {
     /// Whether it is about a connection that is to be opened.
     pub(super) fn is_of_connections(&self) -> bool {
-        matches!(self.what, What::Refuse | What::Unreachable)
+        matches!(self.what, What::Refuse | What::Unreachable | What::NotHttp)
     }
 }
 
@@ -144,6 +146,11 @@ impl Reply {
     /// Connections are never made, so that `connectTimeout` ends the try (`UF`).
     pub fn unreachable() -> Self {
         Self::of(What::Unreachable)
+    }
+
+    /// The connection is made and the request answered with what is not HTTP (`UPE`).
+    pub fn not_http() -> Self {
+        Self::of(What::NotHttp)
     }
 
     /// One reply after the other, each for one request or as many as [`times`](Self::times) says; the last goes on. A

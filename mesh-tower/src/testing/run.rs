@@ -2,19 +2,22 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use mesh_core::explain::Question;
+use tower_service::Service as _;
 
 use super::answers::{Answer, Answers};
 use super::failed;
 use super::mesh::TestMesh;
 use super::roll::{Roll, spread};
+use crate::serve::PeerAddress;
 use crate::{Body, RouteInfo};
 
 /// Requests that are alike; awaited, they are sent.
@@ -38,6 +41,7 @@ pub struct Run<'m> {
     times: Option<usize>,
     pace: Pace,
     rolls: Rolls,
+    gateway: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +57,9 @@ enum Rolls {
     Exhausted,
 }
 
+/// Who calls at a gateway.
+const CALLER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 40_000);
+
 /// How much virtual time an answer may take: a test that waits for something that never comes should say so.
 const LONGEST: Duration = Duration::from_secs(600);
 
@@ -67,7 +74,8 @@ impl<'m> Run<'m> {
             failed(&format!("{request:?} has no scheme and host, as in `GET http://reviews:9080/1`"));
         }
         let (headers, body) = (HeaderMap::new(), Bytes::new());
-        Self { mesh, method, uri, headers, body, times: None, pace: Pace::AtOnce(1), rolls: Rolls::Drawn }
+        let (pace, rolls) = (Pace::AtOnce(1), Rolls::Drawn);
+        Self { mesh, method, uri, headers, body, times: None, pace, rolls, gateway: None }
     }
 
     /// Adds a header.
@@ -115,13 +123,27 @@ impl<'m> Run<'m> {
         Self { rolls: Rolls::Exhausted, ..self }
     }
 
+    /// Comes from outside, at a server of a Gateway: by the routes of its rules instead of those of the mesh. The
+    /// workload has to be one that the Gateway selects: set its labels with
+    /// [`configure`](super::TestMeshBuilder::configure).
+    ///
+    /// # Panics
+    /// When awaited, if no Gateway that selects this workload has a server of HTTP at the port.
+    pub fn at_gateway(self, port: u16) -> Self {
+        Self { gateway: Some(port), ..self }
+    }
+
     /// The question that one of the requests is.
     pub(super) fn question(&self, roll: u64) -> Option<Question> {
         let question = Question::new(self.method.as_str(), &self.uri.to_string()).ok()?;
         let with_header = |question: Question, (name, value): (&http::HeaderName, &http::HeaderValue)| {
             question.header(name.as_str(), value.to_str().ok()?).ok()
         };
-        self.headers.iter().try_fold(question, with_header).map(|question| question.with_roll(roll))
+        let question = self.headers.iter().try_fold(question, with_header)?.with_roll(roll);
+        Some(match self.gateway {
+            Some(port) => question.on_port(port).through_gateway(),
+            None => question,
+        })
     }
 
     fn drawn(&self) -> Vec<Option<Roll>> {
@@ -160,7 +182,7 @@ impl<'m> Run<'m> {
         }
         let began = crate::clock::now();
         let exchange = async {
-            let (mut parts, mut body) = self.mesh.client().send(request).await.into_parts();
+            let (mut parts, mut body) = self.deliver(request).await.into_parts();
             let info = parts.extensions.remove::<RouteInfo>();
             let mut answer = Answer::new(parts.status, parts.headers, info, roll);
             while answer.broken().is_none()
@@ -178,6 +200,15 @@ impl<'m> Run<'m> {
                 self.method, self.uri
             ))
         })
+    }
+
+    async fn deliver(&self, mut request: Request<Body>) -> Response<Body> {
+        let Some(port) = self.gateway else { return self.mesh.client().send(request).await };
+        let Some(mut listener) = self.mesh.mesh().gateway_listener(port) else {
+            failed(&format!("no Gateway that selects this workload has a server of HTTP at port {port}"))
+        };
+        request.extensions_mut().insert(PeerAddress(CALLER.into()));
+        listener.call(request).await.unwrap_or_else(|error| match error {})
     }
 
     async fn send_all(self) -> Answers<'m> {

@@ -32,6 +32,7 @@ pub struct Workload {
     pub(super) labels: Vec<(String, String)>,
     pub(super) replicas: usize,
     pub(super) protocol: &'static str,
+    pub(super) locality: String,
     name: Option<String>,
     does: Does,
 }
@@ -66,7 +67,16 @@ impl Workload {
 
     fn at_place(place: Place, port: u16) -> Self {
         let does = Does::Reply(Reply::status(200));
-        Self { place, port, labels: Vec::new(), replicas: 1, protocol: "http", name: None, does }
+        Self {
+            place,
+            port,
+            labels: Vec::new(),
+            replicas: 1,
+            protocol: "http",
+            locality: String::new(),
+            name: None,
+            does,
+        }
     }
 
     /// Adds a label, by which subsets select.
@@ -88,6 +98,12 @@ impl Workload {
     /// As [`grpc`](Self::grpc), for plain HTTP/2.
     pub fn http2(self) -> Self {
         Self { protocol: "http2", ..self }
+    }
+
+    /// Where it runs, as `region/zone/subzone`; where the caller runs is told to
+    /// [`MeshBuilder::locality`](crate::MeshBuilder::locality).
+    pub fn locality(self, locality: impl Into<String>) -> Self {
+        Self { locality: locality.into(), ..self }
     }
 
     /// A name of one's own.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mesh_tower::Profile;
+use mesh_tower::mesh_core::{Rng as _, SplitMix64};
 use mesh_tower::testing::{Answer, Reply, TestMesh, Workload};
 
 use super::{GET, PLAIN, Setting, ms};
@@ -221,12 +223,48 @@ async fn a_body_that_is_kept_is_the_same_for_each_try_and_one_too_long_is_sent_o
     assert!(mesh.calls().iter().all(|call| call.body() == body));
 }
 
+/// One answer in ten is 503, at places that a seed decides.
+fn one_in_ten_fails(seed: u64) -> Reply {
+    let mut rng = SplitMix64::new(seed);
+    Reply::cycle((0..5_000).map(|_| Reply::status(if rng.below(10) == 0 { 503 } else { 200 }).after(ms(200))))
+}
+
 #[tokio::test(start_paused = true)]
-async fn one_in_ten_failures_is_hidden_from_callers_by_two_retries() {
-    let one_in_ten = || Reply::cycle([Reply::status(503), Reply::status(200).times(9)]);
-    let rule = "retries: {attempts: 2, retryOn: \"503\"}";
-    let mesh = Setting { policy: "loadBalancer: {simple: RANDOM}", rule }.endpoints(5, one_in_ten()).await;
-    let run = mesh.run(GET).times(4_000).every(ms(5)).await;
+async fn one_failure_in_ten_is_hidden_by_two_retries_within_the_budget_of_the_safe_profile() {
+    let rule = "retries: {attempts: 2, retryOn: \"503\", backoff: 5ms}";
+    let builder = Setting { policy: "loadBalancer: {simple: RANDOM}", rule }
+        .with(Workload::of("a").named("a-0").replying(one_in_ten_fails(1)))
+        .with(Workload::of("a").named("a-1").replying(one_in_ten_fails(2)))
+        .with(Workload::of("a").named("a-2").replying(one_in_ten_fails(3)));
+    let mesh = builder.configure(|mesh| mesh.profile(Profile::Safe)).start().await;
+    // 200 are under way at a time, 40 of which may be retries; about 22 are.
+    let run = mesh.run(GET).times(20_000).every(ms(1)).await;
     run.assert_success(0.9985);
-    assert!(mesh.calls().len() <= 4_800, "{} tries", mesh.calls().len());
+    assert!(mesh.calls().len() <= 22_500, "{} tries", mesh.calls().len());
+    mesh.assert_idle();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_not_made_worse_than_the_budget_of_the_safe_profile_allows() {
+    let rule = "retries: {attempts: 5, retryOn: \"503\"}";
+    let setting = Setting { policy: PLAIN, rule };
+    let builder = setting.with(Workload::of("a").replicas(4).replying(Reply::status(503).after(ms(20))));
+    let mesh = builder.configure(|mesh| mesh.profile(Profile::Safe)).start().await;
+    let run = mesh.run(GET).times(4_000).every(ms(5)).await;
+    run.assert_status(503, 4_000);
+    // 20 seconds: a fifth on top, and ten a second.
+    let most = 4_000 * 12 / 10 + 10 * 21;
+    assert!(mesh.calls().len() <= most, "{} of {most}", mesh.calls().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configured_budget_counts_active_requests_and_takes_the_place_of_a_number() {
+    let policy = "retryBudget: {percent: 20, minRetryConcurrency: 2}";
+    let rule = "retries: {attempts: 1, retryOn: 5xx, backoff: 100ms}";
+    for (at_once, retried) in [(4, 2), (10, 2), (50, 10)] {
+        let mesh = Setting { policy, rule }.endpoint(Reply::status(503).after(ms(20))).await;
+        let run = mesh.run(GET).times(at_once).at_once(at_once).await;
+        let found = run.iter().filter(|answer| answer.tries() == 2).count();
+        assert!(found.abs_diff(retried) <= retried / 4, "{found} of {at_once} were tried again, {retried} expected");
+    }
 }

@@ -44,9 +44,9 @@ assert_share(a): 200 of 200 requests were for it
   v1: expected 180, got 190
   v2: expected 20, got 10
 200 x GET http://a/1
-  190 x 200 - via_upstream, 1 tries, outbound|80|v1|a.default.svc.cluster.local
-  10 x 200 - via_upstream, 1 tries, outbound|80|v2|a.default.svc.cluster.local
-for example 200 - via_upstream, 1 tries, outbound|80|v1|a.default.svc.cluster.local
+  190 x 200 - via_upstream, 1 try, outbound|80|v1|a.default.svc.cluster.local
+  10 x 200 - via_upstream, 1 try, outbound|80|v2|a.default.svc.cluster.local
+for example 200 - via_upstream, 1 try, outbound|80|v1|a.default.svc.cluster.local
 why, in the configuration:
 ";
     assert!(text.starts_with(beginning), "{text}");

@@ -1,6 +1,7 @@
 //! Where workloads are found.
 
 use mesh_tower::testing::{Reply, TestMesh, Workload};
+use tower::Layer as _;
 
 #[tokio::test(start_paused = true)]
 async fn a_short_host_is_a_service_of_the_callers_namespace() {
@@ -107,4 +108,60 @@ spec:
 async fn a_configuration_with_an_error_does_not_start() {
     let rule = crate::rules("rout: []", crate::PLAIN);
     TestMesh::builder().config_yaml("a.yaml", rule).start().await;
+}
+
+const GATEWAY: &str = "
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: public, namespace: default}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: 8080, name: http, protocol: HTTP}, hosts: [shop.example.com]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: shop, namespace: default}
+spec:
+  hosts: [shop.example.com]
+  gateways: [public]
+  http: [{route: [{destination: {host: cart, port: {number: 80}}, weight: 75}, {destination: {host: old}, weight: 25}]}]
+";
+
+#[tokio::test(start_paused = true)]
+async fn requests_may_come_in_at_a_gateway() {
+    let mesh = TestMesh::builder()
+        .configure(|mesh| mesh.label("istio", "ingressgateway"))
+        .config_yaml("gateway.yaml", GATEWAY)
+        .with(Workload::of("cart"))
+        .with(Workload::of("old"))
+        .start()
+        .await;
+    mesh.run("GET http://shop.example.com/1").at_gateway(8080).exhausting_rolls().await.assert_success(1.0);
+    mesh.assert_calls("cart", 75);
+    mesh.assert_header("cart", "x-forwarded-for", "192.0.2.1");
+    mesh.run("GET http://other.example.com/1").at_gateway(8080).await.assert_status(404, 1);
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "no Gateway that selects this workload has a server of HTTP at port 8080")]
+async fn a_gateway_that_does_not_select_the_workload_takes_no_requests() {
+    let mesh = TestMesh::builder().config_yaml("gateway.yaml", GATEWAY).with(Workload::of("cart")).start().await;
+    mesh.run("GET http://shop.example.com/1").at_gateway(8080).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_may_call_another_one_through_the_mesh() {
+    let mesh = TestMesh::builder().with(Workload::of("front")).with(Workload::of("back")).start().await;
+    let client = mesh.client();
+    let front = axum::Router::new().fallback(move || {
+        let request = http::Request::get("http://back/stars").body(mesh_tower::Body::empty()).unwrap();
+        let call = client.send(request);
+        async move { call.await.status() }
+    });
+    mesh.serve("front", mesh.mesh().inbound().layer(front));
+    mesh.reply("back", &Reply::status(418));
+    let run = mesh.run("GET http://front/").header("x-request-id", "one").await;
+    assert_eq!(run[0].status(), 418);
+    // The server side of the mesh carries the request id into the calls that are made for a request.
+    mesh.assert_header("back", "x-request-id", "one");
 }

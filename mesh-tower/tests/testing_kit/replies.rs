@@ -66,6 +66,13 @@ async fn a_refused_connection_is_known_at_once_and_one_that_is_never_made_after_
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_endpoint_that_speaks_something_else_breaks_the_protocol() {
+    let answers = answers_to(Reply::not_http(), ROUTE).await;
+    assert_eq!(told(&answers)[0], (502, "UPE".into()));
+    assert!(answers[1].status() >= 500);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_body_takes_its_time_and_the_timeout_cuts_it_off() {
     let slow = Reply::slow_body(ms(400), ["one ", "two ", "three"]);
     for answer in answers_to(slow.clone(), ROUTE).await {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use regex_syntax::hir::{Class, ClassBytesRange, ClassUnicodeRange, Hir, HirKind};
+use regex_syntax::hir::{Class, ClassBytesRange, ClassUnicodeRange, Hir, HirKind, Repetition};
 
 /// Texts are no longer than this, about.
 const MAX_SAMPLE: usize = 4_000;
@@ -69,7 +69,8 @@ fn width(hir: &Hir) -> (usize, usize) {
         }
         HirKind::Repetition(repetition) => {
             let (combinations, widest) = width(&repetition.sub);
-            if repetition.min == 0 { (combinations.saturating_mul(2), widest.max(2)) } else { (combinations, widest) }
+            let counts = counts(repetition).len();
+            (combinations.saturating_mul(counts), widest.max(counts))
         }
         HirKind::Capture(capture) => width(&capture.sub),
         // Letters in a row that differ in the last one only come out as a class.
@@ -98,12 +99,8 @@ fn write(hir: &Hir, turn: &mut Turn, out: &mut Vec<u8>) {
         HirKind::Literal(literal) => out.extend_from_slice(&literal.0),
         HirKind::Class(class) => write_member(class, turn, out),
         HirKind::Repetition(repetition) => {
-            // One rather than none first, where both are allowed: it shows more.
-            let times = match (repetition.min, repetition.max) {
-                (0, Some(0)) => 0,
-                (0, _) => u32::from(turn.of(2) == 0),
-                (fewest, _) => fewest,
-            };
+            let counts = counts(repetition);
+            let times = counts[turn.of(counts.len())];
             // What is repeated takes the same turn each time.
             for _ in 0..times.saturating_sub(1) {
                 write(&repetition.sub, &mut turn.clone(), out);
@@ -116,6 +113,20 @@ fn write(hir: &Hir, turn: &mut Turn, out: &mut Vec<u8>) {
         HirKind::Concat(parts) => parts.iter().for_each(|part| write(part, turn, out)),
         HirKind::Alternation(parts) => write(&parts[turn.of(parts.len())], turn, out),
     }
+}
+
+/// How often what is repeated is: once rather than never first, since it shows more, the fewest, and some more.
+fn counts(repetition: &Repetition) -> Vec<u32> {
+    const SOME_MORE: u32 = 4;
+    let (fewest, most) = (repetition.min, repetition.max.unwrap_or(u32::MAX));
+    let mut counts = Vec::new();
+    for count in [fewest.max(1), fewest, fewest.saturating_add(SOME_MORE)] {
+        let count = count.min(most);
+        if !counts.contains(&count) {
+            counts.push(count);
+        }
+    }
+    counts
 }
 
 /// One character of a class; of a large one a letter, if it has any.

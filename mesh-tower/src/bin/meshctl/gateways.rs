@@ -165,7 +165,7 @@ impl Door {
 
     /// What tells the workloads of two servers apart, and for a server with TLS the server.
     pub(crate) fn workload(&self) -> String {
-        let own = (self.scheme == Scheme::Https).then(|| self.to_string());
+        let own = (self.scheme == Scheme::Https).then(|| format!("{self} {}", self.index));
         format!("{:?} {} {own:?}", self.labels, self.namespace)
     }
 
