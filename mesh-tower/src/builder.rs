@@ -178,12 +178,37 @@ impl MeshBuilder {
         self
     }
 
-    /// How many bytes of a request's body are kept for another try or a mirror, 64 KiB unless set. A
-    /// longer body still streams; the retry that would need it again is left out and counted, and the
-    /// mirror is given up.
+    /// How many bytes of a request's body are kept for another try, 64 KiB unless set. A longer body still
+    /// streams; the retry that would need it again is left out and
+    /// [counted](crate::RouteInfo::skipped_retries).
     #[must_use]
     pub fn replay_limit(mut self, bytes: usize) -> Self {
         self.options.replay_limit = bytes;
+        self
+    }
+
+    /// How many bytes are kept of the bodies of all requests together, for other tries and for mirrors; 64 MiB
+    /// unless set. Beyond that bodies stream on without a copy, as those that are too long do.
+    #[must_use]
+    pub fn replay_memory(mut self, bytes: usize) -> Self {
+        self.options.replay_memory = bytes;
+        self
+    }
+
+    /// How many bytes a mirror may lie behind the body that it follows, 4 MiB unless set. The body streams to
+    /// both alike, however long it is; a mirror that falls back further is given up and
+    /// [counted](crate::Gauges::mirrors_cut), where Envoy would hold the main request up.
+    #[must_use]
+    pub fn mirror_lag(mut self, bytes: usize) -> Self {
+        self.options.mirror_lag = bytes;
+        self
+    }
+
+    /// How many mirrored requests may be under way at once, beside the limits of their clusters; 1,024 unless
+    /// set. Those that are due beyond that are left out and [counted](crate::Gauges::mirrors_skipped).
+    #[must_use]
+    pub fn max_mirrors(mut self, most: u32) -> Self {
+        self.options.mirrors_at_once = most;
         self
     }
 
@@ -250,6 +275,9 @@ impl MeshBuilder {
     pub async fn build(mut self) -> Result<Mesh, BuildError> {
         self.options.profile = self.site.profile;
         self.options.carry_deadline = self.carry_deadline.unwrap_or(self.site.profile != Profile::Istio);
+        if self.site.profile == Profile::Istio {
+            self.options.left_out.add(AddedHeader::Nature);
+        }
         let parse = self.parse_options();
         let mesh_config = self.mesh_config.as_deref().map(|text| read_mesh_config(text, &parse)).transpose()?;
         let discovery = self.discovery.unwrap_or_else(|| Arc::new(Dns::new(SystemResolver)));
@@ -266,7 +294,7 @@ impl MeshBuilder {
                 keep_good: self.keep_good,
             },
         ));
-        let shared = Arc::new(Shared { live, chance: Chance::new(self.seed), options: self.options });
+        let shared = Arc::new(Shared::new(live, Chance::new(self.seed), self.options));
         let mut initial = self.documents;
         for (name, text) in &self.texts {
             let (documents, report) = mesh_config::parse_with(name, text, &parse);

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::discovery::{Resolver, WatchGuard};
 use crate::endpoint::{EndpointPool, Network, PoolOptions};
+use crate::gauges::ClusterGauges;
 
 /// What clusters need from the process they live in.
 #[derive(Clone, Debug)]
@@ -200,6 +201,12 @@ impl ClusterHandle {
 
     pub(crate) fn budget(&self) -> &RetryBudget {
         &self.shared.budget
+    }
+
+    /// What is in use.
+    pub(crate) fn gauges(&self) -> ClusterGauges {
+        let members = self.members.load();
+        ClusterGauges::of(&self.spec, &self.shared.permits, members.hosts.iter())
     }
 
     /// Chooses an endpoint for a try.

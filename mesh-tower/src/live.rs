@@ -48,7 +48,6 @@ impl Live {
         &self.snapshot
     }
 
-    #[cfg(feature = "testing")]
     pub(crate) fn clusters(&self) -> &[Arc<ClusterHandle>] {
         &self.clusters
     }

@@ -17,7 +17,7 @@ use crate::live::Live;
 use crate::outbound::{Listener as Route, Shared};
 use crate::serve::{self, Drain, DrainWatch, Listener, ServeOptions};
 use crate::source::{Applied, Apply as _};
-use crate::{Body, BoxError, MeshBuilder};
+use crate::{Body, BoxError, Gauges, MeshBuilder};
 
 /// The mesh of this process: its configuration, its clients and its servers. Clones share it.
 ///
@@ -140,6 +140,11 @@ impl Mesh {
     /// The version in use.
     pub fn snapshot(&self) -> Arc<Live> {
         self.inner.shared.live.current()
+    }
+
+    /// What is in use at this moment.
+    pub fn gauges(&self) -> Gauges {
+        Gauges::of(&self.inner.shared)
     }
 
     /// Waits until a configuration is in use.

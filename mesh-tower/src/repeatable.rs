@@ -1,10 +1,40 @@
 //! A request that can be sent more than once.
 
+use std::sync::Arc;
+
 use http::Request;
 use http::request::Parts;
 
 use crate::Body;
 use crate::body::replay::Replay;
+use crate::body::replay::memory::Memory;
+use crate::mirror::slots::Slots;
+
+/// How much is kept of a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keep<'a> {
+    limit: usize,
+    memory: Option<&'a Arc<Memory>>,
+}
+
+impl<'a> Keep<'a> {
+    /// Up to `limit` bytes.
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self { limit, memory: None }
+    }
+
+    /// What is kept of all bodies is limited too.
+    pub(crate) const fn within(limit: usize, memory: &'a Arc<Memory>) -> Self {
+        Self { limit, memory: Some(memory) }
+    }
+
+    fn record(self, body: Body) -> Replay {
+        match self.memory {
+            Some(memory) => Replay::within(body, self.limit, memory),
+            None => Replay::new(body, self.limit),
+        }
+    }
+}
 
 /// A request, whole for each of those it is sent to.
 ///
@@ -32,16 +62,15 @@ enum Recording {
 }
 
 impl Repeatable {
-    /// Keeps the request, and up to `limit` bytes of its body, where `copies` says that it may be
-    /// needed again.
-    pub(crate) fn new(request: Request<Body>, copies: bool, limit: usize) -> Self {
+    /// Keeps the request, and so much of its body, where `copies` says that it may be needed again.
+    pub(crate) fn new(request: Request<Body>, copies: bool, keep: Keep<'_>) -> Self {
         if !copies {
             return Self(Source::Once(Some(request)));
         }
         let (head, body) = request.into_parts();
         let body = match body.try_clone() {
             Some(_) => Recording::Whole(body),
-            None => Recording::Stream(Replay::new(body, limit)),
+            None => Recording::Stream(keep.record(body)),
         };
         Self(Source::Many { head: Box::new(head), body })
     }
@@ -77,13 +106,13 @@ impl Repeatable {
         }
     }
 
-    /// A copy for a mirror, without extensions, whose body follows the main one up to `limit` bytes;
-    /// `None` where no copy is kept.
-    pub(crate) fn copy(&self, limit: usize) -> Option<Request<Body>> {
+    /// A copy for a mirror, without extensions, whose body may lie up to `lag` bytes behind the main one, and
+    /// is given up, and counted, if it falls further behind; `None` where no copy is kept.
+    pub(crate) fn copy(&self, lag: usize, slots: &Slots) -> Option<Request<Body>> {
         let Source::Many { head, body } = &self.0 else { return None };
         let body = match body {
             Recording::Whole(body) => body.try_clone()?,
-            Recording::Stream(replay) => Body::new(replay.tee(limit)),
+            Recording::Stream(replay) => Body::new(replay.tee_counted(lag, slots.cut_counter())),
         };
         let mut copy = Request::new(body);
         *copy.method_mut() = head.method.clone();
@@ -134,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_try_gets_the_whole_request() {
-        let mut request = Repeatable::new(streaming(&["he", "llo"]), true, 5);
+        let mut request = Repeatable::new(streaming(&["he", "llo"]), true, Keep::new(5));
         for _ in 0..3 {
             assert!(request.can_go_again());
             assert_eq!(text(request.next_request()).await, "hello");
@@ -143,15 +172,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_beyond_the_limit_is_sent_once() {
-        let mut request = Repeatable::new(streaming(&["he", "llo"]), true, 4);
+        let mut request = Repeatable::new(streaming(&["he", "llo"]), true, Keep::new(4));
         assert_eq!(text(request.next_request()).await, "hello");
         assert!(!request.can_go_again() && request.next_request().is_none());
     }
 
     #[tokio::test]
     async fn without_copies_it_goes_again_only_if_it_came_back_unsent() {
-        let mut request = Repeatable::new(streaming(&["hello"]), false, 5);
-        assert!(request.copy(5).is_none());
+        let mut request = Repeatable::new(streaming(&["hello"]), false, Keep::new(5));
+        assert!(request.copy(5, &Slots::new(1)).is_none());
         let sent = request.next_request();
         assert!(!request.can_go_again());
         request.give_back(sent.map(Box::new));
@@ -161,8 +190,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_copy_follows_the_main_request() {
-        let mut request = Repeatable::new(streaming(&["he", "llo"]), true, 0);
-        let copy = request.copy(5);
+        let mut request = Repeatable::new(streaming(&["he", "llo"]), true, Keep::new(0));
+        let copy = request.copy(5, &Slots::new(1));
         assert_eq!(text(request.next_request()).await, "hello");
         assert_eq!(text(copy).await, "hello");
     }

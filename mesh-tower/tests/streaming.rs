@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect")]
 
+#[path = "support/content.rs"]
+mod content;
 #[path = "streaming/raw.rs"]
 mod raw;
 #[path = "streaming/world.rs"]

@@ -1,9 +1,10 @@
-//! Tells when a body has been read to its end.
+//! Tells when a body has been read to its end, or is not read on.
 
 use std::pin::Pin;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
@@ -12,13 +13,37 @@ use http_body::{Frame, SizeHint};
 use crate::{Body, BoxError};
 
 /// The moment at which a body ended, for somebody who waits for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct BodyEnd {
     at: OnceLock<Instant>,
     waker: AtomicWaker,
+    epoch: Instant,
+    /// Microseconds since `epoch`, and one, at which a piece was taken of which the next has not been asked for; 0
+    /// while the reader waits for one.
+    taken: AtomicU64,
 }
 
 impl BodyEnd {
+    /// Of a body that nobody has begun to read at this moment.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { at: OnceLock::new(), waker: AtomicWaker::new(), epoch: now, taken: AtomicU64::new(0) }
+    }
+
+    /// Since when its reader has not asked for more; `None` if it waits for more, or has not begun.
+    pub(crate) fn stands_still_since(&self) -> Option<Instant> {
+        let taken = self.taken.load(Ordering::Relaxed).checked_sub(1)?;
+        self.epoch.checked_add(Duration::from_micros(taken))
+    }
+
+    fn taken(&self) {
+        let since = crate::clock::now().saturating_duration_since(self.epoch);
+        self.taken.store(u64::try_from(since.as_micros()).unwrap_or(u64::MAX - 1) + 1, Ordering::Relaxed);
+    }
+
+    fn waits(&self) {
+        self.taken.store(0, Ordering::Relaxed);
+    }
+
     /// When the body ended; `None` if it has not.
     pub(crate) fn at(&self) -> Option<Instant> {
         self.at.get().copied()
@@ -54,7 +79,11 @@ impl http_body::Body for Ended {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if polled.is_pending() {
+            self.end.waits();
+        }
+        let frame = ready!(polled);
         // With a known length the last frame is the end: nobody asks for another one.
         let over = match &frame {
             None | Some(Err(_)) => true,
@@ -62,6 +91,8 @@ impl http_body::Body for Ended {
         };
         if over {
             self.end.reached();
+        } else {
+            self.end.taken();
         }
         Poll::Ready(frame)
     }

@@ -9,20 +9,26 @@
 //! and there can be no further one. Compare Envoy's per-request buffer, which gives up retries the same
 //! way.
 //!
-//! A [`Tee`] reads the recording too, while it grows, and never holds it up: it serves a mirror, which
-//! must not slow the request that it mirrors.
+//! A [`Tee`] reads along while the body is read, however long that is, and never holds it up: it serves a
+//! mirror, which must not slow the request that it mirrors. What all have read is forgotten, unless there may
+//! be another attempt; a tee that falls too far behind is given up.
+
+pub(crate) mod memory;
+mod tape;
 
 use std::fmt;
-use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 use crate::{Body, BoxError};
+
+use self::memory::Memory;
+use self::tape::{Place, Shared, Tape};
 
 /// Hands out attempts over one body.
 #[derive(Debug)]
@@ -36,7 +42,7 @@ pub struct Replay {
 pub enum NotReplayable {
     /// Reading it failed.
     Failed,
-    /// It is longer than what is kept.
+    /// It is longer than what is kept, of it or of all bodies together.
     OverLimit,
 }
 
@@ -48,21 +54,25 @@ pub struct Attempt {
     place: Place,
 }
 
-/// A reader that follows the recording.
+/// A reader that follows the others.
 ///
-/// It fails if the body outgrows what is kept for it, or if those who read the body stop before its end.
+/// It fails if it lies further behind than what is kept for it, or if those who read the body stop before
+/// its end.
 #[derive(Debug)]
 pub struct Tee {
     tape: Shared,
-    limit: u64,
-    place: Place,
-    over: bool,
+    follower: u64,
 }
 
 impl Replay {
     /// Records up to `limit` bytes of `body`.
     pub fn new(body: Body, limit: usize) -> Self {
-        Self { tape: Shared(Arc::new(Mutex::new(Tape::new(body, limit as u64)))) }
+        Self { tape: Shared::new(Tape::new(body, limit as u64, None)) }
+    }
+
+    /// The same for a body that shares what is kept of all bodies with others.
+    pub(crate) fn within(body: Body, limit: usize, memory: &Arc<Memory>) -> Self {
+        Self { tape: Shared::new(Tape::new(body, limit as u64, Some(Arc::clone(memory)))) }
     }
 
     /// The body for the next attempt; the one before must no longer be read.
@@ -90,13 +100,20 @@ impl Replay {
         tape.attempts == 0 || tape.replayable().is_ok()
     }
 
-    /// A reader of its own that follows the attempts up to `limit` bytes.
+    /// A reader of its own that may lie up to `limit` bytes behind the attempts; to be asked for before one
+    /// of them has begun to read.
     pub fn tee(&self, limit: usize) -> Tee {
-        let limit = limit as u64;
-        let mut tape = self.tape.lock();
-        tape.keep = tape.keep.max(limit);
-        drop(tape);
-        Tee { tape: self.tape.clone(), limit, place: Place::default(), over: false }
+        self.follow(limit, None)
+    }
+
+    /// The same, counted in `given_up` if it falls further behind.
+    pub(crate) fn tee_counted(&self, limit: usize, given_up: Arc<AtomicU64>) -> Tee {
+        self.follow(limit, Some(given_up))
+    }
+
+    fn follow(&self, limit: usize, given_up: Option<Arc<AtomicU64>>) -> Tee {
+        let follower = self.tape.lock().enter(limit as u64, given_up);
+        Tee { tape: self.tape.clone(), follower }
     }
 }
 
@@ -120,11 +137,11 @@ impl http_body::Body for Attempt {
             return Poll::Ready(Some(Ok(frame)));
         }
         let read = ready!(tape.read(cx));
-        let followers = mem::take(&mut tape.followers);
+        let followers = tape.waiting_followers();
         drop(tape);
         followers.into_iter().for_each(Waker::wake);
         if let Some(Ok(frame)) = &read {
-            this.place.pass(frame.data_ref());
+            this.place.pass(frame);
         }
         Poll::Ready(read)
     }
@@ -151,257 +168,21 @@ impl http_body::Body for Tee {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        if this.over {
-            return Poll::Ready(None);
-        }
-        let mut tape = this.tape.lock();
-        if tape.is_given_up(this.limit) {
-            this.over = true;
-            return Poll::Ready(Some(Err(Unfollowed.into())));
-        }
-        if let Some(frame) = tape.recorded(&mut this.place) {
-            return Poll::Ready(Some(Ok(frame)));
-        }
-        if matches!(tape.source, Source::Ended) {
-            return Poll::Ready(None);
-        }
-        tape.follow(cx.waker());
-        Poll::Pending
+        this.tape.lock().follow(this.follower, cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        let tape = self.tape.lock();
-        self.over || (tape.is_end(&self.place) && !tape.is_given_up(self.limit))
+        self.tape.lock().is_end_for(self.follower)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.place.left_of(&self.tape.lock().hint)
+        self.tape.lock().left_for(self.follower)
     }
 }
 
-#[derive(Clone, Debug)]
-struct Shared(Arc<Mutex<Tape>>);
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Tape> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// One of those who can make the recording grow is gone. With the last one its followers wait in vain.
-    fn leave(&self) {
-        let mut tape = self.lock();
-        tape.readers -= 1;
-        if tape.readers > 0 {
-            return;
-        }
-        let followers = mem::take(&mut tape.followers);
-        drop(tape);
-        followers.into_iter().for_each(Waker::wake);
-    }
-}
-
-/// The recording, and what is left of the body.
-struct Tape {
-    source: Source,
-    /// What is known of the length of the whole body.
-    hint: SizeHint,
-    frames: Vec<Recorded>,
-    /// Bytes read so far, recorded or not.
-    bytes: u64,
-    /// Frames read so far, recorded or not, and what those cost beside their bytes.
-    read: u64,
-    overhead: u64,
-    /// How many bytes a further attempt may need.
-    limit: u64,
-    /// How many bytes are kept: `limit`, or more if a follower asks for it.
-    keep: u64,
-    /// Attempts handed out; the last is the one that may read.
-    attempts: u64,
-    /// The `Replay` and the attempts that still exist.
-    readers: usize,
-    /// The attempt that waits for more.
-    waiting: Option<Waker>,
-    followers: Vec<Waker>,
-}
-
-enum Source {
-    Open(Body),
-    Ended,
-    Failed,
-}
-
-#[derive(Clone)]
-enum Recorded {
-    Data(Bytes),
-    Trailers(Box<HeaderMap>),
-}
-
-impl Tape {
-    fn new(body: Body, limit: u64) -> Self {
-        use http_body::Body as _;
-        let hint = body.size_hint();
-        Self {
-            source: Source::Open(body),
-            hint,
-            frames: Vec::new(),
-            bytes: 0,
-            read: 0,
-            overhead: 0,
-            limit,
-            keep: limit,
-            attempts: 0,
-            readers: 1,
-            waiting: None,
-            followers: Vec::new(),
-        }
-    }
-
-    /// Whether the body, as far as is known, is longer than a limit, or in so small pieces that keeping
-    /// track of them takes more than that.
-    fn exceeds(&self, limit: u64) -> bool {
-        self.bytes.max(self.hint.lower()) > limit || self.overhead > limit.max(LEAST_OVERHEAD)
-    }
-
-    fn replayable(&self) -> Result<(), NotReplayable> {
-        match self.source {
-            Source::Failed => Err(NotReplayable::Failed),
-            // Of a body that nobody has read nothing is missing, however long it is.
-            _ if self.read > 0 && self.exceeds(self.limit) => Err(NotReplayable::OverLimit),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether a follower with this limit will not see the end.
-    fn is_given_up(&self, limit: u64) -> bool {
-        match self.source {
-            Source::Failed => true,
-            Source::Ended => self.exceeds(limit),
-            Source::Open(_) => self.readers == 0 || self.exceeds(limit),
-        }
-    }
-
-    fn is_end(&self, place: &Place) -> bool {
-        use http_body::Body as _;
-        let at_end = match &self.source {
-            Source::Open(body) => body.is_end_stream(),
-            Source::Ended => true,
-            Source::Failed => false,
-        };
-        at_end && place.frame >= self.frames.len()
-    }
-
-    fn recorded(&self, place: &mut Place) -> Option<Frame<Bytes>> {
-        let recorded = self.frames.get(place.frame)?;
-        place.frame += 1;
-        if let Recorded::Data(data) = recorded {
-            place.bytes += data.len() as u64;
-        }
-        Some(recorded.clone().into())
-    }
-
-    /// Reads on, for the one attempt that may.
-    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        use http_body::Body as _;
-        let Source::Open(body) = &mut self.source else { return Poll::Ready(None) };
-        let frame = match Pin::new(body).poll_frame(cx) {
-            Poll::Ready(frame) => frame,
-            Poll::Pending => {
-                self.waiting = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-        };
-        self.waiting = None;
-        match frame {
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(self.record(frame)))),
-            Some(Err(error)) => {
-                self.source = Source::Failed;
-                Poll::Ready(Some(Err(error)))
-            }
-            None => {
-                self.source = Source::Ended;
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn record(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        self.read += 1;
-        self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-        self.overhead += PER_FRAME + frame.trailers_ref().map_or(0, size_of_trailers);
-        if self.exceeds(self.keep) {
-            // Nobody may play it again: the memory is better used elsewhere.
-            self.frames = Vec::new();
-            return frame;
-        }
-        let recorded = match frame.into_data() {
-            Ok(data) => Recorded::Data(data),
-            Err(frame) => match frame.into_trailers() {
-                Ok(trailers) => Recorded::Trailers(Box::new(trailers)),
-                Err(unknown) => return unknown,
-            },
-        };
-        self.frames.push(recorded.clone());
-        recorded.into()
-    }
-
-    fn follow(&mut self, waker: &Waker) {
-        if !self.followers.iter().any(|known| known.will_wake(waker)) {
-            self.followers.push(waker.clone());
-        }
-    }
-}
-
-/// What a frame takes beside its bytes.
-const PER_FRAME: u64 = 64;
-
-/// What keeping track of a body may take where the limit for the body itself is small.
-const LEAST_OVERHEAD: u64 = 4 * 1024;
-
-fn size_of_trailers(trailers: &HeaderMap) -> u64 {
-    trailers.iter().map(|(name, value)| PER_FRAME + (name.as_str().len() + value.len()) as u64).sum()
-}
-
-impl fmt::Debug for Tape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tape")
-            .field("bytes", &self.bytes)
-            .field("frames", &self.frames.len())
-            .field("attempts", &self.attempts)
-            .finish_non_exhaustive()
-    }
-}
-
-impl From<Recorded> for Frame<Bytes> {
-    fn from(recorded: Recorded) -> Self {
-        match recorded {
-            Recorded::Data(data) => Self::data(data),
-            Recorded::Trailers(trailers) => Self::trailers(*trailers),
-        }
-    }
-}
-
-/// How far somebody has read.
-#[derive(Clone, Copy, Debug, Default)]
-struct Place {
-    frame: usize,
-    bytes: u64,
-}
-
-impl Place {
-    /// Steps over a frame that was read and not played.
-    fn pass(&mut self, data: Option<&Bytes>) {
-        self.frame += 1;
-        self.bytes += data.map_or(0, |data| data.len() as u64);
-    }
-
-    /// What a body of length `whole` still has: a replay keeps the content length of the original.
-    fn left_of(&self, whole: &SizeHint) -> SizeHint {
-        let mut left = SizeHint::new();
-        if let Some(upper) = whole.upper() {
-            left.set_upper(upper.saturating_sub(self.bytes));
-        }
-        left.set_lower(whole.lower().saturating_sub(self.bytes));
-        left
+impl Drop for Tee {
+    fn drop(&mut self) {
+        self.tape.lock().exit(self.follower);
     }
 }
 
@@ -423,7 +204,7 @@ struct Unfollowed;
 
 impl fmt::Display for Unfollowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the request's body outgrew what is kept of it, or was not read to its end")
+        f.write_str("the copy fell too far behind the request's body, or that was not read to its end")
     }
 }
 

@@ -143,7 +143,7 @@ impl Lookups {
     /// Publishes an answer; returns when to ask again.
     fn take(&mut self, answer: io::Result<Vec<SocketAddr>>) -> Duration {
         let host = &self.name.host;
-        match answer {
+        match some_of(answer) {
             Ok(addresses) => {
                 if self.failures > 0 {
                     tracing::info!(%host, addresses = addresses.len(), "name lookup works again");
@@ -175,6 +175,14 @@ impl Lookups {
             }
             news
         });
+    }
+}
+
+/// An answer without an address says as little as none: what was known is the better guess.
+pub(super) fn some_of(answer: io::Result<Vec<SocketAddr>>) -> io::Result<Vec<SocketAddr>> {
+    match answer {
+        Ok(addresses) if addresses.is_empty() => Err(io::Error::new(io::ErrorKind::NotFound, "no address")),
+        answer => answer,
     }
 }
 

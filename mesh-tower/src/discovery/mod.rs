@@ -4,8 +4,8 @@
 //! [`Resolve`] again and again, which is the operating system's resolver ([`SystemResolver`])
 //! unless told otherwise.
 //!
-//! A name that cannot be resolved keeps the addresses it had: a name server that is down must not
-//! take down what still answers. The failure is logged once, and so is its end.
+//! A name that cannot be resolved, or of which no address is told, keeps the addresses it had: a name server
+//! that is down or empty must not take down what still answers. The failure is logged once, and so is its end.
 
 mod addresses;
 mod dns;

@@ -9,6 +9,7 @@ use futures_util::future::select_all;
 use mesh_core::cluster::DnsTarget;
 use tokio::task::AbortHandle;
 
+use super::dns::some_of;
 use super::{Addresses, Discovery};
 
 /// A shared [`Discovery`], asked for all names of a cluster at once.
@@ -40,7 +41,7 @@ impl Resolver {
 
     /// Looks one target up, now.
     pub(crate) async fn once(&self, target: &DnsTarget) -> io::Result<Vec<SocketAddr>> {
-        self.0.once(&target.host, target.port).await
+        some_of(self.0.once(&target.host, target.port).await)
     }
 }
 

@@ -24,8 +24,9 @@ pub(crate) fn failure_of(error: &hyper::Error) -> Failure {
 fn failure_of_http2(error: &h2::Error) -> Failure {
     match error.reason() {
         Some(Reason::REFUSED_STREAM) => Failure::RefusedStream,
-        // The peer goes away in good order and says that it has not looked at this stream.
-        Some(Reason::NO_ERROR) if error.is_go_away() && error.is_remote() => Failure::RefusedStream,
+        // The peer goes away, for whatever reason, and says that it has not looked at this stream: those that it
+        // has begun with end otherwise.
+        Some(_) if error.is_go_away() && error.is_remote() => Failure::RefusedStream,
         Some(_) if error.is_remote() && error.is_reset() => Failure::ResetByUpstream,
         // What we noticed ourselves about the peer's frames.
         Some(_) if error.is_library() => Failure::ProtocolError,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, ready};
-use http::header::{CONNECTION, HOST, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -20,7 +20,7 @@ use super::kept::Kept;
 use super::lease::Lease;
 use super::pool::Pool;
 use super::upload::Upload;
-use super::{Answer, Unanswered, classify, reaper};
+use super::{Answer, Unanswered, reaper};
 use crate::Body;
 
 /// A connection without a request.
@@ -174,6 +174,7 @@ impl Connection {
         free.short = is_short(request.body());
         let may_switch = request.headers().contains_key(UPGRADE);
         let head = to_origin_form(&mut request);
+        announce_body(&mut request);
         let upload = Upload::asking(&mut request);
         let answer = free.sender.try_send_request(request);
         Either::Right(answer.map(move |answer| match answer {
@@ -184,9 +185,8 @@ impl Connection {
             }
             Err(mut failed) => {
                 upload.release();
-                let unsent = failed.take_message().filter(|_| may_be_closed);
-                let unsent = unsent.map(|request| Box::new(head.restore(request)));
-                Err(Unanswered { error: classify::error_of(failed.into_error()), unsent })
+                let unsent = failed.take_message().map(|request| head.restore(request));
+                Err(Unanswered::new(failed.into_error(), unsent, may_be_closed))
             }
         }))
     }
@@ -250,6 +250,7 @@ struct Absolute(Uri, Version);
 impl Absolute {
     fn restore(self, mut request: Request<Body>) -> Request<Body> {
         request.headers_mut().remove(HOST);
+        request.headers_mut().remove(TRANSFER_ENCODING);
         *request.uri_mut() = self.0;
         *request.version_mut() = self.1;
         request
@@ -273,6 +274,18 @@ fn to_origin_form(request: &mut Request<Body>) -> Absolute {
     Absolute(uri, version)
 }
 
+/// Says of the body of a GET that it is there: hyper would leave out one of unknown length.
+fn announce_body(request: &mut Request<Body>) {
+    use http_body::Body as _;
+    let is_left_out = matches!(*request.method(), Method::GET | Method::HEAD)
+        && !request.body().is_end_stream()
+        && request.body().size_hint().exact().is_none()
+        && !request.headers().contains_key(CONTENT_LENGTH);
+    if is_left_out {
+        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
 /// The authority without user information, which has no place in `host`.
 fn host_of(authority: &Authority) -> &str {
     let text = authority.as_str();
@@ -292,6 +305,23 @@ mod tests {
         let request = head.restore(request);
         assert_eq!(request.uri(), "http://user@reviews:9080/1?q=2");
         assert!(request.headers().is_empty());
+    }
+
+    #[test]
+    fn a_get_says_that_it_has_a_body_where_nothing_else_tells_its_length() {
+        let streaming = || {
+            let frames = [Ok::<_, std::convert::Infallible>(http_body::Frame::data("x".into()))];
+            Body::new(http_body_util::StreamBody::new(tokio_stream::iter(frames)))
+        };
+        let announced = |request: http::request::Builder, body: Body| {
+            let mut request = request.body(body).unwrap();
+            announce_body(&mut request);
+            request.headers().contains_key(TRANSFER_ENCODING)
+        };
+        assert!(announced(Request::get("/"), streaming()));
+        assert!(!announced(Request::get("/").header("content-length", "1"), streaming()));
+        assert!(!announced(Request::get("/"), Body::empty()) && !announced(Request::get("/"), Body::from("x")));
+        assert!(!announced(Request::post("/"), streaming()), "hyper does it itself");
     }
 
     #[test]

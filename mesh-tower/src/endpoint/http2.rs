@@ -20,7 +20,7 @@ use super::connector::{Broken, Socket};
 use super::lease::{Lease, StreamLease};
 use super::pool::Pool;
 use super::upload::Upload;
-use super::{Answer, PoolOptions, Unanswered, classify, reaper};
+use super::{Answer, PoolOptions, Unanswered, reaper};
 use crate::Body;
 use crate::request_id::X_REQUEST_ID;
 
@@ -165,11 +165,11 @@ impl Stream {
             Ok(response) => Ok((response, Lease::Http2 { _stream: self.lease, _upload: upload })),
             Err(mut failed) => {
                 upload.release();
-                let unsent = failed.take_message().filter(|_| self.used).map(|mut request| {
+                let unsent = failed.take_message().map(|mut request| {
                     *request.version_mut() = version;
-                    Box::new(request)
+                    request
                 });
-                Err(Unanswered { error: classify::error_of(failed.into_error()), unsent })
+                Err(Unanswered::new(failed.into_error(), unsent, self.used))
             }
         })
     }

@@ -86,8 +86,21 @@ pub(crate) enum Checkout {
 #[derive(Debug)]
 pub(crate) struct Unanswered {
     pub(crate) error: Error,
-    /// The request, if its peer had closed a used connection before anything was sent.
+    /// The request, if nothing of it was sent.
     pub(crate) unsent: Option<Box<Request<Body>>>,
+    /// Whether the connection had been used or kept before: that its peer closed it says nothing.
+    pub(crate) is_stale: bool,
+}
+
+impl Unanswered {
+    /// A new connection of which its peer wanted nothing is as good as none: nobody has got the request.
+    fn new(error: hyper::Error, unsent: Option<Request<Body>>, is_stale: bool) -> Self {
+        let error = match unsent {
+            Some(_) if !is_stale => Error::with_source(Failure::ConnectFailed, error),
+            _ => classify::error_of(error),
+        };
+        Self { error, unsent: unsent.map(Box::new), is_stale }
+    }
 }
 
 /// An answer, and what has to be kept until its body has been read.
@@ -95,7 +108,7 @@ pub(crate) type Answer = Result<(Response<Incoming>, Lease), Unanswered>;
 
 impl From<Failure> for Unanswered {
     fn from(failure: Failure) -> Self {
-        Self { error: failure.into(), unsent: None }
+        Self { error: failure.into(), unsent: None, is_stale: false }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Request;
@@ -9,9 +10,9 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use mesh_core::deadline::parse_grpc_timeout;
 use tokio::time::Instant;
 
-use crate::serve::PeerAddress;
-
+use crate::hops::Nature;
 use crate::request_id::X_REQUEST_ID;
+use crate::serve::PeerAddress;
 
 /// What calls made while handling a request carry on from it.
 ///
@@ -24,6 +25,18 @@ pub struct RequestContext {
     carried: Vec<(HeaderName, HeaderValue)>,
     deadline: Option<Instant>,
     peer: Option<PeerAddress>,
+    nature: Nature,
+    spent: Spent,
+}
+
+/// Whether retries of a call for this request have been in vain.
+#[derive(Debug, Default)]
+struct Spent(AtomicBool);
+
+impl Clone for Spent {
+    fn clone(&self) -> Self {
+        Self(AtomicBool::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 tokio::task_local! {
@@ -70,6 +83,8 @@ impl RequestContext {
             carried: carried.collect(),
             deadline: time_told(headers).and_then(|left| Instant::now().checked_add(left)),
             peer: request.extensions().get().cloned(),
+            nature: Nature::of(headers),
+            spent: Spent::default(),
         }
     }
 
@@ -100,6 +115,11 @@ impl RequestContext {
         self.carried.iter().map(|(name, value)| (name, value))
     }
 
+    /// Whether retries of a call for this request have been in vain.
+    pub(super) fn is_spent(&self) -> bool {
+        self.spent.0.load(Ordering::Relaxed)
+    }
+
     /// Adds the request id, the trace headers and those to be carried on to a call made for this
     /// request. An application that sets them itself is left alone: its id and its headers stay, and
     /// one trace header of its own keeps all of ours away, since headers of two spans make no trace.
@@ -120,9 +140,19 @@ impl RequestContext {
     }
 }
 
-/// Makes a call part of the request that this task is handling; `false` if it is handling none.
-pub(crate) fn propagate(call: &mut HeaderMap) -> bool {
-    CURRENT.try_with(|context| context.propagate(call)).is_ok()
+/// Makes a call part of the request that this task is handling, and tells of what kind that is; `None` if it is
+/// handling none.
+pub(crate) fn propagate(call: &mut HeaderMap) -> Option<Nature> {
+    let propagated = CURRENT.try_with(|context| {
+        context.propagate(call);
+        context.nature
+    });
+    propagated.ok()
+}
+
+/// Notes that retries of a call for the request that this task is handling have been in vain.
+pub(crate) fn note_spent() {
+    let _outside = CURRENT.try_with(|context| context.spent.0.store(true, Ordering::Relaxed));
 }
 
 /// How long the caller of the request that this task is handling still waits; `None` if it did not say, or outside one.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::Response;
+use mesh_core::classify::Outcome;
 use pin_project::pin_project;
 
-use crate::Body;
+use crate::{Body, hops};
 
 use super::record::Record;
 use super::{RequestContext, ResponseBody};
@@ -53,7 +54,10 @@ where
         let this = self.project();
         let (response, context) = match this.kind.project() {
             KindProjection::Inner { future, context } => {
-                let response = ready!(context.enter(|| future.poll(cx)))?;
+                let mut response = ready!(context.enter(|| future.poll(cx)))?;
+                if context.is_spent() && is_error(&response) {
+                    hops::mark_spent(response.headers_mut());
+                }
                 (response.map(ResponseBody::inner), Some(Arc::clone(context)))
             }
             KindProjection::Refused(response) => match response.take() {
@@ -68,6 +72,11 @@ where
         }
         Poll::Ready(Ok(response.map(|body| body.with(context, record))))
     }
+}
+
+/// Whether an answer is one that its caller might ask for again.
+fn is_error<R>(response: &Response<R>) -> bool {
+    !Outcome::of_response(response.status(), response.headers()).is_success()
 }
 
 impl<F> fmt::Debug for ResponseFuture<F> {

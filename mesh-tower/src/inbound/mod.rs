@@ -15,6 +15,9 @@
 //! trace headers on without the application's help. See [`RequestContext::scope`] for work that is
 //! spawned.
 //!
+//! An error that the application answers after retries of such a call have been in vain says so, and a mesh
+//! that gets it does not try again (`x-mesh-retries: spent`).
+//!
 //! One event per request is logged to the target `mesh_tower::inbound`, at level `debug`.
 //!
 //! `Mesh::serve` puts the layer around the whole application. Who keeps a server of another kind
@@ -42,9 +45,8 @@ mod service;
 mod tests;
 
 pub use self::body::ResponseBody;
-pub(crate) use self::context::propagate;
-pub(crate) use self::context::time_left;
 pub use self::context::{RequestContext, spawn};
+pub(crate) use self::context::{note_spent, propagate, time_left};
 pub use self::future::ResponseFuture;
 pub use self::layer::InboundLayer;
 pub use self::service::Inbound;

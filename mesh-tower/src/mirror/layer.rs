@@ -1,13 +1,12 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mesh_core::failure::Limit;
-use mesh_core::limits::{Limits, Permit, Permits};
+use mesh_core::limits::Permit;
 use mesh_core::route::Share;
 use tower_layer::Layer;
 
 use super::Mirror;
+use super::slots::{self, Slots};
 use crate::chance::Chance;
 
 /// Sends copies to another service.
@@ -17,12 +16,8 @@ pub struct MirrorLayer<M> {
     pub(super) share: Share,
     pub(super) timeout: Duration,
     chance: Arc<Chance>,
-    permits: Arc<Permits>,
-    skipped: Arc<AtomicU64>,
+    pub(super) slots: Arc<Slots>,
 }
-
-/// Copies at once unless set otherwise.
-const MOST: u32 = 1_024;
 
 impl<M> MirrorLayer<M> {
     /// Copies of `percent` (0 to 100) of the requests for `mirror`; each may take 15 s, and 1,024 may
@@ -33,8 +28,7 @@ impl<M> MirrorLayer<M> {
             share: Share::percent(percent),
             timeout: Duration::from_secs(15),
             chance: Arc::default(),
-            permits: at_most(MOST),
-            skipped: Arc::default(),
+            slots: Arc::new(Slots::new(slots::MOST)),
         }
     }
 
@@ -47,7 +41,7 @@ impl<M> MirrorLayer<M> {
     /// Up to so many copies at once, through all services of this layer.
     #[must_use]
     pub fn max_copies(self, most: u32) -> Self {
-        Self { permits: at_most(most), ..self }
+        Self { slots: Arc::new(Slots::new(most)), ..self }
     }
 
     /// Makes the draws reproducible, for tests.
@@ -58,28 +52,24 @@ impl<M> MirrorLayer<M> {
 
     /// Copies under way.
     pub fn copies(&self) -> u32 {
-        self.permits.in_use(Limit::Requests)
+        self.slots.in_use()
     }
 
     /// Copies that were due and not sent: too many at once, or no tokio runtime to run them.
     pub fn skipped(&self) -> u64 {
-        self.skipped.load(Ordering::Relaxed)
+        self.slots.skipped()
+    }
+
+    /// Copies that were given up under way: they lay too far behind the body of the main call.
+    pub fn cut(&self) -> u64 {
+        self.slots.cut()
     }
 
     /// The slot of a copy, if one is due and may be sent.
     pub(super) fn draw(&self) -> Option<Permit> {
         let due = self.chance.with(|rng| self.share.is_hit(rng.next_u64()));
-        let permit = if due { self.permits.try_acquire(Limit::Requests).ok() } else { return None };
-        if permit.is_none() || tokio::runtime::Handle::try_current().is_err() {
-            self.skipped.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        permit
+        if due { self.slots.take() } else { None }
     }
-}
-
-fn at_most(copies: u32) -> Arc<Permits> {
-    Permits::new(Limits { requests: copies, ..Limits::default() })
 }
 
 impl<S, M: Clone> Layer<S> for MirrorLayer<M> {

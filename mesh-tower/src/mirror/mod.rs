@@ -1,8 +1,8 @@
 //! Copies of a share of the requests for a service that only listens.
 //!
 //! A new version sees real traffic before anybody depends on its answers. A copy runs in a task of its
-//! own, reads the body along as it streams to the service inside (64 KiB may be kept; a body that is
-//! longer gives the copy up), and has a time limit of its own. It never delays, fails or changes the
+//! own, reads the body along as it streams to the service inside (it may lie 64 KiB behind; one that falls
+//! back further is given up and [counted](MirrorLayer::cut)), and has a time limit of its own. It never delays, fails or changes the
 //! main call, whose future and error are those of the service inside. So many copies may be under way
 //! at once; what is over that is [skipped](MirrorLayer::skipped). As `mirror` of a VirtualService.
 //!
@@ -31,6 +31,7 @@
 
 mod layer;
 mod service;
+pub(crate) mod slots;
 
 pub use layer::MirrorLayer;
 pub use service::Mirror;

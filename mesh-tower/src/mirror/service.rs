@@ -9,11 +9,11 @@ use tower_service::Service;
 
 use super::MirrorLayer;
 use crate::layers::accessors;
-use crate::repeatable::Repeatable;
+use crate::repeatable::{Keep, Repeatable};
 use crate::{Body, BoxError, body};
 
-/// How much of a body may be kept for a copy.
-const KEPT: usize = 64 * 1024;
+/// How far a copy may lie behind the main call's body, in bytes.
+const LAG: usize = 64 * 1024;
 
 /// A service whose requests are copied; made by a [`MirrorLayer`].
 #[derive(Clone, Debug)]
@@ -51,8 +51,8 @@ where
     fn call(&mut self, request: Request<B>) -> S::Future {
         let request = request.map(Body::new);
         let Some(permit) = self.layer.draw() else { return self.inner.call(request) };
-        let mut request = Repeatable::new(request, true, KEPT);
-        let copy = request.copy(KEPT);
+        let mut request = Repeatable::new(request, true, Keep::new(0));
+        let copy = request.copy(LAG, &self.layer.slots);
         // The first reading of a recording is always to be had.
         let call = self.inner.call(request.next_request().unwrap_or_default());
         if let Some(copy) = copy {

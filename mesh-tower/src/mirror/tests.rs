@@ -54,14 +54,28 @@ async fn the_copy_is_the_same_request_whether_it_is_there_or_streams() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_long_gives_the_copy_up_and_nothing_else() {
+async fn a_copy_that_falls_too_far_behind_is_given_up_and_nothing_else() {
     let ((mut main, inner), (mut copies, mirror)) = (reading(), reading());
     let layer = MirrorLayer::new(mirror, 100.0);
     let service = layer.layer(inner);
-    service.oneshot(post(streaming(65))).await.unwrap();
+    // More at once than may lie between the two.
+    let large = Frame::data(Bytes::from(vec![b'x'; 65 * 1024]));
+    let body = Body::new(StreamBody::new(tokio_stream::iter([Ok::<_, BoxError>(large)])));
+    service.oneshot(post(body)).await.unwrap();
     assert!(main.recv().await.unwrap().len() > 65 * 1024);
+    assert_eq!(layer.cut(), 1);
     drop(layer);
     assert_eq!(copies.recv().await, None);
+}
+
+#[tokio::test]
+async fn a_copy_that_keeps_up_is_whole_however_long_it_is() {
+    let ((mut main, inner), (mut copies, mirror)) = (reading(), reading());
+    let layer = MirrorLayer::new(mirror, 100.0);
+    layer.layer(inner).oneshot(post(streaming(1_000))).await.unwrap();
+    let (main, copy) = (main.recv().await.unwrap(), copies.recv().await.unwrap());
+    assert!(main == copy && copy.len() > 1_000 * 1024);
+    assert_eq!(layer.cut(), 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Which headers the mesh adds to requests.
 
-/// A header that a sidecar of Istio adds to the requests it sends on, and so this mesh does unless told otherwise.
+/// A header that a sidecar adds to the requests it sends on, and so this mesh does unless told otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AddedHeader {
@@ -14,6 +14,9 @@ pub enum AddedHeader {
     ExpectedTimeout,
     /// `x-envoy-original-path` and `x-envoy-original-host`, where a rule rewrites them.
     Original,
+    /// `x-mesh-retry` and `x-mesh-mirrored`, on what is asked because of a retry or of a copy. Not Istio's, and left
+    /// out under [`Profile::Istio`](crate::Profile::Istio).
+    Nature,
 }
 
 /// Those that are left out.

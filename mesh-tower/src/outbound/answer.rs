@@ -7,7 +7,7 @@ use mesh_core::route::{CorsVerdict, internal_headers, prepare, reply};
 
 use super::route_info::Trail;
 use super::{Journey, hash};
-use crate::{Body, Error, local_reply};
+use crate::{Body, Error, hops, inbound, local_reply};
 
 /// A request that no rule took.
 pub(super) fn unrouted(error: &Error, grpc: bool, mut trail: Trail) -> Response<Body> {
@@ -92,6 +92,10 @@ fn close(mut response: Response<Body>, journey: Journey, trail: Trail) -> Respon
     // After all operations: what they say about origins does not count.
     if let (Some(origin), Some(cors)) = (&journey.origin, &journey.route().cors) {
         cors.grant(origin, response.headers_mut());
+    }
+    if trail.is_spent() && journey.is_safe() {
+        inbound::note_spent();
+        hops::mark_spent(response.headers_mut());
     }
     tracing::debug!(
         status = response.status().as_u16(),

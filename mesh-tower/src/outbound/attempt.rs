@@ -166,10 +166,10 @@ async fn exchange(
             Ok((response, lease)) => {
                 return Ok(Holding { _request: request_permit, _active: active, lease }.keep(response, clock));
             }
-            Err(Unanswered { error, unsent }) => {
+            Err(Unanswered { error, unsent, is_stale }) => {
                 // A connection that its peer had closed meanwhile: nothing was sent, so another one
                 // may serve the same try.
-                let again = unsent.is_some() && reconnects < RECONNECTS;
+                let again = is_stale && unsent.is_some() && reconnects < RECONNECTS;
                 outgoing.give_back(unsent);
                 if !again {
                     return Err(error.into());

@@ -11,6 +11,7 @@ use mesh_core::{Failure, PeerView, RequestView, Scheme};
 
 use super::Listener;
 use super::added::{AddedHeader, LeftOut};
+use crate::hops::Nature;
 use crate::{Body, inbound, request_id};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -24,6 +25,8 @@ pub(crate) struct Head {
     pub(crate) grpc: bool,
     /// It asks for an upgrade that is not passed on.
     pub(crate) upgrade_refused: bool,
+    /// Of what kind it is.
+    pub(crate) nature: Nature,
     /// What was added to the request's headers.
     added: Added,
 }
@@ -76,8 +79,16 @@ impl Head {
         if found.internal || headers.len() > headers.keys_len() {
             internal_headers::strip(headers);
         }
+        let mut nature = if found.internal { Nature::of(headers) } else { Nature::default() };
         let mut added = Added::default();
-        if inbound::propagate(headers) || found.request_id {
+        let handling = inbound::propagate(headers);
+        if let Some(handled) = handling {
+            nature = nature.or(handled);
+        }
+        if !left_out.has(AddedHeader::Nature) {
+            nature.mark(headers);
+        }
+        if handling.is_some() || found.request_id {
             request_id::ensure(headers);
         } else if !left_out.has(AddedHeader::RequestId) {
             request_id::make_up(headers);
@@ -87,7 +98,7 @@ impl Head {
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
             added.forwarded_proto = true;
         }
-        Ok(Self { port, scheme, grpc, upgrade_refused, added })
+        Ok(Self { port, scheme, grpc, upgrade_refused, nature, added })
     }
 
     /// Takes back what was added to the headers: the port turned out to be one where nobody looks at requests.
@@ -141,7 +152,7 @@ impl Found {
                     found.hop_by_hop = true;
                 }
                 "x-request-id" => found.request_id = true,
-                "x-forwarded-client-cert" => found.internal = true,
+                "x-forwarded-client-cert" | "x-mesh-mirrored" | "x-mesh-retry" => found.internal = true,
                 other if other.starts_with("x-envoy-") => found.internal = true,
                 _ => {}
             }

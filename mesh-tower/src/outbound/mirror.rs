@@ -2,23 +2,27 @@
 
 use std::sync::Arc;
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::HeaderName;
 use mesh_core::deadline::Deadline;
 use mesh_core::lb::Pick;
+use mesh_core::limits::Permit;
 use mesh_core::route::Mirror;
 
+use super::added::AddedHeader;
 use super::outgoing::Outgoing;
 use super::route_info::Trail;
 use super::{Journey, attempt};
-use crate::body;
 use crate::cluster::ClusterHandle;
 use crate::timeout::clock::Clock;
+use crate::{body, hops};
 
 const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
 
-/// The mirrors that this request's draw hits.
+/// The mirrors that this request's draw hits. What is asked because of a copy has none: a service that is
+/// its own mirror would copy for ever.
 fn hits(journey: &Journey) -> impl Iterator<Item = &Mirror> {
-    journey.route().mirrors.iter().filter(|mirror| mirror.is_hit(journey.routed.draw))
+    let mirrors = journey.route().mirrors.iter().filter(|mirror| mirror.is_hit(journey.routed.draw));
+    mirrors.filter(|_| !journey.nature().is_copy)
 }
 
 /// Whether a copy of the request is needed.
@@ -28,6 +32,8 @@ pub(super) fn is_due(journey: &Journey) -> bool {
 
 /// Sends the copies, each in a task of its own: they never delay, fail or change the main call.
 ///
+/// Each takes a slot of its own kind, beside those of its cluster; with none free it is left out, and counted.
+///
 /// None is sent when the main cluster has no healthy endpoint, as in Envoy. A mirror to a cluster
 /// that does not exist is nothing.
 pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing) {
@@ -36,12 +42,17 @@ pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing)
     }
     for mirror in hits(journey) {
         let Some(cluster) = mirror.cluster.id.and_then(|id| journey.live.cluster(id)) else { continue };
-        let Some(mut copy) = outgoing.copy(journey.shared.options.replay_limit) else { continue };
-        copy.headers_mut().insert(INTERNAL, HeaderValue::from_static("true"));
-        let limit = journey.route().timeout.unwrap_or(journey.shared.options.mirror_timeout);
+        let Some(slot) = journey.shared.mirrors.take() else { continue };
+        let options = &journey.shared.options;
+        let Some(mut copy) = outgoing.copy(options.mirror_lag, &journey.shared.mirrors) else { continue };
+        copy.headers_mut().insert(INTERNAL, hops::TRUE);
+        if !options.left_out.has(AddedHeader::Nature) {
+            copy.headers_mut().insert(hops::MIRRORED, hops::TRUE);
+        }
+        let limit = journey.route().timeout.unwrap_or(options.mirror_timeout);
         let clock = Clock::new(Deadline::of(limit), crate::clock::now());
-        let copy = Outgoing::new(copy, false, &journey.shared.options);
-        tokio::spawn(deliver(Arc::clone(cluster), Arc::clone(&journey.shared), journey.grpc(), copy, clock));
+        let copy = Outgoing::new(copy, false, &journey.shared);
+        tokio::spawn(deliver(Arc::clone(cluster), Arc::clone(&journey.shared), journey.grpc(), copy, clock, slot));
     }
 }
 
@@ -51,6 +62,7 @@ async fn deliver(
     grpc: bool,
     mut outgoing: Outgoing,
     mut clock: Clock,
+    _slot: Permit,
 ) {
     let mut trail = Trail::new(crate::clock::now());
     let pick = Pick::first(trail.arrived());

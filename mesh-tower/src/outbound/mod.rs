@@ -27,9 +27,12 @@ use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, p
 use mesh_core::snapshot::TableId;
 use mesh_core::{Failure, Profile};
 
+use crate::body::replay::memory::Memory;
 use crate::chance::Chance;
 use crate::cluster::ClusterHandle;
+use crate::hops::Nature;
 use crate::live::{Live, LiveHandle};
+use crate::mirror::slots::{self, Slots};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, inbound};
 
@@ -46,14 +49,32 @@ pub(crate) struct Shared {
     pub(crate) live: LiveHandle,
     pub(crate) chance: Chance,
     pub(crate) options: Options,
+    /// Slots of mirrored requests.
+    pub(crate) mirrors: Slots,
+    /// What is kept of the bodies of all requests.
+    pub(crate) replays: Arc<Memory>,
+}
+
+impl Shared {
+    pub(crate) fn new(live: LiveHandle, chance: Chance, options: Options) -> Self {
+        let mirrors = Slots::new(options.mirrors_at_once);
+        let replays = Memory::new(options.replay_memory);
+        Self { live, chance, options, mirrors, replays }
+    }
 }
 
 /// What may be set.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) profile: Profile,
-    /// Bytes of a request's body that are kept for another try, or for a mirror.
+    /// Bytes of a request's body that are kept for another try.
     pub(crate) replay_limit: usize,
+    /// Bytes that are kept of the bodies of all requests.
+    pub(crate) replay_memory: usize,
+    /// Bytes that a mirror may lie behind the body that it follows.
+    pub(crate) mirror_lag: usize,
+    /// Mirrored requests at once.
+    pub(crate) mirrors_at_once: u32,
     /// How long a mirrored request may take where its route has no timeout.
     pub(crate) mirror_timeout: Duration,
     /// Whether a call ends with the request that it is made for.
@@ -69,6 +90,9 @@ impl Default for Options {
         Self {
             profile: Profile::Safe,
             replay_limit: 64 * 1024,
+            replay_memory: 64 * 1024 * 1024,
+            mirror_lag: 4 * 1024 * 1024,
+            mirrors_at_once: slots::MOST,
             mirror_timeout: Duration::from_secs(15),
             carry_deadline: true,
             carried: Vec::new(),
@@ -150,6 +174,15 @@ impl Journey {
 
     fn grpc(&self) -> bool {
         self.head.grpc
+    }
+
+    /// What is heeded of how this request came to be made: nothing where Istio would not.
+    fn nature(&self) -> Nature {
+        if self.is_safe() { self.head.nature } else { Nature::default() }
+    }
+
+    fn is_safe(&self) -> bool {
+        self.shared.options.profile == Profile::Safe
     }
 
     fn route(&self) -> &Route {
@@ -293,7 +326,7 @@ fn make_ready(journey: &mut Journey, request: &mut Request<Body>, begins: Instan
         *request = Request::from_parts(parts, body);
     }
     journey.keep_head(request.method(), request.uri(), request.headers());
-    clock.watch(request.body_mut());
+    clock.watch(request.body_mut(), journey.is_safe());
     clock
 }
 

@@ -6,9 +6,10 @@ use http::{Request, Version};
 use mesh_core::limits::Permit;
 
 use super::added::LeftOut;
-use super::{Options, headers};
+use super::{Shared, headers};
 use crate::Body;
-use crate::repeatable::Repeatable;
+use crate::mirror::slots::Slots;
+use crate::repeatable::{Keep, Repeatable};
 use crate::timeout::clock::Clock;
 
 /// A request that is sent once or more.
@@ -23,9 +24,10 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// Keeps a copy only where `copies` says that there may be another try or a mirror.
-    pub(crate) fn new(request: Request<Body>, copies: bool, options: &Options) -> Self {
-        let request = Repeatable::new(request, copies, options.replay_limit);
-        Self { request, tries: 0, retry: None, left_out: options.left_out }
+    pub(crate) fn new(request: Request<Body>, copies: bool, shared: &Shared) -> Self {
+        let keep = Keep::within(shared.options.replay_limit, &shared.replays);
+        let request = Repeatable::new(request, copies, keep);
+        Self { request, tries: 0, retry: None, left_out: shared.options.left_out }
     }
 
     /// The request for the next try.
@@ -65,9 +67,10 @@ impl Outgoing {
         self.retry = None;
     }
 
-    /// A copy of the request for a mirror, whose body follows the main one; `None` where no copy is kept.
-    pub(crate) fn copy(&self, limit: usize) -> Option<Request<Body>> {
-        self.request.copy(limit)
+    /// A copy of the request for a mirror, whose body follows the main one, up to `lag` bytes behind; `None`
+    /// where no copy is kept.
+    pub(crate) fn copy(&self, lag: usize, slots: &Slots) -> Option<Request<Body>> {
+        self.request.copy(lag, slots)
     }
 
     pub(crate) fn authority(&self) -> Option<&Authority> {

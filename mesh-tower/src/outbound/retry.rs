@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use http::{Request, Response, Version};
-use mesh_core::ResponseFlags;
+use mesh_core::classify::Outcome;
 use mesh_core::cluster::UpstreamProtocol;
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::lb::Pick;
 use mesh_core::retry::{Attempts, Next, RetryPolicy};
+use mesh_core::{Failure, ResponseFlags};
 
 use super::attempt::{self, Tried};
 use super::outgoing::Outgoing;
@@ -15,7 +16,7 @@ use super::route_info::Trail;
 use super::{Journey, mirror};
 use crate::cluster::ClusterHandle;
 use crate::timeout::clock::Clock;
-use crate::{Body, Error};
+use crate::{Body, Error, hops};
 
 /// Sends a request, again where the policy says so, and gives the last answer.
 pub(super) async fn send(
@@ -27,7 +28,7 @@ pub(super) async fn send(
 ) -> Result<Response<Body>, Error> {
     let policy = journey.route().retry.as_ref();
     let copies = policy.is_some_and(|policy| needs_copy(policy, journey, cluster, request)) || mirror::is_due(journey);
-    let mut outgoing = Outgoing::new(std::mem::take(request), copies, &journey.shared.options);
+    let mut outgoing = Outgoing::new(std::mem::take(request), copies, &journey.shared);
     mirror::send(journey, cluster, &outgoing);
     let chance = &journey.shared.chance;
     let mut attempts = Attempts::new(policy);
@@ -37,21 +38,32 @@ pub(super) async fn send(
         let Tried { result, outcome, endpoint } =
             attempt::send(cluster, chance, journey.grpc(), &mut outgoing, pick, clock, trail).await;
         let retries = attempts.retries();
+        if journey.is_safe() && result.as_ref().is_ok_and(|answer| hops::is_spent(answer.headers())) {
+            // Somebody further on has tried again in vain; what is done here would multiply that.
+            trail.retries_spent();
+            return answered(result, retries);
+        }
         let outcome = if copies { outcome } else { outcome.without_grpc_status() };
         let pause = match chance.with(|rng| attempts.next(&outcome, rng)) {
             Next::RetryAfter(pause) => pause,
             Next::Done => return answered(result, retries),
             Next::Exhausted => {
+                trail.retries_spent();
                 trail.flag(ResponseFlags::URX);
                 return answered(result, retries);
             }
         };
+        if journey.nature().is_retry && !is_unsent(&outcome) {
+            // Whoever sent that retry has others left.
+            return answered(result, retries);
+        }
         if !outgoing.can_go_again() {
             trail.retry_skipped();
             return answered(result, retries);
         }
         outgoing.end_retry();
         let Some(permit) = cluster.budget().try_acquire(crate::clock::now(), cluster.permits()) else {
+            trail.retries_spent();
             trail.flag(ResponseFlags::UO);
             return answered(result, retries);
         };
@@ -71,6 +83,11 @@ fn first_pick(journey: &Journey, policy: Option<&RetryPolicy>, trail: &Trail) ->
         elsewhere: policy.is_some_and(|policy| policy.remote_localities),
         ..Pick::first(trail.arrived())
     }
+}
+
+/// Whether nobody has got the request.
+const fn is_unsent(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed(Failure::ConnectFailed | Failure::ConnectTimeout))
 }
 
 /// Whether the request has to be kept whole: the policy asks for more than a connection that was not

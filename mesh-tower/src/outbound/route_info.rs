@@ -99,11 +99,20 @@ pub(crate) struct Trail {
     flags: ResponseFlags,
     details: &'static str,
     skipped_retries: u32,
+    spent: bool,
 }
 
 impl Trail {
     pub(crate) fn new(arrived: Instant) -> Self {
-        Self { arrived, endpoint: None, attempts: 0, flags: ResponseFlags::NONE, details: "", skipped_retries: 0 }
+        Self {
+            arrived,
+            endpoint: None,
+            attempts: 0,
+            flags: ResponseFlags::NONE,
+            details: "",
+            skipped_retries: 0,
+            spent: false,
+        }
     }
 
     pub(crate) fn arrived(&self) -> Instant {
@@ -144,6 +153,15 @@ impl Trail {
 
     pub(crate) fn flag(&mut self, flags: ResponseFlags) {
         self.flags = self.flags.with(flags);
+    }
+
+    /// Trying again has been in vain, here or further on.
+    pub(crate) fn retries_spent(&mut self) {
+        self.spent = true;
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent
     }
 
     pub(crate) fn retry_skipped(&mut self) {

@@ -13,9 +13,9 @@ use tower_service::Service;
 
 use super::layer::Shared;
 use crate::layers::outcome_of;
-use crate::repeatable::Repeatable;
+use crate::repeatable::{Keep, Repeatable};
 use crate::timeout::clock::Clock;
-use crate::{Body, BoxError, Error, Failure};
+use crate::{Body, BoxError, Error, Failure, hops};
 
 /// The response of a [`Retry`](super::Retry) to come.
 pub struct ResponseFuture<R>(Running<R>);
@@ -59,8 +59,8 @@ where
     let _active = permits.acquire_over_limit(Limit::Requests);
     let deadline = Deadline::new(None, policy.per_try_timeout, false, &HeaderMap::new());
     let mut clock = Clock::new(deadline, crate::clock::now());
-    clock.watch(request.body_mut());
-    let mut request = Repeatable::new(request, policy.attempts > 0, shared.max_replay);
+    clock.watch(request.body_mut(), false);
+    let mut request = Repeatable::new(request, policy.attempts > 0, Keep::new(shared.max_replay));
     let mut attempts = Attempts::new(Some(policy));
     // The slot of the retry under way.
     let mut _slot = None;
@@ -68,6 +68,10 @@ where
         let Some(next) = request.next_request() else { return Err(Error::from(Failure::LocalReset).into()) };
         let result = one(&mut inner, next, &mut clock).await;
         let retried = attempts.retries() > 0;
+        if result.as_ref().is_ok_and(|answer| hops::is_spent(answer.headers())) {
+            tracing::debug!("no retry: it has been tried again further on");
+            return answered(result, retried);
+        }
         let outcome = outcome_of(&result);
         let Next::RetryAfter(pause) = chance.with(|rng| attempts.next(&outcome, rng)) else {
             return answered(result, retried);

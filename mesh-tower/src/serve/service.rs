@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -70,7 +71,7 @@ where
     }
 }
 
-/// The future of one response.
+/// The future of one response. An application that panics has answered 500: only this request fails.
 #[pin_project]
 pub(super) struct ResponseFuture<S: Service<Request<Body>>> {
     #[pin]
@@ -95,14 +96,18 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = match this.reply.project() {
-            ReplyProjection::App(future) => match ready!(future.poll(cx)) {
-                Ok(response) => response.map(Either::Left),
-                Err(error) => failed(&error.into()).map(Either::Right),
+            // After a panic it is not polled again: this ends here.
+            ReplyProjection::App(future) => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                Ok(polled) => match ready!(polled) {
+                    Ok(response) => response.map(Either::Left),
+                    Err(error) => failed(&error.into()).map(Either::Right),
+                },
+                Err(_) => failed(&"it panicked".into()).map(Either::Right),
             },
             ReplyProjection::TooOld => too_old().map(Either::Right),
         };
         let open = this.open.take();
-        Poll::Ready(Ok(response.map(|body| ResponseBody { body, _open: open })))
+        Poll::Ready(Ok(response.map(|body| ResponseBody { body: Some(body), _open: open })))
     }
 }
 
@@ -110,8 +115,9 @@ where
 #[pin_project]
 #[derive(Debug)]
 pub(super) struct ResponseBody<R> {
+    /// `None` once it has panicked.
     #[pin]
-    body: Either<R, Full<Bytes>>,
+    body: Option<Either<R, Full<Bytes>>>,
     /// The request is under way until this body is dropped.
     _open: Option<OpenRequest>,
 }
@@ -125,15 +131,22 @@ where
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.project().body.poll_frame(cx)
+        let mut this = self.project();
+        let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        if let Ok(polled) = catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
+            return polled;
+        }
+        tracing::error!("the application panicked while its answer was being read");
+        this.body.set(None);
+        Poll::Ready(Some(Err("the answer broke off".into())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(SizeHint::default, http_body::Body::size_hint)
     }
 }
 

@@ -3,6 +3,9 @@
 //! Both start no earlier than the end of the request's body, so a slow upload or a bidirectional
 //! stream is not cut while the caller still sends. A try's clock also waits for its connection. One
 //! timer serves both, and none is armed for a request without timeouts.
+//!
+//! Where asked to, they also run while there is more to send and the endpoint does not take it: for a body
+//! that cannot be sent the end would never come.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,13 +30,15 @@ pub(crate) struct Clock {
     now: Option<Instant>,
     /// `None`: the request has no body worth waiting for.
     body: Option<Arc<BodyEnd>>,
+    /// Whether the time runs while an endpoint takes nothing of the body.
+    heeds_stalls: bool,
     timer: Option<Timer>,
 }
 
 impl Clock {
     /// Of a request that arrives, or goes on after a delay, at this moment.
     pub(crate) fn new(deadline: Deadline, arrived: Instant) -> Self {
-        Self { deadline, arrived, now: Some(arrived), body: None, timer: None }
+        Self { deadline, arrived, now: Some(arrived), body: None, heeds_stalls: false, timer: None }
     }
 
     pub(crate) fn deadline(&self) -> &Deadline {
@@ -41,13 +46,14 @@ impl Clock {
     }
 
     /// Watches for the end of the request's body, if anything depends on it.
-    pub(crate) fn watch(&mut self, body: &mut Body) {
+    pub(crate) fn watch(&mut self, body: &mut Body, heeds_stalls: bool) {
         let timed = self.deadline.timeout().is_some() || self.deadline.per_try().is_some();
         if !timed || body.is_full() {
             return;
         }
-        let end = Arc::new(BodyEnd::default());
+        let end = Arc::new(BodyEnd::new(self.arrived));
         self.body = Some(Arc::clone(&end));
+        self.heeds_stalls = heeds_stalls;
         *body = Body::new(Ended::new(std::mem::take(body), end));
     }
 
@@ -91,7 +97,14 @@ impl Clock {
         if let Some(body) = &self.body {
             body.register(cx.waker());
         }
-        let Some(ended) = self.body_ended() else { return Poll::Pending };
+        let ended = match self.body_ended() {
+            Some(ended) => ended,
+            None if self.heeds_stalls => match self.body.as_ref().and_then(|body| body.stands_still_since()) {
+                Some(since) => since,
+                None => return self.look_again(ready, cx),
+            },
+            None => return Poll::Pending,
+        };
         // A limit beyond the end of time is none.
         let route = self.deadline.timeout().and_then(|timeout| ended.checked_add(timeout));
         let per_try = ready.zip(self.deadline.per_try());
@@ -103,6 +116,16 @@ impl Clock {
             (None, None) => return Poll::Pending,
         };
         self.timer.get_or_insert_with(|| Timer::take(at)).poll_at(at, cx).map(|()| failure)
+    }
+
+    /// While the body flows: it may stand still from now on.
+    fn look_again(&mut self, ready: Option<Instant>, cx: &mut Context<'_>) -> Poll<Failure> {
+        let per_try = ready.and(self.deadline.per_try());
+        let shortest = self.deadline.timeout().into_iter().chain(per_try).min();
+        if let Some(at) = shortest.and_then(|shortest| crate::clock::now().checked_add(shortest)) {
+            let _to_come = self.timer.get_or_insert_with(|| Timer::take(at)).poll_at(at, cx);
+        }
+        Poll::Pending
     }
 
     /// When the request's body had been sent; `None` while it is being sent.

@@ -48,7 +48,7 @@ where
         let deadline = Deadline::new(self.limit, None, is_grpc(headers), headers);
         let mut clock = Clock::new(deadline, crate::clock::now());
         let mut request = request.map(Body::new);
-        clock.watch(request.body_mut());
+        clock.watch(request.body_mut(), false);
         ResponseFuture::new(self.inner.call(request), clock)
     }
 }

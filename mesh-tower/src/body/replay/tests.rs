@@ -1,11 +1,13 @@
 use std::convert::Infallible;
 
+use http::HeaderMap;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, StreamBody};
 use proptest::prelude::*;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
+use super::tape::Recorded;
 use super::*;
 
 fn frames(parts: Vec<Bytes>) -> Body {
@@ -206,6 +208,48 @@ async fn a_tee_of_a_body_that_nobody_reads_on_ends_in_an_error() {
     drop(main);
     drop(replay);
     assert!(tee.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_tee_that_keeps_up_follows_a_body_of_any_length() {
+    let (feed, body) = fed();
+    let replay = Replay::new(body, 4);
+    let given_up = Arc::new(AtomicU64::new(0));
+    let tee = tokio::spawn(text(replay.tee_counted(8, Arc::clone(&given_up))));
+    let main = tokio::spawn(text(replay.attempt().unwrap()));
+    for _ in 0..100 {
+        feed.send(data("12345678")).unwrap();
+        tokio::task::yield_now().await;
+        assert!(replay.tape.lock().frames.len() <= 1, "what both have read is forgotten");
+    }
+    drop(feed);
+    assert_eq!((main.await.unwrap().len(), tee.await.unwrap().len()), (800, 800));
+    assert_eq!(given_up.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_tee_that_falls_behind_is_given_up_once_and_counted() {
+    let given_up = Arc::new(AtomicU64::new(0));
+    let replay = Replay::new(chunks(&["abc", "def", "ghi"]), 0);
+    let tee = replay.tee_counted(4, Arc::clone(&given_up));
+    assert_eq!(text(replay.attempt().unwrap()).await, "abcdefghi");
+    assert!(tee.collect().await.is_err());
+    assert_eq!(given_up.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert!(replay.tape.lock().frames.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_kept_of_all_bodies_is_limited_and_given_back() {
+    let memory = Memory::new(200);
+    let one = Replay::within(chunks(&["abc"]), 64, &memory);
+    assert_eq!(text(one.attempt().unwrap()).await, "abc");
+    // Its bytes, and what a frame takes beside them.
+    assert_eq!((memory.used(), one.is_replayable()), (67, true));
+    let two = Replay::within(chunks(&["abc", "def", "ghi"]), 64, &memory);
+    assert_eq!(text(two.attempt().unwrap()).await, "abcdefghi", "it streams on");
+    assert_eq!((memory.used(), two.is_replayable()), (67, false));
+    drop((one, two));
+    assert_eq!(memory.used(), 0);
 }
 
 proptest! {

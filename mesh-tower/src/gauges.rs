@@ -1,0 +1,91 @@
+//! What is in use at one moment: slots, endpoints, memory.
+
+use std::sync::Arc;
+
+use mesh_core::cluster::ClusterSpec;
+use mesh_core::cluster::endpoint::EndpointState;
+use mesh_core::failure::Limit;
+use mesh_core::limits::Permits;
+
+use crate::outbound::Shared;
+
+/// What a mesh has in use; see [`Mesh::gauges`](crate::Mesh::gauges).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gauges {
+    /// Each cluster of the version in use.
+    pub clusters: Vec<ClusterGauges>,
+    /// Mirrored requests under way.
+    pub mirrors: u32,
+    /// Mirrored requests that were due and not sent since the mesh began, for want of a
+    /// [slot](crate::MeshBuilder::max_mirrors).
+    pub mirrors_skipped: u64,
+    /// Mirrored requests that were given up since the mesh began, since they
+    /// [fell behind](crate::MeshBuilder::mirror_lag).
+    pub mirrors_cut: u64,
+    /// Bytes that are kept of the bodies of requests, for other tries and mirrors.
+    pub replay_bytes: usize,
+}
+
+/// What a cluster has in use, all versions of its configuration together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterGauges {
+    /// Its name, such as `outbound|9080|v1|reviews.default.svc.cluster.local`.
+    pub name: String,
+    /// Connections, those that are being opened included.
+    pub connections: u32,
+    /// Requests that wait for a connection.
+    pub pending_requests: u32,
+    /// Requests whose answers have not been read to their ends.
+    pub requests: u32,
+    /// Retries that wait for their turn or for their answer.
+    pub retries: u32,
+    /// Tries that its endpoints have under way.
+    pub active: u32,
+    /// Endpoints.
+    pub endpoints: usize,
+    /// Those that outlier detection has out of rotation.
+    pub ejected: usize,
+}
+
+impl Gauges {
+    pub(crate) fn of(shared: &Shared) -> Self {
+        let live = shared.live.current();
+        Self {
+            clusters: live.clusters().iter().map(|cluster| cluster.gauges()).collect(),
+            mirrors: shared.mirrors.in_use(),
+            mirrors_skipped: shared.mirrors.skipped(),
+            mirrors_cut: shared.mirrors.cut(),
+            replay_bytes: shared.replays.used(),
+        }
+    }
+
+    /// Whether no request, retry, mirror or kept body is left; connections may wait for others.
+    pub fn is_at_rest(&self) -> bool {
+        self.mirrors == 0 && self.replay_bytes == 0 && self.clusters.iter().all(ClusterGauges::is_at_rest)
+    }
+}
+
+impl ClusterGauges {
+    pub(crate) fn of<'e>(
+        spec: &ClusterSpec,
+        permits: &Permits,
+        endpoints: impl Iterator<Item = &'e Arc<EndpointState>> + Clone,
+    ) -> Self {
+        Self {
+            name: spec.name.to_string(),
+            connections: permits.in_use(Limit::Connections),
+            pending_requests: permits.in_use(Limit::PendingRequests),
+            requests: permits.in_use(Limit::Requests),
+            retries: permits.in_use(Limit::Retries),
+            active: endpoints.clone().map(|endpoint| endpoint.active()).sum(),
+            endpoints: endpoints.clone().count(),
+            ejected: endpoints.filter(|endpoint| endpoint.is_ejected()).count(),
+        }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.pending_requests == 0 && self.requests == 0 && self.retries == 0 && self.active == 0
+    }
+}

@@ -1,0 +1,175 @@
+//! Very long bodies, and very many draws.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use mesh_tower::mesh_core::{PeerView, RequestView, Scheme, SplitMix64};
+use mesh_tower::{Body, Mesh, RouteInfo};
+
+use crate::content::{Hash, content};
+use crate::documents;
+use crate::load::streaming;
+use crate::scenario::{PLAIN, Scenario, Served, app};
+
+const PIECE: usize = 64 * 1024;
+
+/// 256 MiB.
+const PIECES: usize = 4_096;
+
+/// A body of so many pieces, none of which is there before it is asked for.
+fn long(content: &Bytes) -> Body {
+    let piece = content.clone();
+    let pieces = (0..PIECES).map(move |_| Ok::<_, Infallible>(Frame::data(piece.clone())));
+    Body::new(StreamBody::new(futures_util::stream::iter(pieces)))
+}
+
+async fn hash_of(mut body: Body) -> (usize, String) {
+    let (mut length, mut hash) = (0, Hash::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.unwrap();
+        length += frame.data_ref().map_or(0, Bytes::len);
+        hash.feed(frame.data_ref().map_or(&[], |data| data));
+    }
+    (length, hash.text())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn very_long_bodies_stream_through_a_policy_that_tries_again() {
+    let scenario = Scenario::begin("30 very long bodies", 40, 32).await;
+    let piece = content(PIECE);
+    let sent = piece.clone();
+    let served = Served::start(move |_| {
+        tower::service_fn(move |request: Request<Body>| {
+            let sent = sent.clone();
+            async move {
+                if request.method() == Method::GET {
+                    return Ok::<_, Infallible>(Response::new(long(&sent)));
+                }
+                let (length, hash) = hash_of(request.into_body()).await;
+                let text = format!("{length} {hash}");
+                Ok(Response::builder().status(503).body(Body::from(text)).unwrap())
+            }
+        })
+    })
+    .await;
+    let rule = "retries: {attempts: 3, retryOn: '5xx,reset'}, timeout: 60s";
+    let mesh = scenario.mesh(&[served.address], PLAIN, &[rule]).await;
+    let mut whole = Hash::new();
+    (0..PIECES).for_each(|_| whole.feed(&piece));
+    let whole = whole.text();
+    // It fails, and would be tried again, were it not so long.
+    let upload = Request::post("http://app/").body(long(&piece)).unwrap();
+    let response = mesh.client().send(upload).await;
+    let info = response.extensions().get::<RouteInfo>().unwrap().clone();
+    assert_eq!((info.attempts(), info.skipped_retries()), (1, 1));
+    let said = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(said, format!("{} {whole}", PIECE * PIECES));
+    drop(info);
+    let response = mesh.client().send(Request::get("http://app/").body(Body::empty()).unwrap()).await;
+    assert_eq!(hash_of(response.into_body()).await, (PIECE * PIECES, whole));
+    let own = served.mesh.clone();
+    scenario.end([mesh, own], served).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_of_all_bodies_together_is_bounded() {
+    let scenario = Scenario::begin("30 many bodies", 20, 48).await;
+    let served = Served::start(|_| {
+        tower::service_fn(|request: Request<Body>| async move {
+            let (length, _) = hash_of(request.into_body()).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Ok::<_, Infallible>(Response::new(Body::from(length.to_string())))
+        })
+    })
+    .await;
+    let text = app(&[served.address], PLAIN, &["retries: {attempts: 3, retryOn: 5xx}"]);
+    let most = 2 * 1024 * 1024;
+    let mesh = scenario.with_text(text).replay_memory(most).build().await.unwrap();
+    let body = content(60 * 1024);
+    // 12 MiB at once.
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let request = Request::post("http://app/").body(streaming(&body)).unwrap();
+        let client = mesh.client();
+        calls.spawn(async move { client.send(request).await.into_body().collect().await.unwrap().to_bytes() });
+    }
+    let mut seen = 0;
+    while !calls.is_empty() {
+        seen = seen.max(mesh.gauges().replay_bytes);
+        assert!(seen <= most, "{seen} bytes are kept");
+        if let Ok(Some(length)) = tokio::time::timeout(Duration::from_millis(1), calls.join_next()).await {
+            assert_eq!(length.unwrap(), "61440");
+        }
+    }
+    assert!(seen > most * 3 / 4, "{seen} bytes are kept");
+    let own = served.mesh.clone();
+    scenario.end([mesh, own], served).await;
+}
+
+/// Which share of the draws each version gets, and how many are copied.
+fn drawn(mesh: &Mesh, rng: &mut SplitMix64, draws: usize) -> (Vec<usize>, usize) {
+    let live = mesh.snapshot();
+    let headers = HeaderMap::new();
+    let view = RequestView {
+        method: &Method::GET,
+        scheme: Scheme::Http,
+        authority: "app",
+        path: "/",
+        query: None,
+        headers: &headers,
+        peer: PeerView::default(),
+        port: 80,
+    };
+    let (mut shares, mut copied) = (vec![0; 4], 0);
+    for _ in 0..draws {
+        let routed = live.snapshot().route(&view, rng).unwrap();
+        let to = &live.snapshot().destination(routed).unwrap().cluster.name;
+        let version: usize = to.split('|').nth(2).unwrap()[1..].parse().unwrap();
+        shares[version] += 1;
+        let rule = live.snapshot().rule(routed.route);
+        copied += usize::from(rule.mirrors.iter().any(|mirror| mirror.is_hit(routed.draw)));
+    }
+    (shares, copied)
+}
+
+#[tokio::test]
+async fn shares_of_a_split_and_of_a_mirror_are_those_that_were_asked_for() {
+    let scenario = Scenario::begin("24 weights", 20, 48).await;
+    const DRAWS: usize = 100_000;
+    let mut rng = SplitMix64::new(scenario.seed);
+    let near = |count: usize, share: f64| {
+        let n = DRAWS as f64;
+        (count as f64 - n * share).abs() <= 4.0 * (n * share * (1.0 - share)).sqrt()
+    };
+    for (weights, percent) in [
+        ([1, 1, 1, 1], 50.0),
+        ([0, 1, 99, 900], 1.0),
+        ([0, 0, 1, 2_147_483_646], 0.01),
+        ([2_147_483_647, 2_147_483_647, 0, 0], 100.0),
+        ([70, 20, 10, 0], 99.9),
+    ] {
+        let routes: Vec<_> = weights
+            .iter()
+            .enumerate()
+            .map(|(n, weight)| format!("{{destination: {{host: app, subset: v{n}}}, weight: {weight}}}"))
+            .collect();
+        let rule =
+            format!("route: [{}], mirror: {{host: app}}, mirrorPercentage: {{value: {percent}}}", routes.join(", "));
+        let text = documents::service("app", 80, &[])
+            + &documents::subsets("app", &["v0", "v1", "v2", "v3"])
+            + &documents::virtual_service("app", &[&rule]);
+        let mesh =
+            scenario.with_text(text).build().await.unwrap_or_else(|error| panic!("{weights:?}: {}", error.report()));
+        let (shares, copied) = drawn(&mesh, &mut rng, DRAWS);
+        let total: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
+        for (weight, share) in weights.iter().zip(&shares) {
+            assert!(near(*share, f64::from(*weight) / total), "{weights:?}: {shares:?}");
+        }
+        assert!(near(copied, percent / 100.0), "{percent} %: {copied} of {DRAWS}");
+    }
+    scenario.end([], ()).await;
+}
