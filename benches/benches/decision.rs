@@ -33,7 +33,7 @@ fn decision(criterion: &mut Criterion) {
 }
 
 fn pick(criterion: &mut Criterion) {
-    for lb in [LbSpec::RoundRobin, LbSpec::Random, LbSpec::LeastRequest] {
+    for lb in [LbSpec::RoundRobin, LbSpec::Random, LbSpec::LeastRequest, LbSpec::ring_hash(0), LbSpec::maglev(0)] {
         let mut group = criterion.benchmark_group(format!("pick/{lb:?}"));
         for count in [10, 1_000, 10_000] {
             let (hosts, pick) = (endpoints(lb, count), Pick::first(Instant::now()));

@@ -8,10 +8,11 @@ use std::time::Instant;
 use http::Method;
 use http::header::{ACCEPT, HeaderMap, HeaderValue, InvalidHeaderValue, USER_AGENT};
 use mesh_config::api::MeshConfig;
-use mesh_config::{ConfigSet, Report, parse};
+use mesh_config::document::{ParseOptions, parse_with};
+use mesh_config::{ConfigSet, Report};
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::cluster::{ClusterSpec, EndpointAddress, EndpointSource, EndpointSpec};
-use mesh_core::lb::{HostSet, LbSpec, Pick};
+use mesh_core::lb::{Cursors, HostSet, LbSpec, Pick};
 use mesh_core::{PeerView, RequestView, Rng, Scheme, Site, Snapshot, SplitMix64};
 
 const HOST: &str = "api.example";
@@ -179,7 +180,10 @@ impl Decision {
 /// # Errors
 /// The errors that were found.
 pub fn parsed(text: &str) -> Result<ConfigSet, String> {
-    let (documents, report) = parse("decision.yaml", text);
+    // Ten thousand rules in one object are more than Kubernetes would store.
+    let mut options = ParseOptions::default();
+    options.limits.max_nodes = 1_000_000;
+    let (documents, report) = parse_with("decision.yaml", text, &options);
     refuse_errors(&report)?;
     let (set, _) = ConfigSet::from_documents(documents);
     refuse_errors(&set.validate())?;
@@ -200,7 +204,7 @@ pub fn compiled(set: &ConfigSet) -> Result<Snapshot, String> {
 pub fn endpoints(lb: LbSpec, count: u16) -> HostSet {
     let address = |port| EndpointAddress::Socket((Ipv4Addr::LOCALHOST, port).into());
     let hosts = (1..=count).map(|port| Arc::new(EndpointState::new(EndpointSpec::at(address(port)))));
-    HostSet::new(lb, 0, hosts.collect(), &Arc::default())
+    HostSet::new(&lb.into(), hosts.collect(), &Cursors::default(), Instant::now())
 }
 
 fn host_set(spec: &ClusterSpec) -> HostSet {
@@ -209,7 +213,7 @@ fn host_set(spec: &ClusterSpec) -> HostSet {
         _ => &[],
     };
     let hosts = endpoints.iter().map(|endpoint| Arc::new(EndpointState::new(endpoint.clone())));
-    HostSet::new(spec.lb, spec.panic_threshold(), hosts.collect(), &Arc::default())
+    HostSet::new(&spec.balance(), hosts.collect(), &Cursors::default(), Instant::now())
 }
 
 fn refuse_errors(report: &Report) -> Result<(), String> {

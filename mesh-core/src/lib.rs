@@ -40,6 +40,7 @@ pub mod rng;
 pub mod route;
 pub mod site;
 pub mod snapshot;
+mod sync;
 
 pub use compile::{Compiled, compile};
 pub use failure::Failure;

@@ -3,8 +3,8 @@
 //! As Envoy's circuit breakers: per cluster, not per endpoint, and refused at once instead of
 //! waited for.
 
+use crate::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::Failure;
 use crate::failure::Limit;

@@ -24,6 +24,16 @@ impl Network {
         (prefix <= most).then(|| Self { bits: first_bits(bits_of(address), prefix), is_v6: address.is_ipv6(), prefix })
     }
 
+    /// The first address of the block.
+    pub fn first_address(&self) -> IpAddr {
+        if self.is_v6 {
+            IpAddr::V6(self.bits.into())
+        } else {
+            // The upper 32 bits, so nothing is cut off.
+            IpAddr::V4(((self.bits >> 96) as u32).into())
+        }
+    }
+
     /// Whether an address is one of the block.
     pub fn contains(&self, address: IpAddr) -> bool {
         address.is_ipv6() == self.is_v6 && first_bits(bits_of(address), self.prefix) == self.bits

@@ -8,14 +8,13 @@
 )]
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use mesh_config::api::virtual_service::HttpRetry;
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::cluster::{EndpointAddress, EndpointSpec};
-use mesh_core::lb::{HostSet, LbSpec, Pick};
+use mesh_core::lb::{Balance, Cursors, HostSet, LbSpec, Pick};
 use mesh_core::outlier::{Detector, OutlierSpec};
 use mesh_core::retry::{Attempts, Next, RetryPolicy};
 use mesh_core::{Failure, SplitMix64};
@@ -40,6 +39,12 @@ struct Script {
     length: Duration,
 }
 
+impl Script {
+    fn balance(&self) -> Balance<'static> {
+        Balance { panic_threshold: self.outlier.min_health_percent, ..self.lb.into() }
+    }
+}
+
 /// One cluster of a client that sends a request every ten milliseconds.
 struct World {
     script: Script,
@@ -48,7 +53,7 @@ struct World {
     rng: SplitMix64,
     hosts: Vec<Arc<EndpointState>>,
     set: HostSet,
-    cursor: Arc<AtomicU64>,
+    cursors: Cursors,
     detector: Detector,
     policy: RetryPolicy,
     report: Report,
@@ -78,10 +83,10 @@ impl World {
         let hosts: Vec<_> = (0..script.hosts).map(host).collect();
         let detector = Detector::new(script.outlier.clone(), start);
         detector.set_hosts(&hosts);
-        let cursor = Arc::default();
+        let cursors = Cursors::default();
         let retries = HttpRetry { attempts: 3, retry_on: "5xx".into(), ..HttpRetry::default() };
         let mut world = Self {
-            set: HostSet::new(script.lb, script.outlier.min_health_percent, hosts.clone(), &cursor),
+            set: HostSet::new(&script.balance(), hosts.clone(), &cursors, start),
             policy: RetryPolicy::lower(Some(&retries), None, false).expect("retries are on"),
             now: Duration::ZERO,
             rng: SplitMix64::new(seed),
@@ -89,7 +94,7 @@ impl World {
             script,
             start,
             hosts,
-            cursor,
+            cursors,
             detector,
         };
         while world.now < world.script.length {
@@ -109,8 +114,7 @@ impl World {
 
     /// Whoever ejects an endpoint, or takes it back, builds a new set.
     fn rebuild(&mut self) {
-        let panic_threshold = self.script.outlier.min_health_percent;
-        self.set = HostSet::new(self.script.lb, panic_threshold, self.hosts.clone(), &self.cursor);
+        self.set = HostSet::new(&self.script.balance(), self.hosts.clone(), &self.cursors, self.start + self.now);
     }
 
     fn request(&mut self) {
@@ -128,7 +132,7 @@ impl World {
     }
 
     fn attempt(&mut self, tried: &mut Vec<Arc<EndpointState>>) -> Outcome {
-        let pick = Pick { hash: None, tried, now: self.start + self.now };
+        let pick = Pick { tried, avoid_tried: true, ..Pick::first(self.start + self.now) };
         let Some(index) = self.set.pick(&pick, &mut self.rng) else {
             return Outcome::Failed(Failure::NoHealthyUpstream);
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_config::api::MeshConfig;
-use mesh_config::{ConfigSet, Diagnostic, ParseOptions, Report, Severity};
+use mesh_config::{ConfigSet, Diagnostic, Document, ParseOptions, Report, Severity};
 use mesh_core::{Profile, Site};
 use tokio::task::JoinSet;
 
@@ -14,6 +14,7 @@ use crate::chance::Chance;
 use crate::cluster::Environment;
 use crate::config::{Keeper, KeeperOptions};
 use crate::discovery::{Discovery, Dns, Resolver, SystemResolver};
+use crate::endpoint::Network;
 use crate::live::LiveHandle;
 use crate::outbound::{AddedHeader, Options, Shared};
 use crate::source::{Apply, ConfigSink, ConfigSource, DirSource};
@@ -33,6 +34,9 @@ pub struct MeshBuilder {
     seed: Option<u64>,
     carry_deadline: Option<bool>,
     options: Options,
+    /// Documents that were read already.
+    documents: Vec<(String, Vec<Document>, Report)>,
+    network: Network,
 }
 
 struct AnySource(Box<dyn ConfigSource>);
@@ -57,6 +61,8 @@ impl MeshBuilder {
             seed: None,
             carry_deadline: None,
             options: Options::default(),
+            documents: Vec::new(),
+            network: Network::System,
         }
     }
 
@@ -238,6 +244,47 @@ impl MeshBuilder {
         self
     }
 
+    /// Waits before a retry as long as the answer before it asks for with `retry-after` (seconds or a date), up to half
+    /// as long again, where that is not more than `most`. Off unless asked for, as in Istio, where no setting reaches
+    /// Envoy's back-off for rate limits; what is off is the usual back-off.
+    #[must_use]
+    pub fn honor_retry_after(mut self, most: Duration) -> Self {
+        self.options.retry_after = Some(most);
+        self
+    }
+
+    /// Lets retries of gRPC calls see a `grpc-status` in trailers, where these come right behind the headers, as some
+    /// servers answer errors. Envoy sees only what stands in the headers. Off unless asked for, since the headers of an
+    /// answer then wait for its first frame. Outlier detection goes by the headers all the same.
+    #[must_use]
+    pub fn peek_grpc_trailers(mut self) -> Self {
+        self.options.peek_trailers = true;
+        self
+    }
+
+    /// Gives documents that were read already, and endpoints that are in this process.
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_memory(
+        mut self,
+        documents: Vec<(String, Vec<Document>, Report)>,
+        switchboard: Arc<crate::testing::Switchboard>,
+    ) -> Self {
+        self.documents.extend(documents);
+        self.network = Network::InMemory(switchboard);
+        self
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(crate) fn parse_options(&self) -> ParseOptions {
+        let mut parse = ParseOptions::default().default_namespace(&self.site.namespace);
+        parse.strict = !self.lenient;
+        parse
+    }
+
     /// Reads the configuration and puts it into use.
     ///
     /// # Errors
@@ -249,11 +296,11 @@ impl MeshBuilder {
         if self.site.profile == Profile::Istio {
             self.options.left_out.add(AddedHeader::Nature);
         }
-        let mut parse = ParseOptions::default().default_namespace(&self.site.namespace);
-        parse.strict = !self.lenient;
+        let parse = self.parse_options();
         let mesh_config = self.mesh_config.as_deref().map(|text| read_mesh_config(text, &parse)).transpose()?;
         let discovery = self.discovery.unwrap_or_else(|| Arc::new(Dns::new(SystemResolver)));
-        let environment = Environment { resolver: Resolver::new(discovery), profile: self.site.profile };
+        let environment =
+            Environment { resolver: Resolver::new(discovery), profile: self.site.profile, network: self.network };
         let live = LiveHandle::default();
         let keeper = Arc::new(Keeper::new(
             live.clone(),
@@ -266,7 +313,7 @@ impl MeshBuilder {
             },
         ));
         let shared = Arc::new(Shared::new(live, Chance::new(self.seed), self.options));
-        let mut initial: Vec<_> = Vec::new();
+        let mut initial = self.documents;
         for (name, text) in &self.texts {
             let (documents, report) = mesh_config::parse_with(name, text, &parse);
             initial.push((name.clone(), documents, report));

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Mutex;
 
+use http::Extensions;
 use mesh_core::{Rng, SplitMix64};
 
 /// A source of chance that any number of requests may share.
@@ -19,6 +20,17 @@ impl Chance {
         Self { seeded: seed.map(|seed| Mutex::new(SplitMix64::new(seed))) }
     }
 
+    /// Runs `draw`, which is the one of a request for its split and its mirrors, with a generator; in a test, with the
+    /// [roll](crate::testing::Roll) that the request carries.
+    #[cfg_attr(not(feature = "testing"), expect(unused_variables, reason = "only a test pins rolls"))]
+    pub(crate) fn for_route<T>(&self, extensions: &Extensions, draw: impl FnOnce(&mut dyn Rng) -> T) -> T {
+        #[cfg(feature = "testing")]
+        if let Some(roll) = extensions.get::<crate::testing::Roll>() {
+            return draw(&mut Pinned(roll.0));
+        }
+        self.with(draw)
+    }
+
     /// Runs `draw` with a generator.
     pub(crate) fn with<T>(&self, draw: impl FnOnce(&mut dyn Rng) -> T) -> T {
         match &self.seeded {
@@ -33,6 +45,16 @@ struct Fast(fastrand::Rng);
 impl Rng for Fast {
     fn next_u64(&mut self) -> u64 {
         self.0.u64(..)
+    }
+}
+
+#[cfg(feature = "testing")]
+struct Pinned(u64);
+
+#[cfg(feature = "testing")]
+impl Rng for Pinned {
+    fn next_u64(&mut self) -> u64 {
+        self.0
     }
 }
 

@@ -16,6 +16,18 @@ pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
 
+/// Whether time stands still unless a test moves it.
+#[cfg(feature = "testing")]
+#[expect(clippy::disallowed_methods, reason = "compares tokio's clock with the real one")]
+pub(crate) fn is_paused() -> bool {
+    let (before, began) = (now(), Instant::now());
+    // The real clock may be coarse.
+    while Instant::now() == began {
+        std::hint::spin_loop();
+    }
+    now() == before
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

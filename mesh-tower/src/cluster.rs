@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, Guard};
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::cluster::{ClusterSpec, DnsTarget, EndpointAddress, EndpointSource, EndpointSpec};
-use mesh_core::lb::{HostSet, Pick};
+use mesh_core::lb::{Cursors, HostSet, Pick};
 use mesh_core::limits::Permits;
 use mesh_core::outlier::{Detector, OutlierSpec};
 use mesh_core::retry::budget::RetryBudget;
@@ -18,7 +18,7 @@ use mesh_core::{Failure, Profile, Rng};
 use tokio::sync::watch;
 
 use crate::discovery::{Resolver, WatchGuard};
-use crate::endpoint::{EndpointPool, PoolOptions};
+use crate::endpoint::{EndpointPool, Network, PoolOptions};
 use crate::gauges::ClusterGauges;
 
 /// What clusters need from the process they live in.
@@ -26,6 +26,7 @@ use crate::gauges::ClusterGauges;
 pub(crate) struct Environment {
     pub(crate) resolver: Resolver,
     pub(crate) profile: Profile,
+    pub(crate) network: Network,
 }
 
 /// One endpoint with its connections.
@@ -62,26 +63,31 @@ struct Shared {
     next_sweep: AtomicU64,
     epoch: Instant,
     budget: RetryBudget,
-    /// Where a round of the balancer stands.
-    cursor: Arc<AtomicU64>,
+    /// Where the rounds of the balancer stand.
+    cursors: Cursors,
     /// Counts the handles that have shared this: only the endpoints of the latest can be ejected.
     handles: AtomicU64,
     /// Counts ejections and returns: whoever holds older members builds them anew.
     health: AtomicU64,
+    /// Held while members are built anew for no other reason than the time.
+    renewing: Mutex<()>,
+    network: Network,
 }
 
 impl Shared {
-    fn new(spec: &ClusterSpec, profile: Profile) -> Self {
+    fn new(spec: &ClusterSpec, environment: &Environment) -> Self {
         let now = crate::clock::now();
         Self {
             permits: Permits::new(spec.limits),
             detector: outlier_of(spec).map(|outlier| Detector::new(outlier.clone(), now)),
             next_sweep: AtomicU64::new(0),
             epoch: now,
-            budget: RetryBudget::new(spec, profile, now),
-            cursor: Arc::default(),
+            budget: RetryBudget::new(spec, environment.profile, now),
+            cursors: Cursors::default(),
+            renewing: Mutex::default(),
             handles: AtomicU64::new(0),
             health: AtomicU64::new(0),
+            network: environment.network.clone(),
         }
     }
 }
@@ -139,7 +145,7 @@ impl Place {
 
 impl ClusterHandle {
     pub(crate) fn new(spec: Arc<ClusterSpec>, environment: &Environment) -> Self {
-        let shared = Shared::new(&spec, environment.profile);
+        let shared = Shared::new(&spec, environment);
         Self::with_shared(spec, Arc::new(shared), &[], environment)
     }
 
@@ -209,15 +215,24 @@ impl ClusterHandle {
     /// [`Failure::NoHealthyUpstream`] if there is none to choose.
     pub(crate) fn pick(&self, pick: &Pick<'_>, rng: &mut dyn Rng) -> Result<Member, Failure> {
         self.sweep(pick.now);
-        self.current().pick(pick, rng).ok_or(Failure::NoHealthyUpstream)
+        self.current(pick.now).pick(pick, rng).ok_or(Failure::NoHealthyUpstream)
     }
 
-    /// The members, built for the health of this moment.
-    fn current(&self) -> Guard<Arc<Members>> {
+    /// The members, built for the health and the age that they have at this moment.
+    fn current(&self, now: Instant) -> Guard<Arc<Members>> {
         let members = self.members.load();
+        let mut renewing = None;
         if members.health == self.shared.health.load(Ordering::Acquire) {
-            return members;
+            if !members.hosts.is_stale(now) {
+                return members;
+            }
+            // One does it; the others may go on with what is nearly right.
+            renewing = self.shared.renewing.try_lock().ok();
+            if renewing.is_none() {
+                return members;
+            }
         }
+        let _renewing = renewing;
         self.members.rcu(|members| set_of(&self.spec, &self.shared, members_of(members)));
         self.members.load()
     }
@@ -235,7 +250,8 @@ impl ClusterHandle {
 
     /// Whether a try would find an endpoint.
     pub(crate) fn has_healthy_endpoint(&self) -> bool {
-        matches!(self.spec.endpoints, EndpointSource::OriginalDestination { .. }) || self.current().hosts.has_choice()
+        matches!(self.spec.endpoints, EndpointSource::OriginalDestination { .. })
+            || self.current(crate::clock::now()).hosts.has_choice()
     }
 
     /// The members of a cluster whose requests go where their authority points.
@@ -359,6 +375,8 @@ fn build_members(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec]
 fn members_at(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], known: &[Member]) -> Vec<Member> {
     let mut left: HashMap<&EndpointAddress, &Member> =
         known.iter().map(|member| (member.state.address(), member)).collect();
+    // All that come together are as old as each other.
+    let now = crate::clock::now();
     endpoints
         .iter()
         .map(|endpoint| match left.remove(&endpoint.address) {
@@ -367,8 +385,12 @@ fn members_at(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], k
                 Member { state: Arc::new(member.state.successor(endpoint.clone())), pool: Arc::clone(&member.pool) }
             }
             None => Member {
-                state: Arc::new(EndpointState::new(endpoint.clone())),
-                pool: EndpointPool::new(endpoint.address.clone(), PoolOptions::of(spec), Arc::clone(&shared.permits)),
+                state: Arc::new(EndpointState::added(endpoint.clone(), now)),
+                pool: EndpointPool::new(
+                    endpoint.address.clone(),
+                    PoolOptions::of(spec, &shared.network),
+                    Arc::clone(&shared.permits),
+                ),
             },
         })
         .collect()
@@ -389,13 +411,16 @@ fn set_of(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members 
     let (states, pools): (Vec<_>, Vec<_>) = members.into_iter().map(|member| (member.state, member.pool)).unzip();
     Members {
         health,
-        hosts: HostSet::new(spec.lb, spec.panic_threshold(), states, &shared.cursor),
+        hosts: HostSet::new(&spec.balance(), states, &shared.cursors, crate::clock::now()),
         pools: pools.into(),
     }
 }
 
 /// How long a resolver may take for a request that waits for it.
 pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(feature = "testing")]
+mod observed;
 
 #[cfg(test)]
 mod tests;

@@ -45,6 +45,11 @@
 //! They forward readiness, call the instance that was made ready, and keep errors of the service inside
 //! as they are.
 //!
+//! # Testing one's own rules
+//!
+//! With `feature = "testing"` the module `testing` has a mesh in memory: endpoints are routers or scripted replies, time
+//! is virtual and chance pinned.
+//!
 //! # Backpressure
 //!
 //! [`MeshClient`] is always ready: where a request goes is known only once it is there. Limits take
@@ -95,6 +100,8 @@ mod request_id;
 pub mod retry;
 pub mod serve;
 pub mod source;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod timeout;
 
 pub use mesh_config;
@@ -112,8 +119,8 @@ pub use live::Live;
 pub use mesh::Mesh;
 pub use outbound::{AddedHeader, RouteInfo};
 
-/// The README's examples compile.
-#[cfg(doctest)]
+/// The README's examples compile; one of them needs the test kit.
+#[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../README.md")]
 #[derive(Debug)]
 pub struct ReadmeDoctests;

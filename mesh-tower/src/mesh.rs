@@ -61,6 +61,14 @@ impl Mesh {
         MeshClient::new(Arc::clone(&self.inner.shared), Route::Mesh { port: None })
     }
 
+    /// One listener of the gateway, as its port is named in the configuration.
+    #[cfg(feature = "testing")]
+    pub(crate) fn gateway_listener(&self, port: u16) -> Option<crate::gateway::GatewayService> {
+        let live = self.snapshot();
+        let server = live.snapshot().gateway_servers().iter().find(|server| server.port == port)?;
+        Some(crate::gateway::GatewayService::new(Arc::clone(&self.inner.shared), (port, server.bind)))
+    }
+
     /// A client whose requests all count as sent to `port`, whatever their URIs say.
     pub fn client_for_port(&self, port: u16) -> MeshClient {
         MeshClient::new(Arc::clone(&self.inner.shared), Route::Mesh { port: Some(port) })

@@ -71,6 +71,14 @@ fn requests_recorded_with_envoy() {
         });
         let mut results: Vec<_> = runtime.block_on(async { playing.buffer_unordered(*at_once).collect().await });
         results.sort();
+        // What depends on how fast the machine is gets a second chance with the machine to itself.
+        for (name, steps) in &mut results {
+            let is_unknown = |step: &str| gaps.reason(&format!("{suite}/{name}/{step}")).is_none();
+            if steps.iter().any(|(step, difference)| difference.is_some() && is_unknown(step)) {
+                println!("  played again alone: {suite}/{name}");
+                *steps = runtime.block_on(play_alone(&recordings.join(group), name));
+            }
+        }
         let (mut passed, mut failed) = (Vec::new(), Vec::new());
         for (name, steps) in results {
             for (step, difference) in steps {
@@ -99,6 +107,13 @@ fn requests_recorded_with_envoy() {
     assert!(broken.is_empty(), "cases of gated suites fail: {broken:?}");
 }
 
+/// The steps of one scenario, while nothing else is played.
+async fn play_alone(group: &Path, name: &str) -> Vec<(String, Option<String>)> {
+    let scenario = read(&group.join(format!("{name}.json")));
+    let claim = Claim::new();
+    scenario::play(scenario, claim.place).await
+}
+
 fn one_line(text: &str) -> String {
     text.replace('\n', " | ").chars().take(400).collect()
 }
@@ -110,12 +125,12 @@ fn scenarios(group: &Path) -> Vec<(String, Scenario)> {
     files.sort();
     let name = |file: &PathBuf| file.file_stem().unwrap().to_string_lossy().into_owned();
     files.retain(|file| name(file).contains(&only));
-    let read = |file: PathBuf| {
-        let text = fs::read_to_string(&file).unwrap();
-        let scenario = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        (name(&file), scenario)
-    };
-    files.into_iter().map(read).collect()
+    files.iter().map(|file| (name(file), read(file))).collect()
+}
+
+fn read(file: &Path) -> Scenario {
+    let text = fs::read_to_string(file).unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
 /// Where the recordings are. Asking for a folder that is not there is an error, having none is not.

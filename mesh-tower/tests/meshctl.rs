@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+#[path = "meshctl/asking.rs"]
+mod asking;
 #[path = "meshctl/routing.rs"]
 mod routing;
 

@@ -41,6 +41,8 @@ mod places;
 mod scope;
 #[path = "routing/several_sources.rs"]
 mod several_sources;
+#[path = "routing/sticky.rs"]
+mod sticky;
 mod support;
 #[path = "routing/travel.rs"]
 mod travel;

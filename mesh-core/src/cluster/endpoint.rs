@@ -1,10 +1,11 @@
 //! Endpoints: what is configured about one, and what this process has learned about it.
 
+use crate::sync::atomic::{AtomicU32, Ordering};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use mesh_config::api::WorkloadEntry;
 use mesh_config::api::service_entry::ServicePort;
@@ -31,6 +32,14 @@ impl EndpointAddress {
         }
         let ip: IpAddr = text.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
         Some(Self::Socket(SocketAddr::new(ip, port)))
+    }
+
+    /// What consistent hashing knows it by: the address as Envoy writes it.
+    pub(crate) fn hash_key(&self) -> String {
+        match self {
+            Self::Socket(address) => address.to_string(),
+            Self::Unix(path) => path.display().to_string(),
+        }
     }
 }
 
@@ -78,20 +87,27 @@ pub fn endpoint_port(workload: &WorkloadEntry, port: &ServicePort) -> Option<u16
 #[derive(Debug)]
 pub struct EndpointState {
     spec: EndpointSpec,
+    /// When it came; `None` for one that has always been there.
+    since: Option<Instant>,
     active: Arc<AtomicU32>,
     record: Arc<Record>,
 }
 
 impl EndpointState {
-    /// An endpoint about which nothing is known.
+    /// An endpoint about which nothing is known, and that needs no warm-up.
     pub fn new(spec: EndpointSpec) -> Self {
-        Self { spec, active: Arc::default(), record: Arc::default() }
+        Self { spec, since: None, active: Arc::default(), record: Arc::default() }
+    }
+
+    /// An endpoint that comes now, and may have to warm up.
+    pub fn added(spec: EndpointSpec, now: Instant) -> Self {
+        Self { since: Some(now), ..Self::new(spec) }
     }
 
     /// The same endpoint under another spec.
     #[must_use]
     pub fn successor(&self, spec: EndpointSpec) -> Self {
-        Self { spec, active: Arc::clone(&self.active), record: Arc::clone(&self.record) }
+        Self { spec, since: self.since, active: Arc::clone(&self.active), record: Arc::clone(&self.record) }
     }
 
     /// What is configured.
@@ -102,6 +118,11 @@ impl EndpointState {
     /// Where it listens.
     pub fn address(&self) -> &EndpointAddress {
         &self.spec.address
+    }
+
+    /// How long it has been there; `None` for always.
+    pub fn age(&self, now: Instant) -> Option<Duration> {
+        self.since.map(|since| now.saturating_duration_since(since))
     }
 
     /// Requests under way.

@@ -15,11 +15,21 @@ pub struct Locality {
 
 impl Locality {
     /// Reads `region/zone/subzone`; parts may be missing from the right, what comes after the third
-    /// belongs to it.
+    /// (a rack) does not count.
     pub fn parse(text: &str) -> Self {
-        let mut parts = text.splitn(3, '/').map(Into::into);
+        let mut parts = text.split('/').map(Into::into);
         let mut next = || parts.next().unwrap_or_default();
         Self { region: next(), zone: next(), subzone: next() }
+    }
+
+    /// Whether a rule's `region/zone/subzone` means this one. `*` is any, and so is a zone or subzone
+    /// that is left out.
+    pub fn matches(&self, rule: &str) -> bool {
+        let rule = Self::parse(rule);
+        let fits = |rule: &str, own: &str| rule == "*" || rule == own;
+        fits(&rule.region, &self.region)
+            && (rule.zone.is_empty() || fits(&rule.zone, &self.zone))
+            && (rule.subzone.is_empty() || fits(&rule.subzone, &self.subzone))
     }
 
     /// A zone whose region is not known.
@@ -50,7 +60,20 @@ mod tests {
         for text in ["", "eu", "eu/west", "eu/west/rack-1"] {
             assert_eq!(Locality::parse(text).to_string(), text);
         }
+        assert_eq!(Locality::parse("eu/west/1/rack-1"), Locality::parse("eu/west/1"));
         assert_eq!(Locality::of_zone("b").to_string(), "/b");
         assert!(Locality::parse("").is_empty());
+    }
+
+    #[test]
+    fn a_rule_may_leave_open_what_stands_at_the_end() {
+        let own = Locality::parse("eu/west/1");
+        for rule in ["eu", "eu/*", "eu/west", "eu/west/*", "eu/west/1", "*"] {
+            assert!(own.matches(rule), "{rule}");
+        }
+        for rule in ["us", "eu/east", "eu/west/2", "", "eu/east/*"] {
+            assert!(!own.matches(rule), "{rule}");
+        }
+        assert!(Locality::default().matches("*") && !Locality::parse("eu/west").matches("eu/west/1"));
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use mesh_config::value::Labels;
 
-use crate::lb::LbSpec;
+use crate::lb::{Balance, LbSpec, LocalitySpec, WarmUp};
 use crate::limits::Limits;
 use crate::outlier::OutlierSpec;
 use crate::retry::budget::BudgetSpec;
@@ -77,6 +77,10 @@ pub struct ClusterSpec {
     pub endpoints: EndpointSource,
     /// How one is chosen.
     pub lb: LbSpec,
+    /// What localities have to do with it.
+    pub locality: LocalitySpec,
+    /// How new endpoints begin; `None` with their full share.
+    pub warm_up: Option<WarmUp>,
     /// What is spoken to them.
     pub protocol: UpstreamProtocol,
     /// How long connecting, TLS included, may take; 10 s unless set.
@@ -101,6 +105,8 @@ impl ClusterSpec {
             key,
             endpoints,
             lb: LbSpec::default(),
+            locality: LocalitySpec::default(),
+            warm_up: None,
             protocol: UpstreamProtocol::FollowCaller,
             connect_timeout: Duration::from_secs(10),
             limits: Limits::default(),
@@ -121,6 +127,31 @@ impl ClusterSpec {
         };
         let bare = |spec: &Self| Self { endpoints: EndpointSource::Static(Vec::new()), ..spec.clone() };
         same_kind && bare(self) == bare(other)
+    }
+
+    /// Whether requests say themselves where they go, so that there is nothing to balance.
+    fn goes_where_requests_say(&self) -> bool {
+        matches!(self.endpoints, EndpointSource::OriginalDestination { .. })
+    }
+
+    /// Whether the request's hash decides which endpoint it goes to.
+    pub fn is_by_hash(&self) -> bool {
+        self.lb.is_by_hash() && !self.goes_where_requests_say()
+    }
+
+    /// Everything that decides about a choice of endpoint.
+    ///
+    /// Among the addresses of a place that the request names, neither hash nor locality counts.
+    pub fn balance(&self) -> Balance<'_> {
+        if self.goes_where_requests_say() {
+            return LbSpec::LeastRequest.into();
+        }
+        Balance {
+            lb: self.lb,
+            panic_threshold: self.panic_threshold(),
+            locality: &self.locality,
+            warm_up: self.warm_up,
+        }
     }
 
     /// Below this share of healthy endpoints, in percent, requests go to all of them again.
@@ -247,6 +278,17 @@ mod tests {
         let key = ClusterKey::outbound(9080, "v1", "reviews.default.svc.cluster.local");
         assert_eq!(key.to_string(), "outbound|9080|v1|reviews.default.svc.cluster.local");
         assert_eq!(ClusterKey::passthrough().to_string(), "PassthroughCluster");
+    }
+
+    #[test]
+    fn where_requests_say_where_they_go_nothing_is_balanced() {
+        let key = ClusterKey::outbound(80, "", "a");
+        let mut spec = ClusterSpec::new(key, EndpointSource::Static(Vec::new()));
+        spec.lb = LbSpec::ring_hash(0);
+        spec.locality.shares = vec![("eu".into(), 100)];
+        assert!(spec.is_by_hash() && spec.balance().locality == &spec.locality);
+        spec.endpoints = EndpointSource::OriginalDestination { port: None };
+        assert!(!spec.is_by_hash() && spec.balance() == LbSpec::LeastRequest.into());
     }
 
     #[test]

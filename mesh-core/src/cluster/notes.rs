@@ -10,7 +10,7 @@ use mesh_config::api::tls::{ClientTlsMode, ClientTlsSettings};
 /// A field that has no effect, or not the one it has in Istio.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LowerNote {
-    /// The field, below the `trafficPolicy`, such as `loadBalancer.warmup`.
+    /// The field, below the `trafficPolicy`, such as `loadBalancer.zoneAwareLbSetting`.
     pub path: String,
     /// What happens instead.
     pub message: &'static str,
@@ -54,18 +54,8 @@ impl Notes {
 
     fn load_balancer(&mut self, balancer: Option<&LoadBalancerSettings>) {
         let Some(balancer) = balancer else { return };
-        self.add(
-            balancer.consistent_hash.is_some(),
-            "loadBalancer.consistentHash",
-            "endpoints are chosen at random: what is alike does not go to the same one",
-        );
-        let by_locality = balancer.locality_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
-        self.add(by_locality, "loadBalancer.localityLbSetting", "the locality of an endpoint plays no part");
         let by_zone = balancer.zone_aware_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
         self.add(by_zone, "loadBalancer.zoneAwareLbSetting", "the zone of an endpoint plays no part");
-        let new_endpoints = "a new endpoint gets its full share at once";
-        self.add(balancer.warmup.is_some(), "loadBalancer.warmup", new_endpoints);
-        self.add(balancer.warmup_duration_secs.is_some(), "loadBalancer.warmupDurationSecs", new_endpoints);
     }
 
     fn connection_pool(&mut self, pool: Option<&ConnectionPoolSettings>) {
@@ -107,7 +97,7 @@ mod tests {
     #[test]
     fn what_acts_is_not_noted() {
         let policy = serde_json::json!({
-            "loadBalancer": {"simple": "ROUND_ROBIN", "localityLbSetting": {"enabled": false}},
+            "loadBalancer": {"simple": "ROUND_ROBIN", "localityLbSetting": {}, "warmup": {"duration": "10s"}},
             "connectionPool": {"tcp": {"maxConnections": 1}, "http": {"http2MaxRequests": 1}},
             "outlierDetection": {"consecutive5xxErrors": 1},
             "tls": {"mode": "DISABLE"},
@@ -119,15 +109,14 @@ mod tests {
     #[test]
     fn what_does_not_act_is_named_by_its_path() {
         let policy = serde_json::json!({
-            "loadBalancer": {"consistentHash": {"httpHeaderName": "x"}, "warmup": {"duration": "10s"}},
+            "loadBalancer": {"zoneAwareLbSetting": {}},
             "proxyProtocol": {},
             "portLevelSettings": [
                 {"port": {"number": 80}},
                 {"port": {"number": 443}, "tls": {"mode": "SIMPLE"}},
             ],
         });
-        let expected =
-            ["loadBalancer.consistentHash", "loadBalancer.warmup", "proxyProtocol", "portLevelSettings[1].tls.mode"];
+        let expected = ["loadBalancer.zoneAwareLbSetting", "proxyProtocol", "portLevelSettings[1].tls.mode"];
         assert_eq!(paths(policy), expected);
     }
 }

@@ -7,15 +7,15 @@
 use std::time::Duration;
 
 use mesh_config::api::destination_rule::{
-    ConnectionPoolSettings, H2UpgradePolicy, LoadBalancerSettings, OutlierDetection, PortTrafficPolicy, RetryBudget,
-    SimpleLb, TcpKeepalive, TrafficPolicy,
+    ConnectionPoolSettings, ConsistentHashLb, H2UpgradePolicy, LoadBalancerSettings, OutlierDetection,
+    PortTrafficPolicy, RetryBudget, SimpleLb, TcpKeepalive, TrafficPolicy,
 };
 use mesh_config::api::mesh_config::{DefaultTrafficPolicy, MeshH2UpgradePolicy};
 use mesh_config::api::tls::{ClientTlsMode, ClientTlsSettings};
 use mesh_config::value;
 
 use super::{ClusterSpec, EndpointSource, Keepalive, TlsSpec, UpstreamProtocol};
-use crate::lb::LbSpec;
+use crate::lb::{LbSpec, WarmUp};
 use crate::limits::Limits;
 use crate::outlier::OutlierSpec;
 use crate::retry::budget::BudgetSpec;
@@ -132,9 +132,11 @@ pub fn apply(policy: &EffectivePolicy<'_>, spec: &mut ClusterSpec) {
 }
 
 fn apply_balancer(balancer: &LoadBalancerSettings, spec: &mut ClusterSpec) {
+    spec.warm_up = WarmUp::lower(balancer);
     spec.lb = match (balancer.simple, &balancer.consistent_hash) {
         (Some(SimpleLb::RoundRobin), _) => LbSpec::RoundRobin,
-        (Some(SimpleLb::Random), _) | (None, Some(_)) => LbSpec::Random,
+        (Some(SimpleLb::Random), _) => LbSpec::Random,
+        (None, Some(hash)) => by_hash(hash),
         (Some(SimpleLb::Passthrough), _) => {
             if !matches!(spec.endpoints, EndpointSource::OriginalDestination { .. }) {
                 spec.endpoints = EndpointSource::OriginalDestination { port: None };
@@ -143,6 +145,15 @@ fn apply_balancer(balancer: &LoadBalancerSettings, spec: &mut ClusterSpec) {
         }
         _ => LbSpec::LeastRequest,
     };
+}
+
+fn by_hash(from: &ConsistentHashLb) -> LbSpec {
+    match (&from.maglev, &from.ring_hash) {
+        (Some(maglev), _) => LbSpec::maglev(maglev.table_size),
+        (None, Some(ring)) => LbSpec::ring_hash(ring.minimum_ring_size),
+        // The deprecated place of the size.
+        (None, None) => LbSpec::ring_hash(from.minimum_ring_size),
+    }
 }
 
 fn apply_pool(pool: &ConnectionPoolSettings, spec: &mut ClusterSpec) {
@@ -343,6 +354,17 @@ mod tests {
         assert_eq!(idle(both), Some(Duration::from_secs(7)));
         let top = serde_json::json!({"connectionPool": {"tcp": {"connectTimeout": "30ms"}}});
         assert_eq!(spec(top, None, 80).connect_timeout, Duration::from_millis(30));
+    }
+
+    #[test]
+    fn a_hash_means_a_ring_unless_a_table_is_asked_for() {
+        let lb =
+            |hash: serde_json::Value| spec(serde_json::json!({"loadBalancer": {"consistentHash": hash}}), None, 80).lb;
+        assert_eq!(lb(serde_json::json!({"useSourceIp": true})), LbSpec::RingHash { minimum_size: 1024 });
+        assert_eq!(lb(serde_json::json!({"minimumRingSize": 7})), LbSpec::RingHash { minimum_size: 7 });
+        assert_eq!(lb(serde_json::json!({"ringHash": {"minimumRingSize": 9}})), LbSpec::RingHash { minimum_size: 9 });
+        assert_eq!(lb(serde_json::json!({"maglev": {"tableSize": 11}})), LbSpec::Maglev { table_size: 11 });
+        assert_eq!(lb(serde_json::json!({"maglev": {}})), LbSpec::Maglev { table_size: 65_537 });
     }
 
     #[test]

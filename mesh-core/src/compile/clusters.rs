@@ -15,6 +15,7 @@ use super::scope::Sight;
 use crate::Site;
 use crate::cluster::policy::{self, PolicyInput};
 use crate::cluster::{ClusterId, ClusterKey, ClusterSpec, EndpointSource, UpstreamProtocol, subset};
+use crate::lb::{LbSpec, LocalitySpec};
 use crate::route::{ClusterRef, RuleOrigin};
 
 /// Where a destination is named: decides short names and the port it means without naming one.
@@ -61,11 +62,7 @@ impl<'a> Clusters<'a> {
         origin: &RuleOrigin,
         findings: &mut Findings,
     ) -> ClusterRef {
-        let named = fqdn_as_written(&destination.host, place.namespace, self.site);
-        let lower = named.to_ascii_lowercase();
-        let seen = if place.gateway { &self.sight.gateway } else { self.sight.mesh.services() };
-        let known = seen.get(&lower).is_some_and(|service| service.written == named);
-        let service = seen.concrete(&lower).map(|service| &**service).filter(|_| known);
+        let (named, service) = self.service(destination, place);
         // A name that stands for a service means the service.
         let host = service.map_or(named, |service| service.written.clone());
         let number = port_number(destination, service, place);
@@ -93,6 +90,16 @@ impl<'a> Clusters<'a> {
                 ClusterRef { name, id: None }
             }
         }
+    }
+
+    /// A destination's host in full, and the service that it means.
+    pub(super) fn service(&self, destination: &Destination, place: Place<'_>) -> (String, Option<&'a Service>) {
+        let named = fqdn_as_written(&destination.host, place.namespace, self.site);
+        let lower = named.to_ascii_lowercase();
+        let seen = if place.gateway { &self.sight.gateway } else { self.sight.mesh.services() };
+        let known = seen.get(&lower).is_some_and(|service| service.written == named);
+        let service = seen.concrete(&lower).map(|service| &**service).filter(|_| known);
+        (named, service)
     }
 
     /// The cluster of a service without rules. There is none where the listeners of a Sidecar mean
@@ -178,7 +185,7 @@ impl<'a> Clusters<'a> {
         }
     }
 
-    fn rule(&self, service: &Service) -> Option<&'a MergedRule<'a>> {
+    pub(super) fn rule(&self, service: &Service) -> Option<&'a MergedRule<'a>> {
         self.rules.find(&service.written, &service.namespace)
     }
 
@@ -210,6 +217,16 @@ impl<'a> Clusters<'a> {
             spec.endpoints = EndpointSource::OriginalDestination { port: None };
         }
         policy::apply(&effective, &mut spec);
+        if port.protocol == Protocol::Redis {
+            // Whatever the rule says: clients shard.
+            spec.lb = LbSpec::maglev(0);
+        }
+        spec.locality = LocalitySpec::lower(
+            effective.load_balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref()),
+            self.mesh.locality_lb_setting.as_ref(),
+            spec.outlier.is_some(),
+            self.site,
+        );
         spec
     }
 

@@ -26,7 +26,7 @@ use super::tables::Tables;
 use crate::Site;
 use crate::cluster::ClusterKey;
 use crate::host_index::HostIndex;
-use crate::route::{Action, Forward, Route, RouteId, RuleOrigin, Split};
+use crate::route::{Action, Forward, HashPolicy, Route, RouteId, RuleOrigin, Split};
 use crate::snapshot::TableId;
 use imports::{HostRules, Imports};
 use listener::Listener;
@@ -200,6 +200,9 @@ impl<'a> MeshBuilder<'a, '_> {
         if !route.carried {
             route.retry = rules::default_retry(self.mesh);
         }
+        let hash = self.clusters.hash_of_service(service, port.number);
+        // Of what is carried only the caller can be seen.
+        route.hash = hash.into_iter().filter(|hash| !route.carried || *hash == HashPolicy::SourceIp).collect();
         route
     }
 

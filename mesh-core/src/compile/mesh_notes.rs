@@ -9,7 +9,7 @@ use super::findings::Findings;
 /// What has no counterpart in a program that carries its mesh in itself.
 const NO_COUNTERPART: &str = "there is nothing in process that it could set";
 const NO_TLS: &str = "nothing is encrypted or checked by it: TLS does not act yet";
-const NO_LOCALITY: &str = "the locality of an endpoint plays no part";
+const NO_ZONES: &str = "the zone of an endpoint plays no part";
 const NO_ACCESS_LOG: &str = "no access log is written";
 const NO_TRACES: &str = "no spans are made; trace headers are passed on as they come";
 
@@ -47,10 +47,8 @@ fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
     let no_identity = "no identity is checked yet, so none belongs to the mesh by it";
     note(mesh.trust_domain.is_some(), "trustDomain", no_identity);
     note(!mesh.trust_domain_aliases.is_empty(), "trustDomainAliases", no_identity);
-    let by_locality = mesh.locality_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
-    note(by_locality, "localityLbSetting", NO_LOCALITY);
     let by_zone = mesh.zone_aware_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
-    note(by_zone, "zoneAwareLbSetting", NO_LOCALITY);
+    note(by_zone, "zoneAwareLbSetting", NO_ZONES);
     note(!mesh.access_log_file.is_empty(), "accessLogFile", NO_ACCESS_LOG);
     note(!mesh.access_log_format.is_empty(), "accessLogFormat", NO_ACCESS_LOG);
     note(mesh.access_log_encoding != AccessLogEncoding::Text, "accessLogEncoding", NO_ACCESS_LOG);
@@ -120,7 +118,7 @@ spec: {{hosts: [a.example.com], resolution: DNS, ports: [{{number: 80, name: htt
     fn what_does_not_act_is_listed_by_name() {
         let mesh = "
 trustDomain: td
-localityLbSetting: {enabled: true}
+zoneAwareLbSetting: {enabled: true}
 accessLogFile: /dev/stdout
 defaultProviders: {metrics: [prometheus]}
 extensionProviders: [{name: prometheus, prometheus: {}}]
@@ -129,7 +127,7 @@ defaultConfig: {discoveryAddress: 'istiod:15012', tracing: {sampling: 10}, concu
 ";
         let expected = [
             "trustDomain",
-            "localityLbSetting",
+            "zoneAwareLbSetting",
             "accessLogFile",
             "defaultProviders",
             "extensionProviders",
@@ -156,7 +154,7 @@ h2UpgradePolicy: UPGRADE
 dnsRefreshRate: 5s
 rootNamespace: root
 pathNormalization: {normalization: NONE}
-localityLbSetting: {enabled: false}
+localityLbSetting: {enabled: true}
 enableAutoMtls: false
 defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}
 ";

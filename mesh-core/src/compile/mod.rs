@@ -13,6 +13,7 @@ mod destination_rules;
 mod findings;
 mod gateway;
 pub mod gateway_servers;
+mod hashing;
 pub mod host_names;
 mod kubernetes;
 mod mesh_hosts;

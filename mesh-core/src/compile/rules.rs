@@ -2,7 +2,7 @@
 
 use mesh_config::Object;
 use mesh_config::api::MeshConfig;
-use mesh_config::api::virtual_service::{HttpRetry, VirtualService};
+use mesh_config::api::virtual_service::{HttpRetry, HttpRouteDestination, VirtualService};
 
 use super::clusters::{Clusters, Place};
 use super::delegate::Delegates;
@@ -29,6 +29,8 @@ pub(crate) fn lower(rules: Rules<'_>, clusters: &mut Clusters<'_>, findings: &mu
     let Rules { object, place, .. } = rules;
     let mut routes = Vec::new();
     for rule in rules.delegates.rules_of(object).iter() {
+        let hash = |route: &HttpRouteDestination| clusters.hash_of(route.destination.as_ref()?, place);
+        let hashes: Vec<_> = rule.spec.route.iter().map(hash).collect();
         let mut context = RuleContext {
             site: MatchSite {
                 labels: &rules.site.labels,
@@ -39,6 +41,7 @@ pub(crate) fn lower(rules: Rules<'_>, clusters: &mut Clusters<'_>, findings: &mu
             },
             resolve: &mut |destination| clusters.resolve(destination, place, &rule.origin, findings),
             default_retry: rules.mesh.default_http_retry_policy.as_ref(),
+            hashes: &hashes,
             origin: rule.origin.clone(),
         };
         match lower_rule(&rule.spec, &mut context) {

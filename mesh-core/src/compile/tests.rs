@@ -27,7 +27,7 @@ impl World {
         Self { compiled: compile(&set, &mesh, site) }
     }
 
-    fn route(&self, port: u16, authority: &str, path: &str) -> Result<Routed, Failure> {
+    pub(super) fn route(&self, port: u16, authority: &str, path: &str) -> Result<Routed, Failure> {
         self.route_with(port, authority, path, &[])
     }
 

@@ -7,9 +7,9 @@ use mesh_config::{Kind, Object};
 use super::{Destination, Endpoint, Explainer, Place, PolicyLine, Subset, spell};
 use crate::Failure;
 use crate::cluster::policy::{self, EffectivePolicy, PolicyInput};
-use crate::cluster::{ClusterKey, ClusterSpec, EndpointSource, TlsSpec, UpstreamProtocol};
+use crate::cluster::{ClusterKey, ClusterSpec, EndpointSource, Keepalive, PoolSpec, TlsSpec, UpstreamProtocol};
 use crate::compile::MergedRule;
-use crate::lb::LbSpec;
+use crate::lb::{LbSpec, LocalitySpec};
 use crate::outlier::OutlierSpec;
 use crate::route::ClusterRef;
 
@@ -37,7 +37,10 @@ const STATIC: &str = "static";
 impl Explainer<'_> {
     pub(super) fn destination(&self, cluster: &ClusterRef) -> Destination {
         let mut out = Destination { cluster: cluster.name.to_string(), ..Destination::default() };
-        let Some(spec) = cluster.id.map(|id| self.snapshot.cluster(id)) else { return out };
+        let Some(spec) = cluster.id.map(|id| self.snapshot.cluster(id)) else {
+            out.missing = self.missing(&cluster.name);
+            return out;
+        };
         out.exists = true;
         (out.source, out.endpoints) = endpoints(spec);
         let ClusterKey::Outbound { port, subset, host } = &spec.key else { return out };
@@ -50,6 +53,28 @@ impl Explainer<'_> {
         });
         out.policy = self.policy(spec, rule, of_subset, *port);
         out
+    }
+
+    /// What there is not of a cluster's host, port and subset.
+    fn missing(&self, cluster: &str) -> String {
+        let (host, subset, port) = parts_of(cluster);
+        if !self.sight.registry.exists(host) {
+            return format!("no service has the host {host}");
+        }
+        if !self.sight.offers(host, port)
+            && let Some(why) = self.sight.why_hidden(host, false, self.site)
+        {
+            return format!("{host} {why}");
+        }
+        let mut ports = self.sight.registry.declarations(host).flat_map(|service| &service.ports);
+        if !ports.any(|known| known.number == port) {
+            return format!("{host} has no port {port}");
+        }
+        match self.rule_for(host) {
+            _ if subset.is_empty() => "it has no cluster".to_owned(),
+            None => format!("no DestinationRule that counts here is for {host}, so it has no subset {subset}"),
+            Some(_) => format!("no DestinationRule for {host} has a subset {subset}"),
+        }
     }
 
     /// A subset belongs to the rule in which it stands, which is not always the one whose policy counts.
@@ -166,18 +191,21 @@ fn endpoints(spec: &ClusterSpec) -> (String, Vec<Endpoint>) {
             let of = |endpoint: &crate::cluster::EndpointSpec| Endpoint {
                 address: endpoint.address.to_string(),
                 weight: endpoint.weight,
+                locality: endpoint.locality.to_string(),
                 unusable: String::new(),
             };
             (STATIC.to_owned(), endpoints.iter().map(of).collect())
         }
-        EndpointSource::Dns { targets, logical, .. } => {
+        EndpointSource::Dns { targets, logical, refresh } => {
             let of = |target: &crate::cluster::DnsTarget| Endpoint {
                 address: format!("{}:{}", target.host, target.port),
                 weight: target.weight,
+                locality: target.locality.to_string(),
                 unusable: String::new(),
             };
-            let source = if *logical { "dns, the first address" } else { "dns, every address" };
-            (source.to_owned(), targets.iter().map(of).collect())
+            let source = if *logical { "the first address" } else { "every address" };
+            let source = format!("dns, {source}, looked up every {}", spell(*refresh));
+            (source, targets.iter().map(of).collect())
         }
         EndpointSource::OriginalDestination { port: None } => ("original destination".to_owned(), Vec::new()),
         EndpointSource::OriginalDestination { port: Some(port) } => {
@@ -188,16 +216,34 @@ fn endpoints(spec: &ClusterSpec) -> (String, Vec<Endpoint>) {
 
 fn balancer(spec: &ClusterSpec) -> String {
     let name = match spec.lb {
-        LbSpec::LeastRequest => "LEAST_REQUEST",
-        LbSpec::Random => "RANDOM",
-        LbSpec::RoundRobin => "ROUND_ROBIN",
+        LbSpec::LeastRequest => "LEAST_REQUEST".to_owned(),
+        LbSpec::Random => "RANDOM".to_owned(),
+        LbSpec::RoundRobin => "ROUND_ROBIN".to_owned(),
+        LbSpec::RingHash { minimum_size } => format!("RING_HASH of {minimum_size} entries at least"),
+        LbSpec::Maglev { table_size } => format!("MAGLEV of {table_size} places"),
     };
+    let locality = match &spec.locality {
+        LocalitySpec { shares, .. } if !shares.is_empty() => {
+            let shares: Vec<_> = shares.iter().map(|(place, percent)| format!("{place} {percent} %")).collect();
+            format!(", shares by locality: {}", shares.join(", "))
+        }
+        LocalitySpec { failover: Some(failover), .. } if !failover.labels.is_empty() => {
+            let labels: Vec<_> = failover.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!(", by labels in order: {}", labels.join(", "))
+        }
+        LocalitySpec { failover: Some(failover), .. } => {
+            let region = failover.takes_over.as_ref().map(|region| format!(", then {region}")).unwrap_or_default();
+            format!(", near endpoints first{region}")
+        }
+        _ => String::new(),
+    };
+    let warm_up = spec.warm_up.map(|warm_up| format!(", new ones warm up for {}", spell(warm_up.window)));
     let protocol = match spec.protocol {
         UpstreamProtocol::Http1 => "HTTP/1.1",
         UpstreamProtocol::Http2 => "HTTP/2",
         UpstreamProtocol::FollowCaller => "the caller's protocol",
     };
-    format!("{name}, {protocol}")
+    format!("{name}{locality}{}, {protocol}", warm_up.unwrap_or_default())
 }
 
 fn pool_lines(spec: &ClusterSpec) -> Vec<(&'static str, String)> {
@@ -213,10 +259,40 @@ fn pool_lines(spec: &ClusterSpec) -> Vec<(&'static str, String)> {
     if !set.is_empty() {
         lines.push(("limits", set.join(", ")));
     }
-    if spec.pool.max_requests_per_connection > 0 {
-        lines.push(("requests per connection", spec.pool.max_requests_per_connection.to_string()));
+    let PoolSpec {
+        max_requests_per_connection,
+        idle_timeout,
+        max_connection_duration,
+        keepalive,
+        max_concurrent_streams,
+    } = &spec.pool;
+    let usual = PoolSpec::default();
+    if *max_requests_per_connection > 0 {
+        lines.push(("requests per connection", max_requests_per_connection.to_string()));
+    }
+    if *idle_timeout != usual.idle_timeout {
+        lines.push(("idle connections kept", idle_timeout.map_or_else(|| "for ever".to_owned(), spell)));
+    }
+    if let Some(age) = max_connection_duration {
+        lines.push(("connection age", spell(*age)));
+    }
+    if *max_concurrent_streams != usual.max_concurrent_streams {
+        lines.push(("streams per connection", max_concurrent_streams.to_string()));
+    }
+    if let Some(keepalive) = keepalive {
+        lines.push(("keep-alive", keepalive_line(keepalive)));
     }
     lines
+}
+
+fn keepalive_line(keepalive: &Keepalive) -> String {
+    let parts = [
+        keepalive.time.map(|time| format!("after {}", spell(time))),
+        keepalive.interval.map(|interval| format!("every {}", spell(interval))),
+        keepalive.probes.map(|probes| format!("{probes} probes")),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "as the operating system has it".to_owned() } else { parts.join(", ") }
 }
 
 fn outlier_line(spec: &OutlierSpec) -> String {
@@ -230,11 +306,19 @@ fn outlier_line(spec: &OutlierSpec) -> String {
             causes.push(format!("{count} {what} in a row"));
         }
     }
-    format!(
+    let mut line = format!(
         "{}: out for {}, swept every {}, {} % at most",
         if causes.is_empty() { "never".to_owned() } else { causes.join(" or ") },
         spell(spec.base_ejection),
         spell(spec.interval),
         spec.max_ejection_percent
-    )
+    );
+    if spec.min_health_percent > 0 {
+        line.push_str(&format!(", all used below {} % healthy", spec.min_health_percent));
+    }
+    if !spec.error_codes.is_empty() {
+        let codes: Vec<_> = spec.error_codes.iter().map(ToString::to_string).collect();
+        line.push_str(&format!(", errors are {}", codes.join(", ")));
+    }
+    line
 }

@@ -1,13 +1,15 @@
 //! Which requests two configurations decide differently.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::alike::alike;
 use super::witness::{self, Witnesses};
 use super::{Action, Destination, Explainer, Explanation, Question, Request};
-use crate::Failure;
 use crate::route::RouteId;
+use crate::{Failure, Scheme};
 
 /// A request that goes elsewhere, and how many others do so by the same two rules.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -54,82 +56,132 @@ pub struct Aspect {
     pub lines: Vec<String>,
 }
 
+/// What was found to differ, and how far that goes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Differences {
+    /// The differences.
+    pub differences: Vec<Difference>,
+    /// How many requests were tried.
+    pub requests: usize,
+    /// How many routes the newer configuration has.
+    pub routes: usize,
+    /// Routes of either configuration for which no request was found that they take: what they do was not compared.
+    pub not_reached: Vec<String>,
+}
+
 /// How many requests are compared in full for the same two rules.
 const COMPARED_PER_PAIR: usize = 64;
 
-/// The differences between two configurations, over requests that are derived from the conditions of both: those for
-/// the mesh and those for the gateways that the two explainers' sites serve.
+/// The differences between two configurations in the mesh, over requests that are derived from the conditions of both.
 ///
 /// For each route these are a request that it takes, requests that fail one of its conditions, or fulfil it in another
 /// way, and for each two routes of a virtual host one that both would take. What both configurations decide alike for
 /// all of these may still differ for a request that none of the conditions hints at, such as one that fits a regular
 /// expression in an unusual way.
-pub fn diff(old: &Explainer<'_>, new: &Explainer<'_>) -> Vec<Difference> {
-    Comparison::new(old, new).of(|explainer| witness::of_mesh(explainer.snapshot).join(gateways(explainer)))
+pub fn diff(old: &Explainer<'_>, new: &Explainer<'_>) -> Differences {
+    Comparison::new(old, new).of(witness::of_mesh)
 }
 
-/// As [`diff`], for gateways only.
-pub fn diff_at_gateways(old: &Explainer<'_>, new: &Explainer<'_>) -> Vec<Difference> {
-    Comparison::new(old, new).of(gateways)
+/// As [`diff`], at the gateway servers that the two explainers' sites open: at all, or at those of one port. `scheme`
+/// is what is spoken there.
+pub fn diff_at_gateways(old: &Explainer<'_>, new: &Explainer<'_>, port: Option<u16>, scheme: Scheme) -> Differences {
+    Comparison::new(old, new).of(|explainer| witness::of_gateways(explainer, port, scheme))
 }
 
-fn gateways(explainer: &Explainer<'_>) -> Witnesses {
-    witness::of_gateways(explainer.snapshot)
+impl Differences {
+    /// Takes in what was found elsewhere; the same difference counts once.
+    pub fn extend(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.routes += other.routes;
+        let other_routes =
+            other.not_reached.into_iter().filter(|route| !self.not_reached.contains(route)).collect::<Vec<_>>();
+        self.not_reached.extend(other_routes);
+        for difference in other.differences {
+            if !self.differences.contains(&difference) {
+                self.differences.push(difference);
+            }
+        }
+    }
 }
 
 struct Comparison<'c, 'a> {
     old: &'c Explainer<'a>,
     new: &'c Explainer<'a>,
     found: Vec<Difference>,
-    /// How many requests were compared in full for two routes.
-    compared: HashMap<(Option<RouteId>, Option<RouteId>), usize>,
+    /// The place in `found` by the rules on both sides and what differs.
+    kinds: HashMap<(String, String, Vec<&'static str>), usize>,
+    /// How many requests were compared in full for two routes; `None`, where the two do the same to all.
+    compared: HashMap<(Option<RouteId>, Option<RouteId>), Option<usize>>,
+    same_paths: bool,
+    requests: usize,
 }
 
 impl<'c, 'a> Comparison<'c, 'a> {
     fn new(old: &'c Explainer<'a>, new: &'c Explainer<'a>) -> Self {
-        Self { old, new, found: Vec::new(), compared: HashMap::new() }
+        Self {
+            old,
+            new,
+            found: Vec::new(),
+            kinds: HashMap::new(),
+            compared: HashMap::new(),
+            same_paths: old.snapshot.path_normalization() == new.snapshot.path_normalization(),
+            requests: 0,
+        }
     }
 
-    fn of(mut self, witnesses: impl Fn(&Explainer<'a>) -> Witnesses) -> Vec<Difference> {
+    fn of(mut self, witnesses: impl Fn(&Explainer<'a>) -> Witnesses) -> Differences {
         let mut asked = HashSet::new();
         let [before, after] = [witnesses(self.old), witnesses(self.new)];
-        for question in before.of_routes.into_iter().chain(after.of_routes) {
-            if asked.insert(format!("{question:?}")) {
-                self.compare(&question, COMPARED_PER_PAIR);
-            }
+        let mut fresh = |question: &Question| asked.insert(question.key());
+        for question in before.always.into_iter().chain(after.always).filter(&mut fresh) {
+            self.compare(&question, usize::MAX);
+        }
+        for question in before.of_routes.into_iter().chain(after.of_routes).filter(&mut fresh) {
+            self.compare(&question, COMPARED_PER_PAIR);
         }
         // That two routes overlap matters only where other ones decide than before.
         for question in before.of_pairs.into_iter().chain(after.of_pairs) {
             self.compare(&question, 1);
         }
-        self.found
+        let mut not_reached = before.not_reached;
+        not_reached.extend(after.not_reached);
+        not_reached.sort_unstable();
+        not_reached.dedup();
+        Differences { differences: self.found, requests: self.requests, routes: after.routes, not_reached }
     }
 
     fn compare(&mut self, question: &Question, at_most: usize) {
+        self.requests += 1;
         let pair = (self.old.chosen(question), self.new.chosen(question));
-        let compared = self.compared.entry(pair).or_default();
-        if *compared >= at_most {
-            return;
+        let (old, new, same_paths) = (self.old.snapshot, self.new.snapshot, self.same_paths);
+        let compared = self.compared.entry(pair).or_insert_with(|| match pair {
+            (Some(was), Some(is)) if same_paths && alike((old, old.rule(was)), (new, new.rule(is))) => None,
+            _ => Some(0),
+        });
+        match compared {
+            Some(count) if *count < at_most => *count += 1,
+            _ => return,
         }
-        *compared += 1;
         let (before, after) = (Outcome::of(self.old, question), Outcome::of(self.new, question));
         let what = before.differs_from(&after);
         if what.is_empty() {
             return;
         }
-        let alike =
-            |had: &&mut Difference| had.old.rule == before.rule && had.new.rule == after.rule && had.what == what;
-        match self.found.iter_mut().find(alike) {
-            Some(had) => had.others += 1,
-            None => self.found.push(Difference {
-                request: question.describe(),
-                port: question.port(),
-                gateway: question.at_gateway(),
-                old: before,
-                new: after,
-                what,
-                others: 0,
-            }),
+        match self.kinds.entry((before.rule.clone(), after.rule.clone(), what.clone())) {
+            Entry::Occupied(known) => self.found[*known.get()].others += 1,
+            Entry::Vacant(kind) => {
+                kind.insert(self.found.len());
+                self.found.push(Difference {
+                    request: question.describe(),
+                    port: question.port(),
+                    gateway: question.at_gateway(),
+                    old: before,
+                    new: after,
+                    what,
+                    others: 0,
+                });
+            }
         }
     }
 }
@@ -157,24 +209,24 @@ impl Outcome {
             rule: first.rule.as_ref().map(ToString::to_string).unwrap_or_default(),
             route: first.route.clone().unwrap_or_default(),
             action: first.action,
-            aspects: aspects(&first, &all),
+            aspects: aspects(&first, &all, mirrors(explainer, question)),
         }
     }
 }
 
 /// All aspects, each time in the same order. `all` has an explanation for each destination of the split.
-fn aspects(first: &Explanation, all: &[&Explanation]) -> Vec<Aspect> {
+fn aspects(first: &Explanation, all: &[&Explanation], mirrors: Vec<String>) -> Vec<Aspect> {
     let one = |value: Option<String>| value.into_iter().collect::<Vec<_>>();
     // What the mesh answers because of a destination stands with the destination, and because of a fault with that.
     let status = first.status.filter(|_| first.action != Action::Route);
     let retries = first.retries.as_ref().map(|retries| {
         let elsewhere = if retries.elsewhere { "elsewhere" } else { "also where it was tried before" };
-        format!("{retries}, {elsewhere}, after pauses of {}", retries.pauses)
+        let remote = if retries.remote { ", in other localities too" } else { "" };
+        format!("{retries}, {elsewhere}{remote}, after pauses of {}", retries.pauses)
     });
     // Nobody notices what would be done to a request that goes nowhere.
-    let sent: Vec<_> = all.iter().copied().filter(|explanation| refused(explanation).is_none()).collect();
+    let sent: Vec<_> = all.iter().copied().filter(|one| !one.aborted && refused(one).is_none()).collect();
     let if_sent = |value: Option<String>| value.filter(|_| !sent.is_empty());
-    let mirrors = first.mirrors.iter().map(|mirror| format!("{} % {}", mirror.percent, mirror.cluster));
     let list = [
         ("action", vec![format!("{:?}", first.action).to_lowercase()]),
         ("status", one(status.map(|status| format!("{status} {}", first.flags).trim_end().to_owned()))),
@@ -184,12 +236,16 @@ fn aspects(first: &Explanation, all: &[&Explanation]) -> Vec<Aspect> {
         ("rewrite", per_destination(&sent, rewrite)),
         ("request headers", per_destination(&sent, |explanation| explanation.request_headers.clone())),
         ("response headers", per_destination(all, |explanation| explanation.response_headers.clone())),
+        ("hash", if sent.is_empty() { Vec::new() } else { first.hashed_by.clone() }),
         ("cors", first.cors.clone()),
         ("timeout", one(if_sent(first.timeout.clone()))),
         ("retries", one(if_sent(retries))),
-        ("mirrors", mirrors.collect()),
+        ("mirrors", if sent.is_empty() { Vec::new() } else { mirrors }),
         ("faults", first.faults.clone()),
-        ("policy", sorted(sent.iter().flat_map(|explanation| policy_of(explanation)).collect())),
+        (
+            "policy",
+            per_destination(&sent, |explanation| explanation.destination.as_ref().map(policy_of).unwrap_or_default()),
+        ),
     ];
     list.into_iter().map(|(name, lines)| Aspect { name, lines }).collect()
 }
@@ -198,7 +254,7 @@ fn aspects(first: &Explanation, all: &[&Explanation]) -> Vec<Aspect> {
 /// answered since there is nowhere to send them, it does not matter where they do not go.
 fn destinations(all: &[&Explanation]) -> Vec<String> {
     let mut shares: Vec<(String, f64)> = Vec::new();
-    for explanation in all {
+    for explanation in all.iter().filter(|explanation| !explanation.aborted) {
         let Some(entry) = explanation.split.iter().find(|entry| entry.drawn) else { continue };
         let name = match refused(explanation) {
             Some(failure) => format!("answered with {} {}", failure.http_status().as_u16(), failure.flags()),
@@ -233,13 +289,12 @@ fn per_destination(all: &[&Explanation], lines: impl Fn(&Explanation) -> Vec<Str
     if each.windows(2).all(|pair| pair[0] == pair[1]) {
         return each.into_iter().next().unwrap_or_default();
     }
-    let mut out = Vec::new();
-    for (explanation, lines) in all.iter().zip(each) {
-        let entry = explanation.split.iter().find(|entry| entry.drawn);
-        let name = entry.map(name_of).unwrap_or_default();
-        out.extend(lines.into_iter().map(|line| format!("to {name}: {line}")));
-    }
-    out
+    let name = |explanation: &Explanation| explanation.split.iter().find(|entry| entry.drawn).map(name_of);
+    let mut named: Vec<_> = all.iter().map(|explanation| name(explanation).unwrap_or_default()).zip(each).collect();
+    // In which order they are written matters to the roll only.
+    named.sort();
+    let lines = named.into_iter().map(|(name, lines)| lines.into_iter().map(move |line| format!("to {name}: {line}")));
+    lines.flatten().collect()
 }
 
 /// Authority and path that a destination gets, and the expression behind it, which other paths may fit.
@@ -250,15 +305,26 @@ fn rewrite(explanation: &Explanation) -> Vec<String> {
     target.into_iter().chain(by).collect()
 }
 
-fn policy_of(explanation: &Explanation) -> Vec<String> {
-    let Some(destination) = &explanation.destination else { return Vec::new() };
-    let cluster = &destination.cluster;
+fn policy_of(destination: &Destination) -> Vec<String> {
     let endpoints = destination
         .endpoints
         .iter()
-        .map(|endpoint| format!("{cluster} at {}, weight {}", endpoint.address, endpoint.weight));
-    let lines = destination.policy.iter().map(|line| format!("{cluster} {}: {}", line.name, line.value));
-    lines.chain(endpoints).collect()
+        .map(|endpoint| format!("endpoint {}, weight {}", endpoint.address, endpoint.weight));
+    let lines = destination.policy.iter().map(|line| format!("{}: {}", line.name, line.value));
+    let source = std::iter::once(format!("endpoints: {}", destination.source));
+    lines.chain(source).chain(sorted(endpoints.collect())).collect()
+}
+
+/// Where copies go, and what counts there; their order means nothing.
+fn mirrors(explainer: &Explainer<'_>, question: &Question) -> Vec<String> {
+    let Some(route) = explainer.chosen(question) else { return Vec::new() };
+    let mirrors = explainer.snapshot.rule(route).mirrors.iter().filter(|mirror| mirror.cluster.id.is_some());
+    let lines = mirrors.map(|mirror| {
+        let destination = explainer.destination(&mirror.cluster);
+        let percent = f64::from(mirror.share.millionths()) / 10_000.0;
+        format!("{percent} % {} ({})", mirror.cluster.name, policy_of(&destination).join("; "))
+    });
+    sorted(lines.collect())
 }
 
 fn sorted(mut lines: Vec<String>) -> Vec<String> {

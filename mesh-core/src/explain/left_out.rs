@@ -1,21 +1,37 @@
 //! Match blocks that have no route for this client, and why.
 
+use mesh_config::api::VirtualService;
 use mesh_config::api::virtual_service::HttpMatchRequest;
-use mesh_config::{Kind, Resource, ResourceId};
+use mesh_config::value::host::subset_of;
+use mesh_config::{Kind, Object, Resource, ResourceId};
 
 use super::{Explainer, LeftOut, Listener};
+use crate::compile::registry::fqdn;
 use crate::route::RuleOrigin;
 use crate::route::selector::{self, MatchSite};
 
 impl Explainer<'_> {
-    /// Those of the VirtualService that the routes of a virtual host come from.
+    /// Those of the VirtualService that the routes of a virtual host come from. A service that has its own route may
+    /// have it because all blocks of its VirtualServices are left out.
     pub(super) fn left_out(&self, origin: &RuleOrigin, listener: &Listener) -> Vec<LeftOut> {
+        if origin.kind == "Service" {
+            let of_host = |object: &&&Object<VirtualService>| {
+                let mut hosts = object.spec.hosts.iter();
+                hosts.any(|host| subset_of(&origin.name, &fqdn(host, &object.meta.namespace, self.site)))
+            };
+            let objects = self.sight.virtual_services.iter().filter(of_host);
+            return objects.flat_map(|object| self.left_out_of(object, listener)).collect();
+        }
         // Which blocks of a delegate apply is decided with those of the rule that delegates to it.
         let origin = origin.delegated_by.as_deref().unwrap_or(origin);
         let id = ResourceId::new(Kind::VirtualService, &*origin.namespace, &*origin.name);
-        let Some(Resource::VirtualService(object)) = self.set.get(&id).map(|document| &document.resource) else {
-            return Vec::new();
-        };
+        match self.set.get(&id).map(|document| &document.resource) {
+            Some(Resource::VirtualService(object)) => self.left_out_of(object, listener),
+            _ => Vec::new(),
+        }
+    }
+
+    fn left_out_of(&self, object: &Object<VirtualService>, listener: &Listener) -> Vec<LeftOut> {
         let site = MatchSite {
             labels: &self.site.labels,
             namespace: &self.site.namespace,

@@ -43,6 +43,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod alike;
 mod destination;
 mod diff;
 mod hidden;
@@ -70,10 +71,10 @@ use crate::compile::{DestinationRules, MergedRule};
 use crate::path_normalization::normalize;
 use crate::retry::RetryPolicy;
 use crate::route::{self, Exchange, Route, RouteId, Routed, RuleOrigin, Split, prepare};
-use crate::snapshot::{Snapshot, TableId};
+use crate::snapshot::{GatewayServer, Snapshot, TableId};
 use crate::{Failure, RequestView, Scheme, Site};
 
-pub use diff::{Aspect, Difference, Outcome, diff, diff_at_gateways};
+pub use diff::{Aspect, Difference, Differences, Outcome, diff, diff_at_gateways};
 pub use model::{
     Action, Destination, Endpoint, Explanation, LeftOut, Listener, Mirror, Mismatch, Place, PolicyLine, Request,
     Retries, SplitEntry, Subset, Tried, Upstream, VirtualHost,
@@ -137,15 +138,19 @@ impl<'a> Explainer<'a> {
     fn tell(&self, question: &Question, with_routes: bool) -> Explanation {
         let mut out = Explanation { request: question.describe(), ..Explanation::default() };
         let grpc = route::reply::is_grpc(&question.parts().headers);
+        let listener = self.listener(question);
+        out.listener = match &listener {
+            Some((_, listener)) => listener.clone(),
+            None => Listener { port: question.port(), ..Listener::default() },
+        };
         let (parts, scheme, upgrade_refused) = match self.canonical(question, &mut out) {
             Ok(canonical) => canonical,
-            Err(failure) => return unanswered(out, failure, grpc),
+            Err(failure) => {
+                out.malformed = Some(failure.to_string());
+                return unanswered(out, failure, grpc);
+            }
         };
-        let Some((table, listener)) = self.listener(question) else {
-            out.listener.port = question.port();
-            return unanswered(out, Failure::NoRoute, grpc);
-        };
-        out.listener = listener;
+        let Some((table, _)) = listener else { return unanswered(out, Failure::NoRoute, grpc) };
         let view = question.view(&parts, scheme);
         if with_routes {
             self.say_tried(table, &view, &mut out);
@@ -164,6 +169,7 @@ impl<'a> Explainer<'a> {
                 tried: out.tried,
                 route: out.route,
                 rule: out.rule,
+                malformed: Some(Failure::UpgradeRefused.to_string()),
                 ..Explanation::default()
             };
             return unanswered(kept, Failure::UpgradeRefused, grpc);
@@ -193,7 +199,15 @@ impl<'a> Explainer<'a> {
     fn listener(&self, question: &Question) -> Option<(TableId, Listener)> {
         let port = question.port();
         if question.at_gateway() {
-            let server = self.snapshot.gateway_servers().iter().find(|server| server.port == port)?;
+            let bind = question.bind();
+            let mut servers: Vec<_> = self.snapshot.gateway_servers().iter().collect();
+            servers.retain(|server| server.port == port && (bind.is_none() || server.bind == bind));
+            let knows = |server: &&&GatewayServer| {
+                let table = &self.snapshot.tables[server.table.0 as usize];
+                table.hosts.find(question.authority()).is_some()
+            };
+            // Where several listen on the port, at addresses that nobody asked about, the one that knows the host.
+            let server = servers.iter().find(knows).or(servers.first())?;
             let gateways = server.gateways.iter().map(ToString::to_string).collect();
             return Some((server.table, Listener { port, gateways, known: true }));
         }
@@ -231,9 +245,11 @@ impl<'a> Explainer<'a> {
         let route = self.snapshot.rule(routed.route);
         out.route = Some(route.name.to_string());
         out.rule = Some(self.place_of(&route.origin));
+        out.carried = route.carried;
         out.timeout = route.timeout.map(spell);
         out.retries = route.retry.as_ref().map(|policy| retries(policy, route.timeout));
         out.cors = route.cors.as_ref().map(|cors| cors.describe()).unwrap_or_default();
+        out.hashed_by = route.hash.iter().map(ToString::to_string).collect();
         say_headers(route, routed.destination, out);
         out.faults = route.fault.as_ref().map(route::Fault::describe).unwrap_or_default();
         let exchange = Exchange::new(SystemTime::UNIX_EPOCH);
@@ -254,18 +270,30 @@ impl<'a> Explainer<'a> {
                 let drawn = forward.split.get(routed.destination);
                 let destination = self.destination(&drawn.cluster);
                 if let Some(failure) = destination.failure() {
-                    (out.status, out.flags) = answer(failure, grpc);
+                    (out.status, out.grpc_status, out.flags) = answer(failure, grpc);
                 }
                 out.destination = Some(destination);
-                if let Some(failure) = route.fault.as_ref().and_then(route::Fault::always_aborts) {
-                    (out.status, out.flags) = answer(failure, grpc);
+                if let Some(fault) = &route.fault
+                    && let Some(failure) = fault.always_aborts()
+                {
+                    out.aborted = true;
+                    (out.status, out.grpc_status, out.flags) = answer(failure, grpc);
+                    if fault.always_delays() {
+                        out.flags = format!("DI,{}", out.flags);
+                    }
+                }
+                if out.status.is_some() {
+                    // What is not sent is not copied.
+                    out.mirrors.iter_mut().for_each(|mirror| mirror.hit = false);
                 }
             }
             route::Action::Passthrough(_) => {
                 out.action = Action::Passthrough;
                 out.upstream = Some(upstream(&parts));
             }
-            route::Action::Blocked => (out.status, out.flags) = answer(Failure::Blocked, grpc),
+            route::Action::Blocked => {
+                (out.status, out.grpc_status, out.flags) = answer(Failure::Blocked, grpc);
+            }
             route::Action::Redirect(_) | route::Action::DirectResponse(_) => {
                 out.action =
                     if matches!(route.action, route::Action::Redirect(_)) { Action::Redirect } else { Action::Direct };
@@ -275,6 +303,8 @@ impl<'a> Explainer<'a> {
                 if let Some(reply) = route::reply::reply(route, view, &exchange) {
                     out.status = Some(reply.parts.status.as_u16());
                     out.location = reply.parts.headers.get(http::header::LOCATION).map(text_of);
+                    out.grpc_status =
+                        reply.parts.headers.get("grpc-status").and_then(|status| text_of(status).parse().ok());
                 }
             }
         }
@@ -296,6 +326,9 @@ impl<'a> Explainer<'a> {
                 let sidecar = self.sight.mesh.sidecar().map(|sidecar| &sidecar.meta);
                 let (namespace, name) = sidecar.map_or(("", ""), |meta| (&meta.namespace, &meta.name));
                 self.place(Kind::Sidecar, namespace, name, "spec.outboundTrafficPolicy")
+            }
+            "setting" if &*origin.name == "httpsRedirect" => {
+                Place { object: "httpsRedirect of the Gateway's server".to_owned(), ..Place::default() }
             }
             "setting" => Place { object: format!("MeshConfig {}", origin.name), ..Place::default() },
             kind => Place { object: format!("{kind} {}", origin.name), ..Place::default() },
@@ -331,14 +364,15 @@ fn is_preflight(route: &Route, view: &RequestView<'_>) -> bool {
 }
 
 fn unanswered(out: Explanation, failure: Failure, grpc: bool) -> Explanation {
-    let (status, flags) = answer(failure, grpc);
-    Explanation { action: Action::None, status, flags, ..out }
+    let (status, grpc_status, flags) = answer(failure, grpc);
+    Explanation { action: Action::None, status, grpc_status, flags, ..out }
 }
 
-/// The status and flags of a failure; a gRPC caller gets 200 with the status in a header.
-fn answer(failure: Failure, grpc: bool) -> (Option<u16>, String) {
+/// The status, the status of gRPC and the flags of a failure; a gRPC caller gets 200 with its own status in a header.
+fn answer(failure: Failure, grpc: bool) -> (Option<u16>, Option<u32>, String) {
+    let grpc_status = grpc.then(|| failure.grpc_code().unsigned_abs());
     let status = if grpc { 200 } else { failure.http_status().as_u16() };
-    (Some(status), failure.flags().to_string())
+    (Some(status), grpc_status, failure.flags().to_string())
 }
 
 fn split(split: &Split, drawn: u16) -> Vec<SplitEntry> {
@@ -364,6 +398,7 @@ fn split(split: &Split, drawn: u16) -> Vec<SplitEntry> {
 
 fn mirrors(route: &Route, draw: u64) -> Vec<Mirror> {
     let of = |mirror: &route::Mirror| Mirror {
+        exists: mirror.cluster.id.is_some(),
         cluster: mirror.cluster.name.to_string(),
         percent: f64::from(mirror.share.millionths()) / 10_000.0,
         hit: mirror.is_hit(draw) && mirror.cluster.id.is_some(),
@@ -416,6 +451,7 @@ fn retries(policy: &RetryPolicy, timeout: Option<Duration>) -> Retries {
         per_try_timeout: policy.per_try_timeout.map(spell),
         pauses: format!("up to {}, later up to {}", spell(policy.backoff.base), spell(policy.backoff.max)),
         elsewhere: policy.ignore_previous_hosts,
+        remote: policy.remote_localities,
         timeline,
     }
 }

@@ -38,6 +38,9 @@ pub struct Explanation {
     /// The status the mesh answers with by itself; none where the request is forwarded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// The status of gRPC that goes with it; none where the caller does not speak gRPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u32>,
     /// The response flags that go with it, as Envoy logs them.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub flags: String,
@@ -55,6 +58,15 @@ pub struct Explanation {
     pub retries: Option<Retries>,
     /// Where copies go.
     pub mirrors: Vec<Mirror>,
+    /// Whether the port is one of TCP, where only connections are looked at: the request goes on as it came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub carried: bool,
+    /// Whether every request is aborted before it is sent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub aborted: bool,
+    /// Why the request cannot be routed at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<String>,
     /// What is injected, and into which share of the requests.
     pub faults: Vec<String>,
     /// What the rule does to the headers of the request, in order.
@@ -63,6 +75,9 @@ pub struct Explanation {
     /// What the rule does to the headers of the answer, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub response_headers: Vec<String>,
+    /// What of the request decides about its endpoint, where the destination balances by hash.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hashed_by: Vec<String>,
     /// What browsers of other origins may do by the rule's `corsPolicy`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cors: Vec<String>,
@@ -215,6 +230,9 @@ pub struct Destination {
     pub cluster: String,
     /// Whether it exists; without, the answer is 503 NC.
     pub exists: bool,
+    /// What there is not: the host, its port or its subset; empty where it exists.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub missing: String,
     /// The labels of the subset, and the rule that defines it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subset: Option<Subset>,
@@ -246,6 +264,9 @@ pub struct Endpoint {
     pub address: String,
     /// Its weight.
     pub weight: u32,
+    /// Where it is, `region/zone/subzone`; empty where nobody said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub locality: String,
     /// Why it gets no requests; empty if it does.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub unusable: String,
@@ -291,6 +312,9 @@ pub struct Retries {
     pub pauses: String,
     /// Whether endpoints of earlier tries are avoided.
     pub elsewhere: bool,
+    /// Whether later tries may go to other localities.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub remote: bool,
     /// How long all tries and the longest pauses between them can take, and whether that fits the timeout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<String>,
@@ -302,6 +326,8 @@ pub struct Retries {
 pub struct Mirror {
     /// The cluster.
     pub cluster: String,
+    /// Whether it exists; without, nothing is copied.
+    pub exists: bool,
     /// The share of the requests that is copied, in percent.
     pub percent: f64,
     /// Whether this request is copied.

@@ -62,6 +62,9 @@ impl Explanation {
                 "host",
                 format_args!("{} -> {}   by the domain {}", self.request.authority, vhost.name, vhost.domain),
             ),
+            None if self.malformed.is_some() => {
+                line(f, "host", format_args!("{}, not looked up", self.request.authority))
+            }
             None if self.action == Action::Passthrough => {
                 line(f, "host", format_args!("{} is unknown; it may go where it says", self.request.authority))
             }
@@ -90,7 +93,9 @@ impl Explanation {
             more => line(f, "", format_args!("  {more} more are not reached"))?,
         }
         for left in &self.left_out {
-            line(f, "", At(&format!("- left out: {}", left.why), &in_object(&left.rule)))?;
+            // It may be of another object: one that delegates to this, or all of whose blocks are left out.
+            let place = if left.rule.object == object { in_object(&left.rule) } else { left.rule.clone() };
+            line(f, "", At(&format!("- left out: {}", left.why), &place))?;
         }
         Ok(())
     }
@@ -113,6 +118,13 @@ impl Explanation {
     }
 
     fn print_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.carried {
+            line(
+                f,
+                "protocol",
+                "the port is one of TCP: requests are carried as they come, and no rule for HTTP acts",
+            )?;
+        }
         if let Some(retries) = &self.retries {
             line(f, "retries", retries)?;
         }
@@ -120,11 +132,18 @@ impl Explanation {
             line(f, "timeout", format_args!("{timeout} for the whole exchange, from the end of the request"))?;
         }
         for mirror in &self.mirrors {
-            let hit = if mirror.hit { ", this one too" } else { ", not this one" };
+            let hit = match (mirror.exists, mirror.hit) {
+                (false, _) => ", but does not exist: nothing is copied",
+                (true, true) => ", this one too",
+                (true, false) => ", not this one",
+            };
             line(f, "mirror", format_args!("{} gets {} % of the requests{hit}", mirror.cluster, mirror.percent))?;
         }
         for fault in &self.faults {
             line(f, "fault", fault)?;
+        }
+        if !self.hashed_by.is_empty() {
+            line(f, "hash", format_args!("of {}", self.hashed_by.join(", ")))?;
         }
         if !self.cors.is_empty() {
             line(f, "cors", self.cors.join(", "))?;
@@ -144,18 +163,33 @@ impl Explanation {
 
     /// The last line: what happens.
     fn outcome(&self) -> String {
-        let flags = if self.flags.is_empty() { String::new() } else { format!(" {}", self.flags) };
+        let mut flags = if self.flags.is_empty() { String::new() } else { format!(" {}", self.flags) };
+        if let Some(status) = self.grpc_status {
+            flags.push_str(&format!(" with grpc-status {status}"));
+        }
         match (self.action, self.status, &self.destination) {
             (Action::Redirect, Some(status), _) => {
-                format!("answers {status} with location {}", self.location.as_deref().unwrap_or_default())
+                format!("answers {status}{flags} with location {}", self.location.as_deref().unwrap_or_default())
             }
-            (Action::Direct, Some(status), _) => format!("answers {status}"),
+            (Action::Direct, Some(status), _) => match &self.location {
+                Some(location) => format!("answers {status}{flags} with location {location}"),
+                None => format!("answers {status}{flags}"),
+            },
             (Action::Passthrough, ..) => format!("would go to {} by its own name", self.request.authority),
+            (Action::Route, Some(status), _) if self.aborted => {
+                format!("answers {status}{flags}: a fault is injected into every request")
+            }
             (Action::Route, Some(status), Some(destination)) => {
                 format!("answers {status}{flags}: {}", destination.reason())
             }
+            (Action::Route, None, Some(destination)) if destination.source.starts_with("original destination") => {
+                let upstream = self.upstream.as_ref().map(|upstream| upstream.authority.as_str());
+                format!("would go to {} by its own name", upstream.unwrap_or(&self.request.authority))
+            }
             (Action::Route, None, Some(destination)) => format!("would send to {}", destination.choices()),
-            (_, Some(403), _) => "answers 403: only upgrades to WebSocket are passed on".to_owned(),
+            (_, Some(status), _) if self.malformed.is_some() => {
+                format!("answers {status}{flags}: {}", self.malformed.as_deref().unwrap_or_default())
+            }
             (_, Some(status), _) if self.vhost.is_some() => format!("answers {status}{flags}: no route takes it"),
             (_, Some(status), _) => format!("answers {status}{flags}"),
             _ => "nothing".to_owned(),
@@ -170,7 +204,7 @@ fn print_destination(f: &mut fmt::Formatter<'_>, destination: &Destination) -> f
     }
     line(f, "cluster", &destination.cluster)?;
     if !destination.exists {
-        return line(f, "", "does not exist: no such host, port or subset");
+        return line(f, "", format_args!("does not exist: {}", destination.missing));
     }
     if destination.endpoints.is_empty() {
         line(f, "endpoints", format_args!("{}: none known", destination.source))?;
@@ -188,11 +222,7 @@ fn print_destination(f: &mut fmt::Formatter<'_>, destination: &Destination) -> f
 
 impl Destination {
     fn reason(&self) -> &'static str {
-        match (self.exists, self.endpoints.is_empty()) {
-            (false, _) => "the destination does not exist",
-            (true, true) => "the destination has no endpoints",
-            (true, false) => "a fault is injected into every request",
-        }
+        if self.exists { "the destination has no endpoints" } else { "the destination does not exist" }
     }
 
     fn choices(&self) -> String {

@@ -260,5 +260,62 @@ spec: {{egress: [{{hosts: [elsewhere/*]}}], outboundTrafficPolicy: {{mode: REGIS
     let rule = world.explain(&Question::get("http://unknown.example/").unwrap()).rule.unwrap();
     assert_eq!((rule.object.as_str(), rule.field.as_str()), ("Sidecar default/own", "spec.outboundTrafficPolicy"));
     let open = World::new(MESH).explain(&Question::get("http://reviews:1/").unwrap()).hidden;
-    assert_eq!(open.as_deref(), Some("reviews.default.svc.cluster.local has no port 1"));
+    assert_eq!(open.as_deref(), Some("reviews.default.svc.cluster.local has no port 1, but 9080"));
+}
+
+#[test]
+fn rules_that_do_not_count_here_are_named() {
+    let world = World::new(
+        "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: alone, namespace: default}
+spec: {hosts: [alone], http: [{directResponse: {status: 418}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: edge, namespace: default}
+spec: {hosts: ['*.example.com'], gateways: [public, other/private], http: [{directResponse: {status: 418}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: private, namespace: books}
+spec: {hosts: [books.example.org], exportTo: ['.'], http: [{directResponse: {status: 418}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: labelled, namespace: default}
+spec: {hosts: [labelled.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: labelled, namespace: default}
+spec:
+  hosts: [labelled.example]
+  http: [{match: [{sourceLabels: {app: other}}], directResponse: {status: 418}}]
+",
+    );
+    let ask = |url: &str| world.explain(&Question::get(url).unwrap());
+    let rows = [
+        (
+            "http://alone/",
+            "VirtualService default/alone has rules for alone.default.svc.cluster.local, which no service declares: only \
+             requests to that name on port 80 follow them",
+        ),
+        (
+            "http://www.example.com/",
+            "VirtualService default/edge has rules for *.example.com, but only at default/public, other/private",
+        ),
+        (
+            "http://books.example.org/",
+            "VirtualService books/private has rules for books.example.org, and is not exported to this namespace",
+        ),
+    ];
+    for (url, why) in rows {
+        assert_eq!(ask(url).hidden.as_deref(), Some(why), "{url}");
+    }
+    assert_eq!(ask("http://alone.default.svc.cluster.local/").status, Some(418));
+    let found = ask("http://labelled.example/");
+    assert_eq!(found.rule.unwrap().object, "Service labelled.example");
+    assert_eq!(found.left_out[0].rule.object, "VirtualService default/labelled");
 }

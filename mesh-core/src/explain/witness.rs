@@ -1,34 +1,36 @@
 //! Requests that tell the rules of a configuration apart.
 //!
-//! For each route: one that it takes, and for each of its conditions some that fulfil it in another way or fail just
-//! that one. For each two routes of a virtual host: one that both would take, so that their order shows.
+//! For each route: one that it takes, whatever stands before it, and for each of its conditions some that fulfil it in
+//! another way or fail just that one. For each two routes of a virtual host: one that both would take, so that their
+//! order shows. Beside these: unknown hosts and ports, each domain and block of addresses, and paths in odd forms.
 
 mod draft;
 mod sample;
+mod solver;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Question;
+use super::{Explainer, Question};
+use crate::Scheme;
 use crate::route::Route;
-use crate::snapshot::{Snapshot, TableId, Vhost};
+use crate::snapshot::{GatewayServer, TableId, VhostId};
 
-use draft::Draft;
+use draft::{Draft, Place};
+use solver::Solver;
 
 /// The requests for a snapshot.
 #[derive(Debug, Default)]
 pub(super) struct Witnesses {
-    /// Those made from single routes, and one for a host that nobody knows.
+    /// Those made from single routes.
     pub(super) of_routes: Vec<Question>,
     /// Those that two routes would take.
     pub(super) of_pairs: Vec<Question>,
-}
-
-impl Witnesses {
-    pub(super) fn join(mut self, other: Self) -> Self {
-        self.of_routes.extend(other.of_routes);
-        self.of_pairs.extend(other.of_pairs);
-        self
-    }
+    /// Those that are worth asking whichever route takes them.
+    pub(super) always: Vec<Question>,
+    /// How many routes there are.
+    pub(super) routes: usize,
+    /// Routes for which no request was found that they take, as `name of rule`.
+    pub(super) not_reached: Vec<String>,
 }
 
 /// Up to so many routes of a virtual host each is paired with each; in larger ones with its neighbours, since the
@@ -38,52 +40,102 @@ const ALL_PAIRS_UP_TO: usize = 200;
 const NEIGHBOURS: usize = 20;
 /// A name that is in nobody's configuration.
 const UNKNOWN_HOST: &str = "host-that-nobody-defines.example";
+/// Paths that a mesh may bring into another form before it routes.
+const ODD_PATHS: &[&str] = &["/x/../y", "/x//y", "/x\\y", "/x%2Fy", "/x%5cy", "/x/%2e%2E/y", "/x/./y", "/%41"];
 
 /// Requests in the mesh: at every port that a service has, and at one that none has.
-pub(super) fn of_mesh(snapshot: &Snapshot) -> Witnesses {
-    let mut ports: Vec<(u16, TableId)> = snapshot.mesh.iter().map(|(port, table)| (*port, *table)).collect();
+pub(super) fn of_mesh(explainer: &Explainer<'_>) -> Witnesses {
+    let mut ports: Vec<(u16, TableId)> = explainer.snapshot.mesh.iter().map(|(port, table)| (*port, *table)).collect();
     // The map has no order; the same two configurations always give the same list.
     ports.sort_by_key(|(port, table)| (*port, table.0));
     let known: BTreeSet<u16> = ports.iter().map(|(port, _)| *port).collect();
     let free = (1_024..u16::MAX).rev().find(|port| !known.contains(port));
     let mut found = Witnesses::default();
     for (port, table) in ports {
-        found = found.join(of_table(snapshot, table, port, false));
+        found.add_table(explainer, table, &Place { port, gateway: None });
     }
-    found.of_routes.extend(free.and_then(|port| Draft::default().ask(UNKNOWN_HOST, port, false)));
+    let unknown_port = free.map(|port| Place { port, gateway: None });
+    found.always.extend(unknown_port.and_then(|place| Draft::default().ask(UNKNOWN_HOST, &place)));
     found
 }
 
-/// Requests at the gateway servers of a snapshot.
-pub(super) fn of_gateways(snapshot: &Snapshot) -> Witnesses {
-    let servers = snapshot.gateway_servers().iter();
-    servers.fold(Witnesses::default(), |found, server| found.join(of_table(snapshot, server.table, server.port, true)))
+/// Requests at the gateway servers of a snapshot, or at those of one port, by a scheme.
+pub(super) fn of_gateways(explainer: &Explainer<'_>, port: Option<u16>, scheme: Scheme) -> Witnesses {
+    let mut found = Witnesses::default();
+    let is_asked = |server: &&GatewayServer| port.is_none_or(|port| server.port == port);
+    for server in explainer.snapshot.gateway_servers().iter().filter(is_asked) {
+        found.add_table(explainer, server.table, &Place { port: server.port, gateway: Some((server.bind, scheme)) });
+    }
+    found
 }
 
-fn of_table(snapshot: &Snapshot, table: TableId, port: u16, gateway: bool) -> Witnesses {
-    let mut found = Witnesses::default();
-    for vhost in vhosts(snapshot, table) {
-        let routes = &snapshot.routes[vhost.first as usize..(vhost.first + vhost.count) as usize];
-        let host = vhost.name.rsplit_once(':').map_or(&*vhost.name, |(host, _)| host).replace('*', "any");
-        let drafts = routes.iter().flat_map(Draft::all_for).chain([Draft::default()]);
-        found.of_routes.extend(drafts.filter_map(|draft| draft.ask(&host, port, gateway)));
-        for (first, second) in pairs(routes) {
-            found.of_pairs.extend(Draft::for_both(first, second, &host, port, gateway));
+impl Witnesses {
+    fn add_table(&mut self, explainer: &Explainer<'_>, table: TableId, place: &Place) {
+        let spec = &explainer.snapshot.tables[table.0 as usize];
+        // A virtual host is asked by one of its domains, and then each other one once.
+        let mut domains: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+        for (domain, vhost) in spec.hosts.iter() {
+            domains.entry(vhost.0).or_default().insert(domain);
+        }
+        let mut first_host = None;
+        for (vhost, domains) in domains {
+            let hosts: Vec<String> = domains.iter().map(|domain| host_in(domain)).collect();
+            let name = &explainer.snapshot.vhosts[vhost as usize].name;
+            let named = host_in(name.rsplit_once(':').map_or(name, |(host, _)| host));
+            let main = hosts.iter().find(|host| **host == named).or(hosts.first()).cloned().unwrap_or(named);
+            self.always.extend(hosts.iter().filter_map(|host| Draft::default().ask(host, place)));
+            self.add_vhost(explainer, VhostId(vhost), &main, place);
+            first_host = first_host.or(Some(main));
+        }
+        let addresses: Vec<_> = spec.networks.iter().map(|(network, _)| network.first_address().to_string()).collect();
+        self.always.extend(addresses.iter().filter_map(|address| Draft::default().ask(&bracketed(address), place)));
+        self.always.extend(Draft::default().ask(UNKNOWN_HOST, place));
+        let host = first_host.unwrap_or_else(|| UNKNOWN_HOST.to_owned());
+        self.always.extend(ODD_PATHS.iter().filter_map(|path| Draft::of_path(path).ask(&host, place)));
+    }
+
+    fn add_vhost(&mut self, explainer: &Explainer<'_>, vhost: VhostId, host: &str, place: &Place) {
+        let spec = &explainer.snapshot.vhosts[vhost.0 as usize];
+        let routes = &explainer.snapshot.routes[spec.first as usize..(spec.first + spec.count) as usize];
+        let taken_by = |question: &Question| {
+            let index = explainer.chosen(question)?.0.checked_sub(spec.first)?;
+            usize::try_from(index).ok().filter(|index| *index < routes.len())
+        };
+        let mut solver = Solver::new(routes, host, place);
+        self.routes += routes.len();
+        self.of_routes.extend(Draft::default().ask(host, place));
+        for (index, route) in routes.iter().enumerate() {
+            let reached = solver.reach(index, None, &taken_by);
+            if reached.is_none() {
+                self.not_reached.push(format!("{} of {}", named(route), route.origin));
+            }
+            // Also from one that an earlier route takes: which one it is may change.
+            let drafts = reached.into_iter().chain(solver.alone(index));
+            for draft in drafts {
+                let ways = solver.variations(index, &draft);
+                self.of_routes.extend(std::iter::once(draft).chain(ways).filter_map(|draft| draft.ask(host, place)));
+            }
+        }
+        let reach = if routes.len() <= ALL_PAIRS_UP_TO { routes.len() } else { NEIGHBOURS };
+        for first in 0..routes.len() {
+            for second in (first + 1..routes.len()).take(reach) {
+                let both = solver.reach(first, Some(second), &taken_by);
+                self.of_pairs.extend(both.and_then(|draft| draft.ask(host, place)));
+            }
         }
     }
-    found.of_routes.extend(Draft::default().ask(UNKNOWN_HOST, port, gateway));
-    found
 }
 
-fn vhosts(snapshot: &Snapshot, table: TableId) -> impl Iterator<Item = &Vhost> {
-    let mut ids = snapshot.tables[table.0 as usize].hosts.vhosts();
-    ids.sort_unstable_by_key(|id| id.0);
-    ids.dedup();
-    ids.into_iter().map(|id| &snapshot.vhosts[id.0 as usize])
+fn named(route: &Route) -> &str {
+    if route.name.is_empty() { "a route without name" } else { &route.name }
 }
 
-fn pairs(routes: &[Route]) -> impl Iterator<Item = (&Route, &Route)> {
-    let reach = if routes.len() <= ALL_PAIRS_UP_TO { routes.len() } else { NEIGHBOURS };
-    let later = move |index: usize| routes.iter().skip(index + 1).take(reach);
-    routes.iter().enumerate().flat_map(move |(index, first)| later(index).map(move |second| (first, second)))
+/// A host that a domain covers.
+fn host_in(domain: &str) -> String {
+    bracketed(&domain.replace('*', "any"))
+}
+
+/// An address of IPv6 stands in brackets in a URL.
+fn bracketed(host: &str) -> String {
+    if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() }
 }

@@ -1,24 +1,34 @@
 //! Load balancing: which endpoint of a cluster takes a try.
 //!
 //! A [`HostSet`] is built when endpoints or their health change, so that choosing costs neither a
-//! lock nor an allocation: the list of endpoints to choose from stands ready. Whoever ejects an
-//! endpoint builds a new set.
+//! lock nor an allocation: rings, tables and rounds stand ready. Whoever ejects an endpoint builds a
+//! new set, and while endpoints warm up so does whoever finds the set [stale](HostSet::is_stale).
 //!
-//! Consistent hashing, locality and warm-up are not here yet: a cluster that asks for a hash
-//! chooses at random, as Envoy does for a request without a hash.
+//! A choice goes down three steps, as in Envoy: a level of endpoints ([`priorities`]), a locality of
+//! the level where localities have weights ([`locality`]), an endpoint by the cluster's algorithm.
 
+mod host_set;
 mod least_request;
-mod panic_mode;
+pub mod locality;
+mod maglev;
+mod priorities;
 mod random;
+mod ring;
 mod round_robin;
+mod turns;
+pub mod warm_up;
+mod weighted_draw;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use crate::Rng;
 use crate::cluster::endpoint::EndpointState;
+
+pub use host_set::{Cursors, HostSet};
+pub use locality::LocalitySpec;
+pub use warm_up::WarmUp;
 
 /// How an endpoint is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -27,10 +37,57 @@ pub enum LbSpec {
     /// Of two endpoints the one with fewer requests (`LEAST_REQUEST`, `LEAST_CONN`, unset).
     #[default]
     LeastRequest,
-    /// Any (`RANDOM`, and consistent hashing for now).
+    /// Any (`RANDOM`).
     Random,
     /// One after the other, by weight (`ROUND_ROBIN`).
     RoundRobin,
+    /// By the request's hash, on a ring (`consistentHash`, `ringHash`).
+    RingHash {
+        /// Least number of entries; 1024 unless set.
+        minimum_size: u64,
+    },
+    /// By the request's hash, in a table (`consistentHash.maglev`).
+    Maglev {
+        /// Number of places, a prime; 65537 unless set.
+        table_size: u64,
+    },
+}
+
+impl LbSpec {
+    /// A ring of at least so many entries; 0 for the usual 1024.
+    pub const fn ring_hash(minimum_size: u64) -> Self {
+        Self::RingHash { minimum_size: if minimum_size == 0 { ring::MINIMUM_SIZE } else { minimum_size } }
+    }
+
+    /// A table of so many places; 0 for the usual 65537.
+    pub const fn maglev(table_size: u64) -> Self {
+        Self::Maglev { table_size: if table_size == 0 { maglev::TABLE_SIZE } else { table_size } }
+    }
+
+    /// Whether the request's hash decides.
+    pub const fn is_by_hash(self) -> bool {
+        matches!(self, Self::RingHash { .. } | Self::Maglev { .. })
+    }
+}
+
+/// Everything in a cluster that decides about a choice.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Balance<'a> {
+    /// The algorithm.
+    pub lb: LbSpec,
+    /// With less than so many percent of healthy endpoints all of them are chosen from; 0 for never.
+    pub panic_threshold: u32,
+    /// What localities have to do with it.
+    pub locality: &'a LocalitySpec,
+    /// How new endpoints begin.
+    pub warm_up: Option<WarmUp>,
+}
+
+impl From<LbSpec> for Balance<'static> {
+    /// An algorithm alone.
+    fn from(lb: LbSpec) -> Self {
+        Self { lb, panic_threshold: 0, locality: LocalitySpec::NONE, warm_up: None }
+    }
 }
 
 /// An endpoint's place in a [`HostSet`].
@@ -40,10 +97,15 @@ pub struct HostIdx(pub u32);
 /// What one choice may look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Pick<'a> {
-    /// The request's hash, where the cluster balances by one.
+    /// The request's hash, where the cluster balances by one; any endpoint without it.
     pub hash: Option<u64>,
-    /// Endpoints of earlier tries, to be avoided if there are others.
+    /// Endpoints of earlier tries, in order.
     pub tried: &'a [Arc<EndpointState>],
+    /// Whether those are to be avoided if there are others (`retryIgnorePreviousHosts`).
+    pub avoid_tried: bool,
+    /// Whether every second try is to leave out the levels of those (`retryRemoteLocalities`). Means
+    /// nothing where a hash decides.
+    pub elsewhere: bool,
     /// Now.
     pub now: Instant,
 }
@@ -51,26 +113,33 @@ pub struct Pick<'a> {
 impl Pick<'_> {
     /// A first try without a hash.
     pub const fn first(now: Instant) -> Self {
-        Self { hash: None, tried: &[], now }
+        Self { hash: None, tried: &[], avoid_tried: false, elsewhere: false, now }
     }
 }
 
 /// A way of choosing. Shares must be as Envoy's; the exact sequence need not be.
 trait Picker: fmt::Debug + Send + Sync {
     /// Chooses among `hosts`, of which there is at least one.
-    fn pick(&self, hosts: &Hosts, pick: &Pick<'_>, rng: &mut dyn Rng) -> HostIdx;
+    fn pick(&self, hosts: &Hosts<'_>, choice: Choice, rng: &mut dyn Rng) -> HostIdx;
+}
+
+/// What one choice goes by, where it goes by a hash.
+#[derive(Clone, Copy, Debug, Default)]
+struct Choice {
+    hash: u64,
+    /// Choices for the same try before this one, which were put back.
+    attempt: usize,
 }
 
 /// The endpoints that may be chosen.
 #[derive(Debug)]
-struct Hosts {
-    all: Box<[Arc<EndpointState>]>,
+struct Hosts<'a> {
+    all: &'a [Arc<EndpointState>],
     /// Indexes of those to choose from.
-    eligible: Box<[u32]>,
-    equal_weights: bool,
+    eligible: &'a [u32],
 }
 
-impl Hosts {
+impl Hosts<'_> {
     fn at(&self, place: usize) -> (HostIdx, &EndpointState) {
         let index = self.eligible[place];
         (HostIdx(index), &self.all[index as usize])
@@ -81,83 +150,17 @@ impl Hosts {
     }
 }
 
-/// The endpoints of a cluster at one moment, ready to choose from.
-#[derive(Debug)]
-pub struct HostSet {
-    hosts: Hosts,
-    picker: Box<dyn Picker>,
-    healthy: usize,
+/// An endpoint for a ring or a table.
+#[derive(Clone, Debug)]
+struct Weighted {
+    index: u32,
+    /// What is hashed to find its places: its address, as Envoy writes it.
+    key: String,
+    /// Its share of the whole, 0 to 1.
+    share: f64,
 }
 
-/// How often a host that was tried before is put back for another one, as Envoy's
-/// `host_selection_retry_max_attempts` in Istio.
-const RESELECTIONS: usize = 5;
-
-impl HostSet {
-    /// A set of endpoints in listed order. `panic_threshold` in percent: with fewer healthy
-    /// endpoints all of them are chosen from. `cursor` goes from one set of a cluster to the next, so
-    /// that a round goes on where it was.
-    pub fn new(spec: LbSpec, panic_threshold: u32, hosts: Vec<Arc<EndpointState>>, cursor: &Arc<AtomicU64>) -> Self {
-        let healthy: Vec<u32> =
-            (0_u32..).zip(&hosts).filter(|(_, host)| !host.is_ejected()).map(|(index, _)| index).collect();
-        let count = healthy.len();
-        let eligible = if panic_mode::is_on(count, hosts.len(), panic_threshold) {
-            (0..hosts.len() as u32).collect()
-        } else {
-            healthy
-        };
-        let weight = |index: &u32| hosts[*index as usize].spec().weight;
-        let equal_weights = eligible.windows(2).all(|pair| weight(&pair[0]) == weight(&pair[1]));
-        let weights: Vec<u32> = eligible.iter().map(weight).collect();
-        let picker: Box<dyn Picker> = match spec {
-            LbSpec::LeastRequest => Box::new(least_request::LeastRequest),
-            LbSpec::Random => Box::new(random::Random),
-            LbSpec::RoundRobin => Box::new(round_robin::RoundRobin::new(&weights, Arc::clone(cursor))),
-        };
-        Self { hosts: Hosts { all: hosts.into(), eligible: eligible.into(), equal_weights }, picker, healthy: count }
-    }
-
-    /// Chooses an endpoint; `None` if there is none to choose.
-    ///
-    /// One that was tried before is put back up to five times, then taken after all.
-    pub fn pick(&self, pick: &Pick<'_>, rng: &mut dyn Rng) -> Option<HostIdx> {
-        if self.hosts.eligible.is_empty() {
-            return None;
-        }
-        let mut chosen = self.picker.pick(&self.hosts, pick, rng);
-        if pick.tried.is_empty() {
-            return Some(chosen);
-        }
-        for _ in 0..RESELECTIONS {
-            let address = self.hosts.all[chosen.0 as usize].address();
-            if pick.tried.iter().all(|tried| tried.address() != address) {
-                break;
-            }
-            chosen = self.picker.pick(&self.hosts, pick, rng);
-        }
-        Some(chosen)
-    }
-
-    /// An endpoint.
-    pub fn host(&self, index: HostIdx) -> Option<&Arc<EndpointState>> {
-        self.hosts.all.get(index.0 as usize)
-    }
-
-    /// All endpoints, in listed order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Arc<EndpointState>> {
-        self.hosts.all.iter()
-    }
-
-    /// Endpoints that are not ejected.
-    pub fn healthy(&self) -> usize {
-        self.healthy
-    }
-
-    /// Whether there is anything to choose from.
-    pub fn has_choice(&self) -> bool {
-        !self.hosts.eligible.is_empty()
-    }
-}
-
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

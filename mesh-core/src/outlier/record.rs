@@ -1,7 +1,8 @@
 //! What is known about one endpoint.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::{Mutex, MutexGuard};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use super::OutlierSpec;
@@ -60,7 +61,7 @@ impl Record {
         false
     }
 
-    fn history(&self) -> std::sync::MutexGuard<'_, History> {
+    fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
 //! How many retries a cluster may have under way, so that retrying does not make an outage worse.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Profile;

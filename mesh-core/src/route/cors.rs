@@ -76,7 +76,9 @@ impl Cors {
 
     /// What the policy allows, in words.
     pub fn describe(&self) -> Vec<String> {
-        let origins: Vec<_> = self.origins.iter().map(ToString::to_string).collect();
+        let mut origins: Vec<_> = self.origins.iter().map(ToString::to_string).collect();
+        // Their order means nothing.
+        origins.sort_unstable();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let allowed = |allowed: &Allowed| match allowed {
             Allowed::Asked => "whatever is asked for".to_owned(),

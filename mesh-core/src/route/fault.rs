@@ -66,6 +66,11 @@ impl Fault {
         delay.into_iter().chain(abort).collect()
     }
 
+    /// Whether every request is held.
+    pub fn always_delays(&self) -> bool {
+        self.delay.is_some_and(|(share, _)| share == Share::ALL)
+    }
+
     /// What every request is answered with, where none is let through.
     pub fn always_aborts(&self) -> Option<Failure> {
         self.abort.filter(|(share, _)| *share == Share::ALL).map(|(_, failure)| failure)

@@ -47,12 +47,13 @@ impl HeaderOps {
         self.set.iter().chain(&self.add).any(|op| matches!(&op.value, Value::Template(value) if value.reads_request()))
     }
 
-    /// What is done, in words and in order: `remove x-debug`, `set x-user: %REQ(user)%`.
+    /// What is done, in words and in order, removals by name: `remove x-debug`, `set x-user: %REQ(user)%`.
     pub fn describe(&self) -> Vec<String> {
-        let removed = self.remove.iter().map(|name| format!("remove {name}"));
+        let mut removed: Vec<_> = self.remove.iter().map(|name| format!("remove {name}")).collect();
+        removed.sort_unstable();
         let set = self.set.iter().map(|op| format!("set {op}"));
         let added = self.add.iter().map(|op| format!("add {op}"));
-        removed.chain(set).chain(added).collect()
+        removed.into_iter().chain(set).chain(added).collect()
     }
 
     /// Changes headers. `render` gives the text of a template, from the headers as they are after

@@ -9,6 +9,7 @@ use super::condition::Condition;
 use super::condition::path::{Matched, PathCondition};
 use super::cors::Cors;
 use super::fault::Fault;
+use super::hash::HashPolicy;
 use super::header_ops::HeaderLevel;
 use super::mirror::Mirror;
 use super::selector::{self, MatchSite};
@@ -55,6 +56,8 @@ pub struct RuleContext<'a> {
     pub resolve: &'a mut dyn FnMut(&Destination) -> ClusterRef,
     /// The mesh's `defaultHttpRetryPolicy`, for a rule without `retries`.
     pub default_retry: Option<&'a HttpRetry>,
+    /// What each destination of the rule is hashed by.
+    pub hashes: &'a [Option<HashPolicy>],
     /// The rule, for the routes to remember.
     pub origin: RuleOrigin,
 }
@@ -101,12 +104,15 @@ fn lower_block(rule: &HttpRoute, block: &HttpMatchRequest, ctx: &mut RuleContext
     let headers = HeaderLevel::lower(rule.headers.as_ref(), only)?;
     let action = Action::lower(rule, matched, headers.authority, ctx)?;
     let forwards = matches!(action, Action::Forward(_));
+    let hash = if forwards { hash_policies(rule, ctx) } else { Box::default() };
+    let single_hash = rule.route.len() == 1 && !hash.is_empty();
     Ok(Route {
         name: route_name(&rule.name, &block.name),
         conditions,
         action,
         timeout: rule.timeout.map(|timeout| timeout.to_std()).filter(|timeout| !timeout.is_zero()),
-        retry: if forwards { RetryPolicy::lower(rule.retries.as_ref(), ctx.default_retry, false) } else { None },
+        retry: if forwards { RetryPolicy::lower(rule.retries.as_ref(), ctx.default_retry, single_hash) } else { None },
+        hash,
         fault: rule.fault.as_ref().map(Fault::lower).transpose()?.flatten(),
         cors: rule.cors_policy.as_ref().filter(|_| forwards).map(Cors::lower).transpose()?.map(Box::new),
         mirrors: if forwards { Mirror::lower_all(rule, ctx)? } else { Box::default() },
@@ -115,6 +121,13 @@ fn lower_block(rule: &HttpRoute, block: &HttpMatchRequest, ctx: &mut RuleContext
         carried: false,
         origin: ctx.origin.clone(),
     })
+}
+
+/// Those of all destinations that get requests, in listed order.
+fn hash_policies(rule: &HttpRoute, ctx: &RuleContext<'_>) -> Box<[HashPolicy]> {
+    let single = rule.route.len() == 1;
+    let destinations = rule.route.iter().zip(ctx.hashes).filter(|(route, _)| single || route.weight != 0);
+    destinations.filter_map(|(_, hash)| hash.clone()).collect()
 }
 
 fn matched(conditions: &[Condition]) -> Matched {

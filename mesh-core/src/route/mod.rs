@@ -17,6 +17,7 @@ pub mod condition;
 pub mod cors;
 pub mod direct_response;
 pub mod fault;
+pub mod hash;
 pub mod head;
 pub mod header_ops;
 pub mod internal_headers;
@@ -47,6 +48,7 @@ pub use condition::Condition;
 pub use cors::{Cors, CorsVerdict};
 pub use direct_response::DirectResponse;
 pub use fault::{Fault, FaultDecision};
+pub use hash::{HashPolicy, RequestHash};
 pub use head::RequestHead;
 pub use header_ops::HeaderOps;
 pub use lower::{LowerError, RuleContext, lower_rule};
@@ -87,6 +89,8 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// When to try again; `None` if never.
     pub retry: Option<RetryPolicy>,
+    /// What of a request decides about its endpoint, where the cluster balances by hash.
+    pub hash: Box<[HashPolicy]>,
     /// Delays and aborts to inject.
     pub fault: Option<Fault>,
     /// What browsers of other origins are told; `None` also where the route does not forward.
@@ -113,6 +117,7 @@ impl Route {
             action,
             timeout: None,
             retry: None,
+            hash: Box::default(),
             fault: None,
             cors: None,
             mirrors: Box::default(),

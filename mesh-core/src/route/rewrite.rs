@@ -40,6 +40,8 @@ pub enum PathRewrite {
 #[derive(Clone, Debug)]
 pub struct RegexRewrite {
     regex: Regex,
+    /// The expression as it is written.
+    pattern: Box<str>,
     /// `None` if the replacement names a group that the expression lacks: then nothing is replaced.
     replacement: Option<Box<[Piece]>>,
 }
@@ -137,7 +139,7 @@ impl PathRewrite {
 /// `/v(1|2) by /x\1`
 impl fmt::Display for RegexRewrite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} by ", self.regex)?;
+        write!(f, "{} by ", self.pattern)?;
         for piece in self.replacement.iter().flatten() {
             match piece {
                 Piece::Text(text) => f.write_str(text)?,
@@ -171,7 +173,7 @@ impl RegexRewrite {
             }
         }
         let replacement = (groups < regex.captures_len()).then(|| pieces.into());
-        Ok(Self { regex, replacement })
+        Ok(Self { regex, pattern: from.pattern.as_str().into(), replacement })
     }
 }
 

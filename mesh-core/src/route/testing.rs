@@ -116,6 +116,7 @@ pub(crate) fn try_lower(rule: serde_json::Value) -> Result<Vec<Route>, LowerErro
         },
         resolve: &mut |destination| ClusterRef { name: destination.host.as_str().into(), id: Some(ClusterId(0)) },
         default_retry: None,
+        hashes: &[],
         origin: RuleOrigin::virtual_service("default", "test", 0),
     };
     lower_rule(&parse(rule), &mut context)

@@ -20,6 +20,7 @@ mod hosts;
 mod retry;
 mod sidecar_scope;
 mod tables;
+mod traffic_policy;
 mod world;
 
 use std::fs;
@@ -33,6 +34,7 @@ use self::gaps::Gaps;
 const SUITES: &[Suite] = &[
     Suite { name: "routes", measure: routes, gates: true },
     Suite { name: "retry", measure: retry::retry, gates: true },
+    Suite { name: "traffic-policy", measure: traffic_policy::traffic_policy, gates: true },
     Suite { name: "gateways", measure: gateways::gateways, gates: true },
     Suite { name: "sidecar-scope", measure: sidecar_scope::imported, gates: true },
 ];

@@ -57,6 +57,7 @@ fn mirrors_of(mut rule: Value, case: &Value) -> Option<String> {
         site: site(&labels, "default"),
         resolve: &mut |destination| ClusterRef { name: destination.host.as_str().into(), id: Some(ClusterId(0)) },
         default_retry: None,
+        hashes: &[],
         origin: RuleOrigin::virtual_service("default", "case", 0),
     };
     let routes = lower_rule(&rule, &mut context).expect("a rule");

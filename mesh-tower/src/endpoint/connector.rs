@@ -16,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use super::PoolOptions;
 use super::classify::failure_of;
 use super::kept::Kept;
+use super::network::Network;
 use super::pool::Slot;
 use crate::Error;
 
@@ -33,6 +34,8 @@ pub(super) struct Socket {
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    #[cfg(feature = "testing")]
+    Memory(tokio::io::DuplexStream),
 }
 
 /// Why there is no connection, for everybody who waited for it.
@@ -74,20 +77,26 @@ impl fmt::Display for Broken {
 
 /// Connects, within the cluster's `connectTimeout`.
 pub(super) async fn connect(address: &EndpointAddress, options: &PoolOptions) -> Result<Stream, Broken> {
-    let connecting = async {
-        match address {
-            EndpointAddress::Socket(address) => tcp(TcpStream::connect(address).await?, options),
-            EndpointAddress::Unix(path) => Ok(Stream::Unix(unix(path).await?)),
-            _ => Err(io::ErrorKind::Unsupported.into()),
-        }
-    };
-    match tokio::time::timeout(options.connect_timeout, connecting).await {
+    match tokio::time::timeout(options.connect_timeout, open(address, options)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => {
             let cause = Unreachable { address: address.clone(), error };
             Err(Broken { failure: Failure::ConnectFailed, cause: Some(Arc::new(cause)) })
         }
         Err(_) => Err(Failure::ConnectTimeout.into()),
+    }
+}
+
+async fn open(address: &EndpointAddress, options: &PoolOptions) -> io::Result<Stream> {
+    match &options.network {
+        Network::System => {}
+        #[cfg(feature = "testing")]
+        Network::InMemory(switchboard) => return switchboard.connect(address).await.map(Stream::Memory),
+    }
+    match address {
+        EndpointAddress::Socket(address) => tcp(TcpStream::connect(address).await?, options),
+        EndpointAddress::Unix(path) => Ok(Stream::Unix(unix(path).await?)),
+        _ => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 
@@ -153,7 +162,7 @@ impl Socket {
     }
 }
 
-macro_rules! both {
+macro_rules! each {
     ($self:expr, $stream:ident => $call:expr) => {
         match &mut $self.get_mut().stream {
             Stream::Tcp(stream) => {
@@ -164,19 +173,24 @@ macro_rules! both {
                 let $stream = Pin::new(stream);
                 $call
             }
+            #[cfg(feature = "testing")]
+            Stream::Memory(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
         }
     };
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        both!(self, stream => stream.poll_read(cx, buffer))
+        each!(self, stream => stream.poll_read(cx, buffer))
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        both!(self, stream => stream.poll_write(cx, bytes))
+        each!(self, stream => stream.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -184,7 +198,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        both!(self, stream => stream.poll_write_vectored(cx, slices))
+        each!(self, stream => stream.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -192,10 +206,10 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        both!(self, stream => stream.poll_flush(cx))
+        each!(self, stream => stream.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        both!(self, stream => stream.poll_shutdown(cx))
+        each!(self, stream => stream.poll_shutdown(cx))
     }
 }

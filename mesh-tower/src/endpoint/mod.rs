@@ -22,6 +22,7 @@
 //! | `lease` | what a response keeps until its body was read |
 //! | `kept` | what lasts as long as an upgraded connection |
 //! | `connector` | sockets |
+//! | `network` | who opens them: the operating system, or a test |
 //! | `classify` | which failure an error of hyper is |
 
 pub(crate) mod classify;
@@ -30,6 +31,7 @@ mod http1;
 mod http2;
 mod kept;
 mod lease;
+mod network;
 mod pool;
 mod reaper;
 mod upload;
@@ -49,6 +51,7 @@ use mesh_core::cluster::{ClusterSpec, PoolSpec};
 use crate::{Body, Error};
 
 pub(crate) use lease::Lease;
+pub(crate) use network::Network;
 pub(crate) use pool::EndpointPool;
 
 /// What is spoken on a connection.
@@ -63,11 +66,12 @@ pub(crate) enum Protocol {
 pub(crate) struct PoolOptions {
     pub(crate) connect_timeout: Duration,
     pub(crate) pool: PoolSpec,
+    pub(crate) network: Network,
 }
 
 impl PoolOptions {
-    pub(crate) fn of(spec: &ClusterSpec) -> Self {
-        Self { connect_timeout: spec.connect_timeout, pool: spec.pool.clone() }
+    pub(crate) fn of(spec: &ClusterSpec, network: &Network) -> Self {
+        Self { connect_timeout: spec.connect_timeout, pool: spec.pool.clone(), network: network.clone() }
     }
 }
 

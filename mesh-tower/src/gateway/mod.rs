@@ -33,7 +33,7 @@ use crate::config::Keeper;
 use crate::outbound::Shared;
 use crate::serve::{self, DrainWatch, ServeOptions};
 
-use self::server::GatewayService;
+pub(crate) use self::server::GatewayService;
 
 /// Describes an ingress; from [`Mesh::gateway`](crate::Mesh::gateway).
 #[derive(Debug)]

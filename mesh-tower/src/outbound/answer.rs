@@ -5,8 +5,8 @@ use http::{Request, Response};
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{CorsVerdict, internal_headers, prepare, reply};
 
-use super::Journey;
 use super::route_info::Trail;
+use super::{Journey, hash};
 use crate::{Body, Error, hops, inbound, local_reply};
 
 /// A request that no rule took.
@@ -54,6 +54,8 @@ pub(super) fn finish(response: Response<Body>, journey: Journey, trail: Trail) -
 fn after_upstream(mut response: Response<Body>, journey: &Journey, trail: &Trail) -> Response<Body> {
     let upgraded = response.status() == http::StatusCode::SWITCHING_PROTOCOLS;
     internal_headers::remove_hop_by_hop_of_response(response.headers_mut(), upgraded);
+    // Before the rule's operations, which may change them.
+    hash::set_cookies(&mut response, journey);
     let exchange = Exchange { response_code: Some(response.status()), ..exchange(journey, trail) };
     with_operations(response, journey, &exchange)
 }

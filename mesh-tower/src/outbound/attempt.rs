@@ -35,13 +35,13 @@ impl Tried {
     }
 }
 
-/// Sends a request to one endpoint of the cluster, avoiding those in `tried`.
+/// Sends a request to one endpoint of the cluster; `pick` says by what it is chosen.
 pub(crate) async fn send(
     cluster: &ClusterHandle,
     chance: &Chance,
     grpc: bool,
     outgoing: &mut Outgoing,
-    tried: &[Arc<EndpointState>],
+    pick: Pick<'_>,
     clock: &mut Clock,
     trail: &mut Trail,
 ) -> Tried {
@@ -51,7 +51,7 @@ pub(crate) async fn send(
         return Tried::nowhere(error);
     }
     let place = place_of(cluster, outgoing);
-    let member = match choose(cluster, chance, place.as_ref(), tried, clock).await {
+    let member = match choose(cluster, chance, place.as_ref(), pick, clock).await {
         Ok(member) => member,
         Err(error) => return Tried::nowhere(error),
     };
@@ -117,11 +117,11 @@ async fn choose(
     cluster: &ClusterHandle,
     chance: &Chance,
     place: Option<&Place>,
-    tried: &[Arc<EndpointState>],
+    pick: Pick<'_>,
     clock: &mut Clock,
 ) -> Result<Member, Error> {
     clock.bounded(cluster.looked_up()).await?;
-    let pick = Pick { hash: None, tried, now: clock.now() };
+    let pick = Pick { now: clock.now(), ..pick };
     let Some((host, port)) = place else {
         return chance.with(|rng| cluster.pick(&pick, rng)).map_err(Error::from);
     };

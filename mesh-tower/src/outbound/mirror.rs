@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 use mesh_core::deadline::Deadline;
+use mesh_core::lb::Pick;
 use mesh_core::limits::Permit;
 use mesh_core::route::Mirror;
 
@@ -64,7 +65,8 @@ async fn deliver(
     _slot: Permit,
 ) {
     let mut trail = Trail::new(crate::clock::now());
-    let tried = attempt::send(&cluster, &shared.chance, grpc, &mut outgoing, &[], &mut clock, &mut trail).await;
+    let pick = Pick::first(trail.arrived());
+    let tried = attempt::send(&cluster, &shared.chance, grpc, &mut outgoing, pick, &mut clock, &mut trail).await;
     match tried.result {
         // Read to the end, so that the connection can be used again.
         Ok(response) => drop(clock.bounded(body::drain(response.into_body())).await),

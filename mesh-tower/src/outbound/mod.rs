@@ -7,6 +7,7 @@
 mod added;
 mod answer;
 mod attempt;
+mod hash;
 mod head;
 mod headers;
 mod mirror;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use mesh_core::deadline::Deadline;
 use mesh_core::route::substitution::Exchange;
-use mesh_core::route::{Action, Fault, RequestHead, Route, Routed, prepare};
+use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
 use mesh_core::{Failure, Profile};
 
@@ -78,6 +79,10 @@ pub(crate) struct Options {
     pub(crate) mirror_timeout: Duration,
     /// Whether a call ends with the request that it is made for.
     pub(crate) carry_deadline: bool,
+    /// Whether retries look for a `grpc-status` in trailers that come right behind the headers.
+    pub(crate) peek_trailers: bool,
+    /// The longest pause that an answer may ask for; `None` if none is asked.
+    pub(crate) retry_after: Option<std::time::Duration>,
     /// Headers that calls carry on from the request that they are made for.
     pub(crate) carried: Vec<http::HeaderName>,
     /// Headers that are not added to requests.
@@ -94,6 +99,8 @@ impl Default for Options {
             mirrors_at_once: slots::MOST,
             mirror_timeout: Duration::from_secs(15),
             carry_deadline: true,
+            peek_trailers: false,
+            retry_after: None,
             carried: Vec::new(),
             left_out: LeftOut::default(),
         }
@@ -123,6 +130,8 @@ pub(crate) struct Journey {
     began: Option<SystemTime>,
     /// The origin of a browser that may call.
     origin: Option<Box<HeaderValue>>,
+    /// What it sticks to its endpoint by, where it does.
+    hash: Option<Box<RequestHash>>,
     /// The head as it was sent on, where response header operations read it.
     kept: Option<Box<KeptHead>>,
 }
@@ -160,7 +169,8 @@ impl Journey {
             Listener::Gateway { caller, .. } => caller,
             Listener::Mesh { .. } => None,
         };
-        let mut journey = Self { shared, live, routed, head, protocol, caller, began: None, origin: None, kept: None };
+        let mut journey =
+            Self { shared, live, routed, head, protocol, caller, began: None, origin: None, hash: None, kept: None };
         if journey.route().carried {
             journey.head.take_back(request.headers_mut());
         }
@@ -254,7 +264,7 @@ fn route(
     request: &Request<Body>,
 ) -> Result<Routed, Failure> {
     let view = head.view(request);
-    shared.chance.with(|rng| match listener {
+    shared.chance.for_route(request.extensions(), |rng| match listener {
         Listener::Mesh { .. } => live.snapshot().route(&view, rng),
         Listener::Gateway { port, bind, .. } => {
             let table = gateway_table(live, port, bind).ok_or(Failure::NoRoute)?;
@@ -297,7 +307,7 @@ async fn outbound(
         return Ok(reply);
     }
     // A destination that does not exist is refused before anything else is made of the request.
-    journey.cluster()?;
+    hash::read(journey, request)?;
     let mut clock = make_ready(journey, request, begins);
     // Mirrors, tries, and tries again.
     trail.answered_by("via_upstream");

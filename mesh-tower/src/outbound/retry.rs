@@ -1,12 +1,14 @@
 //! Tries, and tries again: the loop around [`attempt`](super::attempt).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response, Version};
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::UpstreamProtocol;
 use mesh_core::cluster::endpoint::EndpointState;
-use mesh_core::retry::{Attempts, Next, RetryPolicy};
+use mesh_core::lb::Pick;
+use mesh_core::retry::{Attempts, Next, RetryPolicy, asked};
 use mesh_core::{Failure, ResponseFlags};
 
 use super::attempt::{self, Tried};
@@ -15,7 +17,7 @@ use super::route_info::Trail;
 use super::{Journey, mirror};
 use crate::cluster::ClusterHandle;
 use crate::timeout::clock::Clock;
-use crate::{Body, Error, hops};
+use crate::{Body, Error, body, hops};
 
 /// Sends a request, again where the policy says so, and gives the last answer.
 pub(super) async fn send(
@@ -33,17 +35,19 @@ pub(super) async fn send(
     let mut attempts = Attempts::new(policy);
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
     loop {
-        let Tried { result, outcome, endpoint } =
-            attempt::send(cluster, chance, journey.grpc(), &mut outgoing, &tried, clock, trail).await;
+        let pick = Pick { tried: &tried, ..first_pick(journey, policy, trail) };
+        let Tried { mut result, outcome, endpoint } =
+            attempt::send(cluster, chance, journey.grpc(), &mut outgoing, pick, clock, trail).await;
         let retries = attempts.retries();
         if journey.is_safe() && result.as_ref().is_ok_and(|answer| hops::is_spent(answer.headers())) {
             // Somebody further on has tried again in vain; what is done here would multiply that.
             trail.retries_spent();
             return answered(result, retries);
         }
-        let outcome = if copies { outcome } else { outcome.without_grpc_status() };
+        let outcome =
+            if copies { peeked(journey, outcome, &mut result, clock).await } else { outcome.without_grpc_status() };
         let pause = match chance.with(|rng| attempts.next(&outcome, rng)) {
-            Next::RetryAfter(pause) => pause,
+            Next::RetryAfter(pause) => asked_pause(journey, &result).unwrap_or(pause),
             Next::Done => return answered(result, retries),
             Next::Exhausted => {
                 trail.retries_spent();
@@ -67,11 +71,43 @@ pub(super) async fn send(
         };
         // The answer is given up, unread: on HTTP/1 its connection goes with it.
         drop(result);
-        if policy.is_some_and(|policy| policy.ignore_previous_hosts) {
-            tried.extend(endpoint);
-        }
+        tried.extend(endpoint);
         clock.bounded(tokio::time::sleep(pause)).await.map_err(|failure| Error::from(failure).retried(true))?;
         outgoing.hold(permit);
+    }
+}
+
+/// The outcome with the status that stands in trailers, where a gRPC caller asked to look there. An answer whose first
+/// frame does not come in time stays as it is: what reads it will see.
+async fn peeked(
+    journey: &Journey,
+    outcome: Outcome,
+    result: &mut Result<Response<Body>, Error>,
+    clock: &mut Clock,
+) -> Outcome {
+    let (true, true, Ok(answer)) = (journey.shared.options.peek_trailers, journey.grpc(), result) else {
+        return outcome;
+    };
+    match clock.bounded(body::peeked::leading_trailers(answer.body_mut())).await {
+        Ok(Some(trailers)) => outcome.with_trailers(&trailers),
+        Ok(None) | Err(_) => outcome,
+    }
+}
+
+/// The pause that the answer asks for, where that is to be heeded.
+fn asked_pause(journey: &Journey, result: &Result<Response<Body>, Error>) -> Option<Duration> {
+    let most = journey.shared.options.retry_after?;
+    let headers = result.as_ref().ok()?.headers();
+    journey.shared.chance.with(|rng| asked::pause(headers, crate::clock::wall(), most, rng))
+}
+
+/// By what endpoints are chosen, before any was tried.
+fn first_pick(journey: &Journey, policy: Option<&RetryPolicy>, trail: &Trail) -> Pick<'static> {
+    Pick {
+        hash: journey.hash.as_ref().and_then(|hash| hash.hash),
+        avoid_tried: policy.is_some_and(|policy| policy.ignore_previous_hosts),
+        elsewhere: policy.is_some_and(|policy| policy.remote_localities),
+        ..Pick::first(trail.arrived())
     }
 }
 

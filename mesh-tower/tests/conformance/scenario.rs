@@ -9,7 +9,7 @@ use mesh_tower::{BuildError, Gateway, Mesh, Profile};
 
 use crate::caller::{Callee, Outcome, call};
 use crate::compare::{Rules, single};
-use crate::counts::repeated;
+use crate::counts::{endpoints_are_equal, repeated};
 use crate::place::Place;
 use crate::record::{Observed, Scenario, Step, Workload};
 use crate::script::Act;
@@ -161,9 +161,12 @@ impl World {
 
     /// A single request; another one if the draw of a split went to a destination that the recording's did not.
     async fn once(&self, callee: &Callee, rules: Rules<'_>, observed: &Observed) -> Option<String> {
+        if let Some(endpoint) = endpoint_that_counts(rules, observed) {
+            return self.once_at(callee, rules, observed, endpoint).await;
+        }
         let mut first = None;
         for _ in 0..DRAWS {
-            let (mark, outcome) = self.request(callee, rules.step).await;
+            let (mark, outcome) = self.request(callee, rules.step, script(rules.step)).await;
             let outcome = self.settled(&mark, outcome, observed).await;
             let difference = single(rules, observed, &outcome)?;
             let drawn = self.config.contains("weight:") && is_elsewhere(observed, &outcome);
@@ -175,9 +178,24 @@ impl World {
         first
     }
 
-    async fn request(&self, callee: &Callee, step: &Step) -> (String, Outcome) {
+    /// A single request that goes to the recorded endpoint, which alone does what the step says: what comes after
+    /// depends on it.
+    async fn once_at(&self, callee: &Callee, rules: Rules<'_>, observed: &Observed, endpoint: &str) -> Option<String> {
+        for _ in 0..DRAWS {
+            let all = script(rules.step);
+            let script = Script { acts: vec![Act::parse("200")], at: [(endpoint.to_owned(), all.acts)].into() };
+            let (mark, outcome) = self.request(callee, rules.step, script).await;
+            let outcome = self.settled(&mark, outcome, observed).await;
+            if outcome.seen.attempts.iter().any(|arrival| arrival.endpoint == endpoint) {
+                return single(rules, observed, &outcome);
+            }
+        }
+        Some(format!("never at {endpoint}"))
+    }
+
+    async fn request(&self, callee: &Callee, step: &Step, script: Script) -> (String, Outcome) {
         let mark = self.requests.fetch_add(1, Ordering::Relaxed).to_string();
-        self.upstreams.expect(&mark, script(step));
+        self.upstreams.expect(&mark, script);
         let outcome = call(callee, step, &mark).await;
         (mark, outcome)
     }
@@ -215,7 +233,7 @@ impl World {
                 if !after.is_zero() {
                     tokio::time::sleep_until(begun + after).await;
                 }
-                outcomes.push((n, self.request(callee, step).await));
+                outcomes.push((n, self.request(callee, step, script(step)).await));
             }
         };
         let workers = (0..step.concurrency.unwrap_or(1)).map(|_| worker());
@@ -245,6 +263,15 @@ fn after(step: &Step, n: usize) -> Duration {
 
 /// Requests of a burst within a millisecond.
 const AT_ONCE: usize = 4;
+
+/// The endpoint of a step whose choice was chance but decides what becomes of the steps after it, since endpoints
+/// differ by where they are.
+fn endpoint_that_counts<'a>(rules: Rules<'_>, observed: &'a Observed) -> Option<&'a str> {
+    match observed.upstream.as_deref() {
+        Some([arrival]) if arrival.one_of.is_some() && !endpoints_are_equal(rules.config) => Some(&arrival.endpoint),
+        _ => None,
+    }
+}
 
 fn is_elsewhere(observed: &Observed, outcome: &Outcome) -> bool {
     let own = outcome.info.as_ref().and_then(|info| info.cluster.as_deref());

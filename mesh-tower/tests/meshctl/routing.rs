@@ -145,10 +145,8 @@ fn a_case_with_a_misspelt_field_is_not_passed_over() {
 fn a_difference_is_shown_with_the_rules_of_both_sides() {
     let mesh = folder(&[("old/a.yaml", MESH), ("new/a.yaml", &MESH.replace("weight: 95", "weight: 45"))]);
     let ran = run(mesh.path(), &["diff", "old", "old"]);
-    assert_eq!(
-        (ran.status, ran.out.as_str()),
-        (0, "no difference found in the requests that the rules of both configurations hint at\n")
-    );
+    assert_eq!(ran.status, 0);
+    assert!(ran.out.starts_with("no difference found in ") && ran.out.ends_with(" routes\n"), "{}", ran.out);
     let ran = run(mesh.path(), &["diff", "old", "new"]);
     assert_eq!(ran.status, 1);
     assert!(ran.out.contains("- 95 % v1 of reviews.default.svc.cluster.local:9080"), "{}", ran.out);

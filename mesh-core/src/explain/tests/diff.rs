@@ -2,10 +2,11 @@
 
 use super::super::{Difference, diff, diff_at_gateways};
 use super::{MESH, World};
+use crate::Scheme;
 
 fn differences(old: &str, new: &str) -> Vec<Difference> {
     let (old, new) = (World::new(old), World::new(new));
-    diff(&old.explainer(), &new.explainer())
+    diff(&old.explainer(), &new.explainer()).differences
 }
 
 #[test]
@@ -35,12 +36,13 @@ fn what_changed_is_shown_by_a_request_that_shows_it() {
 
 /// Two configurations that differ in the rules of one VirtualService.
 fn of_rules(old: &str, new: &str) -> Vec<Difference> {
-    let with = |rules: &str| {
-        let service = MESH.rfind("---").unwrap();
-        let head = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: reviews}\n";
-        format!("{}---\n{head}spec: {{hosts: [reviews], http: [{rules}]}}\n", &MESH[..service])
-    };
-    differences(&with(old), &with(new))
+    differences(&with_rules(old), &with_rules(new))
+}
+
+fn with_rules(rules: &str) -> String {
+    let service = MESH.rfind("---").unwrap();
+    let head = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: reviews}\n";
+    format!("{}---\n{head}spec: {{hosts: [reviews], http: [{rules}]}}\n", &MESH[..service])
 }
 
 const TO_V1: &str = "{route: [{destination: {host: reviews, subset: v1}}]}";
@@ -169,6 +171,105 @@ metadata: {name: edge}
 spec: {hosts: [shop.example], gateways: [edge], http: [{redirect: {uri: /new}}]}
 ";
     let (old, new) = (World::new(edge), World::new(&edge.replace("/new", "/newer")));
-    let found = diff_at_gateways(&old.explainer(), &new.explainer());
+    let found = diff_at_gateways(&old.explainer(), &new.explainer(), None, Scheme::Http).differences;
     assert_eq!((found.len(), found[0].gateway, found[0].what.as_slice()), (1, true, &["location"][..]));
+}
+
+#[test]
+fn a_rule_behind_others_is_reached() {
+    let last = |subset: &str| rule("uri: {prefix: /app}", subset);
+    for earlier in [
+        "method: {exact: GET}",
+        "withoutHeaders: {version: {exact: beta}}",
+        "withoutHeaders: {cookie: {}}",
+        "uri: {prefix: /app/}, headers: {x: {}}",
+    ] {
+        let with = |subset: &str| format!("{}, {}, {TO_V1}", rule(earlier, "v1"), last(subset));
+        assert_ne!(of_rules(&with("v1"), &with("v2")), [], "{earlier}");
+    }
+    let several = |subset: &str| {
+        let earlier = ["/a", "/b", "/c"].map(|path| rule(&format!("uri: {{prefix: {path}}}"), "v1"));
+        format!("{}, {}", earlier.join(", "), rule("uri: {regex: '/[a-z]+/.*'}", subset))
+    };
+    assert_ne!(of_rules(&several("v1"), &several("v2")), []);
+}
+
+#[test]
+fn a_rule_that_no_request_reaches_is_named() {
+    let shadowed = rule("uri: {prefix: /a}", "v1") + ", " + &rule("uri: {prefix: /a/b}", "v2");
+    let world = World::new(&with_rules(&shadowed));
+    let found = diff(&world.explainer(), &world.explainer());
+    assert_eq!(found.not_reached, ["a route without name of VirtualService default/reviews http[1]"]);
+}
+
+#[test]
+fn expressions_without_a_slash_and_hosts_with_a_star_are_asked() {
+    for conditions in
+        ["uri: {regex: '.*\\.png'}", "uri: {regex: '.*/css/.*|.*/js/.*'}", "uri: {regex: '/[a-f0-9]{128}'}"]
+    {
+        let with = |subset: &str| format!("{}, {TO_V1}", rule(conditions, subset));
+        assert_ne!(of_rules(&with("v1"), &with("v2")), [], "{conditions}");
+    }
+    let wild = |to: &str| {
+        let rules = format!("{{match: [{{authority: {{prefix: api.}}}}], redirect: {{uri: {to}}}}}, {TO_V1}");
+        with_rules(&rules).replace("hosts: [reviews],", "hosts: ['*.example.com'],")
+    };
+    assert_ne!(differences(&wild("/a"), &wild("/b")), []);
+}
+
+#[test]
+fn rules_that_cross_are_asked_with_the_narrower_of_each() {
+    let (one, other) = (
+        rule("uri: {prefix: /api/v2}, headers: {end-user: {regex: '.+'}}", "v1"),
+        rule("uri: {prefix: /api}, headers: {end-user: {exact: jason}}", "v2"),
+    );
+    assert_ne!(of_rules(&format!("{one}, {other}"), &format!("{other}, {one}")), []);
+    let (one, other) = (rule("uri: {regex: '/.*\\.json'}", "v1"), rule("uri: {prefix: /api}", "v2"));
+    assert_ne!(of_rules(&format!("{one}, {other}"), &format!("{other}, {one}")), []);
+}
+
+#[test]
+fn what_means_the_same_is_no_difference() {
+    let with = |extra: &str| TO_V1.replacen('{', &format!("{{{extra}, "), 1);
+    for (one, other) in [
+        ("headers: {request: {remove: [a, b]}}", "headers: {request: {remove: [b, a]}}"),
+        (
+            "corsPolicy: {allowOrigins: [{exact: a}, {exact: b}]}",
+            "corsPolicy: {allowOrigins: [{exact: b}, {exact: a}]}",
+        ),
+        ("mirrors: [{destination: {host: reviews, subset: v9}}]", "name: other"),
+    ] {
+        assert_eq!(of_rules(&with(one), &with(other)), [], "{one}");
+    }
+    let twice = "{route: [{destination: {host: reviews, subset: v1}, weight: 50}, {destination: {host: reviews, subset: v1}, weight: 50}]}";
+    assert_eq!(of_rules(TO_V1, twice), []);
+    let abort = "fault: {abort: {httpStatus: 500, percentage: {value: 100}}}";
+    assert_eq!(of_rules(&with(abort), &with(abort).replace("v1", "v2")), []);
+}
+
+#[test]
+fn policies_of_pools_and_outliers_show() {
+    for (from, to) in [
+        ("connectionPool: {tcp: {maxConnections: 10}}", "connectionPool: {tcp: {maxConnections: 10, idleTimeout: 5s}}"),
+        (
+            "connectionPool: {tcp: {maxConnections: 10}}",
+            "connectionPool: {tcp: {maxConnections: 10, maxConnectionDuration: 5s}}",
+        ),
+        (
+            "connectionPool: {tcp: {maxConnections: 10}}",
+            "connectionPool: {tcp: {maxConnections: 10, tcpKeepalive: {time: 5s}}}",
+        ),
+        ("    connectionPool: {tcp", "    outlierDetection: {minHealthPercent: 20}\n    connectionPool: {tcp"),
+        ("labels: {version: v2}\n    trafficPolicy", "labels: {version: v1}\n    trafficPolicy"),
+    ] {
+        assert_ne!(differences(MESH, &MESH.replace(from, to)), [], "{from} -> {to}");
+    }
+}
+
+#[test]
+fn paths_in_odd_forms_are_asked() {
+    let with = |level: &str| format!("{MESH}---\npathNormalization: {{normalization: {level}}}\n");
+    for (one, other) in [("NONE", "BASE"), ("BASE", "MERGE_SLASHES"), ("MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")] {
+        assert_ne!(differences(&with(one), &with(other)), [], "{one} -> {other}");
+    }
 }

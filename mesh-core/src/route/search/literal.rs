@@ -72,13 +72,14 @@ fn plain(next: char, rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Opt
     }
 }
 
-/// Whether a pattern is, or may be, a choice between wholes.
+/// Whether a pattern is, or may be, a choice between wholes, or says that letters do not stand for themselves alone.
 fn has_outer_alternatives(pattern: &str) -> bool {
     let mut depth = 0_u32;
     let mut rest = pattern.chars().peekable();
     while let Some(next) = rest.next() {
         match next {
             '|' if depth == 0 => return true,
+            '(' if sets_flags(rest.clone()) => return true,
             '(' => depth += 1,
             ')' => depth = depth.saturating_sub(1),
             '[' => skip_class(&mut rest),
@@ -88,6 +89,11 @@ fn has_outer_alternatives(pattern: &str) -> bool {
         }
     }
     false
+}
+
+/// Whether a group that begins here holds nothing but flags, such as `(?i)`, which count for what follows.
+fn sets_flags(mut group: std::iter::Peekable<std::str::Chars<'_>>) -> bool {
+    group.next() == Some('?') && group.find(|next| !next.is_ascii_alphabetic() && *next != '-') == Some(')')
 }
 
 /// Goes behind the end of a class, or to the end of a class within it, which is early enough.
@@ -147,6 +153,8 @@ mod tests {
             (".*/x.js", &[]),
             ("/(a/b)/c", &["c"]),
             ("/x|/y", &[]),
+            ("(?i)/a/b", &[]),
+            ("/(?i:a)/b", &["b"]),
             (r"/a\.b/", &["a.b"]),
             (r"/[[:alpha:]/]x/y", &["y"]),
         ] {

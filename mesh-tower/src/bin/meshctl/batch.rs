@@ -6,8 +6,9 @@ use std::io::{self, BufRead, Write};
 use mesh_core::explain::{Action, Explainer, Explanation, Question};
 use serde::{Deserialize, Serialize};
 
+use super::gateways::{Gateways, Like};
 use super::output::Outcome;
-use super::world::{World, site};
+use super::world::{DEFAULT, World, site};
 
 /// A line that asks.
 #[derive(Debug, Deserialize)]
@@ -21,17 +22,11 @@ struct Line {
     roll: u64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Client {
-    namespace: String,
+    namespace: Option<String>,
     labels: BTreeMap<String, String>,
-}
-
-impl Default for Client {
-    fn default() -> Self {
-        Self { namespace: "default".to_owned(), labels: BTreeMap::new() }
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,6 +59,11 @@ struct Answer {
     retries: Option<serde_json::Value>,
     mirrors: Vec<serde_json::Value>,
     flags: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grpc_status: Option<u32>,
+    /// Whether a mesh refuses the configuration; the answer is what its good documents come to.
+    #[serde(skip_serializing_if = "is_false")]
+    refused: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,28 +82,37 @@ struct Cluster {
     share: f64,
 }
 
-/// Answers every line. A line that cannot be answered gets `{"error": ..}`, and the exit status is 1.
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Answers every line. A line that cannot be answered gets `{"error": ..}`, one about a configuration that a mesh refuses
+/// says so; with either, the exit status is 1.
 pub(crate) fn run(file: &str) -> Result<Outcome, String> {
     let input: Box<dyn BufRead> = match file {
         "-" => Box::new(io::stdin().lock()),
         path => Box::new(io::BufReader::new(std::fs::File::open(path).map_err(|error| format!("{path}: {error}"))?)),
     };
-    let lines = input.lines().collect::<Result<Vec<_>, _>>().map_err(|error| format!("{file}: {error}"))?;
-    let lines: Vec<_> = lines.iter().filter(|line| !line.trim().is_empty()).map(|line| Line::read(line)).collect();
+    // What is not UTF-8 spoils its own line only.
+    let lines = input.split(b'\n').collect::<Result<Vec<_>, _>>().map_err(|error| format!("{file}: {error}"))?;
+    let lines = lines.iter().map(|line| line.trim_ascii()).filter(|line| !line.is_empty());
+    let lines: Vec<_> = lines.map(Line::read).collect();
     // The lines of a file mostly share a configuration and a client, and so what it takes to explain.
     let mut worlds: HashMap<&str, Result<World, String>> = HashMap::new();
     for (key, line) in lines.iter().flatten() {
         worlds.entry(key).or_insert_with(|| line.load());
     }
-    let explainers: HashMap<_, _> = worlds
-        .iter()
-        .map(|(key, world)| (*key, world.as_ref().map(|world| world.explainer().without_lines())))
-        .collect();
+    let mut served: HashMap<_, _> = worlds.iter().map(|(key, world)| (*key, world.as_ref().map(Served::by))).collect();
     let mut out = io::stdout().lock();
     let mut outcome = Outcome::Clean;
     for line in &lines {
-        let answer = line.as_ref().map_err(Clone::clone).and_then(|(key, line)| match explainers.get(key.as_str()) {
-            Some(Ok(explainer)) => line.answer(explainer),
+        let answer = line.as_ref().map_err(Clone::clone).and_then(|(key, line)| match served.get_mut(key.as_str()) {
+            Some(Ok(served)) => {
+                if served.world.refused {
+                    outcome = Outcome::Findings;
+                }
+                line.answer(served)
+            }
             Some(Err(problem)) => Err((*problem).clone()),
             None => Err("the configuration was not read".to_owned()),
         });
@@ -121,7 +130,8 @@ pub(crate) fn run(file: &str) -> Result<Outcome, String> {
 
 impl Line {
     /// A line, and what it shares with others: its configuration and its client.
-    fn read(line: &str) -> Result<(String, Self), String> {
+    fn read(line: &[u8]) -> Result<(String, Self), String> {
+        let line = std::str::from_utf8(line).map_err(|_| "the line is not UTF-8 text".to_owned())?;
         let line: Self = serde_json::from_str(line).map_err(|error| error.to_string())?;
         Ok((format!("{:?} {:?}", line.config, line.client), line))
     }
@@ -130,12 +140,43 @@ impl Line {
         if self.config.is_empty() {
             return Err("`config` names no files".to_owned());
         }
-        World::load(&self.config, site(&self.client.namespace, self.client.labels.clone()))
+        let namespace = self.client.namespace.as_deref().unwrap_or(DEFAULT);
+        World::load(&self.config, site(namespace, self.client.labels.clone()))
     }
 
-    fn answer(&self, explainer: &Explainer<'_>) -> Result<serde_json::Value, String> {
+    fn answer(&self, served: &mut Served<'_>) -> Result<serde_json::Value, String> {
         let question = self.request.question()?.with_roll(self.roll);
-        serde_json::to_value(Answer::of(explainer.explain(&question))).map_err(|error| error.to_string())
+        let found = if self.request.gateway {
+            let like =
+                Like { namespace: self.client.namespace.clone(), account: None, labels: self.client.labels.clone() };
+            served.at_gateway(question, &like)?
+        } else {
+            served.explainer.explain(&question)
+        };
+        let answer = Answer { refused: served.world.refused, ..Answer::of(found) };
+        serde_json::to_value(answer).map_err(|error| error.to_string())
+    }
+}
+
+/// What it takes to answer by one configuration for one client.
+struct Served<'w> {
+    world: &'w World,
+    explainer: Explainer<'w>,
+    /// Only for lines that ask there.
+    gateways: Option<Gateways>,
+}
+
+impl<'w> Served<'w> {
+    fn by(world: &'w World) -> Self {
+        Self { world, explainer: world.explainer().without_lines(), gateways: None }
+    }
+
+    fn at_gateway(&mut self, question: Question, like: &Like) -> Result<Explanation, String> {
+        let gateways = self.gateways.get_or_insert_with(|| Gateways::of(&self.world.set));
+        let door = gateways.answering("", &question, like)?;
+        let put = gateways.at(&door, question, like);
+        let found = put.map(|(world, question)| world.explainer().without_lines().explain(&question));
+        found.ok_or_else(|| format!("{door} does not answer"))
     }
 }
 
@@ -161,7 +202,7 @@ impl Asked {
         if let Some(port) = self.port {
             question = question.on_port(port);
         }
-        Ok(if self.gateway { question.through_gateway() } else { question })
+        Ok(question)
     }
 }
 
@@ -216,6 +257,8 @@ impl Answer {
                 .map(|mirror| serde_json::json!({ "cluster": mirror.cluster, "percent": mirror.percent, "hit": mirror.hit }))
                 .collect(),
             flags: found.flags,
+            grpc_status: found.grpc_status,
+            refused: false,
         }
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use clap::Args;
-use mesh_config::value::Labels;
-use mesh_core::Site;
-use mesh_core::explain::{Difference, Outcome as Decided, Request, diff, diff_at_gateways};
+use mesh_core::Scheme;
+use mesh_core::explain::{Difference, Differences, Outcome as Decided, Request, diff, diff_at_gateways};
 
 use super::explain::Format;
+use super::gateways::{Gateways, Like};
 use super::output::{Outcome, print};
 use super::world::{World, site};
 
@@ -16,7 +16,8 @@ use super::world::{World, site};
 ///
 /// Requests are derived from the conditions of both configurations: for each route those that it takes and those that
 /// just fail it, for two routes those that both would take, and unknown hosts and ports. Gateways are compared as the
-/// workloads that they select. Not compared: listeners themselves, policies of servers (mTLS, authorization), telemetry,
+/// workloads that they select, servers with TLS behind their handshake. Rules for clients with other labels than --labels
+/// are not compared. Nor are: `tcp` and `tls` routes, client TLS, policies of servers (mTLS, authorization), telemetry,
 /// and requests that no condition hints at, such as those that fit a regular expression in an unusual way.
 /// The exit status is 1 if anything differs.
 #[derive(Debug, Args)]
@@ -42,21 +43,16 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(crate) fn run(&self) -> Result<Outcome, String> {
-        let site = || site(&self.from, self.labels.iter().cloned().collect());
-        let load = |config: &String| World::load(std::slice::from_ref(config), site());
+        let site = site(&self.from, self.labels.iter().cloned().collect());
+        let load = |config: &String| World::load(std::slice::from_ref(config), site.clone());
         let (old, new) = (load(&self.old)?, load(&self.new)?);
-        let mut differences = diff(&old.explainer(), &new.explainer());
-        // What a gateway does is compared as that gateway, which this client is not.
-        for labels in strange_selectors(&old, &new) {
-            let site = Site { labels, ..site() };
-            let (old, new) = (old.seen_by(site.clone()), new.seen_by(site));
-            differences.extend(diff_at_gateways(&old.explainer(), &new.explainer()));
-        }
+        let mut found = diff(&old.explainer(), &new.explainer());
+        at_gateways(&old, &new, &mut found);
         print(&match self.output {
-            Format::Text => text(&differences),
-            Format::Json => serde_json::to_string_pretty(&differences).map_err(|error| error.to_string())? + "\n",
+            Format::Text => text(&found),
+            Format::Json => serde_json::to_string_pretty(&found).map_err(|error| error.to_string())? + "\n",
         })?;
-        Ok(match (old.refused || new.refused, differences.is_empty()) {
+        Ok(match (old.refused || new.refused, found.differences.is_empty()) {
             (true, _) => Outcome::CouldNotRun,
             (false, true) => Outcome::Clean,
             (false, false) => Outcome::Findings,
@@ -64,20 +60,22 @@ impl Diff {
     }
 }
 
-/// The labels of the gateways that the client's own labels do not make it serve.
-fn strange_selectors(old: &World, new: &World) -> BTreeSet<Labels> {
-    let of = |world: &World| -> Vec<Labels> {
-        let gateways = world.set.gateways().map(|gateway| &gateway.spec.selector);
-        let strange =
-            gateways.filter(|selector| !selector.iter().all(|(key, value)| world.site.labels.get(key) == Some(value)));
-        strange.cloned().collect()
-    };
-    of(old).into_iter().chain(of(new)).collect()
+/// Compares what the gateways of both configurations do, each as the workload that it selects: this client is none.
+fn at_gateways(old: &World, new: &World, found: &mut Differences) {
+    let (mut before, mut after) = (Gateways::of(&old.set), Gateways::of(&new.set));
+    let doors: Vec<_> = before.doors().iter().chain(after.doors()).cloned().collect();
+    let (mut done, like) = (BTreeSet::new(), Like::default());
+    for door in doors.iter().filter(|door| done.insert(door.workload())) {
+        // One without TLS stands for all of its workload that have none.
+        let port = (door.scheme == Scheme::Https).then_some(door.port);
+        let (old, new) = (before.world(door, &like), after.world(door, &like));
+        found.extend(diff_at_gateways(&old.explainer(), &new.explainer(), port, door.scheme));
+    }
 }
 
-fn text(differences: &[Difference]) -> String {
+fn text(found: &Differences) -> String {
     let mut out = String::new();
-    for difference in differences {
+    for difference in &found.differences {
         write_request(&mut out, difference);
         for what in &difference.what {
             let (old, new) = (difference.old.lines(what), difference.new.lines(what));
@@ -87,11 +85,15 @@ fn text(differences: &[Difference]) -> String {
         }
         let _ = writeln!(out, "  by {}\n  now {}\n", rule(&difference.old), rule(&difference.new));
     }
-    out.push_str(&match differences.len() {
-        0 => "no difference found in the requests that the rules of both configurations hint at\n".to_owned(),
-        1 => "1 difference\n".to_owned(),
-        n => format!("{n} differences\n"),
-    });
+    for route in &found.not_reached {
+        let _ = writeln!(out, "not compared: no request was found that reaches {route}");
+    }
+    let differences = match found.differences.len() {
+        0 => "no difference found".to_owned(),
+        1 => "1 difference".to_owned(),
+        n => format!("{n} differences"),
+    };
+    let _ = writeln!(out, "{differences} in {} requests for {} routes", found.requests, found.routes);
     out
 }
 

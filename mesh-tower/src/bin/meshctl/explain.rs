@@ -6,23 +6,28 @@ use clap::{Args, ValueEnum};
 use mesh_core::explain::{Explainer, Explanation, Question};
 
 use super::batch;
-use super::output::{Outcome, print};
-use super::world::Asker;
+use super::gateways::Gateways;
+use super::output::{Outcome, complain, print};
+use super::world::{Asker, World};
 
 /// Say where a request goes and why: host, each route tried, the roll, endpoints and policy with file and line.
 ///
-/// Decides with the code that decides in a process. The exit status is 1 if the mesh would answer by itself with an error.
+/// Decides with the code that decides in a process, by what the files say. What only a running mesh knows is not in it:
+/// the health and load of endpoints, ejections, limits that are used up, answers of DNS, connections and certificates.
+/// Nor is what the receiving side does: authorization, authentication, its own Sidecar.
+///
+/// The exit status is 1 if the mesh would answer by itself with an error, and 2 if a mesh refuses the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// The method, such as GET
     #[arg(required_unless_present = "batch")]
     method: Option<String>,
 
-    /// The URL that the client calls, such as http://reviews:9080/api
+    /// The URL that the client calls, such as http://reviews:9080/api; without a port, that of the scheme
     #[arg(required_unless_present = "batch")]
     url: Option<String>,
 
-    /// A header line
+    /// A header line; host or :authority replaces the authority, and the port that is dialled stays that of the URL
     #[arg(short = 'H', long = "header", value_name = "NAME:VALUE")]
     headers: Vec<String>,
 
@@ -37,11 +42,18 @@ pub(crate) struct Explain {
     #[arg(long, conflicts_with = "roll")]
     all: bool,
 
-    /// Ask at the Gateway's server on the port of the URL instead of in the mesh
-    #[arg(long)]
-    gateway: bool,
+    /// Ask at a Gateway's server on the port of the URL instead of in the mesh
+    ///
+    /// Without a name, at the first Gateway that has a rule for the request. It is asked as a workload that it selects,
+    /// and with TLS as if the handshake was done with the host as the server name, although the mesh's own gateways do
+    /// not open servers with TLS yet.
+    #[arg(long, value_name = "NAMESPACE/NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    gateway: Option<String>,
 
     /// Answer the questions of a file, one of JSON a line (- for standard input), with one line each
+    ///
+    /// A line that cannot be answered gets {"error": ..}; an answer by a configuration that a mesh refuses has
+    /// "refused": true. The exit status is 1 if there is one of either, else 0, whatever the answers are.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["method", "url", "headers", "roll", "all", "gateway"])]
     batch: Option<String>,
 
@@ -65,10 +77,9 @@ impl Explain {
         }
         let question = self.question()?;
         let world = self.asker.load()?;
-        let explainer = world.explainer();
-        let explanations = match self.all {
-            true => every_destination(&explainer, &question),
-            false => vec![explainer.explain(&question)],
+        let explanations = match &self.gateway {
+            None => self.explanations(&world, &question),
+            Some(name) => self.at_gateway(&mut Gateways::of(&world.set), name, question)?,
         };
         print(&self.format(&explanations)?)?;
         let fails = explanations
@@ -81,15 +92,36 @@ impl Explain {
         })
     }
 
+    fn explanations(&self, world: &World, question: &Question) -> Vec<Explanation> {
+        let explainer = world.explainer();
+        match self.all {
+            true => every_destination(&explainer, question),
+            false => vec![explainer.explain(question)],
+        }
+    }
+
+    fn at_gateway(&self, gateways: &mut Gateways, name: &str, question: Question) -> Result<Vec<Explanation>, String> {
+        let like = self.asker.like();
+        let door = gateways.answering(name, &question, &like)?;
+        if door.is_missing() {
+            complain(&format!("Gateway {} is not among the files; one that takes every host is asked", door.gateway));
+        }
+        let answers = gateways.at(&door, question, &like).map(|(world, question)| self.explanations(world, &question));
+        Ok(answers.unwrap_or_default())
+    }
+
     fn question(&self) -> Result<Question, String> {
         let (method, url) = (self.method.as_deref().unwrap_or("GET"), self.url.as_deref().unwrap_or_default());
         let mut question = Question::new(method, url).map_err(|error| error.to_string())?;
         for line in &self.headers {
-            let (name, value) = line.split_once(':').ok_or_else(|| format!("`{line}` is not written name:value"))?;
+            // The name of a pseudo-header begins with a colon.
+            let colon = line.char_indices().skip(1).find(|(_, letter)| *letter == ':');
+            let (name, value) = colon
+                .map(|(at, _)| (&line[..at], &line[at + 1..]))
+                .ok_or_else(|| format!("the header `{line}` is not written name:value"))?;
             question = question.header(name.trim(), value.trim()).map_err(|error| error.to_string())?;
         }
-        let question = question.with_roll(self.roll);
-        Ok(if self.gateway { question.through_gateway() } else { question })
+        Ok(question.with_roll(self.roll))
     }
 
     fn format(&self, explanations: &[Explanation]) -> Result<String, String> {

@@ -28,6 +28,7 @@ mod codes;
 mod completion;
 mod diff;
 mod explain;
+mod gateways;
 mod input;
 mod output;
 mod progress;

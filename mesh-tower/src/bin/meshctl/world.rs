@@ -1,13 +1,16 @@
 //! The configuration as one client sees it, ready to be asked about requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use clap::Args;
 use mesh_config::api::MeshConfig;
-use mesh_config::{ConfigSet, Kind, Report, ResourceId, Severity, parse};
-use mesh_core::explain::Explainer;
+use mesh_config::{ConfigSet, Kind, Report, Resource, ResourceId, Severity};
+use mesh_core::explain::{Explainer, Explanation};
+use mesh_core::route::RuleOrigin;
 use mesh_core::{Site, Snapshot, compile};
+use serde_json::Value;
 
+use super::gateways::Like;
 use super::input::Input;
 
 /// Whose requests, and by which configuration.
@@ -17,11 +20,11 @@ pub(crate) struct Asker {
     #[arg(short, long, value_name = "FILES|DIR|GLOB|-", default_value = "mesh")]
     config: Vec<String>,
 
-    /// The client: its namespace, and its service account if that matters
-    #[arg(long, value_name = "NAMESPACE[/ACCOUNT]", default_value = "default")]
-    from: String,
+    /// The client: its namespace, and its service account if that matters [default: default; at a Gateway, its namespace]
+    #[arg(long, value_name = "NAMESPACE[/ACCOUNT]")]
+    from: Option<String>,
 
-    /// The client's labels
+    /// The client's labels; at a Gateway its workload has those of the selector, too
     #[arg(long, value_name = "KEY=VALUE,..", value_delimiter = ',', value_parser = label)]
     labels: Vec<(String, String)>,
 }
@@ -32,15 +35,23 @@ pub(crate) fn label(text: &str) -> Result<(String, String), String> {
 }
 
 impl Asker {
-    /// The same client with other labels or another home.
     pub(crate) fn site(&self) -> Site {
-        site(&self.from, self.labels.iter().cloned().collect())
+        site(self.from.as_deref().unwrap_or(DEFAULT), self.labels.iter().cloned().collect())
+    }
+
+    /// What the workload of a Gateway is like that is asked about.
+    pub(crate) fn like(&self) -> Like {
+        let Site { namespace, service_account, labels, .. } = self.site();
+        Like { namespace: self.from.is_some().then_some(namespace), account: service_account, labels }
     }
 
     pub(crate) fn load(&self) -> Result<World, String> {
         World::load(&self.config, self.site())
     }
 }
+
+/// The namespace of a client that names none.
+pub(crate) const DEFAULT: &str = "default";
 
 /// A client by `namespace` or `namespace/account`.
 pub(crate) fn site(from: &str, labels: BTreeMap<String, String>) -> Site {
@@ -82,41 +93,28 @@ impl World {
         Self { set, site, refused: false, mesh, snapshot }
     }
 
-    /// The same configuration, compiled for another client.
-    pub(crate) fn seen_by(&self, site: Site) -> Self {
-        Self { refused: self.refused, ..Self::of(self.set.clone(), site) }
+    /// Where the rule of an explained decision comes from.
+    pub(crate) fn origin(&self, found: &Explanation) -> Option<&RuleOrigin> {
+        let taken = found.tried.last().filter(|tried| tried.failed.is_none())?;
+        let port = found.listener.port;
+        let table = match found.listener.gateways.is_empty() {
+            true => self.snapshot.mesh_table(port)?,
+            false => self.snapshot.gateway_servers().iter().find(|server| server.port == port)?.table,
+        };
+        let domain = &found.vhost.as_ref()?.domain;
+        let (_, vhost) = self.snapshot.domains(table).into_iter().find(|(known, _)| known == domain)?;
+        Some(&self.snapshot.vhost(vhost).1.get(taken.index)?.origin)
     }
 
-    /// The same with a Gateway for each one that a VirtualService names and nobody defines: it takes every host on
-    /// port 80, and is served by this client. So rules for a gateway can be tested without it.
-    pub(crate) fn with_missing_gateways(self) -> Self {
-        let Self { mut set, site, refused, .. } = self;
-        let named: BTreeSet<(String, String)> = set
-            .virtual_services()
-            .flat_map(|service| {
-                let namespace = service.meta.namespace.as_str();
-                service.spec.gateways.iter().filter(|name| *name != "mesh").map(move |name| full_name(name, namespace))
-            })
-            .collect();
-        let selector: String = site.labels.iter().map(|(key, value)| format!("{key}: {value:?}, ")).collect();
-        for (namespace, name) in named {
-            if set.get(&ResourceId::new(Kind::Gateway, &namespace, &name)).is_some() {
-                continue;
+    /// The HTTP rule of a VirtualService, as it stands in its document.
+    pub(crate) fn rule_as_written(&self, origin: &RuleOrigin) -> Option<Value> {
+        let id = ResourceId::new(Kind::VirtualService, &*origin.namespace, &*origin.name);
+        match &self.set.get(&id).filter(|_| origin.kind == "VirtualService")?.resource {
+            Resource::VirtualService(service) => {
+                serde_json::to_value(service.spec.http.get(usize::try_from(origin.rule?).ok()?)?).ok()
             }
-            let yaml = format!(
-                "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: {name:?}, namespace: {namespace:?}}}\n\
-                 spec: {{selector: {{{selector}}}, servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, hosts: ['*/*']}}]}}\n"
-            );
-            for document in parse("gateway", &yaml).0 {
-                set.upsert(document);
-            }
+            _ => None,
         }
-        Self { refused, ..Self::of(set, site) }
-    }
-
-    /// Whether a gateway's server has a port.
-    pub(crate) fn has_gateway_on(&self, port: u16) -> bool {
-        self.snapshot.gateway_servers().iter().any(|server| server.port == port)
     }
 
     pub(crate) fn explainer(&self) -> Explainer<'_> {
@@ -131,14 +129,5 @@ fn complain_about(report: &Report) {
     }
     if report.has_errors() {
         super::output::complain("a mesh refuses this configuration; what follows is about its good documents");
-    }
-}
-
-/// A gateway as a VirtualService names it: `name`, `namespace/name`.
-fn full_name(name: &str, namespace: &str) -> (String, String) {
-    match name.split_once('/') {
-        Some((".", name)) => (namespace.to_owned(), name.to_owned()),
-        Some((namespace, name)) => (namespace.to_owned(), name.to_owned()),
-        None => (namespace.to_owned(), name.to_owned()),
     }
 }

@@ -63,7 +63,8 @@ async fn an_endpoint_may_always_have_one_connection_of_each_protocol() {
 async fn the_limit_counts_over_all_endpoints() {
     let (one, two) = (Server::start(None, Duration::ZERO).await, Server::start(None, Duration::ZERO).await);
     let (first, permits) = pool_with(one.address, PoolSpec::default(), Limits { connections: 2, ..Limits::default() });
-    let options = PoolOptions { connect_timeout: Duration::from_secs(1), pool: PoolSpec::default() };
+    let options =
+        PoolOptions { connect_timeout: Duration::from_secs(1), pool: PoolSpec::default(), network: Network::System };
     let second = EndpointPool::new(EndpointAddress::Socket(two.address), options, Arc::clone(&permits));
     let held =
         (first.checkout(Protocol::Http1, false).await.unwrap(), first.checkout(Protocol::Http1, false).await.unwrap());

@@ -25,7 +25,7 @@ use mesh_core::failure::Limit;
 use mesh_core::limits::{Limits, Permits};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{EndpointPool, PoolOptions, Protocol};
+use super::{EndpointPool, Network, PoolOptions, Protocol};
 use crate::Body;
 
 const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
@@ -74,7 +74,7 @@ impl Server {
 
 fn pool_at(address: EndpointAddress, spec: PoolSpec, limits: Limits) -> (Arc<EndpointPool>, Arc<Permits>) {
     let permits = Permits::new(limits);
-    let options = PoolOptions { connect_timeout: Duration::from_secs(1), pool: spec };
+    let options = PoolOptions { connect_timeout: Duration::from_secs(1), pool: spec, network: Network::System };
     (EndpointPool::new(address, options, Arc::clone(&permits)), permits)
 }
 
@@ -87,7 +87,7 @@ fn pool(address: SocketAddr) -> Arc<EndpointPool> {
 }
 
 fn impatient(address: SocketAddr, connect_timeout: Duration) -> Arc<EndpointPool> {
-    let options = PoolOptions { connect_timeout, pool: PoolSpec::default() };
+    let options = PoolOptions { connect_timeout, pool: PoolSpec::default(), network: Network::System };
     EndpointPool::new(EndpointAddress::Socket(address), options, Permits::new(Limits::default()))
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use http::uri::Authority;
+use mesh_core::Scheme;
 use mesh_core::explain::Question;
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,7 +29,7 @@ pub(super) struct Case {
     pub(super) rewrite: Option<Value>,
     pub(super) fault: Option<Value>,
     pub(super) headers: Option<Value>,
-    pub(super) delegate: Option<Value>,
+    pub(super) delegate: Option<DelegateWanted>,
     /// What this tool can expect beyond the validator's format.
     pub(super) want: Option<Want>,
 }
@@ -42,10 +44,22 @@ pub(super) struct Requests {
     headers: BTreeMap<String, String>,
     scheme: Option<String>,
     port: Option<u16>,
+    /// Where it is asked: `mesh`, or a Gateway (`name`, `namespace/name`). Without, in the mesh and, where no rule takes
+    /// it there, at the Gateways.
+    pub(super) gateway: Option<String>,
     /// The client, `namespace` or `namespace/account`, where it is not that of the command line.
     pub(super) from: Option<String>,
     /// The client's labels, where they are not those of the command line.
     pub(super) labels: Option<BTreeMap<String, String>>,
+}
+
+/// The VirtualService that a rule delegates to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DelegateWanted {
+    pub(super) name: String,
+    /// None for that of the rule.
+    pub(super) namespace: Option<String>,
 }
 
 /// A destination as a rule names it.
@@ -111,37 +125,66 @@ impl CaseFile {
     }
 }
 
+/// One request of a case.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'c> {
+    pub(super) authority: &'c str,
+    method: &'c str,
+    uri: &'c str,
+    headers: &'c BTreeMap<String, String>,
+    /// None, where the case does not say.
+    pub(super) scheme: Option<Scheme>,
+    /// That of the case, else that of the authority.
+    pub(super) port: Option<u16>,
+}
+
 impl Requests {
-    /// One question for each combination of authority, method and URI.
-    pub(super) fn questions(&self) -> Result<Vec<Question>, String> {
-        let any = |given: &[String], default: &str| match given {
-            [] => vec![default.to_owned()],
-            given => given.to_vec(),
-        };
+    /// One request for each combination of authority, method and URI.
+    pub(super) fn each(&self) -> Result<Vec<Asked<'_>>, String> {
         if self.authority.is_empty() {
             return Err("a request needs an `authority`".to_owned());
         }
-        let scheme = self.scheme.as_deref().unwrap_or("http");
-        let mut questions = Vec::new();
+        let scheme = match self.scheme.as_deref() {
+            None => None,
+            Some("http") => Some(Scheme::Http),
+            Some("https") => Some(Scheme::Https),
+            Some(other) => return Err(format!("the scheme `{other}` is not http or https")),
+        };
+        let mut all = Vec::new();
         for authority in &self.authority {
-            for method in any(&self.method, "GET") {
-                for uri in any(&self.uri, "/") {
+            for method in or_else(&self.method, "GET") {
+                for uri in or_else(&self.uri, "/") {
                     if !uri.starts_with('/') {
                         return Err(format!("the uri `{uri}` does not begin with a slash"));
                     }
-                    let mut question = Question::new(&method, &format!("{scheme}://{authority}{uri}"))
-                        .map_err(|error| error.to_string())?;
-                    for (name, value) in &self.headers {
-                        question = question.header(name, value).map_err(|error| error.to_string())?;
-                    }
-                    questions.push(match self.port {
-                        Some(port) => question.on_port(port),
-                        None => question,
-                    });
+                    let named = authority.parse::<Authority>().ok().and_then(|authority| authority.port_u16());
+                    let port = self.port.or(named);
+                    all.push(Asked { authority, method, uri, headers: &self.headers, scheme, port });
                 }
             }
         }
-        Ok(questions)
+        Ok(all)
+    }
+}
+
+impl Asked<'_> {
+    /// The request by a scheme, where the case does not say one.
+    pub(super) fn question(&self, default: Scheme) -> Result<Question, String> {
+        let Self { authority, method, uri, headers, scheme, port } = self;
+        let scheme = scheme.unwrap_or(default).as_str();
+        let question = Question::new(method, &format!("{scheme}://{authority}{uri}"));
+        let mut question = question.map_err(|error| error.to_string())?;
+        for (name, value) in *headers {
+            question = question.header(name, value).map_err(|error| error.to_string())?;
+        }
+        Ok(port.map_or(question.clone(), |port| question.on_port(port)))
+    }
+}
+
+fn or_else<'c>(given: &'c [String], default: &'c str) -> Vec<&'c str> {
+    match given {
+        [] => vec![default],
+        given => given.iter().map(String::as_str).collect(),
     }
 }
 
@@ -164,7 +207,9 @@ testCases:
   - destination: {host: users.users.svc.cluster.local, port: {number: 80}}
 ";
         let file = CaseFile::read("f", text).unwrap();
-        assert_eq!(file.test_cases[0].request.questions().unwrap().len(), 8);
+        let asked = file.test_cases[0].request.each().unwrap();
+        assert_eq!((asked.len(), asked[0].scheme, asked[0].port), (8, None, None));
+        assert_eq!(asked[0].question(Scheme::Https).unwrap().port(), 443);
         let error = CaseFile::read("f", &text.replace("wantMatch", "wantmatch")).unwrap_err();
         assert!(error.contains("wantmatch"), "{error}");
     }

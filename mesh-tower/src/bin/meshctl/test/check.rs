@@ -1,10 +1,13 @@
 //! Whether a decision is what a case wants.
 
+use mesh_config::value::host::resolve_short_name;
+use mesh_core::Site;
 use mesh_core::explain::{Action, Explanation, SplitEntry};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::case::{Case, RouteWanted, Want};
+use super::case::{Case, DelegateWanted, RouteWanted, Want};
+use super::decide::Decided;
 
 /// One thing that is not as wanted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,16 +22,16 @@ pub(super) struct Failure {
     pub(super) because: String,
 }
 
-/// Everything about a decision that a case did not want. `rule` is the rule as it is written.
-pub(super) fn failures(case: &Case, found: &Explanation, rule: Option<&Value>) -> Vec<Failure> {
-    let mut checks = Checks { found, failed: Vec::new() };
-    checks.validator_parts(case, rule);
+/// Everything about a decision that a case did not want.
+pub(super) fn failures(case: &Case, found: &Decided) -> Vec<Failure> {
+    let mut checks = Checks { decided: found, found: &found.explanation, failed: Vec::new() };
+    checks.validator_parts(case);
     // A case that says nothing but `wantMatch` is about whether a rule takes the request.
     let says_something = case.route.is_some()
-        || [&case.redirect, &case.rewrite, &case.fault, &case.headers, &case.delegate]
-            .iter()
-            .any(|part| part.is_some());
-    let takes = matches!(found.action, Action::Route | Action::Redirect | Action::Direct) && rule.is_some();
+        || case.delegate.is_some()
+        || [&case.redirect, &case.rewrite, &case.fault, &case.headers].iter().any(|part| part.is_some());
+    let action = found.explanation.action;
+    let takes = matches!(action, Action::Route | Action::Redirect | Action::Direct) && found.rule.is_some();
     let mut failed = match (case.want_match.unwrap_or(true), says_something) {
         (true, true) => checks.failed,
         (true, false) if !takes && (case.want.is_none() || case.want_match == Some(true)) => {
@@ -42,7 +45,7 @@ pub(super) fn failures(case: &Case, found: &Explanation, rule: Option<&Value>) -
         (false, _) => Vec::new(),
     };
     if let Some(want) = &case.want {
-        let mut checks = Checks { found, failed: Vec::new() };
+        let mut checks = Checks { decided: found, found: &found.explanation, failed: Vec::new() };
         checks.want(want);
         failed.extend(checks.failed);
     }
@@ -50,6 +53,7 @@ pub(super) fn failures(case: &Case, found: &Explanation, rule: Option<&Value>) -
 }
 
 struct Checks<'a> {
+    decided: &'a Decided,
     found: &'a Explanation,
     failed: Vec<Failure>,
 }
@@ -57,16 +61,24 @@ struct Checks<'a> {
 impl Checks<'_> {
     fn failure(&self, what: &str, wanted: &dyn ToString, got: &dyn ToString) -> Failure {
         let request = &self.found.request;
+        let at = match self.found.listener.gateways.as_slice() {
+            [] => String::new(),
+            gateways => format!(", at {}", gateways.join(", ")),
+        };
         Failure {
             request: format!("{} {}://{}{}", request.method, request.scheme, request.authority, request.path),
             what: what.to_owned(),
             wanted: wanted.to_string(),
             got: got.to_string(),
             because: match &self.found.rule {
-                Some(rule) => format!("route {} of {rule}", self.found.route.as_deref().unwrap_or_default()),
-                None => "no rule takes it".to_owned(),
+                Some(rule) => format!("route {} of {rule}{at}", self.found.route.as_deref().unwrap_or_default()),
+                None => format!("no rule takes it{at}"),
             },
         }
+    }
+
+    fn is_host(&self, host: &str, name: &str) -> bool {
+        is_host(host, name, &self.decided.namespace)
     }
 
     fn same<T: PartialEq + ToString>(&mut self, what: &str, wanted: Option<&T>, got: Option<&T>) {
@@ -78,10 +90,10 @@ impl Checks<'_> {
         }
     }
 
-    /// The parts of the validator's format. All but `route` are compared with the rule as it is written.
-    fn validator_parts(&mut self, case: &Case, rule: Option<&Value>) {
+    /// The parts of the validator's format. All but `route` and `delegate` are compared with the rule as it is written.
+    fn validator_parts(&mut self, case: &Case) {
         if let Some(wanted) = &case.route
-            && !is_split(wanted, &self.found.split)
+            && !is_split(wanted, &self.found.split, &self.decided.namespace)
         {
             let wanted: Vec<_> = wanted.iter().map(describe_wanted).collect();
             let got: Vec<_> = self.found.split.iter().map(describe).collect();
@@ -92,13 +104,28 @@ impl Checks<'_> {
             ("rewrite", &case.rewrite),
             ("fault", &case.fault),
             ("headers", &case.headers),
-            ("delegate", &case.delegate),
         ] {
             let Some(wanted) = wanted else { continue };
-            let got = rule.and_then(|rule| rule.get(name)).unwrap_or(&Value::Null);
+            let got = self.decided.part(name);
             if !holds(got, wanted) {
-                self.failed.push(self.failure(name, &wanted, &got));
+                self.failed.push(self.failure(name, &wanted, got));
             }
+        }
+        if let Some(wanted) = &case.delegate {
+            self.delegate(wanted);
+        }
+    }
+
+    /// To whom the root's rule delegates; without a namespace, one beside the root is wanted.
+    fn delegate(&mut self, wanted: &DelegateWanted) {
+        let root = self.decided.root.as_ref();
+        let own = root.map(|root| root.namespace.as_str()).unwrap_or_default();
+        let full =
+            |namespace: &str, name: &str| format!("{}/{name}", if namespace.is_empty() { own } else { namespace });
+        let wanted = full(wanted.namespace.as_deref().unwrap_or_default(), &wanted.name);
+        let got = root.map_or_else(|| "no delegate".to_owned(), |root| full(&self.decided.namespace, &root.delegate));
+        if wanted != got {
+            self.failed.push(self.failure("delegate", &wanted, &got));
         }
     }
 
@@ -128,7 +155,7 @@ impl Checks<'_> {
             self.same("perTryTimeout", retries.per_try_timeout.as_ref(), got.and_then(|r| r.per_try_timeout.as_ref()));
         }
         for (name, percent) in want.share.iter().flatten() {
-            let of_name = found.split.iter().filter(|entry| entry.subset == *name || is_host(&entry.host, name));
+            let of_name = found.split.iter().filter(|entry| entry.subset == *name || self.is_host(&entry.host, name));
             let got: f64 = of_name.map(|entry| entry.share * 100.0).sum();
             if (got - percent).abs() > EXACT {
                 self.failed.push(self.failure(
@@ -142,7 +169,7 @@ impl Checks<'_> {
             let of_name = found
                 .mirrors
                 .iter()
-                .filter(|mirror| mirror.cluster.rsplit('|').next().is_some_and(|host| is_host(host, name)));
+                .filter(|mirror| mirror.cluster.rsplit('|').next().is_some_and(|host| self.is_host(host, name)));
             let got: f64 = of_name.map(|mirror| mirror.percent).sum();
             if (got - percent).abs() > EXACT {
                 self.failed.push(self.failure(
@@ -158,17 +185,17 @@ impl Checks<'_> {
 /// Shares are computed; this only allows for what binary fractions cannot say.
 const EXACT: f64 = 1e-9;
 
-/// Whether a host is meant by a name, which may be the short form.
-fn is_host(host: &str, name: &str) -> bool {
-    host == name || host.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+/// Whether a host is meant by a name, of which the short form means one beside the rule.
+fn is_host(host: &str, name: &str, namespace: &str) -> bool {
+    host == name || host == resolve_short_name(name, namespace, &Site::default().cluster_domain)
 }
 
-fn is_split(wanted: &[RouteWanted], found: &[SplitEntry]) -> bool {
+fn is_split(wanted: &[RouteWanted], found: &[SplitEntry], namespace: &str) -> bool {
     let total: u32 = wanted.iter().filter_map(|one| one.weight).sum();
     let takes = |one: &RouteWanted, entry: &SplitEntry| {
         let wanted = &one.destination;
         let share = one.weight.map(|weight| f64::from(weight) / f64::from(total.max(1)));
-        is_host(&entry.host, &wanted.host)
+        is_host(&entry.host, &wanted.host, namespace)
             && wanted.subset.as_ref().is_none_or(|subset| *subset == entry.subset)
             && wanted.port.as_ref().is_none_or(|port| port.number == entry.port)
             && (found.len() == 1 || share.is_none_or(|share| (share - entry.share).abs() < EXACT))
@@ -219,10 +246,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_name_means_the_host() {
-        assert!(is_host("reviews.default.svc.cluster.local", "reviews"));
-        assert!(is_host("reviews.default.svc.cluster.local", "reviews.default"));
-        assert!(!is_host("reviews-v2.default.svc.cluster.local", "reviews"));
+    fn a_short_name_means_the_host_beside_the_rule() {
+        assert!(is_host("reviews.default.svc.cluster.local", "reviews", "default"));
+        assert!(is_host("reviews.default.svc.cluster.local", "reviews.default.svc.cluster.local", "books"));
+        assert!(!is_host("reviews.default.svc.cluster.local", "reviews", "books"));
+        // With a dot it is no short name, as in a rule.
+        assert!(!is_host("reviews.default.svc.cluster.local", "reviews.default", "default"));
+        assert!(!is_host("reviews-v2.default.svc.cluster.local", "reviews", "default"));
     }
 
     #[test]

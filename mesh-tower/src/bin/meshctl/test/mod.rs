@@ -3,28 +3,34 @@
 mod case;
 mod check;
 mod coverage;
+mod decide;
 
-use std::collections::HashMap;
 use std::fmt::Write;
 
 use clap::Args;
-use mesh_config::{Kind, Report, Resource, ResourceId};
-use mesh_core::explain::{Explanation, Place, Question};
+use mesh_config::Report;
 use serde::Serialize;
-use serde_json::Value;
 
 use self::case::{Case, CaseFile};
 use self::check::Failure;
 use self::coverage::Coverage;
+use self::decide::Places;
 use super::explain::Format;
 use super::input::files;
 use super::output::{Outcome, complain, print};
-use super::world::{Asker, World, site};
+use super::world::Asker;
 
 /// Check where requests go against files of cases.
 ///
 /// The files have the form of istio-config-validator (`testCases`), with more to expect under `want`. Shares are exact:
-/// they are computed, not sampled. The exit status is 1 if a case fails or too few rules are covered.
+/// they are computed, not sampled. What only a running mesh knows, such as the health of endpoints, is not looked at.
+///
+/// A request is asked in the mesh and, where no VirtualService takes it there, at the servers of the Gateways; one that
+/// names neither `scheme` nor `port` at those of any. `gateway: namespace/name` (or `mesh`) under `request` asks there
+/// only. A Gateway is asked as a workload that its selector takes; one that nobody defines takes every host.
+///
+/// The exit status is 1 if a case fails or too few rules are covered, and 2 if the configuration is one that a mesh
+/// refuses.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
     /// Files with cases, directories or patterns
@@ -35,7 +41,7 @@ pub(crate) struct Test {
     asker: Asker,
 
     /// Fail if less than this share of the rules took a request, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, allow_negative_numbers = true)]
     fail_under: f64,
 
     /// The form of the results
@@ -63,13 +69,12 @@ struct CaseResult {
 
 impl Test {
     pub(crate) fn run(&self) -> Result<Outcome, String> {
-        let mut worlds = Worlds::new(&self.asker)?;
-        let mut results = Results { coverage: Coverage::of(&worlds.default.set), ..Results::default() };
+        let mut places = Places::new(&self.asker)?;
+        let mut results = Results { coverage: Coverage::of(&places.set), ..Results::default() };
         for file in self.files()? {
             let text = std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
             for case in &CaseFile::read(&file, &text)?.test_cases {
-                let world = worlds.of(case);
-                let result = run_case(&file, case, world, &mut results.coverage)?;
+                let result = run_case(&file, case, &mut places, &mut results.coverage)?;
                 results.cases.push(result);
             }
         }
@@ -85,7 +90,7 @@ impl Test {
         if covered < self.fail_under {
             complain(&format!("{covered:.1} % of the rules are covered, less than {} %", self.fail_under));
         }
-        Ok(match (results.failed > 0 || covered < self.fail_under, worlds.default.refused) {
+        Ok(match (results.failed > 0 || covered < self.fail_under, places.refused) {
             (true, _) => Outcome::Findings,
             (false, true) => Outcome::CouldNotRun,
             (false, false) => Outcome::Clean,
@@ -103,67 +108,28 @@ impl Test {
     }
 }
 
-/// The configuration as each client sees it.
-struct Worlds {
-    default: World,
-    others: HashMap<String, World>,
-}
-
-impl Worlds {
-    fn new(asker: &Asker) -> Result<Self, String> {
-        Ok(Self { default: asker.load()?.with_missing_gateways(), others: HashMap::new() })
-    }
-
-    /// That of the client of a case.
-    fn of(&mut self, case: &Case) -> &World {
-        let (from, labels) = (&case.request.from, &case.request.labels);
-        if from.is_none() && labels.is_none() {
-            return &self.default;
-        }
-        let own = &self.default.site;
-        let from = from.clone().unwrap_or_else(|| own.namespace.clone());
-        let labels = labels.clone().unwrap_or_else(|| own.labels.clone());
-        let set = &self.default.set;
-        self.others.entry(format!("{from} {labels:?}")).or_insert_with(|| World::of(set.clone(), site(&from, labels)))
-    }
-}
-
-fn run_case(file: &str, case: &Case, world: &World, coverage: &mut Coverage) -> Result<CaseResult, String> {
-    let explainer = world.explainer();
-    let questions = case.request.questions().map_err(|error| format!("{file}: {}: {error}", case.description))?;
+fn run_case(file: &str, case: &Case, places: &mut Places, coverage: &mut Coverage) -> Result<CaseResult, String> {
+    let wrong = |error| format!("{file}: {}: {error}", case.description);
+    let asked = case.request.each().map_err(wrong)?;
     let mut failures = Vec::new();
-    let requests = questions.len();
-    for question in questions {
-        let found = in_mesh_or_at_gateway(world, question, |question| explainer.explain(question));
-        if let Some(rule) = &found.rule {
+    for asked in &asked {
+        let found = places.decide(&case.request, asked).map_err(wrong)?;
+        if let Some(rule) = &found.explanation.rule {
             coverage.hit(&rule.object, &rule.field);
         }
-        let rule = found.rule.as_ref().and_then(|place| rule_as_written(world, place));
-        failures.extend(check::failures(case, &found, rule.as_ref()));
+        // A rule that delegates takes what the delegate's rule takes.
+        if let Some(root) = &found.root {
+            coverage.hit(&root.object, &root.field);
+        }
+        failures.extend(check::failures(case, &found));
     }
-    Ok(CaseResult { file: file.to_owned(), description: case.description.clone(), requests, failures })
+    Ok(CaseResult { file: file.to_owned(), description: case.description.clone(), requests: asked.len(), failures })
 }
 
-/// Rules may act in the mesh, at a gateway, or both; a case does not say where.
-fn in_mesh_or_at_gateway(world: &World, question: Question, explain: impl Fn(&Question) -> Explanation) -> Explanation {
-    let in_mesh = explain(&question);
-    let by_a_rule =
-        |found: &Explanation| found.rule.as_ref().is_some_and(|rule| rule.object.starts_with("VirtualService"));
-    if by_a_rule(&in_mesh) || !world.has_gateway_on(question.port()) {
-        return in_mesh;
-    }
-    let at_gateway = explain(&question.through_gateway());
-    if by_a_rule(&at_gateway) { at_gateway } else { in_mesh }
-}
-
-/// A rule of a VirtualService, as it stands in its document.
-fn rule_as_written(world: &World, place: &Place) -> Option<Value> {
-    let (namespace, name) = place.object.strip_prefix("VirtualService ")?.split_once('/')?;
-    let index: usize = place.field.strip_prefix("spec.http[")?.strip_suffix(']')?.parse().ok()?;
-    match &world.set.get(&ResourceId::new(Kind::VirtualService, namespace, name))?.resource {
-        Resource::VirtualService(service) => serde_json::to_value(service.spec.http.get(index)?).ok(),
-        _ => None,
-    }
+/// A share in percent. Text such as `nan` is a number to Rust, and one that nothing is less than.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=100.0).contains(number));
+    number.ok_or_else(|| "it is no number from 0 to 100".to_owned())
 }
 
 impl Results {

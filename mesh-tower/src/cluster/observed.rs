@@ -1,0 +1,31 @@
+//! What a test may know of a cluster.
+
+use std::sync::Arc;
+
+use mesh_core::cluster::endpoint::EndpointState;
+use mesh_core::limits::Permits;
+
+use super::{ClusterHandle, members_of};
+
+impl ClusterHandle {
+    /// The endpoints with what was learned about them, after the sweep that a request at this moment would run.
+    pub(crate) fn endpoints_now(&self) -> Vec<Arc<EndpointState>> {
+        self.sweep(crate::clock::now());
+        members_of(&self.current(crate::clock::now())).into_iter().map(|member| member.state).collect()
+    }
+
+    /// Ejections that `maxEjectionPercent` did not allow.
+    pub(crate) fn refused_ejections(&self) -> u64 {
+        self.shared.detector.as_ref().map_or(0, mesh_core::outlier::Detector::overflows)
+    }
+
+    /// Connections that were ever begun to its endpoints.
+    pub(crate) fn connections_opened(&self) -> u64 {
+        members_of(&self.current(crate::clock::now())).iter().map(|member| member.pool.counts().opened).sum()
+    }
+
+    /// What is in use of its limits.
+    pub(crate) fn permits_in_use(&self) -> &Permits {
+        &self.shared.permits
+    }
+}

@@ -1,0 +1,150 @@
+//! Limits of a cluster.
+
+use std::future::IntoFuture as _;
+
+use mesh_tower::testing::{Reply, Workload};
+
+use super::{GET, NO_RETRIES, Setting, ms, secs};
+
+fn slow() -> Reply {
+    Reply::status(200).after(ms(100))
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_connection_and_one_that_waits_serve_two_of_four() {
+    let policy = "connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}";
+    let mesh = Setting { policy, rule: "" }.endpoint(slow()).await;
+    // The connection is there: as in the measurement, it is not opened by those who are counted.
+    mesh.run(GET).await.assert_success(1.0);
+    let run = mesh.run(GET).times(4).at_once(4).await;
+    run.assert_status(200, 2);
+    run.assert_flags("UO", 2);
+    let refused = run.iter().find(|answer| answer.status() == 503).unwrap();
+    assert_eq!(refused.text(), "upstream connect error or disconnect/reset before headers. reset reason: overflow");
+    assert_eq!(refused.header("x-envoy-overloaded"), Some("true"));
+    assert_eq!(refused.details(), "upstream_reset_before_response_started{overflow}");
+    assert!(refused.took().is_zero(), "refused at once");
+    mesh.assert_idle();
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_limited_over_all_endpoints_and_for_both_protocols() {
+    let setting = Setting { policy: "connectionPool: {http: {http2MaxRequests: 3}}", rule: "" };
+    for workload in [Workload::of("a"), Workload::of("a").http2()] {
+        let mesh = setting.with(workload.replicas(4).replying(slow())).start().await;
+        let run = mesh.run(GET).times(10).at_once(10).await;
+        run.assert_status(200, 3);
+        run.assert_flags("UO", 7);
+        // All are given back.
+        mesh.run(GET).times(3).at_once(3).await.assert_success(1.0);
+        mesh.assert_idle();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_being_opened_makes_its_requests_wait() {
+    let setting = Setting { policy: "connectionPool: {http: {http1MaxPendingRequests: 2}}", rule: "" };
+    for workload in [Workload::of("a"), Workload::of("a").http2()] {
+        let mesh = setting.with(workload.replying(slow())).start().await;
+        let run = mesh.run(GET).times(5).at_once(5).await;
+        run.assert_status(200, 2);
+        run.assert_flags("UO", 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_a_limit_is_not_tried_again() {
+    let policy = "connectionPool: {http: {http2MaxRequests: 1}}";
+    let mesh = Setting { policy, rule: "retries: {attempts: 5, retryOn: \"5xx,reset,connect-failure\"}" }
+        .endpoint(slow())
+        .await;
+    let run = mesh.run(GET).times(6).at_once(6).await;
+    run.assert_flags("UO", 5);
+    run.assert_tries(1);
+    mesh.assert_calls("a", 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_endpoint_has_one_connection_whatever_the_limit() {
+    let policy = "loadBalancer: {simple: ROUND_ROBIN}, connectionPool: {tcp: {maxConnections: 1}}";
+    let mesh = Setting { policy, rule: NO_RETRIES }.endpoints(5, slow()).await;
+    let run = mesh.run(GET).times(10).at_once(10).await;
+    run.assert_success(1.0);
+    assert_eq!(mesh.connections_opened(), 5);
+    assert_eq!(run.iter().filter(|answer| answer.took() == ms(100)).count(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_serves_as_many_requests_as_it_may() {
+    for (most, opened) in [(1, 12), (4, 3), (0, 1)] {
+        let policy = format!("connectionPool: {{http: {{maxRequestsPerConnection: {most}}}}}");
+        for workload in [Workload::of("a"), Workload::of("a").http2()] {
+            let mesh = Setting { policy: &policy, rule: NO_RETRIES }.with(workload).start().await;
+            mesh.run(GET).times(12).await.assert_success(1.0);
+            assert_eq!(mesh.connections_opened(), opened, "{most} requests");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_close_in_time() {
+    let policy = "connectionPool: {http: {idleTimeout: 5s}}";
+    let mesh = Setting { policy, rule: NO_RETRIES }.endpoint(Reply::status(200)).await;
+    for (pause, opened) in [(0, 1), (4, 1), (6, 2), (6, 3)] {
+        mesh.advance(secs(pause)).await;
+        mesh.run(GET).await.assert_success(1.0);
+        assert_eq!(mesh.connections_opened(), opened);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_takes_too_long_has_failed() {
+    let policy = "connectionPool: {tcp: {connectTimeout: 250ms}}";
+    let mesh = Setting { policy, rule: NO_RETRIES }.endpoint(Reply::unreachable()).await;
+    let run = mesh.run(GET).await;
+    run.assert_flags("UF", 1);
+    assert_eq!(run[0].took(), ms(250));
+    assert!(run[0].text().ends_with("reset reason: connection timeout"), "{}", run[0].text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_of_one_connection_are_limited_and_more_connections_are_opened() {
+    let policy = "connectionPool: {http: {maxConcurrentStreams: 2}}";
+    let mesh = Setting { policy, rule: NO_RETRIES }.http2(slow()).await;
+    let run = mesh.run(GET).times(6).at_once(6).await;
+    run.assert_success(1.0);
+    assert_eq!(mesh.connections_opened(), 3);
+    assert!(run.iter().all(|answer| answer.took() == ms(100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mirror_gets_its_copy_when_the_request_is_over_a_limit_but_not_when_nobody_is_there() {
+    let rule = "retries: {attempts: 0}, mirror: {host: shadow}";
+    let policy = "connectionPool: {http: {http2MaxRequests: 1}}";
+    let mesh =
+        Setting { policy, rule }.with(Workload::of("a").replying(slow())).with(Workload::of("shadow")).start().await;
+    mesh.run(GET).times(4).at_once(4).await.assert_flags("UO", 3);
+    mesh.assert_mirrored("shadow", 4);
+
+    let nobody =
+        Setting { policy, rule }.with(Workload::of("a").replicas(0)).with(Workload::of("shadow")).start().await;
+    nobody.run(GET).times(4).await.assert_flags("UH", 4);
+    nobody.advance(ms(10)).await;
+    nobody.assert_mirrored("shadow", 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_that_give_up_give_back_what_they_held() {
+    let policy = "connectionPool: {tcp: {maxConnections: 2}, http: {http1MaxPendingRequests: 4, http2MaxRequests: 5}}";
+    for workload in [Workload::of("a"), Workload::of("a").http2()] {
+        let mesh = Setting { policy, rule: "" }.with(workload.replying(Reply::hang())).start().await;
+        for _ in 0..20 {
+            let run = mesh.run(GET).times(8).at_once(8).into_future();
+            assert!(tokio::time::timeout(ms(10), run).await.is_err());
+        }
+        mesh.advance(ms(1)).await;
+        mesh.assert_idle();
+        mesh.reply("a", &Reply::status(200));
+        mesh.run(GET).times(20).await.assert_success(1.0);
+    }
+}
