@@ -157,7 +157,7 @@ async fn exchange(
     let protocol = protocol_of(cluster.spec().protocol, outgoing);
     let mut reconnects = 0;
     loop {
-        let checkout = clock.bounded(member.pool.checkout(protocol)).await;
+        let checkout = clock.bounded(member.pool.checkout(protocol, outgoing.wants_fresh())).await;
         let connection = checkout.map_err(|late| Missed { error: late.into(), queued: true })??;
         cluster.on_connected(&member.state);
         let ready = clock.now();
@@ -169,6 +169,7 @@ async fn exchange(
             Err(Unanswered { error, unsent, is_stale }) => {
                 // A connection that its peer had closed meanwhile: nothing was sent, so another one
                 // may serve the same try.
+                outgoing.broke(is_stale);
                 let again = is_stale && unsent.is_some() && reconnects < RECONNECTS;
                 outgoing.give_back(unsent);
                 if !again {

@@ -20,6 +20,8 @@ pub(crate) struct Outgoing {
     /// The slot that the current retry takes.
     retry: Option<Permit>,
     left_out: LeftOut,
+    /// Whether a connection that had been waiting broke under it.
+    is_burnt: bool,
 }
 
 impl Outgoing {
@@ -27,7 +29,7 @@ impl Outgoing {
     pub(crate) fn new(request: Request<Body>, copies: bool, shared: &Shared) -> Self {
         let keep = Keep::within(shared.options.replay_limit, &shared.replays);
         let request = Repeatable::new(request, copies, keep);
-        Self { request, tries: 0, retry: None, left_out: shared.options.left_out }
+        Self { request, tries: 0, retry: None, left_out: shared.options.left_out, is_burnt: false }
     }
 
     /// The request for the next try.
@@ -45,6 +47,16 @@ impl Outgoing {
     /// Takes back a request of which nothing was sent.
     pub(crate) fn give_back(&mut self, unsent: Option<Box<Request<Body>>>) {
         self.request.give_back(unsent);
+    }
+
+    /// Notes that a connection broke; `is_stale`: one that had been waiting, as others may have been.
+    pub(crate) fn broke(&mut self, is_stale: bool) {
+        self.is_burnt |= is_stale;
+    }
+
+    /// Whether the next try is better made on a new connection: its peer closes those that wait.
+    pub(crate) fn wants_fresh(&self) -> bool {
+        self.is_burnt && self.tries > 1
     }
 
     /// Counts a try, whether it gets as far as a connection or not.

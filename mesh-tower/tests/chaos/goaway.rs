@@ -51,7 +51,7 @@ async fn write(to: &mut TcpStream, kind: u8, flags: u8, stream: u32, payload: &[
 type Processed = Arc<Mutex<HashMap<Vec<u8>, usize>>>;
 
 /// Requests that a connection takes before its endpoint goes away.
-const TAKEN: usize = 36;
+const TAKEN: usize = 96;
 
 /// Requests that it has got by then, and does not take any more.
 const LEFT: usize = 4;
@@ -129,7 +129,7 @@ async fn of_an_endpoint_that_goes_away_only_what_it_has_not_taken_is_sent_again(
         let content = Bytes::from(format!("content {n}"));
         Ask { streams: false, expected: Some(content.clone()), ..Ask::post(n, &content) }
     });
-    let tally = load::run(&mesh.client(), 32, asks).await;
+    let tally = load::run(&mesh.client(), 8, asks).await;
     assert!(raw.connections() >= 3_000 / (TAKEN + LEFT) / 2, "{} connections", raw.connections());
     let processed = processed.lock().unwrap().clone();
     assert!(processed.values().all(|times| *times == 1), "nothing is taken twice");
