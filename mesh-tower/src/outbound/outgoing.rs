@@ -9,7 +9,7 @@ use super::added::LeftOut;
 use super::{Shared, headers};
 use crate::Body;
 use crate::mirror::slots::Slots;
-use crate::repeatable::{Keep, Repeatable};
+use crate::repeatable::{Copy, Keep, Repeatable};
 use crate::timeout::clock::Clock;
 
 /// A request that is sent once or more.
@@ -81,7 +81,7 @@ impl Outgoing {
 
     /// A copy of the request for a mirror, whose body follows the main one, up to `lag` bytes behind; `None`
     /// where no copy is kept.
-    pub(crate) fn copy(&self, lag: usize, slots: &Slots) -> Option<Request<Body>> {
+    pub(crate) fn copy(&self, lag: usize, slots: &Slots) -> Option<Copy> {
         self.request.copy(lag, slots)
     }
 

@@ -39,13 +39,20 @@ pub(super) async fn send(
         let Tried { mut result, outcome, endpoint } =
             attempt::send(cluster, chance, journey.grpc(), &mut outgoing, pick, clock, trail).await;
         let retries = attempts.retries();
-        if journey.is_safe() && result.as_ref().is_ok_and(|answer| hops::is_spent(answer.headers())) {
+        let is_spent = |answer: &Response<Body>| !outcome.is_success() && hops::is_spent(answer.headers());
+        if journey.is_safe() && result.as_ref().is_ok_and(is_spent) {
             // Somebody further on has tried again in vain; what is done here would multiply that.
             trail.retries_spent();
             return answered(result, retries);
         }
-        let outcome =
-            if copies { peeked(journey, outcome, &mut result, clock).await } else { outcome.without_grpc_status() };
+        let outcome = match &mut result {
+            // Boxed, since few ask for it: it would make every call larger.
+            Ok(answer) if copies && journey.shared.options.peek_trailers && journey.grpc() => {
+                Box::pin(peeked(outcome, answer, clock)).await
+            }
+            _ if copies => outcome,
+            _ => outcome.without_grpc_status(),
+        };
         let pause = match chance.with(|rng| attempts.next(&outcome, rng)) {
             Next::RetryAfter(pause) => asked_pause(journey, &result).unwrap_or(pause),
             Next::Done => return answered(result, retries),
@@ -79,15 +86,7 @@ pub(super) async fn send(
 
 /// The outcome with the status that stands in trailers, where a gRPC caller asked to look there. An answer whose first
 /// frame does not come in time stays as it is: what reads it will see.
-async fn peeked(
-    journey: &Journey,
-    outcome: Outcome,
-    result: &mut Result<Response<Body>, Error>,
-    clock: &mut Clock,
-) -> Outcome {
-    let (true, true, Ok(answer)) = (journey.shared.options.peek_trailers, journey.grpc(), result) else {
-        return outcome;
-    };
+async fn peeked(outcome: Outcome, answer: &mut Response<Body>, clock: &mut Clock) -> Outcome {
     match clock.bounded(body::peeked::leading_trailers(answer.body_mut())).await {
         Ok(Some(trailers)) => outcome.with_trailers(&trailers),
         Ok(None) | Err(_) => outcome,

@@ -100,7 +100,7 @@ async fn serve(number: usize, mut stream: TcpStream, processed: Processed) -> st
         if last == u32::MAX && waiting.len() >= LEFT {
             // Whatever came before the first that waits is promised.
             last = *waiting.first_key_value().unwrap().0 - 1;
-            let reason = if number % 2 == 0 { 0 } else { 11_u32 };
+            let reason = if number.is_multiple_of(2) { 0 } else { 11_u32 };
             let mut payload = last.to_be_bytes().to_vec();
             payload.extend(reason.to_be_bytes());
             write(&mut stream, GOAWAY, 0, 0, &payload).await?;

@@ -160,6 +160,38 @@ async fn a_connection_that_its_peer_closed_meanwhile_gives_the_request_back() {
     }
 }
 
+#[tokio::test]
+async fn a_fresh_connection_is_none_that_has_been_waiting() {
+    let server = Server::start(None, Duration::ZERO).await;
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let (pool, _) = pool_with(server.address, PoolSpec::default(), limits);
+    for opened in 1..4 {
+        let checkout = pool.checkout(Protocol::Http1, true).await.unwrap();
+        let (response, lease) = checkout.send(request()).await.unwrap();
+        let number = response.into_body().collect().await.unwrap().to_bytes();
+        lease.finish();
+        // The one that waits makes room, so the limit is kept.
+        assert_eq!((number, server.opened()), (opened.to_string().into(), opened));
+        eventually("it waits", || pool.counts().idle == 1 && pool.counts().open == 1).await;
+    }
+    assert_eq!(ask(&pool, Protocol::Http1).await.unwrap(), "3", "others take it");
+}
+
+#[tokio::test]
+async fn a_new_connection_that_wants_nothing_is_as_good_as_none() {
+    // Closed before anything is said, and seen to be.
+    let server = Server::accepting(|io, _| async move { drop(io) }).await;
+    let pool = pool(server.address);
+    for _ in 0..20 {
+        let checkout = pool.checkout(Protocol::Http1, false).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let Ok(checkout) = checkout else { continue };
+        let unanswered = checkout.send(request()).await.unwrap_err();
+        assert!(!unanswered.is_stale && unanswered.unsent.is_some(), "{unanswered:?}");
+        assert_eq!(unanswered.error.failure(), Failure::ConnectFailed);
+    }
+}
+
 /// Sends back what it gets: method, trailers and body.
 async fn mirror(request: Request<hyper::body::Incoming>) -> Result<Response<Body>, Infallible> {
     let method = request.method().to_string();
