@@ -22,6 +22,8 @@ pub(crate) struct Outgoing {
     left_out: LeftOut,
     /// Whether a connection that had been waiting broke under it.
     is_burnt: bool,
+    /// Whether a try's status is looked for in trailers, too.
+    peeks: bool,
 }
 
 impl Outgoing {
@@ -29,7 +31,13 @@ impl Outgoing {
     pub(crate) fn new(request: Request<Body>, copies: bool, shared: &Shared) -> Self {
         let keep = Keep::within(shared.options.replay_limit, &shared.replays);
         let request = Repeatable::new(request, copies, keep);
-        Self { request, tries: 0, retry: None, left_out: shared.options.left_out, is_burnt: false }
+        let peeks = copies && shared.options.peek_trailers;
+        Self { request, tries: 0, retry: None, left_out: shared.options.left_out, is_burnt: false, peeks }
+    }
+
+    /// Whether a try's `grpc-status` is looked for in trailers, too.
+    pub(crate) const fn peeks(&self) -> bool {
+        self.peeks
     }
 
     /// The request for the next try.

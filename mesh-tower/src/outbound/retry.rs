@@ -17,7 +17,7 @@ use super::route_info::Trail;
 use super::{Journey, mirror};
 use crate::cluster::ClusterHandle;
 use crate::timeout::clock::Clock;
-use crate::{Body, Error, body, hops};
+use crate::{Body, Error, hops};
 
 /// Sends a request, again where the policy says so, and gives the last answer.
 pub(super) async fn send(
@@ -36,7 +36,7 @@ pub(super) async fn send(
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
     loop {
         let pick = Pick { tried: &tried, ..first_pick(journey, policy, trail) };
-        let Tried { mut result, outcome, endpoint } =
+        let Tried { result, outcome, endpoint } =
             attempt::send(cluster, chance, journey.grpc(), &mut outgoing, pick, clock, trail).await;
         let retries = attempts.retries();
         let is_spent = |answer: &Response<Body>| !outcome.is_success() && hops::is_spent(answer.headers());
@@ -45,14 +45,7 @@ pub(super) async fn send(
             trail.retries_spent();
             return answered(result, retries);
         }
-        let outcome = match &mut result {
-            // Boxed, since few ask for it: it would make every call larger.
-            Ok(answer) if copies && journey.shared.options.peek_trailers && journey.grpc() => {
-                Box::pin(peeked(outcome, answer, clock)).await
-            }
-            _ if copies => outcome,
-            _ => outcome.without_grpc_status(),
-        };
+        let outcome = if copies { outcome } else { outcome.without_grpc_status() };
         let pause = match chance.with(|rng| attempts.next(&outcome, rng)) {
             Next::RetryAfter(pause) => asked_pause(journey, &result).unwrap_or(pause),
             Next::Done => return answered(result, retries),
@@ -81,15 +74,6 @@ pub(super) async fn send(
         tried.extend(endpoint);
         clock.bounded(tokio::time::sleep(pause)).await.map_err(|failure| Error::from(failure).retried(true))?;
         outgoing.hold(permit);
-    }
-}
-
-/// The outcome with the status that stands in trailers, where a gRPC caller asked to look there. An answer whose first
-/// frame does not come in time stays as it is: what reads it will see.
-async fn peeked(outcome: Outcome, answer: &mut Response<Body>, clock: &mut Clock) -> Outcome {
-    match clock.bounded(body::peeked::leading_trailers(answer.body_mut())).await {
-        Ok(Some(trailers)) => outcome.with_trailers(&trailers),
-        Ok(None) | Err(_) => outcome,
     }
 }
 
