@@ -1,0 +1,49 @@
+//! Endpoints elsewhere: when requests go there, and how many.
+
+use serde_json::json;
+
+use crate::case::{Ask, Case, Endpoints, Outcomes, ask};
+
+/// The near endpoints come first; the first few of them fail until they are ejected.
+fn case(near: u8, far: u8) -> Case {
+    let policy = json!({
+        "loadBalancer": {"simple": "ROUND_ROBIN"},
+        "outlierDetection": {"consecutive5xxErrors": 1, "interval": "30s", "baseEjectionTime": "30s", "maxEjectionPercent": 100},
+    });
+    Case::new(format!("places {near} near, {far} far")).endpoints(near + far).far_from(near + 1).policy(policy)
+}
+
+fn many() -> Ask {
+    ask(&["200"]).times(800).side_by_side(4).shows(&["200 -"]).places(Endpoints::Shares)
+}
+
+/// Requests until so many near endpoints are ejected.
+fn broken(count: u8) -> Ask {
+    let asking = ask(&["200"]).times(60).outcomes(Outcomes::Kinds).places(Endpoints::Any);
+    (1..=count).fold(asking, |asking, endpoint| asking.at(endpoint, &["503"]))
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let named = |case: Case, ejected: u8| {
+        let name = format!("{}, {ejected} ejected", case.name);
+        Case { name, ..case }.ask(broken(ejected)).ask(many())
+    };
+    vec![
+        case(2, 2).ask(many()),
+        named(case(2, 1), 1),
+        named(case(3, 1), 1),
+        named(case(4, 2), 1),
+        named(case(4, 2), 3),
+        named(case(2, 2), 2),
+        case(2, 2)
+            .rule(json!({"retries": {"attempts": 2, "retryOn": "5xx", "backoff": "1ms"}}))
+            .named("places: retries stay near")
+            .policy(json!({"loadBalancer": {"simple": "ROUND_ROBIN"}, "outlierDetection": {"consecutive5xxErrors": 50, "interval": "30s"}}))
+            .ask(ask(&["503", "503", "200"]).times(20).places(Endpoints::Used)),
+        case(2, 2)
+            .named("places: retries go far where asked to")
+            .rule(json!({"retries": {"attempts": 3, "retryOn": "5xx", "backoff": "1ms", "retryRemoteLocalities": true}}))
+            .policy(json!({"loadBalancer": {"simple": "ROUND_ROBIN"}, "outlierDetection": {"consecutive5xxErrors": 50, "interval": "30s"}}))
+            .ask(ask(&["503", "503", "503", "200"]).times(10)),
+    ]
+}
