@@ -11,12 +11,15 @@ use crate::upstream::Script;
 /// The port of every endpoint.
 const PORT: u16 = 8080;
 
+/// Cases of a network of addresses.
+const CASES: u16 = 16;
+
 /// A service, what applies to it, and what it is asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
     /// Tells its addresses and its host from those of others.
-    pub(crate) number: u8,
+    pub(crate) number: u16,
     pub(crate) endpoints: Vec<Endpoint>,
     /// Whether the endpoints are called over HTTP/2.
     pub(crate) http2: bool,
@@ -30,7 +33,7 @@ pub(crate) struct Case {
 /// Where requests may go.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Endpoint {
-    /// Last part of its address.
+    /// From 1 on.
     pub(crate) number: u8,
     /// Nobody listens there.
     pub(crate) is_closed: bool,
@@ -65,6 +68,8 @@ pub(crate) struct Ask {
     pub(crate) endpoints: Endpoints,
     /// How long a request takes.
     pub(crate) lasts: Option<Duration>,
+    /// Whether requests take as long on average.
+    pub(crate) alike_in_time: bool,
 }
 
 /// What differs from request to request.
@@ -79,6 +84,8 @@ pub(crate) enum Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcomes {
     Exact,
+    /// The same statuses and flags, after however many tries.
+    Answers,
     /// Within what chance does.
     Shares,
     /// The same outcomes, however often.
@@ -117,14 +124,21 @@ impl Case {
         format!("case-{}.test", self.number)
     }
 
+    /// The last two parts of an endpoint's address: sixteen cases share a network.
+    fn place(&self, endpoint: u8) -> (u8, u8) {
+        let (network, case) = (self.number / CASES, self.number % CASES);
+        (u8::try_from(network + 1).unwrap(), u8::try_from(case).unwrap() * 16 + endpoint)
+    }
+
     /// As recordings would name it.
     pub(crate) fn address(&self, endpoint: u8) -> String {
-        format!("10.0.{}.{endpoint}", self.number)
+        let (third, fourth) = self.place(endpoint);
+        format!("10.0.{third}.{fourth}")
     }
 
     pub(crate) fn open_endpoints(&self) -> impl Iterator<Item = ((u8, u8), u16)> {
         let open = self.endpoints.iter().filter(|endpoint| !endpoint.is_closed);
-        open.map(|endpoint| ((self.number, endpoint.number), PORT))
+        open.map(|endpoint| (self.place(endpoint.number), PORT))
     }
 
     pub(crate) fn requests(&self) -> usize {
@@ -133,6 +147,7 @@ impl Case {
     }
 
     pub(crate) fn endpoints(mut self, count: u8) -> Self {
+        assert!(count < 16, "addresses have place for that many");
         self.endpoints = (1..=count).map(|number| Endpoint { number, ..Endpoint::default() }).collect();
         self
     }
@@ -219,6 +234,7 @@ pub(crate) fn ask(upstream: &[&str]) -> Ask {
         outcomes: Outcomes::Exact,
         endpoints: Endpoints::Alike,
         lasts: None,
+        alike_in_time: false,
     }
 }
 
@@ -281,6 +297,11 @@ impl Ask {
     /// Where requests go is no matter.
     pub(crate) fn without_places(self) -> Self {
         self.places(Endpoints::Any)
+    }
+
+    pub(crate) fn alike_in_time(mut self) -> Self {
+        self.alike_in_time = true;
+        self
     }
 
     pub(crate) fn lasts(mut self, milliseconds: u64) -> Self {

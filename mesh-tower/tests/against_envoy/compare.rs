@@ -14,7 +14,8 @@ const UNCOMPARED: &[&str] =
     &["date", "server", "x-envoy-upstream-service-time", "content-length", "connection", "transfer-encoding"];
 
 /// Headers of requests that differ for good reason: made up anew each time, or the wire's own.
-const UNCOMPARED_UPSTREAM: &[&str] = &["x-request-id", "content-length", "transfer-encoding"];
+/// Only copies have `x-forwarded-for` here, with the address of a proxy, which a library has not.
+const UNCOMPARED_UPSTREAM: &[&str] = &["x-request-id", "content-length", "transfer-encoding", "x-forwarded-for"];
 
 /// Headers of requests that say how much time is left.
 const TIMES: &[&str] = &["x-envoy-expected-rq-timeout-ms", "grpc-timeout"];
@@ -36,12 +37,16 @@ pub(crate) fn compare(ask: &Ask, own: &[Got], envoys: &[Got]) -> Vec<String> {
     }
     note(outcomes(ask.outcomes, &tally(own.iter().map(kind)), &tally(envoys.iter().map(kind))));
     note(endpoints(ask.endpoints, own, envoys));
+    let answers = |got: &[Got]| got.iter().map(short).collect::<BTreeSet<_>>();
+    note(differ("answers", &answers(own), &answers(envoys)).filter(|_| ask.outcomes == Outcomes::Answers));
+    note(ask.alike_in_time.then(|| unlike_in_time(own, envoys)).flatten());
     if let ([own], [envoys]) = (own, envoys) {
         note(differ("headers", &headers(&own.outcome.headers), &headers(&envoys.outcome.headers)));
         note(differ("trailers", &own.outcome.trailers, &envoys.outcome.trailers));
         note(differ("body", &own.outcome.body, &envoys.outcome.body));
         note(differ("upstream", &arrivals(&own.outcome.seen.attempts), &arrivals(&envoys.outcome.seen.attempts)));
         note(differ("mirrored", &arrivals(&own.outcome.seen.mirrored), &arrivals(&envoys.outcome.seen.mirrored)));
+        note(times_left(&own.outcome.seen.attempts, &envoys.outcome.seen.attempts));
     }
     differences
 }
@@ -86,9 +91,24 @@ fn untimely(ask: &Ask, got: &Got) -> Option<String> {
     (!is_timely).then(|| format!("took {:?}, not {lasts:?}", got.took))
 }
 
+/// Whether the averages differ by more than four standard deviations, and what a busy machine adds.
+fn unlike_in_time(own: &[Got], envoys: &[Got]) -> Option<String> {
+    let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let measured = |got: &[Got]| {
+        let times: Vec<f64> = got.iter().map(|got| got.took.as_secs_f64()).collect();
+        let mean = average(&times);
+        let squares: Vec<f64> = times.iter().map(|time| (time - mean).powi(2)).collect();
+        (mean, average(&squares) / times.len() as f64)
+    };
+    let ((own, own_error), (envoys, envoys_error)) = (measured(own), measured(envoys));
+    let is_alike = (own - envoys).abs() <= 4.0 * (own_error + envoys_error).sqrt() + 0.03;
+    (!is_alike).then(|| format!("took {own:.3} s on average, Envoy {envoys:.3} s"))
+}
+
 fn outcomes(how: Outcomes, own: &BTreeMap<String, usize>, envoys: &BTreeMap<String, usize>) -> Option<String> {
     let is_alike = match how {
         Outcomes::Exact => own == envoys,
+        Outcomes::Answers => true,
         Outcomes::Kinds => own.keys().eq(envoys.keys()),
         Outcomes::Shares => are_of_one_chance(own, envoys),
     };
@@ -159,6 +179,19 @@ fn arrivals(arrivals: &[Arrival]) -> Vec<(String, Headers, String)> {
         (line, sorted(told), arrival.body.clone())
     };
     arrivals.iter().map(arrival).collect()
+}
+
+/// What tries were told about time, if it differs.
+fn times_left(own: &[Arrival], envoys: &[Arrival]) -> Option<String> {
+    let told = |arrivals: &[Arrival]| -> Vec<i64> {
+        let headers = arrivals.iter().flat_map(|arrival| &arrival.headers);
+        let times = headers.filter(|(name, _)| TIMES.contains(&name.as_str()));
+        times.map(|(_, value)| value.trim_end_matches('m').parse().unwrap_or(-1)).collect()
+    };
+    let (own, envoys) = (told(own), told(envoys));
+    // Which a header lacks is seen elsewhere.
+    let is_alike = own.iter().zip(&envoys).all(|(own, envoys)| own.abs_diff(*envoys) <= 100);
+    (!is_alike).then(|| format!("milliseconds left: {own:?}, Envoy's {envoys:?}"))
 }
 
 /// By name; the order of lines of one name stays.

@@ -21,12 +21,18 @@ pub(super) fn name(case: &Case, version: Option<&str>) -> String {
 
 fn cluster(case: &Case, version: Option<&str>) -> Value {
     let policy = &case.policy;
+    let distribute = &policy["loadBalancer"]["localityLbSetting"]["distribute"][0]["to"];
     let members = || case.endpoints.iter().filter(|endpoint| version.is_none() || endpoint.version == version);
     let group = |far: bool| {
         let group = members().filter(|endpoint| endpoint.is_far == far);
         let endpoints: Vec<Value> = group.map(|endpoint| lb_endpoint(case, endpoint)).collect();
         let region = if far { "far" } else { "near" };
-        json!({"priority": u8::from(far), "locality": {"region": region}, "lb_endpoints": endpoints})
+        let mut group = json!({"locality": {"region": region}, "lb_endpoints": endpoints});
+        match distribute.get(format!("{region}/*")) {
+            Some(share) => group["load_balancing_weight"] = share.clone(),
+            None => group["priority"] = u8::from(far).into(),
+        }
+        group
     };
     let mut groups = vec![group(false)];
     if members().any(|endpoint| endpoint.is_far) {
@@ -44,6 +50,9 @@ fn cluster(case: &Case, version: Option<&str>) -> Value {
         },
         "load_assignment": {"cluster_name": name(case, version), "endpoints": groups},
     });
+    if distribute.is_object() {
+        cluster["common_lb_config"]["locality_weighted_lb_config"] = json!({});
+    }
     balance(&mut cluster, &policy["loadBalancer"]);
     if let Some(outlier) = policy.get("outlierDetection") {
         cluster["outlier_detection"] = outlier_detection(outlier);

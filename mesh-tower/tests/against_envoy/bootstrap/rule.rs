@@ -101,6 +101,15 @@ fn retry_policy(retries: Option<&Value>, hashed: bool) -> Option<Value> {
     if let Some(time) = retries.get("perTryTimeout") {
         policy["per_try_timeout"] = duration(time);
     }
+    if retries["retryRemoteLocalities"] == true {
+        policy["retry_priority"] = json!({
+            "name": "envoy.retry_priorities.previous_priorities",
+            "typed_config": typed(
+                "extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+                json!({"update_frequency": 2}),
+            ),
+        });
+    }
     if let Some(base) = retries.get("backoff") {
         policy["retry_back_off"] = json!({"base_interval": duration(base)});
     }

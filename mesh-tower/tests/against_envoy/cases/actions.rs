@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::case::{Case, ask};
+use crate::case::{Case, Endpoints, Outcomes, ask};
 
 fn case(name: &str, rule: Value) -> Case {
     Case::new(format!("action: {name}")).rule(rule)
@@ -83,5 +83,29 @@ pub(super) fn cases() -> Vec<Case> {
                 )
                 .shows(&["200 -"]),
         ),
+        case("answers without a body", json!({})).ask_all([
+            ask(&["204"]).shows(&["204 -"]),
+            ask(&["304+etag:x"]).shows(&["304 -"]),
+            ask(&["200"]).with("method", "HEAD").shows(&["200 -"]),
+        ]),
+        case("HTTP/1 callers of HTTP/2 endpoints", json!({})).http2().ask_all([
+            ask(&["200+x-a:b"]).shows(&["200 -"]),
+            ask(&["204"]).with("method", "POST").with("body", "text").shows(&["204 -"]),
+            ask(&["reset"]).with("method", "POST").with("body", "text").shows(&["503 URX,UR"]),
+        ]),
+        case(
+            "mirror of half, split as well",
+            json!({
+                "route": [
+                    {"destination": {"host": "HOST", "subset": "v1"}, "weight": 50},
+                    {"destination": {"host": "HOST", "subset": "v2"}, "weight": 50},
+                ],
+                "mirror": {"host": "HOST", "subset": "v3"},
+                "mirrorPercentage": {"value": 50.0},
+            }),
+        )
+        .endpoints(3)
+        .versions(&["v1", "v2", "v3"])
+        .ask(ask(&["200"]).times(400).side_by_side(20).outcomes(Outcomes::Shares).places(Endpoints::Shares)),
     ]
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::case::{Ask, Case, Endpoints, Key, ask};
+use crate::case::{Ask, Case, Endpoints, Key, Outcomes, ask};
 
 pub(super) fn cases() -> Vec<Case> {
     by_what().into_iter().chain(how_many()).chain(for_how_long()).chain(what_then()).collect()
@@ -67,6 +67,8 @@ fn by_what() -> Vec<Case> {
             several("grpc:5", 4).grpc().shows(&["200 grpc 5 -"]),
             several("grpc:13", 6).grpc().shows(&["200 grpc 13 -", "200 grpc 14 UH"]),
         ]),
+        case("not by a gRPC status that nobody asked for", 1, json!({"consecutive5xxErrors": 3}))
+            .ask(several("200+grpc-status:14", 6).shows(&["200 grpc 14 -"])),
         case("by streams that are refused", 1, json!({"consecutive5xxErrors": 3}))
             .http2()
             .ask(several("reset", 6).with("http", 2).shows(&["503 UR", "503 UH"])),
@@ -107,18 +109,27 @@ fn for_how_long() -> Vec<Case> {
             .wait(700)
             .ask(several("200", 3).shows(&["200 -"])),
         case("lasts longer the second time", 1, times)
-            .ask(several("500", 4).shows(&["500 -", "503 UH"]))
-            .wait(1000)
-            .ask(several("500", 4).shows(&["500 -", "503 UH"]))
-            .wait(900)
-            .ask(several("200", 1).shows(&["503 UH"]))
-            .wait(800)
-            .ask(several("200", 2).shows(&["200 -"])),
+            // Two errors each time: at once, within 0.85 s, within 2.3 s, and then not before 3.6 s.
+            .ask(ask(&["500"]).at_once(80, 40).shows(&["500 -", "503 UH"])),
+        case(
+            "is forgotten after a time without one",
+            1,
+            json!({
+                "consecutive5xxErrors": 2, "interval": "200ms", "baseEjectionTime": "400ms"
+            }),
+        )
+        .ask(several("500", 4).shows(&["500 -", "503 UH"]))
+        .wait(1200)
+        .ask(several("500", 4).shows(&["500 -", "503 UH"]))
+        .wait(700)
+        .ask(several("200", 2).shows(&["200 -"])),
     ]
 }
 
 fn what_then() -> Vec<Case> {
     let bad = |times: usize| ask(&["200"]).at(2, &["503"]).times(times);
+    // Until the bad one is ejected; who gets how many depends on who is first.
+    let some = || bad(10).outcomes(Outcomes::Kinds).places(Endpoints::Any);
     let hashed = |mut policy: Value, algorithm: Value| {
         policy["loadBalancer"] = json!({"consistentHash": algorithm});
         policy
@@ -135,16 +146,16 @@ fn what_then() -> Vec<Case> {
         case("moves the keys of a ring", 5, json!({})).policy(ring).ask(keys()),
         case("moves the keys of a Maglev table", 5, json!({})).policy(maglev).ask(keys()),
         case("does not count while too few are healthy", 2, panic(60))
-            .ask(bad(10))
+            .ask(some())
             .ask(bad(40).shows(&["200 -", "503 -"]).places(Endpoints::Used)),
         case("counts while enough are healthy", 2, panic(40))
-            .ask(bad(10))
+            .ask(some())
             .ask(bad(40).shows(&["200 -"]).places(Endpoints::Used)),
         case("in the middle of retries", 1, json!({"consecutive5xxErrors": 2}))
             .rule(json!({"retries": {"attempts": 3, "retryOn": "5xx", "backoff": "1ms"}}))
             .ask(ask(&["503"]).shows(&["503 UH"])),
         case("makes retries go elsewhere", 2, json!({"consecutive5xxErrors": 1}))
             .rule(json!({"retries": {"attempts": 3, "retryOn": "5xx", "backoff": "1ms"}}))
-            .ask(bad(20).shows(&["200 -"]).places(Endpoints::Used).outcomes(crate::case::Outcomes::Kinds)),
+            .ask(bad(20).shows(&["200 -"]).places(Endpoints::Used).outcomes(Outcomes::Kinds)),
     ]
 }

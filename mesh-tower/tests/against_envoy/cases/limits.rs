@@ -61,6 +61,13 @@ pub(super) fn cases() -> Vec<Case> {
             .policy(json!({"retryBudget": {"percent": 100.0, "minRetryConcurrency": 1}}))
             .rule(retried.clone())
             .ask(failing().at_once(4, 40).shows(&["200 -"])),
+        budget(40),
+        budget(60),
+        Case::new("limit of connections over two endpoints")
+            .endpoints(2)
+            .policy(json!({"loadBalancer": {"simple": "ROUND_ROBIN"},
+                "connectionPool": {"tcp": {"maxConnections": 2}, "http": {"http1MaxPendingRequests": 2}}}))
+            .ask(slow().at_once(6, 40).shows(&["200 -", "503 UO"])),
         Case::new("limit of retries without a word about it")
             .policy(pool(json!({"maxConnections": 100}), json!({})))
             .rule(retried)
@@ -80,6 +87,14 @@ pub(super) fn cases() -> Vec<Case> {
                     .without_places(),
             ),
     ]
+}
+
+/// Eight requests that all fail while all of them are on their way, and a share of them that may be tried again.
+fn budget(percent: u64) -> Case {
+    Case::new(format!("limit of retries by a budget of {percent} % of what is on its way"))
+        .policy(json!({"retryBudget": {"percent": percent, "minRetryConcurrency": 1}}))
+        .rule(json!({"retries": {"attempts": 1, "retryOn": "5xx", "backoff": "1ms"}}))
+        .ask(ask(&["delay:600:503", "delay:600:200"]).at_once(8, 50).shows(&["200 -", "503 UO"]))
 }
 
 /// What the endpoint gets to see.

@@ -45,5 +45,35 @@ pub(super) fn cases() -> Vec<Case> {
             .rule(json!({"retries": {"attempts": 3, "retryOn": "5xx", "backoff": "1ms", "retryRemoteLocalities": true}}))
             .policy(json!({"loadBalancer": {"simple": "ROUND_ROBIN"}, "outlierDetection": {"consecutive5xxErrors": 50, "interval": "30s"}}))
             .ask(ask(&["503", "503", "503", "200"]).times(10)),
+        named(at_most(50, case(2, 2)), 2),
+        named(at_most(25, case(2, 2)), 2),
+        named(healthy(50, case(4, 2)), 3),
+        named(healthy(70, case(2, 2)), 1),
+        named(distributed(2, 2), 0),
+        named(distributed(4, 2), 2),
+        named(distributed(3, 1), 3),
     ]
+}
+
+/// With an ejected share that is never exceeded.
+fn at_most(percent: u64, mut case: Case) -> Case {
+    case.policy["outlierDetection"]["maxEjectionPercent"] = percent.into();
+    case.name = format!("{}, at most {percent} % ejected", case.name);
+    case
+}
+
+/// With a share of healthy endpoints below which ejections do not count.
+fn healthy(percent: u64, mut case: Case) -> Case {
+    case.policy["outlierDetection"]["minHealthPercent"] = percent.into();
+    case.name = format!("{}, at least {percent} % healthy", case.name);
+    case
+}
+
+/// Four fifths are to stay near.
+fn distributed(near: u8, far: u8) -> Case {
+    let mut case = case(near, far);
+    let shares = json!({"near/*": 80, "far/*": 20});
+    case.policy["loadBalancer"]["localityLbSetting"] = json!({"distribute": [{"from": "near/*", "to": shares}]});
+    case.name = format!("{}, distributed", case.name);
+    case
 }

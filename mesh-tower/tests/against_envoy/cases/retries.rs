@@ -108,9 +108,9 @@ fn policies() -> Vec<Case> {
             .endpoints(3)
             .closed_but(2)
             .rule(retries(json!({"attempts": 5, "retryOn": "connect-failure", "backoff": "1ms"})))
-            .ask(ask(&["200"]).times(90).shows(&["200 -"]).outcomes(Outcomes::Kinds).places(Endpoints::Used)),
+            .ask(ask(&["200"]).times(90).shows(&["200 -"]).outcomes(Outcomes::Shares).places(Endpoints::Used)),
         Case::new("retries wait longer each time")
             .rule(retries(json!({"attempts": 3, "retryOn": "5xx", "backoff": "100ms"})))
-            .ask(ask(&["503", "503", "503", "200"]).times(4).side_by_side(4).shows(&["200 -"])),
+            .ask(ask(&["503", "503", "503", "200"]).times(60).side_by_side(20).shows(&["200 -"]).alike_in_time()),
     ]
 }

@@ -18,7 +18,15 @@ pub(super) fn cases() -> Vec<Case> {
             .ask(ask(&["delay:200:503"]).shows(&["504 UT"]).lasts(500)),
         Case::new("timeout within a back-off")
             .rule(json!({"timeout": "300ms", "retries": {"attempts": 50, "retryOn": "5xx", "backoff": "100ms"}}))
-            .ask(ask(&["503"]).shows(&["504 UT"]).outcomes(Outcomes::Kinds).lasts(300).without_places()),
+            .ask(
+                ask(&["503"])
+                    .shows(&["504 UT"])
+                    .times(20)
+                    .side_by_side(20)
+                    .outcomes(Outcomes::Answers)
+                    .lasts(300)
+                    .without_places(),
+            ),
         Case::new("timeout of a try, tried again")
             .rule(json!({"timeout": "5s", "retries": {
                 "attempts": 1, "retryOn": "gateway-error", "perTryTimeout": "250ms", "backoff": "1ms"
