@@ -1,8 +1,8 @@
 //! Endpoints elsewhere: when requests go there, and how many.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::case::{Ask, Case, Endpoints, Outcomes, ask};
+use crate::case::{Ask, Case, Endpoints, Key, Outcomes, ask};
 
 /// The near endpoints come first; the first few of them fail until they are ejected.
 fn case(near: u8, far: u8) -> Case {
@@ -52,6 +52,14 @@ pub(super) fn cases() -> Vec<Case> {
         named(distributed(2, 2), 0),
         named(distributed(4, 2), 2),
         named(distributed(3, 1), 3),
+        hashed(case(3, 3), json!({}), 0),
+        hashed(case(2, 2), json!({}), 1),
+        hashed(case(3, 2), json!({"maglev": {"tableSize": 251}}), 2),
+        hashed(case(2, 2), json!({}), 2),
+        hashed(healthy(60, case(4, 4)), json!({}), 3),
+        hashed(healthy(60, case(3, 0)), json!({"maglev": {"tableSize": 251}}), 2),
+        hashed(distributed(3, 2), json!({}), 0),
+        hashed(distributed(3, 3), json!({"maglev": {"tableSize": 251}}), 1),
     ]
 }
 
@@ -76,4 +84,19 @@ fn distributed(near: u8, far: u8) -> Case {
     case.policy["loadBalancer"]["localityLbSetting"] = json!({"distribute": [{"from": "near/*", "to": shares}]});
     case.name = format!("{}, distributed", case.name);
     case
+}
+
+/// Each key goes to the very same endpoint, wherever that is.
+fn hashed(mut case: Case, algorithm: Value, ejected: u8) -> Case {
+    let mut hash = json!({"httpHeaderName": "x-key"});
+    hash.as_object_mut().unwrap().extend(algorithm.as_object().unwrap().clone());
+    case.policy["loadBalancer"].as_object_mut().unwrap().remove("simple");
+    case.policy["loadBalancer"]["consistentHash"] = hash;
+    case.name = format!(
+        "{}, hashed by {}, {ejected} ejected",
+        case.name,
+        if algorithm["maglev"].is_object() { "Maglev" } else { "a ring" }
+    );
+    let keys = ask(&["200"]).times(200).side_by_side(4).keyed(Key::Header("x-key")).places(Endpoints::Same);
+    case.ask(broken(ejected)).ask(keys)
 }
