@@ -312,9 +312,8 @@ impl Ask {
     /// The request that is sent as number `n`.
     pub(crate) fn nth(&self, case: &Case, n: usize) -> crate::record::Step {
         let mut request = self.request.clone();
-        if request.get("authority").is_none() {
-            request["authority"] = case.host().into();
-        }
+        let authority = request["authority"].as_str().unwrap_or("HOST").replace("HOST", &case.host());
+        request["authority"] = authority.into();
         match self.key {
             None => {}
             Some(Key::Cookie(name)) => request["headers"] = json!([["cookie", format!("{name}=key-{n}")]]),

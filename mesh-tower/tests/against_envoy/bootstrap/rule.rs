@@ -9,6 +9,27 @@ use crate::case::Case;
 /// Conditions that hold where a rule names none.
 const DEFAULT_RETRY_ON: &str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
 
+/// By code.
+pub(crate) const GRPC_STATUSES: &[&str] = &[
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
 pub(super) fn of(case: &Case) -> Value {
     let rule = &case.rule;
     let uri = &rule["match"][0]["uri"];
@@ -160,8 +181,10 @@ fn fault(fault: &Value) -> Value {
         value["abort"] = json!({"percentage": fraction(&abort["percentage"])});
         match abort["grpcStatus"].as_str() {
             None => value["abort"]["http_status"] = abort["httpStatus"].clone(),
-            Some("UNAVAILABLE") => value["abort"]["grpc_status"] = 14.into(),
-            Some(other) => panic!("no case has {other}"),
+            Some(name) => {
+                let code = GRPC_STATUSES.iter().position(|known| *known == name).expect("a gRPC status");
+                value["abort"]["grpc_status"] = code.into();
+            }
         }
     }
     typed("extensions.filters.http.fault.v3.HTTPFault", value)

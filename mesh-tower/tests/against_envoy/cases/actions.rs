@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
     both["headers"]["request"]["add"]["x-renewed"] = "new".into();
     let own = json!([["x-set", "old"], ["x-add", "one"], ["x-gone", "here"], ["x-renewed", "old"], ["x-both", "old"]]);
     let answer = "200+x-set:old+x-add:one+x-gone:here+x-renewed:old";
-    vec![
+    let own = vec![
         case("headers", both.clone()).ask_all([
             ask(&[answer]).with("headers", own.clone()).shows(&["200 -"]),
             ask(&[answer]).with("method", "POST").with("body", "text").shows(&["200 -"]),
@@ -107,5 +107,32 @@ pub(super) fn cases() -> Vec<Case> {
         .endpoints(3)
         .versions(&["v1", "v2", "v3"])
         .ask(ask(&["200"]).times(400).side_by_side(20).outcomes(Outcomes::Shares).places(Endpoints::Shares)),
-    ]
+    ];
+    own.into_iter().chain(direct_responses()).chain(redirects()).collect()
+}
+
+/// To callers of both kinds.
+fn direct_responses() -> impl Iterator<Item = Case> {
+    [200, 201, 204, 301, 400, 401, 403, 404, 412, 429, 500, 502, 503, 504, 599].into_iter().map(|status| {
+        let rule = json!({"directResponse": {"status": status, "body": {"string": "text, %REQ(a)%"}}});
+        case(&format!("direct response {status}"), rule).ask_all([ask(&[]), ask(&[]).grpc()])
+    })
+}
+
+/// By what the caller named as host.
+fn redirects() -> impl Iterator<Item = Case> {
+    let redirects = [
+        json!({"uri": "/x"}),
+        json!({"uri": "/x", "scheme": "https"}),
+        json!({"uri": "/x?own=1", "port": 80}),
+        json!({"scheme": "https", "port": 443}),
+        json!({"authority": "other.test"}),
+        json!({"authority": "other.test", "port": 8443}),
+        json!({"authority": "other.test", "scheme": "https", "redirectCode": 307}),
+    ];
+    redirects.into_iter().map(|redirect| {
+        let asks = ["HOST", "HOST:80", "HOST:8080", "HOST:443"];
+        let asks = asks.map(|authority| ask(&[]).with("path", "/old?q=1").with("authority", authority));
+        case(&format!("redirect {redirect}"), json!({"redirect": redirect})).ask_all(asks)
+    })
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::case::{Ask, Case, Endpoints, Key, Outcomes, ask};
 
 pub(super) fn cases() -> Vec<Case> {
-    by_what().into_iter().chain(how_many()).chain(for_how_long()).chain(what_then()).collect()
+    by_what().into_iter().chain(by_grpc_status()).chain(how_many()).chain(for_how_long()).chain(what_then()).collect()
 }
 
 /// Round robin, and no sweep within the case unless it says so.
@@ -46,6 +46,8 @@ fn by_what() -> Vec<Case> {
             several("500", 1).shows(&["500 -"]),
             several("504", 5).shows(&["504 -", "503 UH"]),
         ]),
+        case("by gateway errors or others", 1, json!({"consecutiveGatewayErrors": 2, "consecutive5xxErrors": 4}))
+            .ask_all([ask(&["503"]), ask(&["500"]), ask(&["503"]), ask(&["501"]), ask(&["200"]).shows(&["503 UH"])]),
         case("by what is refused", 1, json!({"consecutive5xxErrors": 3}))
             .closed()
             .ask(several("200", 6).shows(&["503 UF", "503 UH"])),
@@ -84,6 +86,19 @@ fn by_what() -> Vec<Case> {
     ]
 }
 
+/// Each status counts as the HTTP status that it stands for.
+fn by_grpc_status() -> impl Iterator<Item = Case> {
+    (0..=17).flat_map(|code| {
+        let status = format!("grpc:{code}");
+        let errors = json!({"consecutive5xxErrors": 2});
+        let gateway = json!({"consecutiveGatewayErrors": 2, "consecutive5xxErrors": 0});
+        [("errors", errors), ("gateway errors", gateway)].map(|(what, outlier)| {
+            let name = format!("by {what} that are gRPC status {code}");
+            case(&name, 1, outlier).http2().ask(several(&status, 4).grpc())
+        })
+    })
+}
+
 fn how_many() -> Vec<Case> {
     let failing = |percent: u64, endpoints: u8| {
         let outlier = json!({"consecutive5xxErrors": 2, "maxEjectionPercent": percent});
@@ -111,6 +126,17 @@ fn for_how_long() -> Vec<Case> {
         case("lasts longer the second time", 1, times)
             // Two errors each time: at once, within 0.85 s, within 2.3 s, and then not before 3.6 s.
             .ask(ask(&["500"]).at_once(80, 40).shows(&["500 -", "503 UH"])),
+        case(
+            "ends with all that was counted",
+            1,
+            json!({
+                "consecutive5xxErrors": 3, "interval": "200ms", "baseEjectionTime": "300ms"
+            }),
+        )
+        .ask(ask(&["delay:300:500"]).at_once(8, 10).shows(&["500 -"]))
+        .wait(900)
+        .ask(several("500", 2).shows(&["500 -"]))
+        .ask(several("500", 2).shows(&["500 -", "503 UH"])),
         case(
             "is forgotten after a time without one",
             1,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::bootstrap::GRPC_STATUSES;
 use crate::case::{Case, Endpoints, Outcomes, ask};
 
 fn case(name: &str, fault: Value) -> Case {
@@ -16,7 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
     delayed.rule["timeout"] = "150ms".into();
     let mut dressed = case("abort with headers of the rule", json!({"abort": abort(100.0, 503)}));
     dressed.rule["headers"] = json!({"response": {"set": {"x-rule": "set"}, "add": {"x-rule": "added"}}});
-    vec![
+    let own = vec![
         case("delay", json!({"delay": delay(100.0, "200ms")})).ask(ask(&["200"]).shows(&["200 DI"]).lasts(200)),
         delayed.ask(ask(&["200"]).shows(&["200 DI"]).lasts(300)),
         case("abort", json!({"abort": abort(100.0, 555)})).ask_all([
@@ -38,5 +39,14 @@ pub(super) fn cases() -> Vec<Case> {
                 .outcomes(Outcomes::Shares)
                 .places(Endpoints::Any),
         ),
-    ]
+    ];
+    let statuses = [200, 204, 304, 400, 401, 403, 404, 409, 418, 429, 500, 502, 503, 504].map(|status| {
+        let asks = [ask(&["200"]), ask(&["200"]).grpc()];
+        case(&format!("abort with {status}"), json!({"abort": abort(100.0, status)})).ask_all(asks)
+    });
+    let grpc = GRPC_STATUSES[1..].iter().map(|name| {
+        let fault = json!({"abort": {"percentage": {"value": 100.0}, "grpcStatus": name}});
+        case(&format!("abort with {name}"), fault).ask(ask(&["200"]).grpc())
+    });
+    own.into_iter().chain(statuses).chain(grpc).collect()
 }

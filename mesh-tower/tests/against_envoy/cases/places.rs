@@ -46,7 +46,6 @@ pub(super) fn cases() -> Vec<Case> {
             .policy(json!({"loadBalancer": {"simple": "ROUND_ROBIN"}, "outlierDetection": {"consecutive5xxErrors": 50, "interval": "30s"}}))
             .ask(ask(&["503", "503", "503", "200"]).times(10)),
         named(at_most(50, case(2, 2)), 2),
-        named(at_most(25, case(2, 2)), 2),
         named(healthy(50, case(4, 2)), 3),
         named(healthy(70, case(2, 2)), 1),
         named(distributed(2, 2), 0),
