@@ -34,7 +34,7 @@ use crate::hops::Nature;
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
 use crate::timeout::clock::Clock;
-use crate::{Body, Error, inbound};
+use crate::{Body, Error, explained, inbound};
 
 pub use added::AddedHeader;
 pub use route_info::RouteInfo;
@@ -164,6 +164,7 @@ impl Journey {
             failure: if head.upgrade_refused { Failure::UpgradeRefused } else { failure },
             grpc: head.grpc,
         })?;
+        explained::trace(&live, listener, request, head.port, routed.draw);
         let protocol = request.version();
         let caller = match listener {
             Listener::Gateway { caller, .. } => caller,

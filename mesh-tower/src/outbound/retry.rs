@@ -17,7 +17,7 @@ use super::route_info::Trail;
 use super::{Journey, mirror};
 use crate::cluster::ClusterHandle;
 use crate::timeout::clock::Clock;
-use crate::{Body, Error, body, hops};
+use crate::{Body, Error, hops};
 
 /// Sends a request, again where the policy says so, and gives the last answer.
 pub(super) async fn send(
@@ -36,16 +36,16 @@ pub(super) async fn send(
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
     loop {
         let pick = Pick { tried: &tried, ..first_pick(journey, policy, trail) };
-        let Tried { mut result, outcome, endpoint } =
+        let Tried { result, outcome, endpoint } =
             attempt::send(cluster, chance, journey.grpc(), &mut outgoing, pick, clock, trail).await;
         let retries = attempts.retries();
-        if journey.is_safe() && result.as_ref().is_ok_and(|answer| hops::is_spent(answer.headers())) {
+        let is_spent = |answer: &Response<Body>| !outcome.is_success() && hops::is_spent(answer.headers());
+        if journey.is_safe() && result.as_ref().is_ok_and(is_spent) {
             // Somebody further on has tried again in vain; what is done here would multiply that.
             trail.retries_spent();
             return answered(result, retries);
         }
-        let outcome =
-            if copies { peeked(journey, outcome, &mut result, clock).await } else { outcome.without_grpc_status() };
+        let outcome = if copies { outcome } else { outcome.without_grpc_status() };
         let pause = match chance.with(|rng| attempts.next(&outcome, rng)) {
             Next::RetryAfter(pause) => asked_pause(journey, &result).unwrap_or(pause),
             Next::Done => return answered(result, retries),
@@ -74,23 +74,6 @@ pub(super) async fn send(
         tried.extend(endpoint);
         clock.bounded(tokio::time::sleep(pause)).await.map_err(|failure| Error::from(failure).retried(true))?;
         outgoing.hold(permit);
-    }
-}
-
-/// The outcome with the status that stands in trailers, where a gRPC caller asked to look there. An answer whose first
-/// frame does not come in time stays as it is: what reads it will see.
-async fn peeked(
-    journey: &Journey,
-    outcome: Outcome,
-    result: &mut Result<Response<Body>, Error>,
-    clock: &mut Clock,
-) -> Outcome {
-    let (true, true, Ok(answer)) = (journey.shared.options.peek_trailers, journey.grpc(), result) else {
-        return outcome;
-    };
-    match clock.bounded(body::peeked::leading_trailers(answer.body_mut())).await {
-        Ok(Some(trailers)) => outcome.with_trailers(&trailers),
-        Ok(None) | Err(_) => outcome,
     }
 }
 
