@@ -160,6 +160,11 @@ fn redirect(redirect: &Value) -> Value {
             value[envoys] = field.clone();
         }
     }
+    // The port that the scheme has anyhow is as good as none.
+    let default = if redirect["scheme"] == "https" { 443 } else { 80 };
+    if value["port_redirect"] == default {
+        value.as_object_mut().unwrap().remove("port_redirect");
+    }
     value["response_code"] = match redirect["redirectCode"].as_u64() {
         None | Some(301) => "MOVED_PERMANENTLY".into(),
         Some(302) => "FOUND".into(),

@@ -88,12 +88,12 @@ fn by_what() -> Vec<Case> {
 
 /// Each status counts as the HTTP status that it stands for.
 fn by_grpc_status() -> impl Iterator<Item = Case> {
-    (0..=17).flat_map(|code| {
-        let status = format!("grpc:{code}");
+    let odd = ["200+grpc-status:abc", "200+grpc-status:-1", "200+grpc-status:", "200+grpc-status: 14"];
+    (0..=17).map(|code| format!("grpc:{code}")).chain(odd.map(ToOwned::to_owned)).flat_map(|status| {
         let errors = json!({"consecutive5xxErrors": 2});
         let gateway = json!({"consecutiveGatewayErrors": 2, "consecutive5xxErrors": 0});
         [("errors", errors), ("gateway errors", gateway)].map(|(what, outlier)| {
-            let name = format!("by {what} that are gRPC status {code}");
+            let name = format!("by {what} that are gRPC status {status}");
             case(&name, 1, outlier).http2().ask(several(&status, 4).grpc())
         })
     })
