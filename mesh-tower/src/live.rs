@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use mesh_core::cluster::{ClusterId, ClusterKey};
+use mesh_core::jwt::Keys;
 use mesh_core::snapshot::Snapshot;
 
 use crate::cluster::{ClusterHandle, Environment};
+use crate::inbound::KeySet;
 
 /// Everything one request needs, frozen together.
 #[derive(Debug, Default)]
@@ -19,6 +21,8 @@ pub struct Live {
     version: u64,
     snapshot: Snapshot,
     clusters: Box<[Arc<ClusterHandle>]>,
+    /// Of the rules about tokens whose keys stand in the configuration.
+    key_sets: Box<[Option<KeySet>]>,
 }
 
 impl Live {
@@ -35,7 +39,12 @@ impl Live {
                 None => Arc::new(ClusterHandle::new(Arc::clone(spec), environment)),
             })
             .collect();
-        Self { version: previous.version + 1, snapshot, clusters }
+        let key_sets = snapshot.authentication().rules().iter().map(|rule| match &rule.keys {
+            Keys::Inline(text) => KeySet::parse(text),
+            _ => None,
+        });
+        let key_sets = key_sets.collect();
+        Self { version: previous.version + 1, snapshot, clusters, key_sets }
     }
 
     /// Counts accepted configurations; 0 before the first.
@@ -46,6 +55,11 @@ impl Live {
     /// What requests are decided by.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// The keys of a rule about tokens, where they stand in the configuration and can be read.
+    pub(crate) fn key_set(&self, rule: usize) -> Option<&KeySet> {
+        self.key_sets.get(rule)?.as_ref()
     }
 
     pub(crate) fn clusters(&self) -> &[Arc<ClusterHandle>] {
