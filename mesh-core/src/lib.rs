@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod authz;
 pub mod classify;
 pub mod cluster;
 pub mod compile;
@@ -29,6 +30,7 @@ pub mod explain;
 pub mod failure;
 pub mod flags;
 pub mod host_index;
+pub mod jwt;
 pub mod lb;
 pub mod limits;
 pub mod network;
@@ -38,6 +40,7 @@ pub mod request;
 pub mod retry;
 pub mod rng;
 pub mod route;
+pub mod selection;
 pub mod site;
 pub mod snapshot;
 mod sync;

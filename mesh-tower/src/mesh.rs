@@ -92,9 +92,11 @@ impl Mesh {
     }
 
     /// The server side as a layer, for who keeps a server of another kind: put it around the
-    /// finished application, since a route that is added later would stand outside.
+    /// finished application, since a route that is added later would stand outside. It does not know where it is
+    /// served: where policies speak of our port or address, say it by [`InboundLayer::at`].
     pub fn inbound(&self) -> InboundLayer {
-        InboundLayer::new().carry(self.inner.shared.options.carried.iter().cloned())
+        let layer = InboundLayer::new().carry(self.inner.shared.options.carried.iter().cloned());
+        layer.guarded(Arc::clone(&self.inner.shared))
     }
 
     /// Serves an application, an axum `Router`, tonic's `Routes` or any other tower service, until
@@ -127,7 +129,12 @@ impl Mesh {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
-        serve::run(listener, self.inbound().layer(app), self.inner.watch.clone(), options).await;
+        let bound = listener.local_addr().ok().and_then(|address| address.socket());
+        let inbound = match options.seen_address().or(bound) {
+            Some(address) => self.inbound().at(address),
+            None => self.inbound(),
+        };
+        serve::run(listener, inbound.layer(app), self.inner.watch.clone(), options).await;
         Ok(())
     }
 

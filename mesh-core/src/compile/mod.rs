@@ -99,6 +99,8 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         gateways,
         path_normalization: mesh.normalization(),
         trusted_proxies: mesh.num_trusted_proxies(),
+        authorization: security::authorization(set, mesh, site),
+        authentication: security::authentication(set, mesh, site),
     };
     Compiled { snapshot, report: findings.into_report() }
 }

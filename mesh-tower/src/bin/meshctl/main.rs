@@ -9,6 +9,7 @@
 //! meshctl analyze -o github 'mesh/**/*.yaml'
 //! meshctl codes MESH0001                   # what a finding means, and how to mend it
 //! meshctl explain GET http://reviews:9080/ # where a request goes, and why
+//! meshctl authz check --as cluster.local/ns/web/sa/front GET / --on books/reviews  # who may do what
 //! meshctl test tests/                      # a team's own expectations about its routing
 //! meshctl diff mesh/ mesh-new/             # which requests would go elsewhere
 //! ```
@@ -23,6 +24,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod analyze;
+mod authz;
 mod batch;
 mod codes;
 mod completion;
@@ -59,6 +61,7 @@ enum Command {
     Validate(validate::Validate),
     Analyze(analyze::Analyze),
     Explain(explain::Explain),
+    Authz(authz::Authz),
     Test(test::Test),
     Diff(diff::Diff),
     Codes(codes::Codes),
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Validate(validate) => validate.run(),
         Command::Analyze(analyze) => analyze.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Authz(authz) => authz.run(),
         Command::Test(test) => test.run(),
         Command::Diff(diff) => diff.run(),
         Command::Codes(codes) => codes.run(),
