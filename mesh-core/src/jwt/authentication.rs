@@ -184,7 +184,10 @@ impl Rule {
 impl Accepted<'_> {
     /// Takes the token out of the headers, unless the rule says otherwise, and puts in what it asks for. Gives the names of
     /// the query parameters that have to go, too. Cookies stay.
-    pub fn apply(&self, headers: &mut HeaderMap) -> Vec<&str> {
+    ///
+    /// # Errors
+    /// With the name of a header that cannot have the value of its claim.
+    pub fn apply(&self, headers: &mut HeaderMap) -> Result<Vec<&str>, HeaderName> {
         let mut params = Vec::new();
         for location in self.found.iter().filter(|_| !self.rule.forwards) {
             match location {
@@ -198,11 +201,14 @@ impl Accepted<'_> {
         }
         let original = Claims::new(self.original.clone());
         for (name, way) in &self.rule.claims_to {
-            match original.get(way).and_then(output::text).and_then(|text| HeaderValue::from_str(&text).ok()) {
-                Some(value) => drop(headers.insert(name, value)),
+            match original.get(way).and_then(output::text) {
+                Some(text) => {
+                    let value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| name.clone())?;
+                    headers.insert(name, value);
+                }
                 None => drop(headers.remove(name)),
             }
         }
-        params
+        Ok(params)
     }
 }
