@@ -13,6 +13,7 @@ use mesh_core::jwt::Keys;
 use mesh_core::snapshot::Snapshot;
 
 use crate::cluster::{ClusterHandle, Environment};
+use crate::explained::Compiled;
 use crate::inbound::KeySet;
 
 /// Everything one request needs, frozen together.
@@ -23,11 +24,13 @@ pub struct Live {
     clusters: Box<[Arc<ClusterHandle>]>,
     /// Of the rules about tokens whose keys stand in the configuration.
     key_sets: Box<[Option<KeySet>]>,
+    /// None before the first configuration.
+    compiled: Option<Compiled>,
 }
 
 impl Live {
     /// The version after `previous`: clusters that stay what they were keep their state.
-    pub(crate) fn next(previous: &Self, snapshot: Snapshot, environment: &Environment) -> Self {
+    pub(crate) fn next(previous: &Self, snapshot: Snapshot, compiled: Compiled, environment: &Environment) -> Self {
         let known: HashMap<&ClusterKey, &Arc<ClusterHandle>> =
             previous.clusters.iter().map(|handle| (&handle.spec().key, handle)).collect();
         let clusters = snapshot
@@ -44,7 +47,7 @@ impl Live {
             _ => None,
         });
         let key_sets = key_sets.collect();
-        Self { version: previous.version + 1, snapshot, clusters, key_sets }
+        Self { version: previous.version + 1, snapshot, clusters, key_sets, compiled: Some(compiled) }
     }
 
     /// Counts accepted configurations; 0 before the first.
@@ -60,6 +63,11 @@ impl Live {
     /// The keys of a rule about tokens, where they stand in the configuration and can be read.
     pub(crate) fn key_set(&self, rule: usize) -> Option<&KeySet> {
         self.key_sets.get(rule)?.as_ref()
+    }
+
+    /// What the snapshot was compiled from.
+    pub(crate) fn compiled(&self) -> Option<&Compiled> {
+        self.compiled.as_ref()
     }
 
     pub(crate) fn clusters(&self) -> &[Arc<ClusterHandle>] {

@@ -29,10 +29,13 @@ pub struct Rule {
     locations: Locations,
     forwards: bool,
     payload_to: Option<HeaderName>,
-    claims_to: Box<[(HeaderName, Box<[Box<str>]>)]>,
+    claims_to: Box<[(HeaderName, Way)]>,
     lists: Vec<String>,
     required: bool,
 }
+
+/// The names that lead to a claim, from the outermost object inwards.
+type Way = Box<[Box<str>]>;
 
 /// Where the keys of an issuer are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +86,12 @@ impl Authentication {
             false => self.rules.iter().enumerate().filter_map(has_token).collect(),
         };
         asked.into_iter()
+    }
+
+    /// The ids of the keys that the tokens of a request name, at the places of one rule.
+    pub fn key_ids(&self, rule: usize, request: &RequestView<'_>) -> Vec<String> {
+        let found = self.rules.get(rule).map(|rule| rule.locations.find(request)).unwrap_or_default();
+        found.iter().filter_map(|(_, text)| Token::parse(text).ok()?.key_id).collect()
     }
 
     /// Judges the tokens of a request at a time, in seconds from 1970. `verify` looks at a signature by the keys of a rule.

@@ -28,14 +28,14 @@ impl EndpointPool {
     }
 
     /// A connection that is ready for a request: one that is free, a new one, or the next that
-    /// becomes free.
+    /// becomes free. `fresh`: none that has been waiting, since its peer may just have closed it.
     ///
     /// # Errors
     /// [`Overflow`](mesh_core::Failure::Overflow) where nobody may wait any more, and what keeps a
     /// connection from being made.
-    pub(crate) async fn checkout(&self, protocol: Protocol) -> Result<Checkout, Error> {
+    pub(crate) async fn checkout(&self, protocol: Protocol, fresh: bool) -> Result<Checkout, Error> {
         loop {
-            let mut checkout = match self.pool.take_or_wait(protocol)? {
+            let mut checkout = match self.pool.take_or_wait(protocol, fresh)? {
                 Taken::Now(checkout) => checkout,
                 Taken::Later(waiter) => waiter.await?,
             };
@@ -145,9 +145,15 @@ impl Pool {
 
     /// A free connection, or a place in the line. Whoever waits already has been served before one
     /// could be free.
-    fn take_or_wait(self: &Arc<Self>, protocol: Protocol) -> Result<Taken, Error> {
+    fn take_or_wait(self: &Arc<Self>, protocol: Protocol, fresh: bool) -> Result<Taken, Error> {
         let mut state = self.lock();
+        let mut replaced = None;
         let free = match protocol {
+            // The one that has waited longest makes room for it; dropped once nothing is locked any more.
+            Protocol::Http1 if fresh => {
+                replaced = (!state.http1.is_empty()).then(|| state.http1.remove(0));
+                None
+            }
             Protocol::Http1 => http1::take(&mut state.http1).map(|free| Checkout::Http1(free.lease(self))),
             // What the peer allows may have grown unnoticed: first come, first served.
             Protocol::Http2 if state.lane(protocol).waiters.len() > 0 => None,
@@ -164,6 +170,7 @@ impl Pool {
             Protocol::Http1 => self.open_more(state, protocol),
             Protocol::Http2 => self.serve_http2(state),
         }
+        drop(replaced);
         Ok(Taken::Later(waiter))
     }
 

@@ -22,14 +22,26 @@ pub struct TokenClaims(pub Arc<Claims>);
 /// Keys that were fetched for a request, by the places of their rules.
 pub(crate) type Fetched = Vec<(usize, Option<Arc<KeySet>>)>;
 
+/// Keys that a request needs.
+pub(crate) struct Wanted {
+    /// The place of the rule.
+    pub(crate) rule: usize,
+    pub(crate) keys: Keys,
+    /// Those that its tokens name.
+    pub(crate) ids: Vec<String>,
+}
+
 /// The rules of which a request needs the keys, and these are not in the configuration.
-pub(crate) fn keys_to_fetch(live: &Live, view: &RequestView<'_>) -> Vec<(usize, Keys)> {
+pub(crate) fn keys_to_fetch(live: &Live, view: &RequestView<'_>) -> Vec<Wanted> {
     let authentication = live.snapshot().authentication();
     if authentication.is_empty() {
         return Vec::new();
     }
-    let asked = authentication.asked_by(view).map(|n| (n, authentication.rules()[n].keys.clone()));
-    asked.filter(|(_, keys)| !matches!(keys, Keys::Inline(_))).collect()
+    let rules = authentication.rules();
+    let remote = authentication.asked_by(view).filter(|rule| !matches!(rules[*rule].keys, Keys::Inline(_)));
+    remote
+        .map(|rule| Wanted { rule, keys: rules[rule].keys.clone(), ids: authentication.key_ids(rule, view) })
+        .collect()
 }
 
 /// Judges the tokens of a request. What it says goes into the request's extensions and, as far as rules ask for it, into

@@ -17,7 +17,7 @@ use crate::chance::Chance;
 use crate::cluster::{ClusterHandle, LOOKUP_TIMEOUT, Member};
 use crate::endpoint::{Protocol, Unanswered};
 use crate::timeout::clock::Clock;
-use crate::{Body, Error};
+use crate::{Body, Error, body};
 
 /// What a try came to, and what it tells the outlier detection and the retry policy.
 pub(crate) struct Tried {
@@ -57,7 +57,23 @@ pub(crate) async fn send(
     };
     trail.chosen(&member.state);
     let answer = exchange(cluster, &member, outgoing, clock).await;
-    tried_at(cluster, member, place, answer, grpc)
+    let tried = tried_at(cluster, member, place, answer, grpc);
+    if grpc && outgoing.peeks() {
+        // Boxed, since few ask for it: it would make every call larger.
+        return Box::pin(peeked(tried, clock)).await;
+    }
+    tried
+}
+
+/// The same with the status that stands in trailers, if they come right behind the headers. An answer whose first frame
+/// does not come in time stays as it is: what reads it will see.
+async fn peeked(mut tried: Tried, clock: &mut Clock) -> Tried {
+    if let Ok(answer) = &mut tried.result
+        && let Ok(Some(trailers)) = clock.bounded(body::peeked::leading_trailers(answer.body_mut())).await
+    {
+        tried.outcome = tried.outcome.with_trailers(&trailers);
+    }
+    tried
 }
 
 /// What a try came to for which there was an endpoint.
@@ -157,7 +173,7 @@ async fn exchange(
     let protocol = protocol_of(cluster.spec().protocol, outgoing);
     let mut reconnects = 0;
     loop {
-        let checkout = clock.bounded(member.pool.checkout(protocol)).await;
+        let checkout = clock.bounded(member.pool.checkout(protocol, outgoing.wants_fresh())).await;
         let connection = checkout.map_err(|late| Missed { error: late.into(), queued: true })??;
         cluster.on_connected(&member.state);
         let ready = clock.now();
@@ -169,6 +185,7 @@ async fn exchange(
             Err(Unanswered { error, unsent, is_stale }) => {
                 // A connection that its peer had closed meanwhile: nothing was sent, so another one
                 // may serve the same try.
+                outgoing.broke(is_stale);
                 let again = is_stale && unsent.is_some() && reconnects < RECONNECTS;
                 outgoing.give_back(unsent);
                 if !again {

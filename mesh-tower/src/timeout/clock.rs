@@ -17,6 +17,7 @@ use mesh_core::Failure;
 use mesh_core::deadline::Deadline;
 use pin_project::pin_project;
 
+use super::cut_off::CutOff;
 use super::timer::Timer;
 use crate::Body;
 use crate::body::ended::{BodyEnd, Ended};
@@ -65,6 +66,16 @@ impl Clock {
     /// When the whole request has to be over; `None` while its body is still being sent.
     pub(crate) fn route_deadline(&self) -> Option<Instant> {
         self.body_ended()?.checked_add(self.deadline.timeout()?)
+    }
+
+    /// What ends an answer that takes too long.
+    pub(crate) fn cut_off(&self) -> CutOff {
+        let Some(timeout) = self.deadline.timeout() else { return CutOff::default() };
+        match (self.body_ended(), &self.body) {
+            (Some(ended), _) => CutOff::at(ended.checked_add(timeout)),
+            (None, Some(body)) => CutOff::after(Arc::clone(body), timeout),
+            (None, None) => CutOff::default(),
+        }
     }
 
     /// Time left for the request at `now`; `None` if there is no limit (yet).
@@ -160,5 +171,47 @@ impl<F: Future> Future for Bounded<'_, F> {
                 this.clock.poll_expired(*this.ready, cx).map(Err)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use bytes::Bytes;
+    use http::HeaderMap;
+    use http_body::Frame;
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A clock of one second, and a body of two pieces that it watches.
+    fn watched(heeds_stalls: bool) -> (Clock, Body) {
+        let pieces = (0..2).map(|_| Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from_static(b"piece"))));
+        let mut body = Body::new(StreamBody::new(tokio_stream::iter(pieces.collect::<Vec<_>>())));
+        let deadline = Deadline::new(Some(SECOND), None, false, &HeaderMap::new());
+        let mut clock = Clock::new(deadline, crate::clock::now());
+        clock.watch(&mut body, heeds_stalls);
+        (clock, body)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_runs_while_nobody_takes_the_rest_of_a_body_where_that_is_asked_for() {
+        let (mut clock, mut body) = watched(true);
+        let began = crate::clock::now();
+        let reading = async {
+            tokio::time::sleep(5 * SECOND).await;
+            body.frame().await.unwrap().unwrap();
+            pending::<()>().await;
+        };
+        // Before anything of it is taken there is nothing that stands still.
+        assert_eq!(clock.bounded(reading).await, Err(Failure::RequestTimeout));
+        assert_eq!((crate::clock::now() - began).as_secs(), 6);
+        let (mut clock, mut body) = watched(false);
+        body.frame().await.unwrap().unwrap();
+        let long = tokio::time::timeout(60 * SECOND, clock.bounded(pending::<()>())).await;
+        assert!(long.is_err(), "elsewhere it waits for the end of the body");
     }
 }
