@@ -43,11 +43,13 @@ pub(crate) async fn play(scenario: &Scenario, config: String, place: Place) -> R
     let mut servers: HashMap<(Option<String>, u16), SocketAddr> = HashMap::new();
     for (n, step) in steps().enumerate() {
         let Some(observed) = &step.observed else { continue };
-        let key = (step.peer.clone(), step.port);
+        // Where a step names no port, that of the workload is meant.
+        let port = if step.port == 0 { workload.port.unwrap_or_default() } else { step.port };
+        let key = (step.peer.clone(), port);
         let address = match servers.get(&key) {
             Some(address) => *address,
             None => {
-                let at = SocketAddr::new(at.ip(), step.port);
+                let at = SocketAddr::new(at.ip(), port);
                 let address = serve(&mesh, &upstreams, step.peer.as_deref(), at).await;
                 servers.insert(key, address);
                 address
