@@ -4,7 +4,7 @@
 //! lock nor an allocation: rings, tables and rounds stand ready. Whoever ejects an endpoint builds a
 //! new set, and while endpoints warm up so does whoever finds the set [stale](HostSet::is_stale).
 //!
-//! A choice goes down three steps, as in Envoy: a level of endpoints ([`priorities`]), a locality of
+//! A choice goes down three steps, as in Envoy: a level of endpoints (`priorities`), a locality of
 //! the level where localities have weights ([`locality`]), an endpoint by the cluster's algorithm.
 
 mod host_set;

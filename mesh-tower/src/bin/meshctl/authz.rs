@@ -88,7 +88,7 @@ struct Check {
 
     /// Decide about the requests of a file, one of JSON a line (- for standard input), with one line each
     ///
-    /// {"config": [files], "workload": {"namespace", "labels", "port"}, "peer": {"principal", "address"},
+    /// {"config": ["a.yaml"], "workload": {"namespace", "labels", "port"}, "peer": {"principal", "address"},
     /// "request": {"method", "path", "host", "headers"}, "jwt_claims": {..}} gets {"decision": "allow|deny|reject",
     /// "policy", "rule", "reason"}.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["method", "path", "on"])]
