@@ -224,7 +224,9 @@ impl fmt::Display for Failure {
             Self::RefusedStream => f.write_str("the endpoint refused the stream"),
             Self::RequestTimeout => f.write_str("the request took longer than the route's timeout"),
             Self::ResetByUpstream => f.write_str("the endpoint reset the stream"),
-            Self::TlsNotServed => f.write_str("TLS to endpoints does not act yet, and plaintext is not sent instead"),
+            Self::TlsNotServed => {
+                f.write_str("TLS cannot be made as it is asked for, and plaintext is not sent instead")
+            }
             Self::UpgradeRefused => f.write_str("only WebSocket upgrades are passed on"),
         }
     }

@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod authn;
 pub mod classify;
 pub mod cluster;
 pub mod compile;
@@ -29,6 +30,7 @@ pub mod explain;
 pub mod failure;
 pub mod flags;
 pub mod host_index;
+pub mod identity;
 pub mod lb;
 pub mod limits;
 pub mod network;

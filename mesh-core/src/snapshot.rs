@@ -7,8 +7,10 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use mesh_config::api::mesh_config::NormalizationType;
 
+use crate::authn::PeerModes;
 use crate::cluster::{ClusterId, ClusterSpec};
 use crate::host_index::{HostIndex, host_of};
+use crate::identity::TrustDomains;
 use crate::network::Network;
 use crate::route::search::RouteSearch;
 use crate::route::{Action, ClusterRef, Forward, Route, RouteId, Routed, WeightedDestination};
@@ -38,6 +40,8 @@ pub struct Snapshot {
     pub(crate) gateways: Vec<GatewayServer>,
     pub(crate) path_normalization: NormalizationType,
     pub(crate) trusted_proxies: u32,
+    pub(crate) peer_modes: PeerModes,
+    pub(crate) trust_domains: TrustDomains,
 }
 
 /// The virtual hosts of one listener.
@@ -157,6 +161,16 @@ impl Snapshot {
     /// Proxies in front of a gateway whose word about the caller is believed.
     pub fn trusted_proxies(&self) -> u32 {
         self.trusted_proxies
+    }
+
+    /// Which connections the ports of this workload take.
+    pub fn peer_modes(&self) -> &PeerModes {
+        &self.peer_modes
+    }
+
+    /// The trust domains whose identities are this mesh's.
+    pub fn trust_domains(&self) -> &TrustDomains {
+        &self.trust_domains
     }
 
     /// The listeners of the Gateways that select this workload.

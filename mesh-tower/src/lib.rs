@@ -86,6 +86,7 @@ pub mod fault;
 pub mod gateway;
 mod gauges;
 mod hops;
+pub mod identity;
 pub mod inbound;
 mod layers;
 pub mod limit;

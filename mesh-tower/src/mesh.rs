@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_config::Report;
+use mesh_core::authn::MtlsMode;
 use tower_layer::Layer as _;
 use tower_service::Service;
 
 use crate::client::MeshClient;
 use crate::config::Keeper;
 use crate::gateway::GatewayBuilder;
+use crate::identity::{IdentityHandle, WorkloadTls};
 use crate::inbound::InboundLayer;
 use crate::live::Live;
 use crate::outbound::{Listener as Route, Shared};
-use crate::serve::{self, Drain, DrainWatch, Listener, ServeOptions};
+use crate::serve::{self, Drain, DrainWatch, Listener, Security, ServeOptions};
 use crate::source::{Applied, Apply as _};
 use crate::{Body, BoxError, Gauges, MeshBuilder};
 
@@ -41,6 +43,7 @@ struct Inner {
     keeper: Arc<Keeper>,
     drain: Drain,
     watch: DrainWatch,
+    identity: IdentityHandle,
     /// End with the mesh.
     _sources: tokio::task::JoinSet<()>,
 }
@@ -51,9 +54,14 @@ impl Mesh {
         MeshBuilder::new()
     }
 
-    pub(crate) fn new(shared: Arc<Shared>, keeper: Arc<Keeper>, sources: tokio::task::JoinSet<()>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        keeper: Arc<Keeper>,
+        identity: IdentityHandle,
+        sources: tokio::task::JoinSet<()>,
+    ) -> Self {
         let (drain, watch) = Drain::new();
-        Self { inner: Arc::new(Inner { shared, keeper, drain, watch, _sources: sources }) }
+        Self { inner: Arc::new(Inner { shared, keeper, drain, watch, identity, _sources: sources }) }
     }
 
     /// A client; the port of a request's URI is the port that the mesh's rules see.
@@ -110,7 +118,34 @@ impl Mesh {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
-        serve::run(listener, self.inbound().layer(app), self.inner.watch.clone(), options).await;
+        let own = listener.local_addr().ok().and_then(|address| address.socket()).map_or(0, |address| address.port());
+        let port = options.workload_port.unwrap_or(own);
+        let (live, identity) = (self.inner.shared.live.clone(), self.inner.identity.clone());
+        let tls = WorkloadTls::new(live, identity, port);
+        if tls.mode() == MtlsMode::Strict && !tls.has_certificate() {
+            tracing::error!(port, "the mode is STRICT and there is no certificate: every connection will be refused");
+        }
+        let security = Security::Workload(Arc::new(tls));
+        serve::run(listener, self.inbound().layer(app), self.inner.watch.clone(), options, security).await;
+        Ok(())
+    }
+
+    /// Serves health probes in plaintext on a listener of their own, whatever the mode of the workload is: whoever probes
+    /// has no certificate. No policy stands in front of it, so give it an application that does nothing else.
+    ///
+    /// # Errors
+    /// None at present, as for [`serve`](Self::serve).
+    pub async fn probes<L, S, R>(&self, listener: L, app: S) -> io::Result<()>
+    where
+        L: Listener,
+        S: Service<http::Request<Body>, Response = http::Response<R>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        R: http_body::Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        let options = ServeOptions::default();
+        serve::run(listener, app, self.inner.watch.clone(), options, Security::Plaintext).await;
         Ok(())
     }
 

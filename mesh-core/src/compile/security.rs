@@ -16,7 +16,7 @@ const EFFECT: &str = "nothing is enforced: every caller is let in, and traffic i
 pub(crate) fn check(set: &ConfigSet, mesh: &MeshConfig, site: &Site, findings: &mut Findings) {
     let mut scope = Scope { root: mesh.root_namespace(), site, findings };
     for policy in set.peer_authentications() {
-        scope.visit(policy, policy.spec.selector.as_ref().map(|s| &s.match_labels));
+        scope.selectable(policy, policy.spec.selector.as_ref().map(|s| &s.match_labels));
     }
     for policy in set.request_authentications() {
         scope.visit(policy, policy.spec.selector.as_ref().map(|s| &s.match_labels));
@@ -33,6 +33,14 @@ struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// Of a policy that acts: whether it could.
+    fn selectable<T: Typed>(&mut self, policy: &Object<T>, selector: Option<&BTreeMap<String, String>>) {
+        let concerns = policy.meta.namespace == self.site.namespace || policy.meta.namespace == self.root;
+        if concerns && self.site.labels.is_empty() && selector.is_some_and(|labels| !labels.is_empty()) {
+            self.findings.add(unselectable(policy));
+        }
+    }
+
     fn visit<T: Typed>(&mut self, policy: &Object<T>, selector: Option<&BTreeMap<String, String>>) {
         let namespace = policy.meta.namespace.as_str();
         if namespace != self.site.namespace && namespace != self.root {

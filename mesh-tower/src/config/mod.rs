@@ -159,6 +159,7 @@ impl Keeper {
         if broken {
             return self.refuse(report);
         }
+        self.environment.identity.set_domains(compiled.snapshot.trust_domains());
         let next = Live::next(&self.live.current(), compiled.snapshot, &self.environment);
         let version = next.version();
         self.live.publish(next);

@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Keeper;
 use crate::outbound::Shared;
-use crate::serve::{self, DrainWatch, ServeOptions};
+use crate::serve::{self, DrainWatch, Security, ServeOptions};
 
 pub(crate) use self::server::GatewayService;
 
@@ -211,7 +211,13 @@ impl Listeners {
         let address = listener.local_addr()?;
         tracing::info!(port = server.port, %address, gateways = server.gateways.join(", "), "gateway listens");
         let service = GatewayService::new(Arc::clone(&builder.shared), (server.port, server.bind));
-        let accepting = tokio::spawn(serve::run(listener, service, builder.drain.clone(), builder.options.clone()));
+        let accepting = tokio::spawn(serve::run(
+            listener,
+            service,
+            builder.drain.clone(),
+            builder.options.clone(),
+            Security::Plaintext,
+        ));
         Ok(Open { address, accepting })
     }
 }

@@ -11,6 +11,7 @@
 //! meshctl explain GET http://reviews:9080/ # where a request goes, and why
 //! meshctl test tests/                      # a team's own expectations about its routing
 //! meshctl diff mesh/ mesh-new/             # which requests would go elsewhere
+//! meshctl certs dev-ca --out certs default/reviews   # certificates for a laptop
 //! ```
 //!
 //! The exit status is 0 if nothing was found at or over the level of `--fail-on`, 1 if something was, and 2 if the
@@ -24,6 +25,7 @@
 
 mod analyze;
 mod batch;
+mod certs;
 mod codes;
 mod completion;
 mod diff;
@@ -61,6 +63,7 @@ enum Command {
     Explain(explain::Explain),
     Test(test::Test),
     Diff(diff::Diff),
+    Certs(certs::Certs),
     Codes(codes::Codes),
     Version(version::Version),
     Completion(completion::Completion),
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Test(test) => test.run(),
         Command::Diff(diff) => diff.run(),
+        Command::Certs(certs) => certs.run(),
         Command::Codes(codes) => codes.run(),
         Command::Version(version) => version.run(),
         Command::Completion(completion) => completion.run(),

@@ -1,0 +1,1 @@
+//! Who is believed, certificate by certificate.
