@@ -52,8 +52,9 @@ pub enum Failure {
     RequestTimeout,
     /// The endpoint's: it reset the HTTP/2 stream. 503 UR.
     ResetByUpstream,
-    /// Ours: the configuration or the request asks for TLS to the endpoint, which does not act yet, and
-    /// plaintext is never sent instead. 503 UF; not tried again, and no fault of the endpoint's.
+    /// Ours: the configuration or the request asks for TLS to the endpoint that cannot be begun (no certificate, a
+    /// file that cannot be read), and plaintext is never sent instead. 503 UF; not tried again, and no fault of the
+    /// endpoint's.
     TlsNotServed,
     /// The caller's: an upgrade other than WebSocket. 403.
     UpgradeRefused,

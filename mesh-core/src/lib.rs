@@ -29,6 +29,7 @@ pub mod deadline;
 pub mod explain;
 pub mod failure;
 pub mod flags;
+pub mod gateway_tls;
 pub mod host_index;
 pub mod identity;
 pub mod lb;

@@ -9,6 +9,7 @@ use mesh_config::api::mesh_config::NormalizationType;
 
 use crate::authn::PeerModes;
 use crate::cluster::{ClusterId, ClusterSpec};
+use crate::gateway_tls::TlsServer;
 use crate::host_index::{HostIndex, host_of};
 use crate::identity::TrustDomains;
 use crate::network::Network;
@@ -75,15 +76,17 @@ pub(crate) struct Vhost {
     pub(crate) search: RouteSearch,
 }
 
-/// A listener that a gateway opens: the plaintext HTTP servers of its Gateways that share a port.
+/// A listener that a gateway opens: the servers of its Gateways for HTTP that share a port, without TLS or with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayServer {
     /// The port in the Gateway.
     pub port: u16,
     /// The address to bind, where the Gateway names one. With the port, it tells the listeners apart.
     pub bind: Option<IpAddr>,
-    /// Its routes.
+    /// Its routes; with TLS those of its first server.
     pub table: TableId,
+    /// Its servers with TLS; none where connections begin without.
+    pub tls: Vec<TlsServer>,
     /// The Gateways behind it, as `namespace/name`.
     pub gateways: Vec<Box<str>>,
 }

@@ -151,7 +151,12 @@ impl Mesh {
 
     /// An ingress for the Gateways that select this workload.
     pub fn gateway(&self) -> GatewayBuilder {
-        GatewayBuilder::new(Arc::clone(&self.inner.shared), Arc::clone(&self.inner.keeper), self.inner.watch.clone())
+        GatewayBuilder::new(
+            Arc::clone(&self.inner.shared),
+            Arc::clone(&self.inner.keeper),
+            self.inner.watch.clone(),
+            self.inner.identity.clone(),
+        )
     }
 
     /// Gives documents under a name, replacing those given under it before.

@@ -33,6 +33,8 @@ mod record;
 mod scenario;
 #[path = "conformance/script.rs"]
 mod script;
+#[path = "conformance/secure.rs"]
+mod secure;
 #[path = "conformance/upstream/mod.rs"]
 mod upstream;
 #[path = "conformance/wire.rs"]

@@ -79,7 +79,7 @@ pub struct ClientTls {
 
 impl ClientTls {
     fn of(settings: &ClientTlsSettings) -> Self {
-        let set = |text: &String| Some(text.as_str().into()).filter(|text: &Box<str>| !text.is_empty());
+        let set = |text: &String| (!text.is_empty()).then(|| text.as_str().into());
         Self {
             mode: settings.mode,
             sni: set(&settings.sni),
@@ -129,7 +129,7 @@ impl Announced {
     pub fn of(labels: &Labels, account: &str) -> Self {
         Self {
             mtls: labels.get(TLS_MODE).map_or(!account.is_empty(), |mode| mode == "istio"),
-            account: Some(account.into()).filter(|account: &Box<str>| !account.is_empty()),
+            account: (!account.is_empty()).then(|| account.into()),
         }
     }
 

@@ -81,13 +81,25 @@ impl Originator {
         let now = crate::clock::now();
         let key = if self.depends_on_host() { host } else { "" };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = made.get_mut(key).filter(|known| known.version == credentials.version) {
-            if now.saturating_duration_since(known.looked) < LOOK_AGAIN || self.same_files(known) {
+        let known = made.get_mut(key).filter(|known| known.version == credentials.version);
+        let is_known =
+            |known: &&mut Made| now.saturating_duration_since(known.looked) < LOOK_AGAIN || self.same_files(known);
+        let new = match known {
+            Some(known) if is_known(&known) => {
                 known.looked = now.max(known.looked);
                 return Ok((Arc::clone(&known.configs[protocol as usize]), known.name.clone()));
             }
-        }
-        let new = self.make(host, &credentials, now)?;
+            // Files that are broken leave the last good ones in use.
+            Some(known) => match self.make(host, &credentials, now) {
+                Ok(new) => new,
+                Err(problem) => {
+                    tracing::warn!(%problem, "the files of a DestinationRule are refused; the last good ones stay in use");
+                    known.looked = now;
+                    return Ok((Arc::clone(&known.configs[protocol as usize]), known.name.clone()));
+                }
+            },
+            None => self.make(host, &credentials, now)?,
+        };
         let found = (Arc::clone(&new.configs[protocol as usize]), new.name.clone());
         if made.len() >= MOST_HOSTS {
             made.clear();

@@ -73,3 +73,26 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     }
     out
 }
+
+/// The 32 bytes that a base64 text stands for.
+pub(super) fn hash_of_base64(text: &str) -> Option<[u8; 32]> {
+    let digits = text.trim_end_matches('=');
+    let (mut word, mut bits, mut bytes) = (0_u32, 0, Vec::new());
+    for digit in digits.bytes() {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        word = (word << 6 | u32::from(value)) & 0xffff;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((word >> bits & 0xff) as u8);
+        }
+    }
+    bytes.try_into().ok()
+}

@@ -32,6 +32,7 @@ mod client;
 pub mod danger;
 mod der;
 mod files;
+mod gateway;
 mod inspect;
 mod material;
 mod memory;
@@ -56,6 +57,7 @@ pub use pem::BadMaterial;
 pub use source::{IdentitySink, IdentitySource};
 
 pub(crate) use client::{NoTls, Originator};
+pub(crate) use gateway::GatewayTls;
 pub(crate) use peer::TlsPeer;
 pub(crate) use server::WorkloadTls;
 pub(crate) use state::{IdentityHandle, Options};

@@ -106,6 +106,11 @@ pub(crate) struct TlsPeer {
 }
 
 impl TlsPeer {
+    /// A caller without a certificate.
+    pub(super) fn uncertified(server_name: Option<Box<str>>) -> Self {
+        Self { server_name, ..Self::default() }
+    }
+
     /// A caller with a certificate; `own` is the identity of this side, where it has one.
     pub(super) fn certified(
         leaf: &CertificateDer<'_>,

@@ -89,8 +89,8 @@ impl ServerCertVerifier for MeshServers {
     ) -> Result<ServerCertVerified, Error> {
         let id = self.trust.identify(leaf, others, KeyUsage::server_auth(), now)?;
         let parsed = EndEntityCert::try_from(leaf).map_err(anchors::refusal)?;
-        let expected = |name: &Box<str>| self.trust.is_expected(&id, name) || carries(&parsed, name);
-        if self.names.is_empty() || self.names.iter().any(expected) {
+        let expected = |name: &str| self.trust.is_expected(&id, name) || carries(&parsed, name);
+        if self.names.is_empty() || self.names.iter().any(|name| expected(name)) {
             return Ok(ServerCertVerified::assertion());
         }
         Err(Error::InvalidCertificate(CertificateError::NotValidForName))

@@ -71,6 +71,8 @@ fn tried_at(
             (Ok(response), outcome)
         }
         Err(Missed { error, queued: true }) => return Tried::nowhere(error),
+        // Ours to mend, and no fault of the endpoint's.
+        Err(Missed { error, .. }) if error.failure() == Failure::TlsNotServed => return Tried::nowhere(error),
         Err(Missed { error, queued: false }) => {
             let outcome = Outcome::Failed(error.failure());
             (Err(error), outcome)

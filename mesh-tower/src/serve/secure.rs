@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::identity::{TlsPeer, WorkloadTls};
+use crate::identity::{GatewayTls, TlsPeer, WorkloadTls};
 
 /// How connections of a listener begin.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub(crate) enum Security {
     Plaintext,
     /// As the PeerAuthentications of the workload say at that moment.
     Workload(Arc<WorkloadTls>),
+    /// With TLS, by the servers of Gateways that share a port.
+    Gateway(Arc<GatewayTls>),
 }
 
 /// A connection that has begun.
@@ -44,13 +46,14 @@ impl Security {
         match self {
             Self::Plaintext => Ok(plaintext(Rewound::new(io))),
             Self::Workload(tls) => by_mode(tls, io, limit).await,
+            Self::Gateway(tls) => tokio::time::timeout(limit, at_gateway(tls, io)).await.unwrap_or(Err(Refused::Slow)),
         }
     }
 
     /// Whether a connection that has begun as plaintext would still.
     pub(super) fn takes_plaintext(&self) -> bool {
         match self {
-            Self::Plaintext => true,
+            Self::Plaintext | Self::Gateway(_) => true,
             Self::Workload(tls) => tls.mode() != MtlsMode::Strict,
         }
     }
@@ -113,6 +116,18 @@ where
     let config = tls.config(&started.client_hello(), mode).ok_or(Refused::NotOurs)?;
     let stream = started.into_stream(config).await?;
     let peer = tls.peer(stream.get_ref().1).ok_or(Refused::Uncertified)?;
+    let lasts = tls.time_left(&peer);
+    Ok(Begun { io: SecureIo::Tls(Box::new(stream)), peer: Some(Arc::new(peer)), lasts })
+}
+
+async fn at_gateway<I>(tls: &GatewayTls, io: I) -> Result<Begun<I>, Refused>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let started = LazyConfigAcceptor::new(Acceptor::default(), Rewound::new(io)).await?;
+    let (config, mode) = tls.config(&started.client_hello()).ok_or(Refused::NotOurs)?;
+    let stream = started.into_stream(config).await?;
+    let peer = tls.peer(stream.get_ref().1, mode).ok_or(Refused::Uncertified)?;
     let lasts = tls.time_left(&peer);
     Ok(Begun { io: SecureIo::Tls(Box::new(stream)), peer: Some(Arc::new(peer)), lasts })
 }

@@ -185,7 +185,7 @@ fn shown(folder: &Path, case: &Case) -> Result<CertifiedKey, String> {
     Ok(CertifiedKey::new(chain, key))
 }
 
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
@@ -204,7 +204,7 @@ fn seconds(clock: &str) -> u64 {
 
 /// Takes any server: what is looked at is what the server makes of us.
 #[derive(Debug)]
-struct Anybody;
+pub(crate) struct Anybody;
 
 impl ServerCertVerifier for Anybody {
     fn verify_server_cert(

@@ -72,6 +72,10 @@ pub(crate) struct Step {
     pub(crate) stagger_ms: Option<u64>,
     #[serde(default)]
     pub(crate) tls: bool,
+    /// The server name that is asked for.
+    pub(crate) sni: Option<String>,
+    /// The identity of the caller's certificate.
+    pub(crate) peer: Option<String>,
     /// Why this is not to be compared.
     pub(crate) skip: Option<String>,
     #[serde(default)]

@@ -111,3 +111,22 @@ async fn strict_without_a_certificate_lets_nobody_in() {
     let client = builder(Some(ca.workload("client"))).config_yaml("s", entry).build().await.unwrap();
     assert_eq!(ask(&client, SERVICE).await.0, StatusCode::SERVICE_UNAVAILABLE);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_and_silent_openings_hold_up_nobody() {
+    let ca = Authority::new();
+    let (_server, address) = server(builder(Some(ca.workload("server")))).await;
+    let mut held = Vec::new();
+    for n in 0..400 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        if n % 2 == 0 {
+            stream.write_all(b"\x16\x03\x01\x02").await.unwrap();
+        }
+        held.push(stream);
+    }
+    let entry = service(address, "HTTP", ", serviceAccount: server");
+    let client = builder(Some(ca.workload("client"))).config_yaml("s", entry).build().await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(caller(&client).await, "cluster.local/ns/default/sa/client");
+    }
+}
