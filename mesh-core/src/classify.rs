@@ -36,6 +36,18 @@ impl Outcome {
         Self::Response { status: status.as_u16(), grpc, rate_limited }
     }
 
+    /// The same outcome with the `grpc-status` of trailers, where the headers have none.
+    #[must_use]
+    pub fn with_trailers(self, trailers: &HeaderMap) -> Self {
+        let code = || trailers.get(GRPC_STATUS).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        match self {
+            Self::Response { status, grpc: None, rate_limited } => {
+                Self::Response { status, grpc: code(), rate_limited }
+            }
+            other => other,
+        }
+    }
+
     /// An answer with this status and nothing else of note.
     pub const fn status(status: u16) -> Self {
         Self::Response { status, grpc: None, rate_limited: false }

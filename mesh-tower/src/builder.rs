@@ -273,6 +273,24 @@ impl MeshBuilder {
         self
     }
 
+    /// Waits before a retry as long as the answer before it asks for with `retry-after` (seconds or a date), up to half
+    /// as long again, where that is not more than `most`. Off unless asked for, as in Istio, where no setting reaches
+    /// Envoy's back-off for rate limits; what is off is the usual back-off.
+    #[must_use]
+    pub fn honor_retry_after(mut self, most: Duration) -> Self {
+        self.options.retry_after = Some(most);
+        self
+    }
+
+    /// Lets retries of gRPC calls see a `grpc-status` in trailers, where these come right behind the headers, as some
+    /// servers answer errors. Envoy sees only what stands in the headers. Off unless asked for, since the headers of an
+    /// answer then wait for its first frame. Outlier detection goes by the headers all the same.
+    #[must_use]
+    pub fn peek_grpc_trailers(mut self) -> Self {
+        self.options.peek_trailers = true;
+        self
+    }
+
     /// Gives documents that were read already, and endpoints that are in this process.
     #[cfg(feature = "testing")]
     pub(crate) fn in_memory(

@@ -448,7 +448,6 @@ fn set_of(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members 
 /// How long a resolver may take for a request that waits for it.
 pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
-#[cfg(feature = "testing")]
 mod observed;
 
 #[cfg(test)]

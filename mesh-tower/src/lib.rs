@@ -82,6 +82,7 @@ mod config;
 pub mod discovery;
 mod endpoint;
 mod error;
+mod explained;
 pub mod fault;
 pub mod gateway;
 mod gauges;

@@ -12,6 +12,7 @@ use mesh_core::cluster::{ClusterId, ClusterKey};
 use mesh_core::snapshot::Snapshot;
 
 use crate::cluster::{ClusterHandle, Environment};
+use crate::explained::Compiled;
 
 /// Everything one request needs, frozen together.
 #[derive(Debug, Default)]
@@ -19,11 +20,13 @@ pub struct Live {
     version: u64,
     snapshot: Snapshot,
     clusters: Box<[Arc<ClusterHandle>]>,
+    /// None before the first configuration.
+    compiled: Option<Compiled>,
 }
 
 impl Live {
     /// The version after `previous`: clusters that stay what they were keep their state.
-    pub(crate) fn next(previous: &Self, snapshot: Snapshot, environment: &Environment) -> Self {
+    pub(crate) fn next(previous: &Self, snapshot: Snapshot, compiled: Compiled, environment: &Environment) -> Self {
         let known: HashMap<&ClusterKey, &Arc<ClusterHandle>> =
             previous.clusters.iter().map(|handle| (&handle.spec().key, handle)).collect();
         let clusters = snapshot
@@ -35,7 +38,7 @@ impl Live {
                 None => Arc::new(ClusterHandle::new(Arc::clone(spec), environment)),
             })
             .collect();
-        Self { version: previous.version + 1, snapshot, clusters }
+        Self { version: previous.version + 1, snapshot, clusters, compiled: Some(compiled) }
     }
 
     /// Counts accepted configurations; 0 before the first.
@@ -46,6 +49,11 @@ impl Live {
     /// What requests are decided by.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// What the snapshot was compiled from.
+    pub(crate) fn compiled(&self) -> Option<&Compiled> {
+        self.compiled.as_ref()
     }
 
     pub(crate) fn clusters(&self) -> &[Arc<ClusterHandle>] {

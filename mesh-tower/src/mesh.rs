@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh_config::Report;
 use mesh_core::authn::MtlsMode;
+use mesh_core::explain::{Explanation, Question};
 use tower_layer::Layer as _;
 use tower_service::Service;
 
@@ -75,6 +76,22 @@ impl Mesh {
         let live = self.snapshot();
         let server = live.snapshot().gateway_servers().iter().find(|server| server.port == port)?;
         Some(crate::gateway::GatewayService::new(Arc::clone(&self.inner.shared), (port, server.bind)))
+    }
+
+    /// Why a request would go where it goes: the whole decision by the configuration in use, with files and lines, and
+    /// the endpoints as they are now. The same is told of each request by `tracing` events of the target `mesh::explain`
+    /// at level `TRACE`. Either costs far more than a request.
+    ///
+    /// ```no_run
+    /// # fn f(mesh: mesh_tower::Mesh) -> Result<(), mesh_tower::BoxError> {
+    /// use mesh_tower::mesh_core::explain::Question;
+    ///
+    /// println!("{}", mesh.explain(&Question::get("http://reviews:9080/1")?.header("end-user", "jason")?));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn explain(&self, question: &Question) -> Explanation {
+        self.snapshot().explain(question)
     }
 
     /// A client whose requests all count as sent to `port`, whatever their URIs say.

@@ -6,8 +6,8 @@ use http::Request;
 use http::request::Parts;
 
 use crate::Body;
-use crate::body::replay::Replay;
 use crate::body::replay::memory::Memory;
+use crate::body::replay::{GivenUp, Replay};
 use crate::mirror::slots::Slots;
 
 /// How much is kept of a body.
@@ -33,6 +33,20 @@ impl<'a> Keep<'a> {
             Some(memory) => Replay::within(body, self.limit, memory),
             None => Replay::new(body, self.limit),
         }
+    }
+}
+
+/// A copy for a mirror.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    pub(crate) request: Request<Body>,
+    given_up: Option<GivenUp>,
+}
+
+impl Copy {
+    /// The request, and when there is no sense in it any more.
+    pub(crate) fn into_parts(self) -> (Request<Body>, Option<GivenUp>) {
+        (self.request, self.given_up)
     }
 }
 
@@ -108,18 +122,23 @@ impl Repeatable {
 
     /// A copy for a mirror, without extensions, whose body may lie up to `lag` bytes behind the main one, and
     /// is given up, and counted, if it falls further behind; `None` where no copy is kept.
-    pub(crate) fn copy(&self, lag: usize, slots: &Slots) -> Option<Request<Body>> {
+    pub(crate) fn copy(&self, lag: usize, slots: &Slots) -> Option<Copy> {
         let Source::Many { head, body } = &self.0 else { return None };
+        let mut given_up = None;
         let body = match body {
             Recording::Whole(body) => body.try_clone()?,
-            Recording::Stream(replay) => Body::new(replay.tee_counted(lag, slots.cut_counter())),
+            Recording::Stream(replay) => {
+                let tee = replay.tee_counted(lag, slots.cut_counter());
+                given_up = Some(tee.given_up());
+                Body::new(tee)
+            }
         };
         let mut copy = Request::new(body);
         *copy.method_mut() = head.method.clone();
         *copy.uri_mut() = head.uri.clone();
         *copy.version_mut() = head.version;
         *copy.headers_mut() = head.headers.clone();
-        Some(copy)
+        Some(Copy { request: copy, given_up })
     }
 
     /// Reads something off the request's head; `None` while the only request is out.
@@ -193,6 +212,6 @@ mod tests {
         let mut request = Repeatable::new(streaming(&["he", "llo"]), true, Keep::new(0));
         let copy = request.copy(5, &Slots::new(1));
         assert_eq!(text(request.next_request()).await, "hello");
-        assert_eq!(text(copy).await, "hello");
+        assert_eq!(text(copy.map(|copy| copy.request)).await, "hello");
     }
 }

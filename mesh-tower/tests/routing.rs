@@ -25,6 +25,8 @@ mod cors;
 mod edge;
 #[path = "routing/embedding.rs"]
 mod embedding;
+#[path = "routing/explained.rs"]
+mod explained;
 #[path = "routing/how_to.rs"]
 mod how_to;
 #[path = "routing/live_change.rs"]

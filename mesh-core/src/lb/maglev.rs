@@ -110,14 +110,17 @@ mod tests {
         (0..count as u32).map(|host| table.places.iter().filter(|owner| **owner == host).count()).collect()
     }
 
+    const SIX: [&str; 6] =
+        ["127.0.0.1:90", "127.0.0.1:91", "127.0.0.1:92", "127.0.0.1:93", "127.0.0.1:94", "127.0.0.1:95"];
+
     #[test]
-    fn equal_endpoints_have_equal_parts() {
-        let addresses =
-            ["127.0.0.1:90", "127.0.0.1:91", "127.0.0.1:92", "127.0.0.1:93", "127.0.0.1:94", "127.0.0.1:95"];
-        let table = Maglev::new(7, &equal(&addresses));
-        let mut parts = shares(&table, 6);
-        parts.sort_unstable();
-        assert_eq!(parts, [1, 1, 1, 1, 1, 2]);
+    fn the_table_is_the_one_that_envoy_builds() {
+        let six = Maglev::new(7, &equal(&SIX));
+        assert_eq!(*six.places, [2, 4, 0, 1, 5, 0, 3]);
+        assert_eq!([six.at(10, 0), six.at(10, 1), six.at(10, 2)], [1, 0, 5]);
+        let mut two = equal(&SIX[..2]);
+        (two[0].share, two[1].share) = (1.0 / 3.0, 2.0 / 3.0);
+        assert_eq!(*Maglev::new(17, &two).places, [1, 0, 0, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 0, 1, 0, 1]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The policy is data ([`RetryPolicy`]), what triggers it one table ([`condition`]), and one request
 //! walks through it with [`Attempts`]. Which requests can be sent again at all is not known here.
 
+pub mod asked;
 pub mod backoff;
 pub mod budget;
 pub mod condition;

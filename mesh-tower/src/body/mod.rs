@@ -4,6 +4,7 @@
 //! made by an application. What it can hold without a box it holds so, and it never boxes twice.
 
 pub(crate) mod ended;
+pub(crate) mod peeked;
 pub mod replay;
 
 use std::any::Any;

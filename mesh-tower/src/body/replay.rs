@@ -180,6 +180,28 @@ impl http_body::Body for Tee {
     }
 }
 
+impl Tee {
+    /// Comes when the tee is given up: whoever reads it may be waiting for something else.
+    pub(crate) fn given_up(&self) -> GivenUp {
+        GivenUp { tape: self.tape.clone(), follower: self.follower }
+    }
+}
+
+/// The end of a tee that will not see the end of the body; never for one that does.
+#[derive(Debug)]
+pub(crate) struct GivenUp {
+    tape: Shared,
+    follower: u64,
+}
+
+impl Future for GivenUp {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.tape.lock().poll_given_up(self.follower, cx)
+    }
+}
+
 impl Drop for Tee {
     fn drop(&mut self) {
         self.tape.lock().exit(self.follower);

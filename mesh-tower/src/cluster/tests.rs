@@ -73,3 +73,53 @@ async fn a_cluster_that_gets_another_name_keeps_its_permits_and_its_endpoints_un
     assert_eq!(last_bytes(&second.current(crate::clock::now())), ["2"]);
     drop(held);
 }
+
+fn endpoints(last_bytes: std::ops::RangeInclusive<u8>) -> EndpointSource {
+    let at = |last: u8| EndpointSpec::at(EndpointAddress::Socket(([10, 0, 0, last], 80).into()));
+    EndpointSource::Static(last_bytes.map(at).collect())
+}
+
+/// How many of 1,000 choices fall on the last endpoint.
+fn share_of_the_last(handle: &ClusterHandle) -> usize {
+    let mut rng = mesh_core::SplitMix64::new(1);
+    let pick = Pick::first(crate::clock::now());
+    let last = handle.current(pick.now).hosts.iter().last().unwrap().address().clone();
+    (0..1_000).filter(|_| handle.pick(&pick, &mut rng).unwrap().state.address() == &last).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_comes_later_warms_up_while_requests_come() {
+    let fake = FakeDns::default();
+    let warm = |endpoints| {
+        let mut spec = ClusterSpec::clone(&cluster(endpoints));
+        spec.lb = mesh_core::lb::LbSpec::RoundRobin;
+        let window = Duration::from_secs(100);
+        spec.warm_up = Some(mesh_core::lb::WarmUp { window, minimum_percent: 10.0, aggression: 1.0 });
+        Arc::new(spec)
+    };
+    let first = ClusterHandle::new(warm(endpoints(1..=4)), &environment(&fake));
+    assert_eq!(share_of_the_last(&first), 250, "all of them are as new as each other");
+    advance(Duration::from_secs(1_000)).await;
+    let second = first.successor(warm(endpoints(1..=5)), &environment(&fake));
+    let mut shares = Vec::new();
+    for _ in 0..6 {
+        shares.push(share_of_the_last(&second));
+        advance(Duration::from_secs(20)).await;
+    }
+    // A tenth of a share at first, then a fifth more each time: of 4.1, of 4.2, and so on up to 5.
+    for (share, factor) in shares.iter().zip([0.1, 0.2, 0.4, 0.6, 0.8, 1.0]) {
+        let expected = 1_000.0 * factor / (4.0 + factor);
+        assert!((*share as f64 - expected).abs() < 8.0, "{shares:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_that_stay_keep_their_age_when_the_others_change() {
+    let fake = FakeDns::default();
+    let first = ClusterHandle::new(cluster(endpoints(1..=2)), &environment(&fake));
+    advance(Duration::from_secs(5)).await;
+    let second = first.successor(cluster(endpoints(2..=3)), &environment(&fake));
+    let now = crate::clock::now();
+    let ages: Vec<_> = second.current(now).hosts.iter().map(|host| host.age(now).unwrap().as_secs()).collect();
+    assert_eq!(ages, [5, 0]);
+}

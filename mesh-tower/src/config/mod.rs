@@ -15,6 +15,7 @@ use mesh_core::{Site, compile};
 use tokio::sync::watch;
 
 use crate::cluster::Environment;
+use crate::explained::Compiled;
 use crate::live::{Live, LiveHandle};
 use crate::source::{Applied, Apply};
 
@@ -160,7 +161,9 @@ impl Keeper {
             return self.refuse(report);
         }
         self.environment.identity.set_domains(compiled.snapshot.trust_domains());
-        let next = Live::next(&self.live.current(), compiled.snapshot, &self.environment);
+        let mesh = mesh.clone();
+        let from = Compiled { set, mesh, site: self.site.clone() };
+        let next = Live::next(&self.live.current(), compiled.snapshot, from, &self.environment);
         let version = next.version();
         self.live.publish(next);
         let report = Arc::new(report);

@@ -242,6 +242,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_empty_answer_keeps_the_last_one_too() {
+        let fake = FakeDns::default();
+        fake.answer("db", &[1]);
+        let mut addresses = Dns::new(fake.clone()).watch("db", 80, REFRESH);
+        addresses.settled().await;
+        fake.answer("db", &[]);
+        seconds(600).await;
+        assert_eq!(addresses.current().as_deref(), Some(&[address(1)][..]));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_service_that_starts_late_is_found_soon() {
         let fake = FakeDns::default();
         let mut addresses = Dns::new(fake.clone()).watch("late", 80, REFRESH);

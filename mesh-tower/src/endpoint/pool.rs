@@ -36,12 +36,12 @@ impl EndpointPool {
 
     /// A connection without TLS.
     #[cfg(test)]
-    pub(crate) async fn checkout(&self, protocol: Protocol) -> Result<Checkout, Error> {
-        self.checkout_with(protocol, None).await
+    pub(crate) async fn checkout(&self, protocol: Protocol, fresh: bool) -> Result<Checkout, Error> {
+        self.checkout_with(protocol, None, fresh).await
     }
 
     /// A connection that is ready for a request: one that is free, a new one, or the next that becomes free; with TLS
-    /// for requests to a host where something begins it.
+    /// for requests to a host where something begins it. `fresh`: none that has been waiting, since its peer may just have closed it.
     ///
     /// # Errors
     /// [`Overflow`](mesh_core::Failure::Overflow) where nobody may wait any more, and what keeps a
@@ -52,6 +52,7 @@ impl EndpointPool {
         &self,
         protocol: Protocol,
         tls: Option<(&Arc<Originator>, &str)>,
+        fresh: bool,
     ) -> impl Future<Output = Result<Checkout, Error>> + use<> {
         let pool = match tls {
             None => Arc::clone(&self.pool),
@@ -59,7 +60,7 @@ impl EndpointPool {
         };
         async move {
             loop {
-                let mut checkout = match pool.take_or_wait(protocol)? {
+                let mut checkout = match pool.take_or_wait(protocol, fresh)? {
                     Taken::Now(checkout) => checkout,
                     Taken::Later(waiter) => waiter.await?,
                 };
@@ -205,9 +206,15 @@ impl Pool {
 
     /// A free connection, or a place in the line. Whoever waits already has been served before one
     /// could be free.
-    fn take_or_wait(self: &Arc<Self>, protocol: Protocol) -> Result<Taken, Error> {
+    fn take_or_wait(self: &Arc<Self>, protocol: Protocol, fresh: bool) -> Result<Taken, Error> {
         let mut state = self.lock();
+        let mut replaced = None;
         let free = match protocol {
+            // The one that has waited longest makes room for it; dropped once nothing is locked any more.
+            Protocol::Http1 if fresh => {
+                replaced = (!state.http1.is_empty()).then(|| state.http1.remove(0));
+                None
+            }
             Protocol::Http1 => http1::take(&mut state.http1).map(|free| Checkout::Http1(free.lease(self))),
             // What the peer allows may have grown unnoticed: first come, first served.
             Protocol::Http2 if state.lane(protocol).waiters.len() > 0 => None,
@@ -224,6 +231,7 @@ impl Pool {
             Protocol::Http1 => self.open_more(state, protocol),
             Protocol::Http2 => self.serve_http2(state),
         }
+        drop(replaced);
         Ok(Taken::Later(waiter))
     }
 

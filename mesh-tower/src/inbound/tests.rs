@@ -134,3 +134,18 @@ fn routers_and_routes_can_be_wrapped() {
     is_service::<Body, _>(InboundLayer::new().layer(tonic::service::Routes::default()));
     drop(axum::Router::<()>::new().layer(InboundLayer::new()));
 }
+
+#[tokio::test]
+async fn an_error_after_retries_in_vain_says_so_and_another_answer_does_not() {
+    for (status, spent, marked) in [(503, true, true), (503, false, false), (200, true, false), (404, true, false)] {
+        let app = service_fn(move |_: Request<Body>| async move {
+            if spent {
+                super::note_spent();
+            }
+            let response = Response::builder().status(status).body(Body::empty()).unwrap();
+            Ok::<_, Infallible>(response)
+        });
+        let response = InboundLayer::new().layer(app).oneshot(request(&[])).await.unwrap();
+        assert_eq!(crate::hops::is_spent(response.headers()), marked, "{status}, {spent}");
+    }
+}

@@ -8,6 +8,7 @@ use tower::ServiceExt as _;
 use tower_service::Service;
 
 use super::MirrorLayer;
+use super::slots::unless_given_up;
 use crate::layers::accessors;
 use crate::repeatable::{Keep, Repeatable};
 use crate::{Body, BoxError, body};
@@ -56,7 +57,9 @@ where
         // The first reading of a recording is always to be had.
         let call = self.inner.call(request.next_request().unwrap_or_default());
         if let Some(copy) = copy {
-            tokio::spawn(deliver(self.layer.mirror.clone(), copy, self.layer.timeout, permit));
+            let (copy, given_up) = copy.into_parts();
+            let delivering = deliver(self.layer.mirror.clone(), copy, self.layer.timeout, permit);
+            tokio::spawn(unless_given_up(given_up, delivering));
         }
         call
     }

@@ -6,6 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mesh_core::failure::Limit;
 use mesh_core::limits::{Limits, Permit, Permits};
 
+use crate::body::replay::GivenUp;
+
+/// Sends a copy, unless what it follows is not there any more: it would take its slot in vain.
+pub(crate) async fn unless_given_up(given_up: Option<GivenUp>, delivering: impl Future<Output = ()>) {
+    let Some(given_up) = given_up else { return delivering.await };
+    tokio::select! {
+        biased;
+        () = delivering => {}
+        () = given_up => tracing::debug!("mirrored request given up with the one that it is a copy of"),
+    }
+}
+
 /// Copies at once unless set otherwise.
 pub(crate) const MOST: u32 = 1_024;
 

@@ -17,7 +17,7 @@ use crate::chance::Chance;
 use crate::cluster::{ClusterHandle, LOOKUP_TIMEOUT, Member};
 use crate::endpoint::{Checkout, Protocol, Unanswered};
 use crate::timeout::clock::Clock;
-use crate::{Body, Error};
+use crate::{Body, Error, body};
 
 /// What a try came to, and what it tells the outlier detection and the retry policy.
 pub(crate) struct Tried {
@@ -54,7 +54,23 @@ pub(crate) async fn send(
     };
     trail.chosen(&member.state);
     let answer = exchange(cluster, &member, outgoing, clock).await;
-    tried_at(cluster, member, place, answer, grpc)
+    let tried = tried_at(cluster, member, place, answer, grpc);
+    if grpc && outgoing.peeks() {
+        // Boxed, since few ask for it: it would make every call larger.
+        return Box::pin(peeked(tried, clock)).await;
+    }
+    tried
+}
+
+/// The same with the status that stands in trailers, if they come right behind the headers. An answer whose first frame
+/// does not come in time stays as it is: what reads it will see.
+async fn peeked(mut tried: Tried, clock: &mut Clock) -> Tried {
+    if let Ok(answer) = &mut tried.result
+        && let Ok(Some(trailers)) = clock.bounded(body::peeked::leading_trailers(answer.body_mut())).await
+    {
+        tried.outcome = tried.outcome.with_trailers(&trailers);
+    }
+    tried
 }
 
 /// What a try came to for which there was an endpoint.
@@ -155,6 +171,7 @@ async fn exchange(
             Err(Unanswered { error, unsent, is_stale }) => {
                 // A connection that its peer had closed meanwhile: nothing was sent, so another one
                 // may serve the same try.
+                outgoing.broke(is_stale);
                 let again = is_stale && unsent.is_some() && reconnects < RECONNECTS;
                 outgoing.give_back(unsent);
                 if !again {
@@ -177,7 +194,7 @@ fn connection(
 ) -> impl Future<Output = Result<Checkout, Error>> + use<> {
     let tls = cluster.tls(&member.state, outgoing.is_https());
     let host = || outgoing.authority().map_or("", http::uri::Authority::host);
-    member.pool.checkout_with(protocol, tls.map(|originator| (originator, host())))
+    member.pool.checkout_with(protocol, tls.map(|originator| (originator, host())), outgoing.wants_fresh())
 }
 
 /// An upgrade needs HTTP/1, whatever the cluster speaks otherwise.

@@ -13,6 +13,7 @@ use super::outgoing::Outgoing;
 use super::route_info::Trail;
 use super::{Journey, attempt};
 use crate::cluster::ClusterHandle;
+use crate::mirror::slots::unless_given_up;
 use crate::timeout::clock::Clock;
 use crate::{body, hops};
 
@@ -44,7 +45,8 @@ pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing)
         let Some(cluster) = mirror.cluster.id.and_then(|id| journey.live.cluster(id)) else { continue };
         let Some(slot) = journey.shared.mirrors.take() else { continue };
         let options = &journey.shared.options;
-        let Some(mut copy) = outgoing.copy(options.mirror_lag, &journey.shared.mirrors) else { continue };
+        let Some(copy) = outgoing.copy(options.mirror_lag, &journey.shared.mirrors) else { continue };
+        let (mut copy, given_up) = copy.into_parts();
         copy.headers_mut().insert(INTERNAL, hops::TRUE);
         if !options.left_out.has(AddedHeader::Nature) {
             copy.headers_mut().insert(hops::MIRRORED, hops::TRUE);
@@ -52,7 +54,8 @@ pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing)
         let limit = journey.route().timeout.unwrap_or(options.mirror_timeout);
         let clock = Clock::new(Deadline::of(limit), crate::clock::now());
         let copy = Outgoing::new(copy, false, &journey.shared);
-        tokio::spawn(deliver(Arc::clone(cluster), Arc::clone(&journey.shared), journey.grpc(), copy, clock, slot));
+        let delivering = deliver(Arc::clone(cluster), Arc::clone(&journey.shared), journey.grpc(), copy, clock, slot);
+        tokio::spawn(unless_given_up(given_up, delivering));
     }
 }
 

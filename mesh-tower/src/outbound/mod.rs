@@ -34,7 +34,7 @@ use crate::hops::Nature;
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
 use crate::timeout::clock::Clock;
-use crate::{Body, Error, inbound};
+use crate::{Body, Error, explained, inbound};
 
 pub use added::AddedHeader;
 pub use route_info::RouteInfo;
@@ -79,6 +79,10 @@ pub(crate) struct Options {
     pub(crate) mirror_timeout: Duration,
     /// Whether a call ends with the request that it is made for.
     pub(crate) carry_deadline: bool,
+    /// Whether retries look for a `grpc-status` in trailers that come right behind the headers.
+    pub(crate) peek_trailers: bool,
+    /// The longest pause that an answer may ask for; `None` if none is asked.
+    pub(crate) retry_after: Option<std::time::Duration>,
     /// Headers that calls carry on from the request that they are made for.
     pub(crate) carried: Vec<http::HeaderName>,
     /// Headers that are not added to requests.
@@ -95,6 +99,8 @@ impl Default for Options {
             mirrors_at_once: slots::MOST,
             mirror_timeout: Duration::from_secs(15),
             carry_deadline: true,
+            peek_trailers: false,
+            retry_after: None,
             carried: Vec::new(),
             left_out: LeftOut::default(),
         }
@@ -158,6 +164,7 @@ impl Journey {
             failure: if head.upgrade_refused { Failure::UpgradeRefused } else { failure },
             grpc: head.grpc,
         })?;
+        explained::trace(&live, listener, request, head.port, routed.draw);
         let protocol = request.version();
         let caller = match listener {
             Listener::Gateway { caller, .. } => caller,

@@ -9,7 +9,7 @@ use super::added::LeftOut;
 use super::{Shared, headers};
 use crate::Body;
 use crate::mirror::slots::Slots;
-use crate::repeatable::{Keep, Repeatable};
+use crate::repeatable::{Copy, Keep, Repeatable};
 use crate::timeout::clock::Clock;
 
 /// A request that is sent once or more.
@@ -20,6 +20,10 @@ pub(crate) struct Outgoing {
     /// The slot that the current retry takes.
     retry: Option<Permit>,
     left_out: LeftOut,
+    /// Whether a connection that had been waiting broke under it.
+    is_burnt: bool,
+    /// Whether a try's status is looked for in trailers, too.
+    peeks: bool,
 }
 
 impl Outgoing {
@@ -27,7 +31,13 @@ impl Outgoing {
     pub(crate) fn new(request: Request<Body>, copies: bool, shared: &Shared) -> Self {
         let keep = Keep::within(shared.options.replay_limit, &shared.replays);
         let request = Repeatable::new(request, copies, keep);
-        Self { request, tries: 0, retry: None, left_out: shared.options.left_out }
+        let peeks = copies && shared.options.peek_trailers;
+        Self { request, tries: 0, retry: None, left_out: shared.options.left_out, is_burnt: false, peeks }
+    }
+
+    /// Whether a try's `grpc-status` is looked for in trailers, too.
+    pub(crate) const fn peeks(&self) -> bool {
+        self.peeks
     }
 
     /// The request for the next try.
@@ -45,6 +55,16 @@ impl Outgoing {
     /// Takes back a request of which nothing was sent.
     pub(crate) fn give_back(&mut self, unsent: Option<Box<Request<Body>>>) {
         self.request.give_back(unsent);
+    }
+
+    /// Notes that a connection broke; `is_stale`: one that had been waiting, as others may have been.
+    pub(crate) fn broke(&mut self, is_stale: bool) {
+        self.is_burnt |= is_stale;
+    }
+
+    /// Whether the next try is better made on a new connection: its peer closes those that wait.
+    pub(crate) fn wants_fresh(&self) -> bool {
+        self.is_burnt && self.tries > 1
     }
 
     /// Counts a try, whether it gets as far as a connection or not.
@@ -69,7 +89,7 @@ impl Outgoing {
 
     /// A copy of the request for a mirror, whose body follows the main one, up to `lag` bytes behind; `None`
     /// where no copy is kept.
-    pub(crate) fn copy(&self, lag: usize, slots: &Slots) -> Option<Request<Body>> {
+    pub(crate) fn copy(&self, lag: usize, slots: &Slots) -> Option<Copy> {
         self.request.copy(lag, slots)
     }
 

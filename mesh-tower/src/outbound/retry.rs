@@ -1,13 +1,14 @@
 //! Tries, and tries again: the loop around [`attempt`](super::attempt).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response, Version};
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::UpstreamProtocol;
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::lb::Pick;
-use mesh_core::retry::{Attempts, Next, RetryPolicy};
+use mesh_core::retry::{Attempts, Next, RetryPolicy, asked};
 use mesh_core::{Failure, ResponseFlags};
 
 use super::attempt::{self, Tried};
@@ -38,14 +39,15 @@ pub(super) async fn send(
         let Tried { result, outcome, endpoint } =
             attempt::send(cluster, chance, journey.grpc(), &mut outgoing, pick, clock, trail).await;
         let retries = attempts.retries();
-        if journey.is_safe() && result.as_ref().is_ok_and(|answer| hops::is_spent(answer.headers())) {
+        let is_spent = |answer: &Response<Body>| !outcome.is_success() && hops::is_spent(answer.headers());
+        if journey.is_safe() && result.as_ref().is_ok_and(is_spent) {
             // Somebody further on has tried again in vain; what is done here would multiply that.
             trail.retries_spent();
             return answered(result, retries);
         }
         let outcome = if copies { outcome } else { outcome.without_grpc_status() };
         let pause = match chance.with(|rng| attempts.next(&outcome, rng)) {
-            Next::RetryAfter(pause) => pause,
+            Next::RetryAfter(pause) => asked_pause(journey, &result).unwrap_or(pause),
             Next::Done => return answered(result, retries),
             Next::Exhausted => {
                 trail.retries_spent();
@@ -73,6 +75,13 @@ pub(super) async fn send(
         clock.bounded(tokio::time::sleep(pause)).await.map_err(|failure| Error::from(failure).retried(true))?;
         outgoing.hold(permit);
     }
+}
+
+/// The pause that the answer asks for, where that is to be heeded.
+fn asked_pause(journey: &Journey, result: &Result<Response<Body>, Error>) -> Option<Duration> {
+    let most = journey.shared.options.retry_after?;
+    let headers = result.as_ref().ok()?.headers();
+    journey.shared.chance.with(|rng| asked::pause(headers, crate::clock::wall(), most, rng))
 }
 
 /// By what endpoints are chosen, before any was tried.

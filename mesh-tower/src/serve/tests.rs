@@ -236,6 +236,20 @@ async fn an_answer_may_take_longer_than_a_connection_may_be_idle() {
 }
 
 #[tokio::test]
+async fn an_application_that_panics_is_a_500_and_the_connection_goes_on() {
+    let server = Server::start(
+        service_fn(|request: Request<Body>| async move {
+            assert_ne!(request.uri().path(), "/panic", "on purpose");
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"hello"))))
+        }),
+        ServeOptions::default(),
+    );
+    let requests = "GET /panic HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let answers = server.exchange(requests).await;
+    assert!(answers.starts_with("HTTP/1.1 500 ") && answers.ends_with("hello"), "{answers}");
+}
+
+#[tokio::test]
 async fn an_application_that_fails_is_a_500() {
     let app = service_fn(|_: Request<Body>| future::ready(Err::<Response<Full<Bytes>>, BoxError>("broken".into())));
     let answer = Server::start(app, ServeOptions::new()).exchange(GET_AND_CLOSE).await;

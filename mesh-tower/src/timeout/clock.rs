@@ -162,3 +162,45 @@ impl<F: Future> Future for Bounded<'_, F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use bytes::Bytes;
+    use http::HeaderMap;
+    use http_body::Frame;
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A clock of one second, and a body of two pieces that it watches.
+    fn watched(heeds_stalls: bool) -> (Clock, Body) {
+        let pieces = (0..2).map(|_| Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from_static(b"piece"))));
+        let mut body = Body::new(StreamBody::new(tokio_stream::iter(pieces.collect::<Vec<_>>())));
+        let deadline = Deadline::new(Some(SECOND), None, false, &HeaderMap::new());
+        let mut clock = Clock::new(deadline, crate::clock::now());
+        clock.watch(&mut body, heeds_stalls);
+        (clock, body)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_runs_while_nobody_takes_the_rest_of_a_body_where_that_is_asked_for() {
+        let (mut clock, mut body) = watched(true);
+        let began = crate::clock::now();
+        let reading = async {
+            tokio::time::sleep(5 * SECOND).await;
+            body.frame().await.unwrap().unwrap();
+            pending::<()>().await;
+        };
+        // Before anything of it is taken there is nothing that stands still.
+        assert_eq!(clock.bounded(reading).await, Err(Failure::RequestTimeout));
+        assert_eq!((crate::clock::now() - began).as_secs(), 6);
+        let (mut clock, mut body) = watched(false);
+        body.frame().await.unwrap().unwrap();
+        let long = tokio::time::timeout(60 * SECOND, clock.bounded(pending::<()>())).await;
+        assert!(long.is_err(), "elsewhere it waits for the end of the body");
+    }
+}

@@ -169,7 +169,7 @@ async fn idle(fault: Fault, spoke: &AtomicU64) {
     loop {
         let before = spoke.load(Ordering::SeqCst);
         tokio::time::sleep(most).await;
-        if before % 2 == 0 && spoke.load(Ordering::SeqCst) == before {
+        if before.is_multiple_of(2) && spoke.load(Ordering::SeqCst) == before {
             return;
         }
     }
@@ -212,7 +212,7 @@ async fn request(
     }
     let _gone = to.shutdown().await;
     // The answer may still be on its way.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What the endpoint says. Comes back when the connection is to end.

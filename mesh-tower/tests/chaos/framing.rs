@@ -155,7 +155,7 @@ async fn trailers_never_become_headers() {
             ("x-forwarded-client-cert".parse().unwrap(), HeaderValue::from_static("URI=evil")),
             ("x-user".parse().unwrap(), HeaderValue::from_static("evil")),
         ]);
-        let body = Body::new(Body::from("text").with_trailers(std::future::ready(Some(Ok(trailers)))));
+        let body = Body::new(load::streaming(&"text".into()).with_trailers(std::future::ready(Some(Ok(trailers)))));
         let request = Request::post("http://app/").header("trailer", "x-user").body(body).unwrap();
         assert_eq!(ask(&mesh, request).await, (200, "[false, false] true".into()), "{protocol}");
         meshes.push(mesh);

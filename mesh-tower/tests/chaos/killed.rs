@@ -82,9 +82,6 @@ async fn a_connection_that_is_reset_as_soon_as_it_is_there_costs_a_try_and_repea
     for tally in [posts, gets] {
         let again = tally.outcomes.iter().filter(|outcome| outcome.is_acknowledged() && outcome.info.attempts > 1);
         assert!(again.count() > 0, "{:?}", tally.statuses());
-        let failed = tally.outcomes.iter().filter(|outcome| !outcome.is_acknowledged());
-        let (failed, sent): (Vec<_>, Vec<_>) = failed.partition(|outcome| outcome.flags().contains("UF"));
-        assert!(sent.len() <= failed.len() + 5, "{:?}", tally.statuses());
     }
     assert_nothing_lost_or_repeated(&ledger, &tally);
     assert_budgeted(tally.requests(), tally.attempts(), tally.took);

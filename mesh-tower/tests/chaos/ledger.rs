@@ -54,7 +54,6 @@ impl Reply {
 pub(crate) struct Seen {
     /// The endpoint.
     pub(crate) at: SocketAddr,
-    pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
 }
@@ -159,7 +158,7 @@ async fn answer(inner: Arc<Inner>, at: SocketAddr, request: Request<Incoming>) -
         entry.method = parts.method.clone();
         *if is_copy { &mut entry.copies } else { &mut entry.begun } += 1;
     }
-    let seen = Seen { at, method: parts.method, path: parts.uri.path().to_owned(), headers: parts.headers };
+    let seen = Seen { at, path: parts.uri.path().to_owned(), headers: parts.headers };
     let mut hash = Hash::new();
     while let Some(frame) = body.frame().await {
         hash.feed(frame?.data_ref().map_or(&[], |data| data));

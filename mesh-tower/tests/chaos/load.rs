@@ -44,7 +44,7 @@ impl Ask {
     /// Every second one streams.
     pub(crate) fn post(n: usize, body: &Bytes) -> Self {
         let (method, id) = (Method::POST, format!("post-{n}"));
-        Self { method, id, body: body.clone(), streams: n % 2 == 0, ..Self::get(n) }
+        Self { method, id, body: body.clone(), streams: n.is_multiple_of(2), ..Self::get(n) }
     }
 
     pub(crate) fn to(self, url: &str) -> Self {

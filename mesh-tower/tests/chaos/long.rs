@@ -1,6 +1,8 @@
-//! Very long bodies, and very many draws.
+//! Very long bodies, very many draws, very large rings.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +14,9 @@ use mesh_tower::{Body, Mesh, RouteInfo};
 
 use crate::content::{Hash, content};
 use crate::documents;
-use crate::load::streaming;
-use crate::scenario::{PLAIN, Scenario, Served, app};
+use crate::ledger::Ledger;
+use crate::load::{self, Ask, streaming};
+use crate::scenario::{PLAIN, Scenario, Served, app, assert_nothing_lost_or_repeated};
 
 const PIECE: usize = 64 * 1024;
 
@@ -172,4 +175,38 @@ async fn shares_of_a_split_and_of_a_mirror_are_those_that_were_asked_for() {
         assert!(near(copied, percent / 100.0), "{percent} %: {copied} of {DRAWS}");
     }
     scenario.end([], ()).await;
+}
+
+/// A service whose endpoints have a weight, and a ring of a size.
+fn ringed(addresses: &[SocketAddr], weight: u32, size: u64) -> String {
+    let hash =
+        format!("loadBalancer: {{consistentHash: {{httpHeaderName: x-user, ringHash: {{minimumRingSize: {size}}}}}}}");
+    app(addresses, &hash, &["timeout: 5s"]).replace("labels: {version: v1}}", &format!("weight: {weight}}}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ring_is_refused_or_has_room_in_memory() {
+    let mut scenario = Scenario::begin("23 large rings", 15, 64).await;
+    let ledger = Ledger::good();
+    let addresses = [ledger.endpoint().await, ledger.endpoint().await];
+    let refused = scenario.with_text(ringed(&addresses, 1, 8 * 1024 * 1024 + 1)).build().await;
+    assert!(refused.is_err(), "no ring is larger than 8 Mi");
+    // What is refused stands in the log.
+    scenario.errors = 2;
+    // The sum of the weights has no room in 32 bits.
+    let mesh = scenario.with_text(ringed(&addresses, u32::MAX, 100_000)).build().await.unwrap();
+    let users = ["ann", "bob", "cid", "dan", "eve", "flo", "gus", "hal", "ida", "jim", "kay", "leo"];
+    let asks = (0..600).map(|n| Ask::get(n).header("x-user", users[n % users.len()]));
+    let tally = load::run(&mesh.client(), 8, asks).await;
+    assert_eq!(tally.acknowledged(), 600, "{:?}", tally.statuses());
+    let mut homes = BTreeMap::<usize, BTreeSet<String>>::new();
+    for outcome in &tally.outcomes {
+        let user = outcome.id[4..].parse::<usize>().unwrap() % users.len();
+        homes.entry(user).or_default().insert(outcome.info.endpoint.clone().unwrap());
+    }
+    assert!(homes.values().all(|homes| homes.len() == 1), "each has one home: {homes:?}");
+    let both: BTreeSet<_> = homes.values().flatten().collect();
+    assert_eq!(both.len(), 2, "{homes:?}");
+    assert_nothing_lost_or_repeated(&ledger, &tally);
+    scenario.end([mesh], ledger).await;
 }

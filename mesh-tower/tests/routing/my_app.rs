@@ -148,12 +148,10 @@ async fn an_endpoint_that_refuses_or_closes_is_tried_around() {
 }
 
 #[tokio::test]
-async fn the_two_security_kinds_are_named_as_not_enforced() {
+async fn what_is_not_enforced_is_named() {
     let Some(app) = MyApp::start().await else { return };
-    for (file, name, line) in [
-        ("authorizationpolicy-allow-get-only.yaml", "AuthorizationPolicy default/allow-get-only", 7),
-        ("peerauthentication-default.yaml", "PeerAuthentication default/default", 8),
-    ] {
+    let file = "authorizationpolicy-allow-get-only.yaml";
+    for (name, line) in [("AuthorizationPolicy default/allow-get-only", 7)] {
         let mesh = app.caller(&[file]).await;
         let report = mesh.report();
         let named: Vec<_> = report.iter().filter(|finding| finding.code == Code::NOT_ENFORCED).collect();
@@ -163,5 +161,5 @@ async fn the_two_security_kinds_are_named_as_not_enforced() {
         assert!(named[0].origin.file.ends_with(file) && named[0].origin.line == line, "{}", named[0]);
         assert_eq!(ask(&mesh.client(), URL, &[]).await.status, 200);
     }
-    until("both endpoints stay untouched by policies", || app.v1.count() + app.v2.count() == 2).await;
+    until("the endpoints stay untouched by policies", || app.v1.count() + app.v2.count() == 1).await;
 }

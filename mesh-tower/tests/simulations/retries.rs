@@ -215,6 +215,32 @@ async fn what_an_endpoint_says_of_retrying_later_changes_no_pause() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_that_an_endpoint_asks_for_is_kept_where_that_is_asked_for() {
+    let rule = "retries: {attempts: 1, retryOn: '429'}";
+    for (asked, most, between) in [("2", 10, ms(2_000)..=ms(3_000)), ("20", 10, ms(0)..=ms(25))] {
+        let reply = Reply::status(429).header("retry-after", asked);
+        let setting = Setting { policy: PLAIN, rule }.with(Workload::of("a").replying(reply));
+        let mesh = setting.configure(move |mesh| mesh.honor_retry_after(Duration::from_secs(most))).start().await;
+        let run = mesh.run(GET).await;
+        let took = run[0].took();
+        assert_eq!(run[0].tries(), 2);
+        assert!(between.contains(&took), "{asked}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grpc_status_in_trailers_is_a_reason_where_that_is_asked_for() {
+    let rule = "retries: {attempts: 2, retryOn: unavailable}";
+    for (peek, expected) in [(false, 1), (true, 3)] {
+        let workload = Workload::of("a").http2().replying(Reply::grpc_in_trailers(14));
+        let setting = Setting { policy: PLAIN, rule }.with(workload);
+        let mesh = setting.configure(move |mesh| if peek { mesh.peek_grpc_trailers() } else { mesh }).start().await;
+        let run = mesh.run("POST http://a/echo.Echo/Say").header("content-type", "application/grpc").await;
+        assert_eq!(run[0].tries(), expected, "{run:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_is_kept_is_the_same_for_each_try_and_one_too_long_is_sent_once() {
     let rule = "retries: {attempts: 2, retryOn: 5xx}";
     let mesh = Setting { policy: PLAIN, rule }.endpoint(Reply::status(503)).await;

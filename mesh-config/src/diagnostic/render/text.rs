@@ -7,7 +7,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origi
 
 use super::escape;
 use super::escape::tame;
-use crate::diagnostic::{Diagnostic, Report, Severity, origin::Source};
+use crate::diagnostic::{Code, Diagnostic, Report, Severity, origin::Source};
 
 /// How to print for a person.
 #[derive(Clone, Debug)]
@@ -40,11 +40,16 @@ pub fn text(report: &Report, options: &TextOptions) -> String {
     let renderer = if options.color { Renderer::styled().hyperlink(false) } else { Renderer::plain() };
     let renderer = renderer.term_width(options.width);
     let mut out = String::new();
-    for finding in report.sorted() {
+    let findings = report.sorted();
+    for finding in &findings {
+        if findings.iter().any(|cause| follows(finding, cause)) {
+            continue;
+        }
         if !out.is_empty() {
             out.push('\n');
         }
-        for line in renderer.render(&groups(finding)).lines() {
+        let follow: Vec<_> = findings.iter().copied().filter(|other| follows(other, finding)).collect();
+        for line in renderer.render(&groups(finding, &follow)).lines() {
             out.push_str(line.trim_end());
             out.push('\n');
         }
@@ -52,8 +57,20 @@ pub fn text(report: &Report, options: &TextOptions) -> String {
     out
 }
 
-fn groups(finding: &Diagnostic) -> Vec<Group<'_>> {
-    let level = match finding.severity {
+/// Whether a finding is there only because of another one: a template that was never filled in is no good host either.
+fn follows(finding: &Diagnostic, cause: &Diagnostic) -> bool {
+    cause.code == Code::PLACEHOLDER
+        && finding.code != Code::PLACEHOLDER
+        && !finding.path.segments().is_empty()
+        && (&finding.path, &finding.resource) == (&cause.path, &cause.resource)
+        && (&finding.origin.file, finding.origin.line) == (&cause.origin.file, cause.origin.line)
+}
+
+/// `follow`: what is found because of it.
+fn groups<'d>(finding: &'d Diagnostic, follow: &[&'d Diagnostic]) -> Vec<Group<'d>> {
+    let severity =
+        follow.iter().map(|other| other.severity).max().map_or(finding.severity, |most| most.max(finding.severity));
+    let level = match severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
         Severity::Info => Level::INFO,
@@ -66,7 +83,7 @@ fn groups(finding: &Diagnostic) -> Vec<Group<'_>> {
         Some(window) => group.element(place(finding)).element(window.snippet(finding.origin.line)),
         None => group.element(place(finding)),
     };
-    group = group.elements(notes(finding));
+    group = group.elements(notes(finding, follow));
     let patch = finding.patch.as_ref().zip(window.filter(|window| !window.is_cut));
     match patch {
         Some((patch, window)) => {
@@ -100,7 +117,7 @@ fn file(finding: &Diagnostic) -> Cow<'_, str> {
 }
 
 /// What it is about, what follows, and what helps.
-fn notes(finding: &Diagnostic) -> Vec<Element<'_>> {
+fn notes<'d>(finding: &'d Diagnostic, follow: &[&'d Diagnostic]) -> Vec<Element<'d>> {
     let about = [finding.resource.as_ref().map(ToString::to_string), Some(finding.path.to_string())];
     let about: Vec<_> = about.into_iter().flatten().filter(|part| !part.is_empty()).collect();
     let mut notes = Vec::new();
@@ -111,7 +128,10 @@ fn notes(finding: &Diagnostic) -> Vec<Element<'_>> {
     if finding.resource.is_some() || finding.path.segments().len() > 1 {
         note("in", Level::NOTE, &about.join(" "));
     }
-    if let Some(effect) = &finding.effect {
+    for other in follow {
+        note("therefore", Level::NOTE, &format!("{}: {}", other.code, other.message));
+    }
+    if let Some(effect) = finding.effect.as_ref().or(follow.iter().find_map(|other| other.effect.as_ref())) {
         note("at run time", Level::NOTE, effect);
     }
     if let Some(help) = &finding.help {

@@ -85,6 +85,8 @@ struct Follower {
     /// It fell too far behind: what it would read next is gone.
     is_lost: bool,
     waiting: Option<Waker>,
+    /// Who wants to know that it is given up.
+    watching: Option<Waker>,
     given_up: Option<Arc<AtomicU64>>,
 }
 
@@ -244,6 +246,7 @@ impl Tape {
             limit,
             is_lost: self.first() > 0,
             waiting: None,
+            watching: None,
             given_up,
         });
         self.entered
@@ -254,9 +257,13 @@ impl Tape {
         self.trim();
     }
 
-    /// Those who wait for more.
+    /// Those who wait for more, or for word that there will be none.
     pub(super) fn waiting_followers(&mut self) -> Vec<Waker> {
-        self.followers.iter_mut().filter_map(|follower| follower.waiting.take()).collect()
+        self.followers
+            .iter_mut()
+            .flat_map(|follower| [follower.waiting.take(), follower.watching.take()])
+            .flatten()
+            .collect()
     }
 
     fn follower(&self, number: u64) -> Option<&Follower> {
@@ -293,6 +300,18 @@ impl Tape {
                 Source::Ended => false,
                 Source::Open(_) => self.readers == 0,
             }
+    }
+
+    /// Ready once a follower that is still there will not see the end.
+    pub(super) fn poll_given_up(&mut self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = self.followers.iter().position(|follower| follower.number == number) else {
+            return Poll::Pending;
+        };
+        if self.is_given_up(&self.followers[at]) {
+            return Poll::Ready(());
+        }
+        self.followers[at].watching = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     pub(super) fn is_end_for(&self, number: u64) -> bool {

@@ -21,7 +21,7 @@ async fn rude(answer: &'static [u8]) -> Server {
 async fn a_refused_connection_names_its_endpoint() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for protocol in BOTH {
-        let error = pool(address).checkout(protocol).await.unwrap_err();
+        let error = pool(address).checkout(protocol, false).await.unwrap_err();
         assert_eq!(error.failure(), Failure::ConnectFailed);
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert!(cause.starts_with(&address.to_string()), "{cause}");

@@ -65,7 +65,7 @@ async fn an_answer_outlives_its_pool() {
     for protocol in BOTH {
         let server = Server::start(None, Duration::from_millis(20)).await;
         let (pool, permits) = pool_with(server.address, PoolSpec::default(), Limits::default());
-        let checkout = pool.checkout(protocol).await.unwrap();
+        let checkout = pool.checkout(protocol, false).await.unwrap();
         drop(pool);
         let (response, lease) = checkout.send(request()).await.unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "1");
@@ -104,7 +104,7 @@ async fn after_goaway_streams_end_where_they_are_and_others_go_elsewhere() {
         leave.send(true).unwrap();
         tokio::time::sleep(Duration::from_millis(30)).await;
         loop {
-            let checkout = pool.checkout(Protocol::Http2).await.unwrap();
+            let checkout = pool.checkout(Protocol::Http2, false).await.unwrap();
             match checkout.send(request()).await {
                 Ok((response, _lease)) => return response.into_body().collect().await.unwrap().to_bytes(),
                 Err(unanswered) => assert!(unanswered.unsent.is_some(), "{unanswered:?}"),

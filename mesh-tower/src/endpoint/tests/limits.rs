@@ -66,9 +66,10 @@ async fn the_limit_counts_over_all_endpoints() {
     let options =
         PoolOptions { connect_timeout: Duration::from_secs(1), pool: PoolSpec::default(), network: Network::System };
     let second = EndpointPool::new(EndpointAddress::Socket(two.address), options, Arc::clone(&permits));
-    let held = (first.checkout(Protocol::Http1).await.unwrap(), first.checkout(Protocol::Http1).await.unwrap());
+    let held =
+        (first.checkout(Protocol::Http1, false).await.unwrap(), first.checkout(Protocol::Http1, false).await.unwrap());
     assert_eq!(ask(&second, Protocol::Http1).await.unwrap(), "1", "the first connection of an endpoint");
-    assert!(is_pending(first.checkout(Protocol::Http1)).await);
+    assert!(is_pending(first.checkout(Protocol::Http1, false)).await);
     assert_eq!((permits.in_use(Limit::Connections), one.opened()), (3, 2));
     drop(held);
 }

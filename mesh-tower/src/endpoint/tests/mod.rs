@@ -101,7 +101,7 @@ async fn ask(pool: &EndpointPool, protocol: Protocol) -> Result<String, Failure>
 }
 
 async fn exchange(pool: &EndpointPool, protocol: Protocol, request: Request<Body>) -> Result<String, Failure> {
-    let checkout = pool.checkout(protocol).await.map_err(|error| error.failure())?;
+    let checkout = pool.checkout(protocol, false).await.map_err(|error| error.failure())?;
     let (response, lease) = checkout.send(request).await.map_err(|unanswered| unanswered.error.failure())?;
     let body = response.into_body().collect().await.unwrap().to_bytes();
     lease.finish();

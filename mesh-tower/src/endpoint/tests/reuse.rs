@@ -49,7 +49,7 @@ async fn a_connection_is_closed_after_its_number_of_requests() {
 async fn a_response_that_is_not_read_closes_its_connection() {
     let server = Server::start(None, Duration::ZERO).await;
     let pool = pool(server.address);
-    let checkout = pool.checkout(Protocol::Http1).await.unwrap();
+    let checkout = pool.checkout(Protocol::Http1, false).await.unwrap();
     drop(checkout.send(request()).await.unwrap());
     assert_eq!(ask(&pool, Protocol::Http1).await.unwrap(), "2");
 }
@@ -58,7 +58,7 @@ async fn a_response_that_is_not_read_closes_its_connection() {
 async fn a_stream_that_is_not_read_leaves_its_connection_alone() {
     let server = Server::start(Some(1), Duration::ZERO).await;
     let pool = pool(server.address);
-    let checkout = pool.checkout(Protocol::Http2).await.unwrap();
+    let checkout = pool.checkout(Protocol::Http2, false).await.unwrap();
     drop(checkout.send(request()).await.unwrap());
     assert_eq!(ask(&pool, Protocol::Http2).await.unwrap(), "1");
 }
@@ -69,7 +69,7 @@ async fn a_checkout_that_is_not_used_goes_back() {
         let server = Server::start(Some(1), Duration::ZERO).await;
         let pool = pool(server.address);
         for _ in 0..3 {
-            drop(pool.checkout(protocol).await.unwrap());
+            drop(pool.checkout(protocol, false).await.unwrap());
         }
         assert_eq!(ask(&pool, protocol).await.unwrap(), "1");
         assert_eq!(server.opened(), 1);
@@ -81,7 +81,7 @@ async fn a_connection_that_is_being_opened_outlives_who_asked_for_it() {
     for protocol in BOTH {
         let server = Server::start(None, Duration::ZERO).await;
         let pool = pool(server.address);
-        assert!(is_pending(pool.checkout(protocol)).await);
+        assert!(is_pending(pool.checkout(protocol, false)).await);
         assert_eq!(pool.counts().waiting, 0);
         eventually("the connection is open", || pool.counts().opening == 0).await;
         assert_eq!(ask(&pool, protocol).await.unwrap(), "1");
@@ -140,7 +140,7 @@ async fn a_connection_that_its_peer_closed_meanwhile_gives_the_request_back() {
     for _ in 0..20 {
         let mut answer = Err(Failure::LocalReset);
         for _ in 0..2 {
-            let checkout = pool.checkout(Protocol::Http1).await.unwrap();
+            let checkout = pool.checkout(Protocol::Http1, false).await.unwrap();
             match checkout.send(request()).await {
                 Ok((response, lease)) => {
                     response.into_body().collect().await.unwrap();
@@ -157,6 +157,38 @@ async fn a_connection_that_its_peer_closed_meanwhile_gives_the_request_back() {
             }
         }
         assert!(matches!(answer, Ok(()) | Err(Failure::ConnectionTerminated)), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_connection_is_none_that_has_been_waiting() {
+    let server = Server::start(None, Duration::ZERO).await;
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let (pool, _) = pool_with(server.address, PoolSpec::default(), limits);
+    for opened in 1..4 {
+        let checkout = pool.checkout(Protocol::Http1, true).await.unwrap();
+        let (response, lease) = checkout.send(request()).await.unwrap();
+        let number = response.into_body().collect().await.unwrap().to_bytes();
+        lease.finish();
+        // The one that waits makes room, so the limit is kept.
+        assert_eq!((number, server.opened()), (opened.to_string().into(), opened));
+        eventually("it waits", || pool.counts().idle == 1 && pool.counts().open == 1).await;
+    }
+    assert_eq!(ask(&pool, Protocol::Http1).await.unwrap(), "3", "others take it");
+}
+
+#[tokio::test]
+async fn a_new_connection_that_wants_nothing_is_as_good_as_none() {
+    // Closed before anything is said, and seen to be.
+    let server = Server::accepting(|io, _| async move { drop(io) }).await;
+    let pool = pool(server.address);
+    for _ in 0..20 {
+        let checkout = pool.checkout(Protocol::Http1, false).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let Ok(checkout) = checkout else { continue };
+        let unanswered = checkout.send(request()).await.unwrap_err();
+        assert!(!unanswered.is_stale && unanswered.unsent.is_some(), "{unanswered:?}");
+        assert_eq!(unanswered.error.failure(), Failure::ConnectFailed);
     }
 }
 
@@ -189,7 +221,7 @@ async fn bodies_and_trailers_pass_both_ways() {
             let body = with_trailers(Bytes::from_static(b"content"), trailers.clone());
             let request = Request::post("http://app/").header("trailer", "x-end").header("te", "trailers");
             let request = request.body(body).unwrap();
-            let checkout = pool.checkout(protocol).await.unwrap();
+            let checkout = pool.checkout(protocol, false).await.unwrap();
             let (response, lease) = checkout.send(request).await.unwrap();
             assert_eq!(response.headers()["method"], Method::POST.as_str());
             let collected = response.into_body().collect().await.unwrap();

@@ -36,7 +36,7 @@ async fn echo_server() -> Server {
 async fn an_upgraded_connection_carries_bytes_and_keeps_its_place_until_it_closes() {
     let server = echo_server().await;
     let (pool, permits) = pool_with(server.address, PoolSpec::default(), Limits::default());
-    let (mut response, lease) = pool.checkout(Protocol::Http1).await.unwrap().send(upgrade()).await.unwrap();
+    let (mut response, lease) = pool.checkout(Protocol::Http1, false).await.unwrap().send(upgrade()).await.unwrap();
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     let mut io = TokioIo::new(hyper::upgrade::on(&mut response).await.unwrap());
     lease.finish();

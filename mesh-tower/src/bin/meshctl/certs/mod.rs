@@ -92,9 +92,9 @@ impl Check {
     }
 }
 
-/// Prints a line.
+/// Prints lines.
 fn print(text: &str) -> Result<(), String> {
-    output::print(&format!("{}\n", escape(text)))
+    text.lines().try_for_each(|line| output::print(&format!("{}\n", escape(line))))
 }
 
 #[expect(clippy::disallowed_methods, reason = "certificates count by the calendar")]

@@ -1,0 +1,87 @@
+//! Why a request of this process goes where it goes: the explanation of the rules, with the endpoints as they are now.
+
+use std::sync::Arc;
+
+use http::Request;
+use mesh_config::ConfigSet;
+use mesh_config::api::MeshConfig;
+use mesh_core::Site;
+use mesh_core::explain::{Endpoint, Explainer, Explanation, Question};
+use mesh_core::snapshot::GatewayServer;
+
+use crate::Body;
+use crate::live::Live;
+use crate::outbound::Listener;
+
+/// What a snapshot was compiled from; explanations name its lines.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) set: ConfigSet,
+    pub(crate) mesh: MeshConfig,
+    pub(crate) site: Site,
+}
+
+/// The events of this target have the whole explanation of a request.
+const TARGET: &str = "mesh::explain";
+
+impl Live {
+    /// Explains a request by this version.
+    pub(crate) fn explain(&self, question: &Question) -> Explanation {
+        let Some(compiled) = self.compiled() else { return Explanation::default() };
+        let Compiled { set, mesh, site } = compiled;
+        let mut explanation = Explainer::new(set, mesh, site, self.snapshot()).explain(question);
+        self.say_health(&mut explanation);
+        explanation
+    }
+
+    /// The endpoints that are known at this moment, those that names were looked up to among them, and which are out.
+    fn say_health(&self, explanation: &mut Explanation) {
+        let Some(destination) = &mut explanation.destination else { return };
+        let cluster = self.clusters().iter().find(|cluster| *cluster.spec().name == *destination.cluster);
+        let states = cluster.map(|cluster| cluster.endpoints_now()).unwrap_or_default();
+        if states.is_empty() {
+            return;
+        }
+        let of = |state: &Arc<mesh_core::cluster::endpoint::EndpointState>| {
+            let mut endpoint = Endpoint::default();
+            endpoint.address = state.address().to_string();
+            endpoint.weight = state.spec().weight;
+            endpoint.locality = state.spec().locality.to_string();
+            if state.is_ejected() {
+                "ejected by outlier detection".clone_into(&mut endpoint.unusable);
+            }
+            endpoint
+        };
+        destination.endpoints = states.iter().map(of).collect();
+    }
+}
+
+/// Tells the explanation of a routed request to who listens for it. It costs more than the request itself, and nothing
+/// where nobody listens.
+pub(crate) fn trace(live: &Live, listener: Listener, request: &Request<Body>, port: u16, draw: u64) {
+    if tracing::enabled!(target: TARGET, tracing::Level::TRACE)
+        && let Some(question) = question(live, listener, request, port, draw)
+    {
+        tracing::trace!(target: TARGET, "{}", live.explain(&question));
+    }
+}
+
+fn question(live: &Live, listener: Listener, request: &Request<Body>, port: u16, draw: u64) -> Option<Question> {
+    let mut question = Question::new(request.method().as_str(), &request.uri().to_string()).ok()?;
+    for (name, value) in request.headers() {
+        // What is no text decides nothing that an explanation could show.
+        let Ok(value) = value.to_str() else { continue };
+        question = question.header(name.as_str(), value).ok()?;
+    }
+    let question = question.on_port(port).with_roll(draw);
+    Some(match listener {
+        Listener::Mesh { .. } => question,
+        Listener::Gateway { table, .. } => {
+            let serves = |server: &&GatewayServer| {
+                Some(server.table) == table || server.tls.iter().any(|server| Some(server.table) == table)
+            };
+            let bind = live.snapshot().gateway_servers().iter().find(serves).and_then(|server| server.bind);
+            question.through_gateway().at_address(bind)
+        }
+    })
+}
