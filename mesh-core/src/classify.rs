@@ -1,6 +1,6 @@
 //! What one try came to, in the terms that retries and outlier detection think in.
 
-use http::header::HeaderName;
+use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 use crate::Failure;
@@ -13,7 +13,7 @@ pub enum Outcome {
     Response {
         /// The HTTP status.
         status: u16,
-        /// `grpc-status`, where it stands in the headers (trailers-only answers).
+        /// `grpc-status`, where it stands in the headers (trailers-only answers); -1 where it is no number.
         grpc: Option<i32>,
         /// Whether `x-envoy-ratelimited` is there.
         rate_limited: bool,
@@ -29,7 +29,7 @@ impl Outcome {
         // One look at each of the few there are is less than two searches.
         for name in headers.keys() {
             if *name == GRPC_STATUS {
-                grpc = headers.get(name).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+                grpc = headers.get(name).and_then(grpc_status);
             }
             rate_limited |= *name == RATE_LIMITED;
         }
@@ -39,7 +39,7 @@ impl Outcome {
     /// The same outcome with the `grpc-status` of trailers, where the headers have none.
     #[must_use]
     pub fn with_trailers(self, trailers: &HeaderMap) -> Self {
-        let code = || trailers.get(GRPC_STATUS).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let code = || trailers.get(GRPC_STATUS).and_then(grpc_status);
         match self {
             Self::Response { status, grpc: None, rate_limited } => {
                 Self::Response { status, grpc: code(), rate_limited }
@@ -73,10 +73,10 @@ impl Outcome {
     }
 
     /// The HTTP status that outlier detection counts: that of the answer, or the one its
-    /// `grpc-status` stands for.
+    /// `grpc-status` stands for; 500 where that is none that gRPC has, as in Envoy.
     pub(crate) fn counted_status(self) -> Option<u16> {
         match self {
-            Self::Response { grpc: Some(code), status, .. } => Some(http_status_of_grpc(code).unwrap_or(status)),
+            Self::Response { grpc: Some(code), .. } => Some(http_status_of_grpc(code).unwrap_or(500)),
             Self::Response { status, .. } => Some(status),
             Self::Failed(_) => None,
         }
@@ -85,6 +85,12 @@ impl Outcome {
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
+
+/// The value of a `grpc-status` header; an empty one says nothing.
+fn grpc_status(value: &HeaderValue) -> Option<i32> {
+    let text = value.to_str().unwrap_or("?").trim();
+    if text.is_empty() { None } else { Some(text.parse().unwrap_or(-1)) }
+}
 
 /// The HTTP status that a gRPC status counts as.
 pub fn http_status_of_grpc(code: i32) -> Option<u16> {
@@ -107,8 +113,6 @@ pub fn http_status_of_grpc(code: i32) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -120,6 +124,16 @@ mod tests {
         assert_eq!(Outcome::status(418).counted_status(), Some(418));
         assert_eq!(outcome.without_grpc_status().counted_status(), Some(200));
         assert_eq!(Outcome::Failed(Failure::ConnectFailed).counted_status(), None);
+    }
+
+    #[test]
+    fn a_grpc_status_that_there_is_not_counts_as_an_error_of_the_server() {
+        let counted = |value| {
+            let headers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static(value))]);
+            Outcome::of_response(StatusCode::OK, &headers).counted_status()
+        };
+        assert_eq!(["17", "-3", "abc", "14.0"].map(counted), [Some(500); 4]);
+        assert_eq!(["0", " 0 ", ""].map(counted), [Some(200); 3]);
     }
 
     #[test]

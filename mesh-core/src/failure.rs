@@ -13,6 +13,8 @@ use crate::ResponseFlags;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Failure {
+    /// The caller's: an `AuthorizationPolicy` does not let it in. 403; which policy is in the log alone.
+    AccessDenied,
     /// The configuration's: the mesh does not know the host and may not pass it through
     /// (`REGISTRY_ONLY`). 502.
     Blocked,
@@ -90,9 +92,12 @@ impl Failure {
     /// The response flags Envoy logs for it.
     pub const fn flags(self) -> ResponseFlags {
         match self {
-            Self::Blocked | Self::InvalidPath | Self::MalformedRequest | Self::PathRejected | Self::UpgradeRefused => {
-                ResponseFlags::NONE
-            }
+            Self::AccessDenied
+            | Self::Blocked
+            | Self::InvalidPath
+            | Self::MalformedRequest
+            | Self::PathRejected
+            | Self::UpgradeRefused => ResponseFlags::NONE,
             Self::ConnectFailed | Self::ConnectTimeout | Self::TlsNotServed => ResponseFlags::UF,
             Self::ConnectionTerminated => ResponseFlags::UC,
             Self::FaultAbort(_) | Self::FaultAbortGrpc(_) => ResponseFlags::FI,
@@ -117,7 +122,7 @@ impl Failure {
             Self::InvalidPath | Self::MalformedRequest => StatusCode::BAD_REQUEST,
             Self::NoRoute | Self::PathRejected => StatusCode::NOT_FOUND,
             Self::PerTryTimeout | Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::UpgradeRefused => StatusCode::FORBIDDEN,
+            Self::AccessDenied | Self::UpgradeRefused => StatusCode::FORBIDDEN,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -152,6 +157,7 @@ impl Failure {
             return format!("upstream connect error or disconnect/reset before headers. {how}: {reason}");
         }
         match self {
+            Self::AccessDenied => "RBAC: access denied",
             Self::FaultAbort(_) | Self::FaultAbortGrpc(_) => "fault filter abort",
             Self::NoHealthyUpstream => "no healthy upstream",
             Self::PerTryTimeout | Self::RequestTimeout => "upstream request timeout",
@@ -163,6 +169,7 @@ impl Failure {
     /// Envoy's response code detail for it.
     pub const fn details(self) -> &'static str {
         match self {
+            Self::AccessDenied => "rbac_access_denied",
             Self::Blocked => "direct_response",
             Self::ConnectFailed | Self::TlsNotServed => {
                 "upstream_reset_before_response_started{remote_connection_failure}"
@@ -206,6 +213,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AccessDenied => f.write_str("a policy does not let the caller in"),
             Self::Blocked => f.write_str("the host is not in the registry and may not be passed through"),
             Self::ConnectFailed => f.write_str("connecting to the endpoint failed"),
             Self::ConnectTimeout => f.write_str("connecting to the endpoint took longer than connectTimeout"),
@@ -275,6 +283,7 @@ mod tests {
             ),
             (Failure::FaultAbort(StatusCode::IM_A_TEAPOT), 418, 2, "FI", "fault filter abort"),
             (Failure::FaultAbortGrpc(8), 200, 8, "FI", "fault filter abort"),
+            (Failure::AccessDenied, 403, 7, "-", "RBAC: access denied"),
             (Failure::Blocked, 502, 14, "-", ""),
             (Failure::InvalidPath, 400, 13, "-", ""),
             (Failure::PathRejected, 404, 12, "-", ""),

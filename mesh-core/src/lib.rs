@@ -22,6 +22,7 @@
 )]
 
 pub mod authn;
+pub mod authz;
 pub mod classify;
 pub mod cluster;
 pub mod compile;
@@ -32,6 +33,7 @@ pub mod flags;
 pub mod gateway_tls;
 pub mod host_index;
 pub mod identity;
+pub mod jwt;
 pub mod lb;
 pub mod limits;
 pub mod network;
@@ -41,6 +43,7 @@ pub mod request;
 pub mod retry;
 pub mod rng;
 pub mod route;
+pub mod selection;
 pub mod site;
 pub mod snapshot;
 mod sync;

@@ -55,7 +55,16 @@ impl Permits {
     /// # Errors
     /// [`Failure::Overflow`] if the limit is reached.
     pub fn try_acquire(self: &Arc<Self>, limit: Limit) -> Result<Permit, Failure> {
-        let (counter, most) = self.of(limit);
+        self.try_acquire_below(limit, u32::MAX)
+    }
+
+    /// Takes one where fewer than `most` are in use, and fewer than the limit.
+    ///
+    /// # Errors
+    /// [`Failure::Overflow`] if as many are in use.
+    pub fn try_acquire_below(self: &Arc<Self>, limit: Limit, most: u32) -> Result<Permit, Failure> {
+        let (counter, own) = self.of(limit);
+        let most = most.min(own);
         if most == u32::MAX {
             return Ok(self.acquire_over_limit(limit));
         }

@@ -31,6 +31,23 @@ pub fn normalize(path: &str, how: NormalizationType) -> Result<Option<String>, F
     Ok(String::from_utf8(normal).ok().filter(|normal| normal != path))
 }
 
+/// As [`normalize`], again and again until nothing changes: what one time decodes, the next time resolves, so that
+/// `/%2e%2e;/a` does not go on as `/..;/a`, which some servers resolve themselves. Envoy stops after the first time.
+///
+/// # Errors
+/// As for [`normalize`]; and where it does not come to an end soon.
+pub fn normalize_fully(path: &str, how: NormalizationType) -> Result<Option<String>, Failure> {
+    const MOST: usize = 8;
+    let Some(mut normal) = normalize(path, how)? else { return Ok(None) };
+    for _ in 0..MOST {
+        match normalize(&normal, how)? {
+            None => return Ok(Some(normal)),
+            Some(next) => normal = next,
+        }
+    }
+    Err(Failure::InvalidPath)
+}
+
 /// Whether nothing would change; what nearly every path is, and cheap to see.
 fn is_normal(path: &[u8], merges: bool) -> bool {
     let mut after_slash = false;
@@ -127,10 +144,20 @@ fn canonical(path: &[u8]) -> Result<Vec<u8>, Failure> {
 /// it and its slash.
 fn dot_segment(rest: &[u8]) -> Option<(bool, &[u8])> {
     let one = dot(rest)?;
-    if let Some(behind) = segment_end(one) {
+    if let Some(behind) = end_of_dots(rest, one) {
         return Some((false, behind));
     }
-    segment_end(dot(one)?).map(|behind| (true, behind))
+    end_of_dots(rest, dot(one)?).map(|behind| (true, behind))
+}
+
+/// What follows the segment of some dots; parameters (`..;x=1`) belong to it unless a dot is escaped.
+fn end_of_dots<'a>(dots: &[u8], after: &'a [u8]) -> Option<&'a [u8]> {
+    let are_literal = dots[..dots.len() - after.len()].iter().all(|byte| *byte == b'.');
+    if are_literal && after.first() == Some(&b';') {
+        let end = after.iter().position(|byte| matches!(byte, b'/' | b'\\')).unwrap_or(after.len());
+        return segment_end(&after[end..]);
+    }
+    segment_end(after)
 }
 
 fn dot(rest: &[u8]) -> Option<&[u8]> {
@@ -181,7 +208,7 @@ fn is_unreserved(byte: u8) -> bool {
 }
 
 const fn needs_escape(byte: u8) -> bool {
-    !matches!(byte, 0x21..=0x7e) || matches!(byte, b'"' | b'#' | b'<' | b'>' | b'?' | b'`' | b'{' | b'}')
+    !matches!(byte, 0x21..=0x7e) || matches!(byte, b'"' | b'#' | b'<' | b'>' | b'?' | b'^' | b'`' | b'{'..=b'}')
 }
 
 #[cfg(test)]
@@ -234,6 +261,11 @@ mod tests {
             ("/...", "/..."),
             ("/.a/..b/c../d.", "/.a/..b/c../d."),
             ("/a;x/../b", "/b"),
+            ("/a/..;x=1/b", "/b"),
+            ("/a/.;/b", "/a/b"),
+            ("/..;/..;", "/"),
+            ("/a/%2e%2e;/b", "/a/..;/b"),
+            ("/a/...;/b", "/a/...;/b"),
         ] {
             assert_eq!(normal(path, BASE), expected, "{path}");
         }
@@ -248,6 +280,7 @@ mod tests {
             ("/a%zz%", "/a%zz%"),
             ("/a%4", "/a%4"),
             ("/\u{e9}\"{}", "/%C3%A9%22%7B%7D"),
+            ("/a|b^c", "/a%7Cb%5Ec"),
         ] {
             assert_eq!(normal(path, BASE), expected, "{path}");
         }

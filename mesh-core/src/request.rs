@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, Method};
 
 use crate::Failure;
+use crate::jwt::Claims;
 
 /// A borrowed view of a request: built for free, copied freely.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +76,12 @@ pub fn scheme_told(headers: &HeaderMap) -> Result<Option<Scheme>, Failure> {
 pub struct PeerView<'a> {
     /// Its address; `None` for a request that starts in this process.
     pub address: Option<IpAddr>,
-    /// Its SPIFFE identity, proved by mutual TLS.
+    /// Its SPIFFE identity, proved by mutual TLS, as in its certificate: `spiffe://td/ns/x/sa/y`.
     pub principal: Option<&'a str>,
+    /// The server name that it asked for in the TLS handshake.
+    pub sni: Option<&'a str>,
+    /// Our own end of the connection.
+    pub local_address: Option<IpAddr>,
+    /// What the valid token says that came with the request.
+    pub claims: Option<&'a Claims>,
 }

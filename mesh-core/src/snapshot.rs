@@ -8,10 +8,12 @@ use foldhash::fast::RandomState;
 use mesh_config::api::mesh_config::NormalizationType;
 
 use crate::authn::PeerModes;
+use crate::authz::Authorization;
 use crate::cluster::{ClusterId, ClusterSpec};
 use crate::gateway_tls::TlsServer;
 use crate::host_index::{HostIndex, host_of};
 use crate::identity::TrustDomains;
+use crate::jwt::Authentication;
 use crate::network::Network;
 use crate::route::search::RouteSearch;
 use crate::route::{Action, ClusterRef, Forward, Route, RouteId, Routed, WeightedDestination};
@@ -43,6 +45,8 @@ pub struct Snapshot {
     pub(crate) trusted_proxies: u32,
     pub(crate) peer_modes: PeerModes,
     pub(crate) trust_domains: TrustDomains,
+    pub(crate) authorization: Authorization,
+    pub(crate) authentication: Authentication,
 }
 
 /// The virtual hosts of one listener.
@@ -174,6 +178,16 @@ impl Snapshot {
     /// The trust domains whose identities are this mesh's.
     pub fn trust_domains(&self) -> &TrustDomains {
         &self.trust_domains
+    }
+
+    /// Whose tokens are accepted at this workload.
+    pub fn authentication(&self) -> &Authentication {
+        &self.authentication
+    }
+
+    /// Who may do what at this workload.
+    pub fn authorization(&self) -> &Authorization {
+        &self.authorization
     }
 
     /// The listeners of the Gateways that select this workload.

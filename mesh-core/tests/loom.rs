@@ -17,7 +17,7 @@ use mesh_core::cluster::{EndpointAddress, EndpointSpec};
 use mesh_core::failure::{Failure, Limit};
 use mesh_core::limits::{Limits, Permits};
 use mesh_core::outlier::{Detector, OutlierSpec};
-use mesh_core::retry::budget::RetryBudget;
+use mesh_core::retry::budget::{BudgetSpec, RetryBudget};
 
 fn permits(limit: u32) -> Arc<Permits> {
     Permits::new(Limits { requests: limit, retries: limit, ..Limits::default() })
@@ -76,6 +76,21 @@ fn retries_stay_below_their_limit() {
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(permits.in_use(Limit::Retries), 0);
+    });
+}
+
+#[test]
+fn retries_stay_within_a_configured_budget() {
+    loom::model(|| {
+        let (permits, now) = (permits(u32::MAX), Instant::now());
+        let budget = Arc::new(RetryBudget::configured(BudgetSpec { percent: 0.0, min_concurrency: 1 }));
+        let other = {
+            let (permits, budget) = (Arc::clone(&permits), Arc::clone(&budget));
+            thread::spawn(move || budget.try_acquire(now, &permits))
+        };
+        let own = budget.try_acquire(now, &permits);
+        let other = other.join().unwrap();
+        assert_eq!(usize::from(own.is_some()) + usize::from(other.is_some()), 1, "one slot, and it is given");
     });
 }
 

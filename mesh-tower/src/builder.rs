@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, Diagnostic, Document, ParseOptions, Report, Severity};
@@ -11,11 +11,13 @@ use mesh_core::{Profile, Site};
 use tokio::task::JoinSet;
 
 use crate::chance::Chance;
+use crate::clock::WallClock;
 use crate::cluster::Environment;
 use crate::config::{Keeper, KeeperOptions};
 use crate::discovery::{Discovery, Dns, Resolver, SystemResolver};
 use crate::endpoint::Network;
 use crate::identity::{self, BadMaterial, IdentityHandle, IdentitySink, IdentitySource};
+use crate::inbound::ExternalAuthorizer;
 use crate::live::LiveHandle;
 use crate::outbound::{AddedHeader, Options, Shared};
 use crate::source::{Apply, ConfigSink, ConfigSource, DirSource};
@@ -261,6 +263,21 @@ impl MeshBuilder {
     #[must_use]
     pub fn without_header(mut self, header: AddedHeader) -> Self {
         self.options.left_out.add(header);
+        self
+    }
+
+    /// Who is asked about the requests that a rule of an `AuthorizationPolicy` with the action `CUSTOM` matches, where the
+    /// policy names this provider. A provider that nobody stands for denies.
+    #[must_use]
+    pub fn external_authorizer(mut self, provider: impl Into<String>, authorizer: impl ExternalAuthorizer) -> Self {
+        self.options.authorizers.insert(provider.into(), authorizer);
+        self
+    }
+
+    /// The time of day by which the tokens of callers are judged; the system's unless set. For tests.
+    #[must_use]
+    pub fn token_clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.options.wall = WallClock::of(clock);
         self
     }
 

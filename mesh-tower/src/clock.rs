@@ -3,6 +3,8 @@
 //! Time is tokio's, so that a test that pauses it moves everything: timeouts, ejections and ages of
 //! connections follow one clock.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 /// The time that durations are measured by.
@@ -14,6 +16,26 @@ pub(crate) fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// The time of day by which tokens are judged: that of the system, unless a test says otherwise.
+#[derive(Clone, Default)]
+pub(crate) struct WallClock(Option<Arc<dyn Fn() -> SystemTime + Send + Sync>>);
+
+impl WallClock {
+    pub(crate) fn of(clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(clock)))
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.0.as_ref().map_or_else(wall, |clock| clock())
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WallClock").field(&self.now()).finish()
+    }
 }
 
 /// Whether time stands still unless a test moves it.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
@@ -72,7 +72,7 @@ struct Shared {
     handles: AtomicU64,
     /// Counts ejections and returns: whoever holds older members builds them anew.
     health: AtomicU64,
-    /// Held while members are built anew for no other reason than the time.
+    /// Held while members are built anew because endpoints were ejected, came back or grew older.
     renewing: Mutex<()>,
     network: Network,
     identity: IdentityHandle,
@@ -248,19 +248,23 @@ impl ClusterHandle {
 
     /// The members, built for the health and the age that they have at this moment.
     fn current(&self, now: Instant) -> Guard<Arc<Members>> {
+        let is_good = |members: &Members| {
+            members.health == self.shared.health.load(Ordering::Acquire) && !members.hosts.is_stale(now)
+        };
         let members = self.members.load();
-        let mut renewing = None;
-        if members.health == self.shared.health.load(Ordering::Acquire) {
-            if !members.hosts.is_stale(now) {
-                return members;
-            }
-            // One does it; the others may go on with what is nearly right.
-            renewing = self.shared.renewing.try_lock().ok();
-            if renewing.is_none() {
-                return members;
-            }
+        if is_good(&members) {
+            return members;
         }
-        let _renewing = renewing;
+        // One builds them; the others may go on with what is nearly right.
+        let _renewing = match self.shared.renewing.try_lock() {
+            Ok(renewing) => renewing,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return members,
+        };
+        let members = self.members.load();
+        if is_good(&members) {
+            return members;
+        }
         self.members.rcu(|members| set_of(&self.spec, &self.shared, members_of(members)));
         self.members.load()
     }
@@ -323,7 +327,10 @@ impl ClusterHandle {
     /// Tells the outlier detection what a try came to.
     pub(crate) fn on_outcome(&self, endpoint: &EndpointState, outcome: &Outcome) {
         let Some(detector) = &self.shared.detector else { return };
-        if let Some(ejection) = detector.on_outcome(crate::clock::now(), endpoint, outcome) {
+        let now = crate::clock::now();
+        // Who is back by now takes no part of the share that may be ejected.
+        self.sweep(now);
+        if let Some(ejection) = detector.on_outcome(now, endpoint, outcome) {
             tracing::warn!(cluster = %self.spec.name, endpoint = %endpoint.address(), %ejection, "endpoint ejected");
             self.shared.health.fetch_add(1, Ordering::Release);
         }
@@ -339,7 +346,10 @@ impl ClusterHandle {
     fn sweep(&self, now: Instant) {
         let Some(detector) = &self.shared.detector else { return };
         let at = u64::try_from(now.saturating_duration_since(self.shared.epoch).as_micros()).unwrap_or(u64::MAX);
-        if at < self.shared.next_sweep.load(Ordering::Relaxed) {
+        let next_sweep = &self.shared.next_sweep;
+        let due = next_sweep.load(Ordering::Relaxed);
+        // One sweeps; the others need not wait for it.
+        if at < due || next_sweep.compare_exchange(due, u64::MAX, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
         let back = detector.on_tick(now);
@@ -350,7 +360,7 @@ impl ClusterHandle {
             self.shared.health.fetch_add(1, Ordering::Release);
         }
         let next = detector.next_wakeup().saturating_duration_since(self.shared.epoch);
-        self.shared.next_sweep.store(u64::try_from(next.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        next_sweep.store(u64::try_from(next.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 

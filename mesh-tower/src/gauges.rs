@@ -7,6 +7,7 @@ use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::failure::Limit;
 use mesh_core::limits::Permits;
 
+use crate::inbound::DryRunCounts;
 use crate::outbound::Shared;
 
 /// What a mesh has in use; see [`Mesh::gauges`](crate::Mesh::gauges).
@@ -25,6 +26,8 @@ pub struct Gauges {
     pub mirrors_cut: u64,
     /// Bytes that are kept of the bodies of requests, for other tries and mirrors.
     pub replay_bytes: usize,
+    /// What policies with the annotation `istio.io/dry-run` would have decided since the mesh began.
+    pub dry_run: DryRunCounts,
 }
 
 /// What a cluster has in use, all versions of its configuration together.
@@ -58,6 +61,7 @@ impl Gauges {
             mirrors_skipped: shared.mirrors.skipped(),
             mirrors_cut: shared.mirrors.cut(),
             replay_bytes: shared.replays.used(),
+            dry_run: shared.trials.counts(),
         }
     }
 

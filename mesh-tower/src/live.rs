@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use mesh_core::cluster::{ClusterId, ClusterKey};
+use mesh_core::jwt::Keys;
 use mesh_core::snapshot::Snapshot;
 
 use crate::cluster::{ClusterHandle, Environment};
 use crate::explained::Compiled;
+use crate::inbound::KeySet;
 
 /// Everything one request needs, frozen together.
 #[derive(Debug, Default)]
@@ -22,6 +24,8 @@ pub struct Live {
     clusters: Box<[Arc<ClusterHandle>]>,
     /// None before the first configuration.
     compiled: Option<Compiled>,
+    /// Of the rules about tokens whose keys stand in the configuration.
+    key_sets: Box<[Option<KeySet>]>,
 }
 
 impl Live {
@@ -38,7 +42,12 @@ impl Live {
                 None => Arc::new(ClusterHandle::new(Arc::clone(spec), environment)),
             })
             .collect();
-        Self { version: previous.version + 1, snapshot, clusters, compiled: Some(compiled) }
+        let key_sets = snapshot.authentication().rules().iter().map(|rule| match &rule.keys {
+            Keys::Inline(text) => KeySet::parse(text),
+            _ => None,
+        });
+        let key_sets = key_sets.collect();
+        Self { version: previous.version + 1, snapshot, clusters, key_sets, compiled: Some(compiled) }
     }
 
     /// Counts accepted configurations; 0 before the first.
@@ -54,6 +63,11 @@ impl Live {
     /// What the snapshot was compiled from.
     pub(crate) fn compiled(&self) -> Option<&Compiled> {
         self.compiled.as_ref()
+    }
+
+    /// The keys of a rule about tokens, where they stand in the configuration and can be read.
+    pub(crate) fn key_set(&self, rule: usize) -> Option<&KeySet> {
+        self.key_sets.get(rule)?.as_ref()
     }
 
     pub(crate) fn clusters(&self) -> &[Arc<ClusterHandle>] {

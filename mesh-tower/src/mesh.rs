@@ -100,9 +100,11 @@ impl Mesh {
     }
 
     /// The server side as a layer, for who keeps a server of another kind: put it around the
-    /// finished application, since a route that is added later would stand outside.
+    /// finished application, since a route that is added later would stand outside. It does not know where it is
+    /// served: where policies speak of our port or address, say it by [`InboundLayer::at`].
     pub fn inbound(&self) -> InboundLayer {
-        InboundLayer::new().carry(self.inner.shared.options.carried.iter().cloned())
+        let layer = InboundLayer::new().carry(self.inner.shared.options.carried.iter().cloned());
+        layer.guarded(Arc::clone(&self.inner.shared))
     }
 
     /// Serves an application, an axum `Router`, tonic's `Routes` or any other tower service, until
@@ -135,15 +137,23 @@ impl Mesh {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
-        let own = listener.local_addr().ok().and_then(|address| address.socket()).map_or(0, |address| address.port());
-        let port = options.workload_port.unwrap_or(own);
+        let bound = listener.local_addr().ok().and_then(|address| address.socket());
+        let mut seen = options.seen_address().or(bound);
+        if let (Some(address), Some(port)) = (&mut seen, options.workload_port) {
+            address.set_port(port);
+        }
+        let port = options.workload_port.or(seen.map(|address| address.port())).unwrap_or(0);
         let (live, identity) = (self.inner.shared.live.clone(), self.inner.identity.clone());
         let tls = WorkloadTls::new(live, identity, port);
         if tls.mode() == MtlsMode::Strict && !tls.has_certificate() {
             tracing::error!(port, "the mode is STRICT and there is no certificate: every connection will be refused");
         }
         let security = Security::Workload(Arc::new(tls));
-        serve::run(listener, self.inbound().layer(app), self.inner.watch.clone(), options, security).await;
+        let inbound = match seen {
+            Some(address) => self.inbound().at(address),
+            None => self.inbound(),
+        };
+        serve::run(listener, inbound.layer(app), self.inner.watch.clone(), options, security).await;
         Ok(())
     }
 

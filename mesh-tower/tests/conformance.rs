@@ -25,6 +25,8 @@ mod compare;
 mod counts;
 #[path = "../../mesh-config/tests/conformance/gaps.rs"]
 mod gaps;
+#[path = "conformance/inbound.rs"]
+mod inbound;
 #[path = "conformance/place.rs"]
 mod place;
 #[path = "conformance/record.rs"]
@@ -35,6 +37,8 @@ mod scenario;
 mod script;
 #[path = "conformance/secure.rs"]
 mod secure;
+#[path = "conformance/token.rs"]
+mod token;
 #[path = "conformance/upstream/mod.rs"]
 mod upstream;
 #[path = "conformance/wire.rs"]
@@ -55,8 +59,16 @@ const GATED: &[&str] =
     &["oracle/match", "oracle/split", "oracle/hosts", "oracle/actions", "oracle/gateway", "oracle/field"];
 
 /// The groups of recordings, each with how many of its scenarios are played at once: those that are mostly waiting, many.
-const GROUPS: &[(&str, usize)] =
-    &[("match", 4), ("split", 6), ("hosts", 4), ("actions", 12), ("resilience", 20), ("gateway", 4), ("field", 8)];
+const GROUPS: &[(&str, usize)] = &[
+    ("match", 4),
+    ("split", 6),
+    ("hosts", 4),
+    ("actions", 12),
+    ("resilience", 20),
+    ("gateway", 4),
+    ("field", 8),
+    ("inbound", 4),
+];
 
 #[test]
 fn requests_recorded_with_envoy() {

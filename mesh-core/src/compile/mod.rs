@@ -103,6 +103,8 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         trusted_proxies: mesh.num_trusted_proxies(),
         peer_modes: PeerModes::of_site(set, mesh.root_namespace(), site),
         trust_domains: TrustDomains::of(mesh),
+        authorization: security::authorization(set, mesh, site),
+        authentication: security::authentication(set, mesh, site),
     };
     Compiled { snapshot, report: findings.into_report() }
 }

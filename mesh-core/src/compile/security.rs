@@ -1,15 +1,15 @@
-//! What the set holds about identity and access, and that it does not act yet.
+//! What the set holds about identity and access: the policies that select this workload, and what does not act yet.
 
 use std::collections::BTreeMap;
 
 use mesh_config::api::MeshConfig;
-use mesh_config::value::labels;
 use mesh_config::{Code, ConfigSet, Diagnostic, Object, Typed};
 
-use super::findings::{self, Findings};
+use super::findings::Findings;
 use crate::Site;
-
-const EFFECT: &str = "nothing is enforced: every caller is let in, and traffic is plaintext";
+use crate::authz::{Authorization, Protocol, Setting, TrustDomains};
+use crate::jwt::Authentication;
+use crate::selection::Selection;
 
 /// Names every security object that would apply to this workload, and refuses a workload that no
 /// selector could ever find.
@@ -19,11 +19,23 @@ pub(crate) fn check(set: &ConfigSet, mesh: &MeshConfig, site: &Site, findings: &
         scope.selectable(policy, policy.spec.selector.as_ref().map(|s| &s.match_labels));
     }
     for policy in set.request_authentications() {
-        scope.visit(policy, policy.spec.selector.as_ref().map(|s| &s.match_labels));
+        scope.selectable(policy, policy.spec.selector.as_ref().map(|s| &s.match_labels));
     }
     for policy in set.authorization_policies() {
-        scope.visit(policy, policy.spec.selector.as_ref().map(|s| &s.match_labels));
+        scope.selectable(policy, policy.spec.selector.as_ref().map(|s| &s.match_labels));
     }
+}
+
+/// Whose tokens are accepted at this workload.
+pub(crate) fn authentication(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Authentication {
+    Authentication::new(Selection::of(site, mesh).of_policies(set.request_authentications()))
+}
+
+/// Who may do what at this workload.
+pub(crate) fn authorization(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Authorization {
+    let policies = Selection::of(site, mesh).of_policies(set.authorization_policies());
+    let trust_domains = &TrustDomains::of(mesh);
+    Authorization::new(policies, Setting { trust_domains, protocol: Protocol::Http, profile: site.profile })
 }
 
 struct Scope<'a> {
@@ -38,24 +50,6 @@ impl Scope<'_> {
         let concerns = policy.meta.namespace == self.site.namespace || policy.meta.namespace == self.root;
         if concerns && self.site.labels.is_empty() && selector.is_some_and(|labels| !labels.is_empty()) {
             self.findings.add(unselectable(policy));
-        }
-    }
-
-    fn visit<T: Typed>(&mut self, policy: &Object<T>, selector: Option<&BTreeMap<String, String>>) {
-        let namespace = policy.meta.namespace.as_str();
-        if namespace != self.site.namespace && namespace != self.root {
-            return;
-        }
-        let selector = selector.filter(|labels| !labels.is_empty());
-        match selector {
-            Some(_) if self.site.labels.is_empty() => self.findings.add(unselectable(policy)),
-            Some(wanted) if !labels::subset_of(wanted, &self.site.labels) => {}
-            _ => self.findings.add(findings::not_enforced(
-                policy,
-                "spec",
-                &format!("{} is read and checked, but not enforced yet", policy.id()),
-                EFFECT,
-            )),
         }
     }
 }

@@ -417,8 +417,9 @@ spec: {selector: {matchLabels: {app: a}}, action: ALLOW, rules: [{}]}
     let labelled = |app: &str| Site { labels: [("app".into(), app.into())].into(), ..Site::default() };
     let selected = World::at(policy, &labelled("a"));
     assert!(!selected.compiled.report.has_errors());
-    assert_eq!(selected.findings(mesh_config::Code::NOT_ENFORCED).len(), 1);
-    assert!(World::at(policy, &labelled("b")).compiled.report.is_empty());
+    assert!(!selected.compiled.snapshot.authorization().is_empty());
+    let other = World::at(policy, &labelled("b")).compiled;
+    assert!(other.report.is_empty() && other.snapshot.authorization().is_empty());
 }
 
 #[test]

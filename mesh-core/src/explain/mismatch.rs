@@ -40,7 +40,14 @@ fn of_header(condition: &HeaderCondition, request: &RequestView<'_>) -> (String,
         Some(query) => quoted(&format!("{}?{query}", request.path)),
         None => quoted(request.path),
     };
+    let claim;
     let (name, found) = match &condition.source {
+        HeaderSource::Claim(way) => {
+            claim = format!("@request.auth.claims[{}]", way.join("]["));
+            // What a token says is not printed.
+            let known = request.peer.claims.is_some_and(|claims| claims.get(way).is_some());
+            (claim.as_str(), if known { "another value".to_owned() } else { missing() })
+        }
         HeaderSource::Authority => (":authority", quoted(request.authority)),
         HeaderSource::Method => (":method", quoted(request.method.as_str())),
         HeaderSource::Path => (":path", whole()),

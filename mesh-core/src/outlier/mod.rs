@@ -174,22 +174,37 @@ impl Detector {
     pub fn on_tick(&self, now: Instant) -> Vec<EndpointAddress> {
         let mut inner = self.lock();
         let mut back = Vec::new();
-        let mut sweeps = 0;
-        while inner.next_sweep <= now && sweeps < MOST_SWEEPS {
-            let at = inner.next_sweep;
-            for host in &inner.hosts {
+        if inner.next_sweep > now {
+            return back;
+        }
+        let concerned: Vec<_> = inner.hosts.iter().filter(|host| host.record().has_history()).cloned().collect();
+        let mut sweep = |at| {
+            for host in &concerned {
                 if host.record().sweep(at, &self.spec) {
                     back.push(host.address().clone());
                 }
             }
-            inner.next_sweep = at + self.spec.interval;
+        };
+        let mut sweeps = if concerned.is_empty() { MOST_SWEEPS } else { 0 };
+        while inner.next_sweep <= now && sweeps < MOST_SWEEPS {
+            sweep(inner.next_sweep);
+            inner.next_sweep += self.spec.interval;
             sweeps += 1;
         }
-        // After a long silence there is nothing left to make up for.
         if inner.next_sweep <= now {
-            inner.next_sweep = now + self.spec.interval;
+            // After a long silence it is enough to look at how things are now.
+            sweep(now);
+            let late = now.saturating_duration_since(inner.next_sweep);
+            inner.next_sweep += self.whole_intervals(late);
         }
         back
+    }
+
+    /// The least whole number of intervals that is longer than a time, so that sweeps keep their beat.
+    fn whole_intervals(&self, time: Duration) -> Duration {
+        let interval = self.spec.interval.max(Duration::from_millis(1));
+        let passed = u32::try_from(time.as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX);
+        interval.saturating_mul(passed.saturating_add(1))
     }
 
     /// When the next sweep is due.
@@ -254,7 +269,7 @@ fn local_status(failure: Failure) -> Option<u16> {
     }
 }
 
-/// Missed sweeps that are made up for at once: more than any ejection can last in steps.
+/// Missed sweeps that are made up for one by one; those before do not matter so long afterwards.
 const MOST_SWEEPS: u32 = 1_000;
 
 #[cfg(test)]

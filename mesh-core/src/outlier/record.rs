@@ -41,6 +41,11 @@ impl Record {
         length(&history, spec)
     }
 
+    /// Whether a sweep could change anything.
+    pub(super) fn has_history(&self) -> bool {
+        self.is_ejected() || self.history().steps > 0
+    }
+
     /// One sweep; true if this takes the endpoint back.
     pub(super) fn sweep(&self, now: Instant, spec: &OutlierSpec) -> bool {
         let mut history = self.history();

@@ -88,6 +88,16 @@ fn a_late_sweep_counts_as_the_sweeps_that_were_missed() {
 }
 
 #[test]
+fn after_a_long_silence_with_many_missed_sweeps_an_endpoint_is_back() {
+    let spec = OutlierSpec { interval: Duration::from_millis(10), ..all_may_go() };
+    let world = World::new(1, spec);
+    assert!(world.fail(Duration::ZERO, 0, 5).is_some());
+    assert_eq!(world.tick(3_600 * SECOND), 1);
+    // The beat goes on.
+    assert_eq!(world.detector.next_wakeup() - world.start, Duration::from_millis(3_600_010));
+}
+
+#[test]
 fn every_further_ejection_lasts_a_base_time_longer_and_quiet_takes_steps_back() {
     let world = World::new(1, all_may_go());
     assert_eq!(world.fail(SECOND, 0, 5).unwrap().duration, 30 * SECOND);

@@ -69,27 +69,45 @@ impl RetryBudget {
     /// A slot for one more retry, to be held while that try lasts; `None` if it may not begin now,
     /// by this budget or by the limit of retries.
     pub fn try_acquire(&self, now: Instant, permits: &Arc<Permits>) -> Option<Permit> {
-        if !self.allows(now, permits) {
-            return None;
+        let below = |most| permits.try_acquire_below(Limit::Retries, most).ok();
+        match &self.kind {
+            Kind::Unlimited => below(u32::MAX),
+            Kind::Configured(spec) => below(spec.share_of(active(permits))),
+            Kind::Safe(bucket) => below(safe_share(active(permits))).or_else(|| {
+                let has_room = permits.in_use(Limit::Retries) < permits.limit(Limit::Retries);
+                (has_room && bucket.take(now)).then(|| below(u32::MAX)).flatten()
+            }),
         }
-        permits.try_acquire(Limit::Retries).ok()
     }
 
     /// Whether a retry may begin now.
     pub fn allows(&self, now: Instant, permits: &Arc<Permits>) -> bool {
         let retries = permits.in_use(Limit::Retries);
-        let active = permits.in_use(Limit::Requests).saturating_add(permits.in_use(Limit::PendingRequests));
         match &self.kind {
             Kind::Unlimited => true,
-            Kind::Configured(spec) => {
-                let share = (f64::from(active) * spec.percent / 100.0).floor();
-                f64::from(retries) < share.max(f64::from(spec.min_concurrency))
-            }
-            Kind::Safe(bucket) => {
-                u64::from(retries) * 100 < u64::from(active) * u64::from(SAFE_PERCENT) || bucket.take(now)
-            }
+            Kind::Configured(spec) => retries < spec.share_of(active(permits)),
+            Kind::Safe(bucket) => retries < safe_share(active(permits)) || bucket.take(now),
         }
     }
+}
+
+/// Requests under way; those that wait for a connection are among them.
+fn active(permits: &Permits) -> u32 {
+    permits.in_use(Limit::Requests)
+}
+
+impl BudgetSpec {
+    /// How many retries so many requests allow: the share is rounded down, as in Envoy.
+    fn share_of(&self, active: u32) -> u32 {
+        // Not negative, and a number that is too large is cut to the largest there is.
+        let share = (f64::from(active) * self.percent / 100.0) as u32;
+        share.max(self.min_concurrency)
+    }
+}
+
+/// How many retries so many requests allow where nothing is said; a part of one allows one.
+fn safe_share(active: u32) -> u32 {
+    u32::try_from((u64::from(active) * u64::from(SAFE_PERCENT)).div_ceil(100)).unwrap_or(u32::MAX)
 }
 
 /// A token bucket that holds one second's worth, kept as the moment at which it would be full again.

@@ -13,12 +13,14 @@ use crate::Failure;
 /// happens before the request is routed.
 pub fn strip(headers: &mut HeaderMap) {
     strip_listed(headers, INSTRUCTIONS.iter().chain(&PROXIES_OWN));
-    if headers.len() > headers.keys_len() {
-        join_lines(headers);
-    }
+    join_lines(headers);
 }
 
-fn join_lines(headers: &mut HeaderMap) {
+/// Makes one line of those of a repeated header that Envoy keeps as one value.
+pub fn join_lines(headers: &mut HeaderMap) {
+    if headers.len() <= headers.keys_len() {
+        return;
+    }
     for name in SINGLE_IN_REQUESTS {
         let lines: Vec<_> = headers.get_all(*name).iter().map(HeaderValue::as_bytes).collect();
         if lines.len() > 1

@@ -48,7 +48,9 @@ pub fn reply(route: &Route, req: &RequestView<'_>, exchange: &Exchange<'_>) -> O
     } else {
         parts.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("text/plain"));
     }
-    Some(Reply { parts, body })
+    // Such an answer has no body, though it says of which type.
+    let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    Some(Reply { parts, body: if is_bodiless { Arc::default() } else { body } })
 }
 
 fn grpc_reply(mut parts: response::Parts, body: &[u8]) -> Reply {
@@ -93,6 +95,14 @@ mod tests {
 
     fn answer(rule: Value, request: &Request) -> Reply {
         reply(&lower(rule), &request.view(), &Exchange::new(SystemTime::UNIX_EPOCH)).unwrap()
+    }
+
+    #[test]
+    fn an_answer_that_can_have_no_body_has_none() {
+        for (status, expected) in [(204, ""), (304, ""), (200, "a"), (404, "a")] {
+            let rule = json!({"directResponse": {"status": status, "body": {"string": "a"}}});
+            assert_eq!(&*answer(rule, &Request::get("/")).body, expected.as_bytes(), "{status}");
+        }
     }
 
     #[test]

@@ -11,12 +11,15 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+mod authorization;
 mod calls;
 mod delegates;
 #[path = "../../../mesh-config/tests/conformance/gaps.rs"]
 mod gaps;
 mod gateways;
 mod hosts;
+mod paths;
+mod policies;
 mod retry;
 mod sidecar_scope;
 mod tables;
@@ -37,6 +40,10 @@ const SUITES: &[Suite] = &[
     Suite { name: "traffic-policy", measure: traffic_policy::traffic_policy, gates: true },
     Suite { name: "gateways", measure: gateways::gateways, gates: true },
     Suite { name: "sidecar-scope", measure: sidecar_scope::imported, gates: true },
+    Suite { name: "authz", measure: authorization::parts, gates: true },
+    Suite { name: "authz-requests", measure: authorization::requests, gates: true },
+    Suite { name: "policies", measure: policies::policies, gates: false },
+    Suite { name: "path-normalization", measure: paths::normal_form, gates: true },
 ];
 
 struct Suite {

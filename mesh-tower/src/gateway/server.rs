@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::FutureExt as _;
 use http::header::{HeaderName, HeaderValue, UPGRADE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
@@ -22,7 +21,7 @@ use crate::live::Live;
 use crate::outbound::{self, Listener, Shared};
 use crate::request_id::X_REQUEST_ID;
 use crate::serve::PeerAddress;
-use crate::{Body, BoxError};
+use crate::{Body, BoxError, inbound};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -74,13 +73,18 @@ impl Service<Request<Body>> for GatewayService {
         // Where the caller wants another protocol, its side of the connection is taken here.
         let caller = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let listener = Listener::Gateway { port: self.port, table, is_tls: tls.is_some(), caller: from };
-        let sending = outbound::send(Arc::clone(&self.shared), live, listener, request);
-        Box::pin(sending.map(|mut response| {
+        let (shared, port) = (Arc::clone(&self.shared), self.port);
+        Box::pin(async move {
+            // What a token says decides about the route, too.
+            if let Err(refusal) = inbound::authenticate_at_gateway(&shared, &live, &mut request, port).await {
+                return Ok(*refusal);
+            }
+            let mut response = outbound::send(shared, live, listener, request).await;
             if let (Some(caller), StatusCode::SWITCHING_PROTOCOLS) = (caller, response.status()) {
                 tokio::spawn(join(caller, hyper::upgrade::on(&mut response)));
             }
             Ok(response)
-        }))
+        })
     }
 }
 

@@ -76,7 +76,12 @@ impl Peer {
 
     /// The caller as policies see it.
     pub fn view(&self) -> PeerView<'_> {
-        PeerView { address: self.address.ip(), principal: self.id().map(SpiffeId::as_str) }
+        PeerView {
+            address: self.address.ip(),
+            principal: self.id().map(SpiffeId::as_str),
+            sni: self.server_name(),
+            ..PeerView::default()
+        }
     }
 
     pub(crate) fn tls(&self) -> Option<&TlsPeer> {

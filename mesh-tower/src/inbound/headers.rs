@@ -1,12 +1,55 @@
 //! The form in which the application sees a request.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request};
+use http::{Method, Request, Version};
 use mesh_core::Failure;
 use mesh_core::route::internal_headers;
 
+use super::PeerIdentity;
 use crate::identity::{Peer, TlsPeer};
 use crate::request_id;
+
+/// Refuses what could be judged as one thing and served as another, and makes the host one.
+pub(super) fn check<B>(request: &mut Request<B>, strict: bool) -> Result<(), Failure> {
+    let is_http2 = request.version() == Version::HTTP_2;
+    let method = request.method().as_str();
+    // Envoy's parser of HTTP/1 takes none; on HTTP/2 it does.
+    if method.bytes().any(|byte| byte.is_ascii_lowercase()) && (strict || !is_http2) {
+        return Err(Failure::MalformedRequest);
+    }
+    let host = request.headers().get(header::HOST);
+    let authority = request.uri().authority();
+    let scheme = request.uri().scheme_str();
+    // A target that is a host alone is for CONNECT; a port is a number; on HTTP/2 the scheme is the caller's word.
+    let is_no_target = authority.is_some() && scheme.is_none() && request.method() != Method::CONNECT;
+    let bad_port = authority.is_some_and(|authority| names_no_port(authority.as_str()));
+    let odd_scheme = strict && scheme.is_some_and(|scheme| !matches!(scheme, "http" | "https"));
+    if is_no_target || bad_port || odd_scheme {
+        return Err(Failure::MalformedRequest);
+    }
+    let names = || host.map(HeaderValue::as_bytes).into_iter().chain(authority.map(|named| named.as_str().as_bytes()));
+    let has = |bytes: &[u8]| names().any(|name| name.iter().any(|byte| bytes.contains(byte)));
+    // A user is taken by Envoy on HTTP/1, and matched with the host.
+    if has(b"/?#\\") || (has(b"@") && (strict || is_http2)) {
+        return Err(Failure::MalformedRequest);
+    }
+    let other = authority.zip(host).filter(|(authority, host)| authority.as_str().as_bytes() != host.as_bytes());
+    if let Some((authority, _)) = other {
+        if strict && is_http2 {
+            return Err(Failure::MalformedRequest);
+        }
+        // What policies are asked about is what the application is told.
+        let told = HeaderValue::from_str(authority.as_str()).map_err(|_| Failure::MalformedRequest)?;
+        request.headers_mut().insert(header::HOST, told);
+    }
+    Ok(())
+}
+
+/// Whether a port is written that is none.
+fn names_no_port(authority: &str) -> bool {
+    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'));
+    port.is_some_and(|port| !port.is_empty() && port.parse::<u16>().is_err())
+}
 
 /// Refuses what no application may see and brings the rest into form.
 pub(super) fn prepare<B>(request: &mut Request<B>) -> Result<(), Failure> {
@@ -18,7 +61,7 @@ pub(super) fn prepare<B>(request: &mut Request<B>) -> Result<(), Failure> {
         return Err(Failure::NoRoute);
     }
     let peer = request.extensions().get::<Peer>().cloned();
-    let is_tls = peer.as_ref().is_some_and(Peer::is_tls);
+    let is_tls = peer.as_ref().is_some_and(Peer::is_tls) || request.extensions().get::<PeerIdentity>().is_some();
     let headers = request.headers_mut();
     internal_headers::remove_hop_by_hop(headers)?;
     request_id::ensure(headers);

@@ -7,8 +7,20 @@
 //!   `CONNECT` and `OPTIONS *` 404; an upgrade other than WebSocket 403;
 //! * `x-request-id` is made where it is missing or empty, and lines are joined where there are two;
 //! * `x-forwarded-proto` is `http` where it is missing;
-//! * `x-forwarded-client-cert` is removed, since no caller has proved an identity;
+//! * `x-forwarded-client-cert` ends in what the caller's certificate proves, in Istio's form, and is removed from a
+//!   caller without one, who could only have made it up;
 //! * headers that concern one connection only are removed, except those of a WebSocket upgrade.
+//!
+//! The layer of a mesh ([`Mesh::inbound`](crate::Mesh::inbound), [`Mesh::serve`](crate::Mesh::serve)) also lets in only
+//! whom the `AuthorizationPolicy`s that select this workload let in, as [`mesh_core::authz`] decides: all others get
+//! 403 `RBAC: access denied`, or gRPC's status 7. Which policy decided is told to the log alone. The path is in its
+//! normal form before policies look at it, and the application gets that form. A policy with the action `CUSTOM` asks an
+//! [`ExternalAuthorizer`]. Under [`Profile::Safe`](mesh_core::Profile::Safe) a method in lower case, a user name in the
+//! host and, on HTTP/2, a `host` other than `:authority` are answered 400, which Envoy lets through.
+//!
+//! Tokens are verified by the `RequestAuthentication`s that select this workload: one that is no good gets 401 (403 for
+//! another audience) in Envoy's words, and what a good one says is there for policies, in the headers that rules ask for,
+//! and for the application as [`TokenClaims`]. A request without a token goes on, as in Istio.
 //!
 //! While the application handles a request, and while its response body is read, the request's
 //! [`RequestContext`] is there for calls through a mesh client: they carry the request id and the
@@ -35,11 +47,18 @@
 
 mod body;
 pub(crate) mod context;
+mod custom;
 mod future;
+mod guard;
 mod headers;
+mod jwks;
+mod keys;
 mod layer;
+mod peer;
 mod record;
 mod service;
+mod token;
+mod trials;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +66,16 @@ mod tests;
 pub use self::body::ResponseBody;
 pub use self::context::{RequestContext, spawn};
 pub(crate) use self::context::{note_spent, propagate, time_left};
+pub(crate) use self::custom::Authorizers;
+pub use self::custom::{CheckAnswer, CheckRequest, Checking, ExternalAuthorizer};
 pub use self::future::ResponseFuture;
+pub(crate) use self::guard::{authenticate_at_gateway, let_in_at_gateway};
+pub(crate) use self::jwks::RemoteKeys;
+pub(crate) use self::keys::KeySet;
 pub use self::layer::InboundLayer;
+pub use self::peer::PeerIdentity;
 pub use self::service::Inbound;
+pub use self::token::TokenClaims;
+pub(crate) use self::token::with_claims;
+pub use self::trials::DryRunCounts;
+pub(crate) use self::trials::Trials;

@@ -1,25 +1,33 @@
 //! [`Inbound`].
 
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderName, Request, Response};
+use mesh_core::Failure;
+use mesh_core::path_normalization::{normalize, normalize_fully};
+use mesh_core::route::internal_headers;
 use tower_service::Service;
 
+use super::future::Asking;
+use super::guard::{self, Guard, Waits};
 use super::record::Record;
 use super::{RequestContext, ResponseBody, ResponseFuture, headers};
-use crate::{Error, local_reply};
+use crate::live::Live;
+use crate::outbound::take_path_by;
 
 /// The server side of the mesh around a service; made by [`InboundLayer`](super::InboundLayer).
 #[derive(Clone, Debug)]
 pub struct Inbound<S> {
     inner: S,
     carried: Arc<[HeaderName]>,
+    guard: Option<Guard>,
 }
 
 impl<S> Inbound<S> {
-    pub(super) fn new(inner: S, carried: Arc<[HeaderName]>) -> Self {
-        Self { inner, carried }
+    pub(super) fn new(inner: S, carried: Arc<[HeaderName]>, guard: Option<Guard>) -> Self {
+        Self { inner, carried, guard }
     }
 
     /// The service inside.
@@ -40,11 +48,11 @@ impl<S> Inbound<S> {
 
 impl<S, B, R> Service<Request<B>> for Inbound<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S, B>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -52,12 +60,45 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let record = Record::new(&request);
-        if let Err(failure) = headers::prepare(&mut request) {
-            let grpc = mesh_core::route::reply::is_grpc(request.headers());
-            return ResponseFuture::refused(local_reply::reply(&Error::from(failure), grpc), record);
+        let live = self.guard.as_ref().map(Guard::live);
+        let guarded = self.guard.as_ref().zip(live);
+        match prepare(guarded.as_ref(), &mut request) {
+            Err(failure) => ResponseFuture::refused(guard::refusal(failure, &request), record),
+            Ok(waits) if waits.is_empty() => {
+                if let Some((guard, live)) = &guarded
+                    && let Err(response) = guard.admit(live, &mut request, &Vec::new())
+                {
+                    return ResponseFuture::refused(*response, record);
+                }
+                let context = Arc::new(RequestContext::of(&request, &self.carried));
+                if guarded.is_some() {
+                    guard::strip(request.headers_mut());
+                }
+                let future = context.enter(|| self.inner.call(request));
+                ResponseFuture::inner(future, context, record)
+            }
+            Ok(waits) => {
+                let answer = Box::pin(waits.over(guard::check_request(&request)));
+                // The one that is ready is called, the copy is for the next request.
+                let copy = self.inner.clone();
+                let inner = mem::replace(&mut self.inner, copy);
+                let (guard, live) = guarded.map(|(guard, live)| (guard.clone(), live)).unzip();
+                let carried = Arc::clone(&self.carried);
+                ResponseFuture::asking(Asking { answer, inner, request, guard, live, carried }, record)
+            }
         }
-        let context = Arc::new(RequestContext::of(&request, &self.carried));
-        let future = context.enter(|| self.inner.call(request));
-        ResponseFuture::inner(future, context, record)
     }
+}
+
+/// Brings the request into form, and gives what it has to wait for.
+fn prepare<B>(guarded: Option<&(&Guard, Arc<Live>)>, request: &mut Request<B>) -> Result<Waits, Failure> {
+    let Some((guard, live)) = guarded else {
+        return headers::prepare(request).map(|()| Waits::none());
+    };
+    headers::check(request, guard.is_strict())?;
+    headers::prepare(request)?;
+    internal_headers::join_lines(request.headers_mut());
+    let (level, strict) = (live.snapshot().path_normalization(), guard.is_strict());
+    take_path_by(request, |path| if strict { normalize_fully(path, level) } else { normalize(path, level) })?;
+    guard.waits(live, request)
 }

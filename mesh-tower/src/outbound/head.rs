@@ -125,7 +125,7 @@ impl Head {
             path: request.uri().path(),
             query: request.uri().query(),
             headers: request.headers(),
-            peer: PeerView::default(),
+            peer: inbound::with_claims(PeerView::default(), request),
             port: self.port,
         }
     }
@@ -235,12 +235,20 @@ fn take_authority(request: &mut Request<Body>, listener: Listener, found: &Found
 }
 
 /// Brings the path into the form that rules are written for, and that the upstream gets.
-fn take_path(request: &mut Request<Body>, how: NormalizationType) -> Result<(), Failure> {
+pub(crate) fn take_path<B>(request: &mut Request<B>, how: NormalizationType) -> Result<(), Failure> {
+    take_path_by(request, |path| normalize(path, how))
+}
+
+/// As [`take_path`], with a way of one's own to bring it into form.
+pub(crate) fn take_path_by<B>(
+    request: &mut Request<B>,
+    normal: impl Fn(&str) -> Result<Option<String>, Failure>,
+) -> Result<(), Failure> {
     let uri = request.uri();
     if !uri.path().starts_with('/') {
         return Err(Failure::PathRejected);
     }
-    let Some(mut path) = normalize(uri.path(), how)? else { return Ok(()) };
+    let Some(mut path) = normal(uri.path())? else { return Ok(()) };
     if let Some(query) = uri.query() {
         path.push('?');
         path.push_str(query);

@@ -29,13 +29,17 @@ use mesh_core::{Failure, Profile};
 
 use crate::body::replay::memory::Memory;
 use crate::chance::Chance;
+use crate::clock::WallClock;
 use crate::cluster::ClusterHandle;
 use crate::hops::Nature;
+use crate::inbound::{Authorizers, RemoteKeys, Trials};
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
+use crate::serve::PeerAddress;
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
+pub(crate) use self::head::take_path_by;
 pub use added::AddedHeader;
 pub use route_info::RouteInfo;
 
@@ -53,13 +57,17 @@ pub(crate) struct Shared {
     pub(crate) mirrors: Slots,
     /// What is kept of the bodies of all requests.
     pub(crate) replays: Arc<Memory>,
+    /// What policies on trial would have decided.
+    pub(crate) trials: Trials,
+    /// Keys of issuers of tokens, where they are fetched.
+    pub(crate) keys: RemoteKeys,
 }
 
 impl Shared {
     pub(crate) fn new(live: LiveHandle, chance: Chance, options: Options) -> Self {
         let mirrors = Slots::new(options.mirrors_at_once);
         let replays = Memory::new(options.replay_memory);
-        Self { live, chance, options, mirrors, replays }
+        Self { live, chance, options, mirrors, replays, trials: Trials::default(), keys: RemoteKeys::default() }
     }
 }
 
@@ -87,6 +95,10 @@ pub(crate) struct Options {
     pub(crate) carried: Vec<http::HeaderName>,
     /// Headers that are not added to requests.
     pub(crate) left_out: LeftOut,
+    /// Who is asked by policies with the action `CUSTOM`.
+    pub(crate) authorizers: Authorizers,
+    /// The time of day by which tokens are judged.
+    pub(crate) wall: WallClock,
 }
 
 impl Default for Options {
@@ -103,6 +115,8 @@ impl Default for Options {
             retry_after: None,
             carried: Vec::new(),
             left_out: LeftOut::default(),
+            authorizers: Authorizers::default(),
+            wall: WallClock::default(),
         }
     }
 }
@@ -160,6 +174,11 @@ impl Journey {
     ) -> Result<Self, Unrouted> {
         let head = Head::take(request, listener, live.snapshot().path_normalization(), shared.options.left_out)
             .map_err(|(failure, grpc)| Unrouted { failure, grpc })?;
+        if let Listener::Gateway { caller, .. } = listener {
+            let peer = request.extensions().get::<PeerAddress>().and_then(PeerAddress::ip);
+            inbound::let_in_at_gateway(&shared, &live, head.view(request), peer, caller.map(|caller| caller.ip()))
+                .map_err(|failure| Unrouted { failure, grpc: head.grpc })?;
+        }
         let routed = route(&shared, &live, listener, &head, request).map_err(|failure| Unrouted {
             failure: if head.upgrade_refused { Failure::UpgradeRefused } else { failure },
             grpc: head.grpc,

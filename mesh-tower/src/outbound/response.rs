@@ -38,7 +38,7 @@ impl Holding {
             self.lease.finish();
             return response.map(|_| Body::empty());
         }
-        let cut_off = CutOff::at(clock.route_deadline());
+        let cut_off = clock.cut_off();
         response.map(|inner| Body::new(Held { inner: Some(inner), holding: Some(self), cut_off }))
     }
 

@@ -1,6 +1,7 @@
 //! How connections are served.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub struct ServeOptions {
     pub(super) keepalive_timeout: Duration,
     pub(super) accept_http_10: bool,
     pub(super) half_close: bool,
+    pub(super) seen_address: Option<SocketAddr>,
     pub(super) extend: Vec<Arc<Extend>>,
 }
 
@@ -44,6 +46,7 @@ impl ServeOptions {
             keepalive_timeout: Duration::from_secs(20),
             accept_http_10: false,
             half_close: false,
+            seen_address: None,
             extend: Vec::new(),
         }
     }
@@ -129,6 +132,18 @@ impl ServeOptions {
         self
     }
 
+    /// The address and port that policies see as ours (`destination.ip`, `destination.port`, `ports`), where they are not
+    /// those of the listener: behind a port mapping. An address of `0.0.0.0` is none.
+    #[must_use]
+    pub fn policy_address(mut self, address: SocketAddr) -> Self {
+        self.seen_address = Some(address);
+        self
+    }
+
+    pub(crate) fn seen_address(&self) -> Option<SocketAddr> {
+        self.seen_address
+    }
+
     /// Puts what `make` gives for the caller's address into the extensions of every request.
     #[must_use]
     pub fn extension<T>(mut self, make: impl Fn(&PeerAddress) -> T + Send + Sync + 'static) -> Self
@@ -162,6 +177,7 @@ impl fmt::Debug for ServeOptions {
             .field("keepalive_timeout", &self.keepalive_timeout)
             .field("accept_http_10", &self.accept_http_10)
             .field("half_close", &self.half_close)
+            .field("seen_address", &self.seen_address)
             .field("extensions", &self.extend.len())
             .finish()
     }

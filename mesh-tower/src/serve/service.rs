@@ -19,6 +19,7 @@ use tower_service::Service;
 use crate::Body;
 use crate::BoxError;
 use crate::identity::Peer;
+use crate::inbound::PeerIdentity;
 
 use super::connection::Settings;
 use super::state::{ConnectionState, OpenRequest};
@@ -31,6 +32,8 @@ pub(super) struct ConnectionService<S> {
     app: S,
     peer: Peer,
     address: PeerAddress,
+    /// Who policies take it for.
+    identity: Option<PeerIdentity>,
     state: Arc<ConnectionState>,
     settings: Arc<Settings>,
 }
@@ -38,7 +41,8 @@ pub(super) struct ConnectionService<S> {
 impl<S> ConnectionService<S> {
     pub(super) fn new(app: S, peer: Peer, state: Arc<ConnectionState>, settings: Arc<Settings>) -> Self {
         let address = PeerAddress(peer.address().clone());
-        Self { app, peer, address, state, settings }
+        let identity = peer.id().map(|id| PeerIdentity::new(id.as_str(), peer.server_name()));
+        Self { app, peer, address, identity, state, settings }
     }
 
     fn options(&self) -> &ServeOptions {
@@ -49,6 +53,9 @@ impl<S> ConnectionService<S> {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.address.clone());
         request.extensions_mut().insert(self.peer.clone());
+        if let Some(identity) = &self.identity {
+            request.extensions_mut().insert(identity.clone());
+        }
         for extend in &self.options().extend {
             extend(&self.address, request.extensions_mut());
         }

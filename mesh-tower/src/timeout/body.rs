@@ -1,6 +1,5 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
@@ -19,8 +18,8 @@ pub struct ResponseBody<R> {
 }
 
 impl<R> ResponseBody<R> {
-    pub(super) fn new(inner: R, end: Option<Instant>) -> Self {
-        Self { inner: Some(inner), cut_off: CutOff::at(end) }
+    pub(super) fn new(inner: R, cut_off: CutOff) -> Self {
+        Self { inner: Some(inner), cut_off }
     }
 }
 

@@ -17,6 +17,7 @@ use mesh_core::Failure;
 use mesh_core::deadline::Deadline;
 use pin_project::pin_project;
 
+use super::cut_off::CutOff;
 use super::timer::Timer;
 use crate::Body;
 use crate::body::ended::{BodyEnd, Ended};
@@ -65,6 +66,16 @@ impl Clock {
     /// When the whole request has to be over; `None` while its body is still being sent.
     pub(crate) fn route_deadline(&self) -> Option<Instant> {
         self.body_ended()?.checked_add(self.deadline.timeout()?)
+    }
+
+    /// What ends an answer that takes too long.
+    pub(crate) fn cut_off(&self) -> CutOff {
+        let Some(timeout) = self.deadline.timeout() else { return CutOff::default() };
+        match (self.body_ended(), &self.body) {
+            (Some(ended), _) => CutOff::at(ended.checked_add(timeout)),
+            (None, Some(body)) => CutOff::after(Arc::clone(body), timeout),
+            (None, None) => CutOff::default(),
+        }
     }
 
     /// Time left for the request at `now`; `None` if there is no limit (yet).

@@ -36,8 +36,8 @@ where
         let this = self.project();
         match this.future.poll(cx) {
             Poll::Ready(Ok(response)) => {
-                let end = this.clock.route_deadline();
-                Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, end))))
+                let cut_off = this.clock.cut_off();
+                Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, cut_off))))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
             Poll::Pending => this.clock.poll_expired(None, cx).map(|failure| Err(Error::from(failure).into())),

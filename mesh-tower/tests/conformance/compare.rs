@@ -151,6 +151,8 @@ fn arrival(rules: Rules<'_>, recorded: &Arrival, own: &Arrival) -> Option<String
     let again = value_of(&recorded.headers, "x-envoy-attempt-count").is_some_and(|count| count != "1");
     let skip = |name: &str| match name {
         "content-length" | "transfer-encoding" => true,
+        // Who calls is told to the server without a certificate.
+        "x-forwarded-client-cert" => rules.step.peer.is_some(),
         "x-envoy-expected-rq-timeout-ms" | "grpc-timeout" => again,
         _ => false,
     };

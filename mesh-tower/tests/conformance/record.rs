@@ -18,7 +18,9 @@ pub(crate) struct Scenario {
     pub(crate) clients: Vec<Workload>,
     pub(crate) gateway: Option<Workload>,
     /// The scenario is about the receiving side.
-    pub(crate) inbound: Option<Value>,
+    pub(crate) inbound: Option<Workload>,
+    /// Where its calls were made to.
+    pub(crate) inbound_address: Option<String>,
     /// One for each document.
     pub(crate) validation: Vec<Verdict>,
     /// The configuration is one that Envoy does not load.
@@ -34,6 +36,7 @@ pub(crate) struct Workload {
     #[serde(default)]
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) locality: Option<String>,
+    pub(crate) port: Option<u16>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,8 +77,14 @@ pub(crate) struct Step {
     pub(crate) tls: bool,
     /// The server name that is asked for.
     pub(crate) sni: Option<String>,
-    /// The identity of the caller's certificate.
+    /// The identity of the caller's certificate; plaintext without one.
     pub(crate) peer: Option<String>,
+    /// The claims of a token that comes with it.
+    pub(crate) jwt: Option<Value>,
+    /// Which key signed it: `good`, `other`, `none`.
+    pub(crate) jwt_key: Option<String>,
+    /// Where it is, such as `param:tok`.
+    pub(crate) jwt_in: Option<String>,
     /// Why this is not to be compared.
     pub(crate) skip: Option<String>,
     #[serde(default)]

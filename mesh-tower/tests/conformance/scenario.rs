@@ -12,10 +12,12 @@ use tempfile::TempDir;
 use crate::caller::{Callee, Outcome, call};
 use crate::compare::{Rules, single};
 use crate::counts::{endpoints_are_equal, repeated};
+use crate::inbound;
 use crate::place::Place;
 use crate::record::{Observed, Scenario, Step, Workload};
 use crate::script::Act;
 use crate::secure::credentials;
+use crate::token;
 use crate::upstream::{Names, Script, Upstreams};
 
 /// The steps of a scenario, each with what is wrong with it.
@@ -31,12 +33,12 @@ const DRAWS: usize = 60;
 ///
 /// # Panics
 /// If the harness itself fails.
-pub(crate) async fn play(scenario: Scenario, place: Place) -> Results {
-    if scenario.inbound.is_some() {
-        let steps = scenario.steps.iter().filter(|step| is_compared(step));
-        return steps.map(|step| (step.id.clone(), Some("the receiving side is not played".to_owned()))).collect();
-    }
+pub(crate) async fn play(mut scenario: Scenario, place: Place) -> Results {
+    token::enter(&mut scenario);
     let config = accepted(&scenario);
+    if scenario.inbound.is_some() {
+        return inbound::play(&scenario, config, place).await;
+    }
     let upstreams = Upstreams::new(place, config.contains("mirror"));
     open_endpoints(&scenario, &config, &upstreams);
     let world = World::build(&scenario, config, place, &upstreams).await;
@@ -72,7 +74,7 @@ impl World {
     }
 }
 
-fn is_compared(step: &Step) -> bool {
+pub(crate) fn is_compared(step: &Step) -> bool {
     step.skip.is_none() && step.wait.is_none()
 }
 
@@ -280,7 +282,7 @@ fn is_elsewhere(observed: &Observed, outcome: &Outcome) -> bool {
     own.zip(observed.cluster.as_ref()).is_some_and(|(own, cluster)| own != cluster.name())
 }
 
-fn script(step: &Step) -> Script {
+pub(crate) fn script(step: &Step) -> Script {
     let acts = |entries: &Vec<String>| entries.iter().map(|entry| Act::parse(entry)).collect();
     let at = step.upstream_at.iter().map(|(endpoint, entries)| (endpoint.clone(), acts(entries))).collect();
     Script { acts: acts(&step.upstream), at }

@@ -5,18 +5,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
+use mesh_tower::identity::Material;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
     SanType,
 };
-use rustls::ClientConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::certificates::{Anybody, provider};
 use crate::record::Step;
 
 /// A byte stream of a caller.
@@ -46,6 +47,12 @@ fn issued(name: SanType) -> (String, String) {
     (certificate.pem(), key.serialize_pem())
 }
 
+/// What a workload serves with.
+pub(crate) fn material(id: &str) -> Material {
+    let (chain, key) = issued(SanType::URI(id.try_into().unwrap()));
+    Material::from_pem(chain, key, authority().pem()).unwrap()
+}
+
 /// A directory with every credential that a configuration names.
 pub(crate) fn credentials(config: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -64,7 +71,7 @@ pub(crate) fn credentials(config: &str) -> TempDir {
 /// A connection as a step wants it.
 pub(crate) async fn connect(address: SocketAddr, step: &Step) -> io::Result<Box<dyn Io>> {
     let stream = TcpStream::connect(address).await?;
-    if !step.tls {
+    if !step.tls && step.peer.is_none() {
         return Ok(Box::new(stream));
     }
     let builder = ClientConfig::builder_with_provider(provider())
@@ -80,9 +87,58 @@ pub(crate) async fn connect(address: SocketAddr, step: &Step) -> io::Result<Box<
             builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
         }
     };
-    config.alpn_protocols = vec![if step.is_http2() { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+    let offered: &[&[u8]] = match (step.tls, step.is_http2()) {
+        (true, true) => &[b"h2"],
+        (true, false) => &[b"http/1.1"],
+        (false, true) => &[b"istio-h2", b"istio", b"h2"],
+        (false, false) => &[b"istio-http/1.1", b"istio", b"http/1.1"],
+    };
+    config.alpn_protocols = offered.iter().map(|protocol| protocol.to_vec()).collect();
     config.enable_sni = step.sni.is_some();
     let name = ServerName::try_from(step.sni.clone().unwrap_or_else(|| "none".into())).unwrap();
     let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     Ok(Box::new(stream))
+}
+
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// Takes any server: what is looked at is what the server makes of us.
+#[derive(Debug)]
+pub(crate) struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
 }

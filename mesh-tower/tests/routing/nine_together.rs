@@ -52,7 +52,6 @@ async fn what_does_not_act_and_what_is_out_of_date_is_pointed_out() {
     let report = app.caller(NINE).await.report();
     let has = |code, kind, name: &str| report.iter().any(|f| f.code == code && is_about(f, kind, name));
     for (code, kind, name) in [
-        (Code::NOT_ENFORCED, Kind::AuthorizationPolicy, "allow-get-only"),
         (Code::SCHEMA_WARNING, Kind::DestinationRule, "my-app"),
         (Code::SCHEMA_WARNING, Kind::DestinationRule, "my-app-cb"),
         (Code::IMPOSSIBLE_EJECTION, Kind::DestinationRule, "my-app"),

@@ -160,7 +160,8 @@ impl<'c> Subject<'c> {
                 HeaderSource::Method => Self::Method,
                 HeaderSource::Path => Self::Path,
                 HeaderSource::Scheme => Self::Scheme,
-                HeaderSource::Nowhere => Self::Nothing,
+                // A question brings no token.
+                HeaderSource::Claim(_) | HeaderSource::Nowhere => Self::Nothing,
             },
         }
     }

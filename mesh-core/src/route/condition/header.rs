@@ -24,6 +24,8 @@ pub struct HeaderCondition {
 pub(crate) enum HeaderSource {
     /// `:authority` and `host`
     Authority,
+    /// A claim of the caller's token, by the way to it: each element of a list is a value.
+    Claim(Box<[Box<str>]>),
     /// `:method`
     Method,
     /// `:path`, with its query
@@ -53,6 +55,11 @@ impl HeaderCondition {
     fn any_value_matches(&self, req: &RequestView<'_>) -> Option<bool> {
         Some(match &self.source {
             HeaderSource::Authority => self.matcher.is_match(req.authority.as_bytes()),
+            HeaderSource::Claim(way) => {
+                let claims = req.peer.claims?;
+                claims.get(way)?;
+                claims.has(way, |value| self.matcher.is_match(value.as_bytes()))
+            }
             HeaderSource::Method => self.matcher.is_match(req.method.as_str().as_bytes()),
             HeaderSource::Path => self.path_matches(req.path, req.query),
             HeaderSource::Scheme => self.matcher.is_match(req.scheme.as_str().as_bytes()),
@@ -112,8 +119,8 @@ impl HeaderCondition {
 
 impl HeaderSource {
     fn lower(name: &str) -> Result<Self, String> {
-        if claim::path_of(name).is_some() {
-            return Err(format!("{name}: matching claims of a token is not supported"));
+        if let Some(way) = claim::path_of(name) {
+            return Ok(Self::Claim(way.into_iter().map(Into::into).collect()));
         }
         Ok(match name.to_ascii_lowercase().as_str() {
             ":authority" | "host" => Self::Authority,
@@ -229,8 +236,30 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_is_asked_for_like_a_header() {
+        let serde_json::Value::Object(claims) =
+            serde_json::json!({"group": ["a", "b"], "realm": {"role": "x"}, "n": 1})
+        else {
+            panic!("an object")
+        };
+        let claims = crate::jwt::Claims::new(claims);
+        let request = Request::get("/");
+        let is = |name: &str, value: &str, known: bool| {
+            let mut view = request.view();
+            view.peer.claims = known.then_some(&claims);
+            let asked = HeaderCondition::lower(name, &exact(value)).unwrap();
+            let without = HeaderCondition::lower_without(name, &exact(value)).unwrap();
+            assert_ne!(asked.is_match(&view), without.is_match(&view), "{name}");
+            asked.is_match(&view)
+        };
+        assert!(is("@request.auth.claims.group", "b", true) && is("@request.auth.claims[realm][role]", "x", true));
+        assert!(!is("@request.auth.claims.group", "c", true) && !is("@request.auth.claims.n", "1", true));
+        assert!(!is("@request.auth.claims.group", "b", false));
+    }
+
+    #[test]
     fn a_name_that_no_header_can_have_is_an_error() {
-        for name in ["", "a b", "a\n", "@request.auth.claims.sub"] {
+        for name in ["", "a b", "a\n", "@request.auth.claims"] {
             let error = HeaderCondition::lower(name, &exact("a")).unwrap_err();
             assert_eq!(error.path, format!("headers.{name}"));
         }

@@ -9,6 +9,7 @@
 //! meshctl analyze -o github 'mesh/**/*.yaml'
 //! meshctl codes MESH0001                   # what a finding means, and how to mend it
 //! meshctl explain GET http://reviews:9080/ # where a request goes, and why
+//! meshctl authz check --as cluster.local/ns/web/sa/front GET / --on books/reviews  # who may do what
 //! meshctl test tests/                      # a team's own expectations about its routing
 //! meshctl diff mesh/ mesh-new/             # which requests would go elsewhere
 //! meshctl certs dev-ca --out certs default/reviews   # certificates for a laptop
@@ -24,6 +25,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod analyze;
+mod authz;
 mod batch;
 mod certs;
 mod codes;
@@ -61,6 +63,7 @@ enum Command {
     Validate(validate::Validate),
     Analyze(analyze::Analyze),
     Explain(explain::Explain),
+    Authz(authz::Authz),
     Test(test::Test),
     Diff(diff::Diff),
     Certs(certs::Certs),
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Validate(validate) => validate.run(),
         Command::Analyze(analyze) => analyze.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Authz(authz) => authz.run(),
         Command::Test(test) => test.run(),
         Command::Diff(diff) => diff.run(),
         Command::Certs(certs) => certs.run(),

@@ -93,6 +93,10 @@ impl World {
         Self { set, site, refused: false, mesh, snapshot }
     }
 
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
     /// Where the rule of an explained decision comes from.
     pub(crate) fn origin(&self, found: &Explanation) -> Option<&RuleOrigin> {
         let taken = found.tried.last().filter(|tried| tried.failed.is_none())?;

@@ -117,7 +117,7 @@ impl Upstreams {
     }
 
     /// Notes an attempt and gives what is to be done with it.
-    fn arrive(&self, mark: &str, arrival: Arrival) -> Act {
+    pub(crate) fn arrive(&self, mark: &str, arrival: Arrival) -> Act {
         let copy = self.mirrors && value_of(&arrival.headers, "x-envoy-internal") == Some("true");
         let mut inner = self.inner();
         let Some(request) = inner.requests.get_mut(mark) else {
@@ -213,7 +213,7 @@ async fn connection(stream: TcpStream, name: String, upstreams: Arc<Upstreams>) 
 }
 
 /// Takes the mark out of headers.
-fn take_mark(headers: &mut Headers) -> String {
+pub(crate) fn take_mark(headers: &mut Headers) -> String {
     let at = headers.iter().position(|(name, _)| name == MARK);
     at.map(|at| headers.remove(at).1).unwrap_or_default()
 }

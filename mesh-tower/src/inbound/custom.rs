@@ -1,0 +1,64 @@
+//! Who is asked by policies with the action `CUSTOM`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Response, Uri};
+
+use super::PeerIdentity;
+use crate::Body;
+use crate::serve::PeerAddress;
+
+/// Decides about requests in place of an extension provider of the mesh; see
+/// [`MeshBuilder::external_authorizer`](crate::MeshBuilder::external_authorizer).
+pub trait ExternalAuthorizer: fmt::Debug + Send + Sync + 'static {
+    /// Decides about one request. The request waits, and with it nobody else.
+    fn check(&self, request: CheckRequest) -> Checking;
+}
+
+/// The answer of an [`ExternalAuthorizer`], when it comes.
+pub type Checking = Pin<Box<dyn Future<Output = CheckAnswer> + Send>>;
+
+/// What is told about a request: all but its body.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CheckRequest {
+    /// The method.
+    pub method: Method,
+    /// The target, its path in normal form.
+    pub uri: Uri,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The caller's address, where the server tells it.
+    pub address: Option<PeerAddress>,
+    /// The caller's proved identity.
+    pub identity: Option<PeerIdentity>,
+}
+
+/// What becomes of the request.
+#[derive(Debug)]
+pub enum CheckAnswer {
+    /// It goes on to the other policies. These headers replace those that it came with.
+    Allow(HeaderMap),
+    /// It ends with this response.
+    Deny(Response<Body>),
+    /// Nobody could say: it is denied as by a policy (403).
+    Failed,
+}
+
+/// The authorizers by the names of their providers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Authorizers(Arc<BTreeMap<String, Arc<dyn ExternalAuthorizer>>>);
+
+impl Authorizers {
+    pub(crate) fn insert(&mut self, provider: String, authorizer: impl ExternalAuthorizer) {
+        Arc::make_mut(&mut self.0).insert(provider, Arc::new(authorizer));
+    }
+
+    pub(super) fn get(&self, provider: &str) -> Option<Arc<dyn ExternalAuthorizer>> {
+        self.0.get(provider).cloned()
+    }
+}

@@ -1,0 +1,279 @@
+//! Judges requests by the policies that select this workload.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use http::header::HOST;
+use http::uri::Authority;
+use http::{Request, Response};
+use mesh_core::authz::{Access, Decision, Remote, Verdict};
+use mesh_core::jwt::Keys;
+use mesh_core::route::{internal_headers, reply};
+use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
+
+use super::PeerIdentity;
+use super::custom::{CheckAnswer, CheckRequest, ExternalAuthorizer};
+use super::token::{self, Fetched, with_claims};
+use crate::live::Live;
+use crate::outbound::{Listener, Shared};
+use crate::serve::PeerAddress;
+use crate::{Body, Error, MeshClient, local_reply};
+
+/// The policies of a mesh, at the place where an application is served.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    shared: Arc<Shared>,
+    at: Option<SocketAddr>,
+}
+
+/// Whom to ask before policies decide.
+type Questions = Vec<Arc<dyn ExternalAuthorizer>>;
+
+/// What a request has to wait for.
+pub(super) struct Waits {
+    questions: Questions,
+    keys: Vec<(usize, Keys)>,
+    shared: Option<Arc<Shared>>,
+}
+
+impl Waits {
+    /// For a request that nobody judges.
+    pub(super) fn none() -> Self {
+        Self { questions: Questions::new(), keys: Vec::new(), shared: None }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.questions.is_empty() && self.keys.is_empty()
+    }
+
+    /// Waits for all of it.
+    pub(super) async fn over(self, request: CheckRequest) -> (CheckAnswer, Fetched) {
+        let answer = ask(self.questions, request).await;
+        let fetched = match &self.shared {
+            Some(shared) => fetch(shared, self.keys).await,
+            None => Fetched::new(),
+        };
+        (answer, fetched)
+    }
+}
+
+async fn fetch(shared: &Arc<Shared>, keys: Vec<(usize, Keys)>) -> Fetched {
+    let client = MeshClient::new(Arc::clone(shared), Listener::Mesh { port: None });
+    let mut fetched = Fetched::new();
+    for (rule, keys) in keys {
+        fetched.push((rule, shared.keys.get(&keys, &client).await));
+    }
+    fetched
+}
+
+impl Guard {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, at: None }
+    }
+
+    pub(super) fn at(self, address: SocketAddr) -> Self {
+        Self { at: Some(address), ..self }
+    }
+
+    /// The version that a request is judged by, from its beginning to its end.
+    pub(super) fn live(&self) -> Arc<Live> {
+        self.shared.live.current()
+    }
+
+    pub(super) fn is_strict(&self) -> bool {
+        self.shared.options.profile != Profile::Istio
+    }
+
+    /// What a request has to wait for before it can be judged. A provider that nobody stands for is a denial.
+    pub(super) fn waits<B>(&self, live: &Live, request: &Request<B>) -> Result<Waits, Failure> {
+        let keys = token::keys_to_fetch(live, &self.view(request));
+        Ok(Waits { questions: self.questions(live, request)?, keys, shared: Some(Arc::clone(&self.shared)) })
+    }
+
+    /// Judges a request that has waited: its token, then what it may do.
+    pub(super) fn admit<B>(
+        &self,
+        live: &Live,
+        request: &mut Request<B>,
+        fetched: &Fetched,
+    ) -> Result<(), Box<Response<Body>>> {
+        let now = self.shared.options.wall.now();
+        token::authenticate(live, request, |request| self.view(request), fetched, now)?;
+        self.decide(live, request).map_err(|failure| Box::new(refusal(failure, request)))
+    }
+
+    fn questions<B>(&self, live: &Live, request: &Request<B>) -> Result<Questions, Failure> {
+        let policies = live.snapshot().authorization();
+        if policies.providers().next().is_none() {
+            return Ok(Questions::new());
+        }
+        let view = self.view(request);
+        let access = Access::request(&view);
+        let asked = policies.questions(&access).map(|(provider, rule)| {
+            self.shared.options.authorizers.get(provider).ok_or_else(|| {
+                tracing::warn!(target: TARGET, provider, %rule, "denied: no such authorizer");
+                Failure::AccessDenied
+            })
+        });
+        asked.collect()
+    }
+
+    /// Decides about a request that all who were asked let go on.
+    fn decide<B>(&self, live: &Live, request: &Request<B>) -> Result<(), Failure> {
+        if live.snapshot().authorization().is_empty() {
+            return Ok(());
+        }
+        let_in(&self.shared, live, (self.view(request), Remote::LastForwarded))
+    }
+
+    fn view<'a, B>(&self, request: &'a Request<B>) -> RequestView<'a> {
+        let identity = request.extensions().get::<PeerIdentity>();
+        let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        RequestView {
+            method: request.method(),
+            scheme: if identity.is_some() { Scheme::Https } else { Scheme::Http },
+            authority: request.uri().authority().map_or_else(host, Authority::as_str),
+            path: request.uri().path(),
+            query: request.uri().query(),
+            headers: request.headers(),
+            peer: PeerView {
+                address: request.extensions().get::<PeerAddress>().and_then(PeerAddress::ip),
+                principal: identity.map(PeerIdentity::principal),
+                sni: identity.and_then(PeerIdentity::server_name),
+                local_address: self.at.map(|at| at.ip()).filter(|ip| !ip.is_unspecified()),
+                claims: with_claims(PeerView::default(), request).claims,
+            },
+            port: self.at.map_or(0, |at| at.port()),
+        }
+    }
+}
+
+/// Judges the token of a request at a gateway.
+pub(crate) async fn authenticate_at_gateway<B>(
+    shared: &Arc<Shared>,
+    live: &Live,
+    request: &mut Request<B>,
+    port: u16,
+) -> Result<(), Box<Response<Body>>> {
+    if live.snapshot().authentication().is_empty() {
+        return Ok(());
+    }
+    let guard = Guard { shared: Arc::clone(shared), at: Some(SocketAddr::from(([0, 0, 0, 0], port))) };
+    let keys = token::keys_to_fetch(live, &guard.view(request));
+    let fetched = fetch(shared, keys).await;
+    token::authenticate(live, request, |request| guard.view(request), &fetched, shared.options.wall.now())
+}
+
+/// Decides about a request at a gateway, which found out who the original client is. Nobody is asked there yet: what a
+/// `CUSTOM` policy matches is denied.
+pub(crate) fn let_in_at_gateway(
+    shared: &Shared,
+    live: &Live,
+    view: RequestView<'_>,
+    peer: Option<IpAddr>,
+    client: Option<IpAddr>,
+) -> Result<(), Failure> {
+    let view = RequestView { peer: PeerView { address: peer, ..view.peer }, ..view };
+    let remote = client.map_or(Remote::LastForwarded, Remote::At);
+    let access = Access { remote, ..Access::request(&view) };
+    if let Some((provider, rule)) = live.snapshot().authorization().questions(&access).next() {
+        tracing::warn!(target: TARGET, provider, %rule, "denied: a gateway asks no authorizer");
+        return Err(Failure::AccessDenied);
+    }
+    let_in(shared, live, (view, remote))
+}
+
+/// Decides about a request that all who were asked let go on.
+fn let_in(shared: &Shared, live: &Live, (view, remote): (RequestView<'_>, Remote)) -> Result<(), Failure> {
+    let policies = live.snapshot().authorization();
+    if policies.is_empty() {
+        return Ok(());
+    }
+    let access = Access { remote, ..Access::request(&view) };
+    let decision = policies.decide(&access);
+    shared.trials.count(&decision.dry_run);
+    tell(&decision);
+    match decision.verdict {
+        Verdict::Allowed(_) => Ok(()),
+        Verdict::Denied(_) => Err(Failure::AccessDenied),
+    }
+}
+
+/// Asks one after the other; the first that does not allow ends it.
+async fn ask(questions: Questions, mut request: CheckRequest) -> CheckAnswer {
+    let mut changes = http::HeaderMap::new();
+    for question in questions {
+        match question.check(request.clone()).await {
+            CheckAnswer::Allow(headers) => {
+                replace(&mut request.headers, &headers);
+                replace(&mut changes, &headers);
+            }
+            refusal => return refusal,
+        }
+    }
+    CheckAnswer::Allow(changes)
+}
+
+/// What is asked about.
+pub(super) fn check_request<B>(request: &Request<B>) -> CheckRequest {
+    CheckRequest {
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        headers: request.headers().clone(),
+        address: request.extensions().get().cloned(),
+        identity: request.extensions().get().cloned(),
+    }
+}
+
+/// Puts all lines of each new header in the place of those that were there.
+pub(super) fn replace(headers: &mut http::HeaderMap, by: &http::HeaderMap) {
+    for name in by.keys() {
+        headers.remove(name);
+        for value in by.get_all(name) {
+            headers.append(name, value.clone());
+        }
+    }
+}
+
+const CLIENT_CERT: http::HeaderName = http::HeaderName::from_static("x-forwarded-client-cert");
+
+/// Removes what speaks to a proxy, and not to the application.
+pub(super) fn strip(headers: &mut http::HeaderMap) {
+    // By now it tells what the connection has proved, or is not there.
+    let certificate = headers.remove(CLIENT_CERT);
+    internal_headers::strip(headers);
+    headers.remove("x-envoy-expected-rq-timeout-ms");
+    if let Some(certificate) = certificate {
+        headers.insert(CLIENT_CERT, certificate);
+    }
+}
+
+/// The answer to a request that is not let in. It does not say why.
+pub(super) fn refusal<B>(failure: Failure, request: &Request<B>) -> Response<Body> {
+    local_reply::reply(&Error::from(failure), reply::is_grpc(request.headers()))
+}
+
+/// What is decided, and by which rule, is in the log alone.
+fn tell(decision: &Decision<'_>) {
+    let rule = |rule: Option<&mesh_core::authz::RuleName>| rule.map_or_else(|| "none".to_owned(), ToString::to_string);
+    if let Verdict::Denied(by) = decision.verdict {
+        tracing::info!(target: TARGET, policy = rule(by), "denied by authorization");
+    }
+    if let Some(audit) = decision.audit {
+        tracing::info!(target: TARGET, policy = %audit, "marked for audit");
+    }
+    for (action, trial) in [("ALLOW", decision.dry_run.allow), ("DENY", decision.dry_run.deny)] {
+        if let Some(trial) = trial {
+            tracing::debug!(target: TARGET, action, allowed = trial.allowed, policy = rule(trial.rule), "dry run");
+        }
+    }
+}
+
+const TARGET: &str = "mesh_tower::inbound";
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("at", &self.at).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,157 @@
+//! Keys that tokens are signed with, and the check of a signature.
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, EcdsaVerificationAlgorithm,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
+};
+use aws_lc_rs::{constant_time, hmac};
+use mesh_core::jwt::{Refusal, Token, base64url};
+use serde_json::Value;
+
+/// The public keys of an issuer.
+#[derive(Debug, Default)]
+pub(crate) struct KeySet(Vec<Key>);
+
+struct Key {
+    id: Option<String>,
+    /// What it is for, where it says so.
+    algorithm: Option<String>,
+    material: Material,
+}
+
+enum Material {
+    Rsa { n: Vec<u8>, e: Vec<u8> },
+    Ec { curve: Curve, point: Vec<u8> },
+    Ed25519(Vec<u8>),
+    Secret(Vec<u8>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Curve {
+    P256,
+    P384,
+    P521,
+}
+
+/// Secrets do not print.
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Key").field("id", &self.id).field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+impl KeySet {
+    /// Reads a JSON Web Key Set. A key of a kind that nobody knows is passed over; `None` if no key is left, or it is no set.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let set: Value = serde_json::from_str(text).ok()?;
+        let keys: Vec<Key> = set.get("keys")?.as_array()?.iter().filter_map(Key::read).collect();
+        (!keys.is_empty()).then_some(Self(keys))
+    }
+
+    /// Checks the signature of a token by the keys that are for it.
+    pub(crate) fn verify(&self, token: &Token<'_>) -> Result<(), Refusal> {
+        let fits = |key: &&Key| {
+            // A key without an id is tried for all, and a token without one by all keys.
+            let same_id = token.key_id.is_none() || key.id.is_none() || key.id == token.key_id;
+            same_id && key.takes(&token.algorithm)
+        };
+        let mut candidates = self.0.iter().filter(fits).peekable();
+        if candidates.peek().is_none() {
+            return Err(Refusal::NoKey);
+        }
+        if candidates.any(|key| key.verifies(token)) { Ok(()) } else { Err(Refusal::VerificationFailed) }
+    }
+}
+
+impl Key {
+    fn read(key: &Value) -> Option<Self> {
+        let text = |name: &str| key.get(name)?.as_str();
+        let bytes = |name: &str| base64url::decode(text(name)?);
+        let material = match (text("kty")?, text("crv")) {
+            ("RSA", _) => Material::Rsa { n: bytes("n")?, e: bytes("e")? },
+            ("EC", Some(curve)) => {
+                let (curve, size) = match curve {
+                    "P-256" => (Curve::P256, 32),
+                    "P-384" => (Curve::P384, 48),
+                    "P-521" => (Curve::P521, 66),
+                    _ => return None,
+                };
+                let (x, y) = (bytes("x")?, bytes("y")?);
+                let mut point = vec![4];
+                point.extend(padded(&x, size)?);
+                point.extend(padded(&y, size)?);
+                Material::Ec { curve, point }
+            }
+            ("OKP", Some("Ed25519")) => Material::Ed25519(bytes("x")?),
+            ("oct", _) => Material::Secret(bytes("k")?),
+            _ => return None,
+        };
+        let owned = |name: &str| text(name).map(str::to_owned);
+        Some(Self { id: owned("kid"), algorithm: owned("alg"), material })
+    }
+
+    /// The kind of the key says which algorithms there are, never the token.
+    fn takes(&self, algorithm: &str) -> bool {
+        let kind = match (&self.material, algorithm) {
+            (Material::Rsa { .. }, "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512") => true,
+            (Material::Ec { curve, .. }, algorithm) => {
+                *curve == Curve::P256 && algorithm == "ES256"
+                    || *curve == Curve::P384 && algorithm == "ES384"
+                    || *curve == Curve::P521 && algorithm == "ES512"
+            }
+            (Material::Ed25519(_), "EdDSA") | (Material::Secret(_), "HS256" | "HS384" | "HS512") => true,
+            _ => false,
+        };
+        kind && self.algorithm.as_deref().is_none_or(|own| own == algorithm)
+    }
+
+    fn verifies(&self, token: &Token<'_>) -> bool {
+        let (signed, signature) = (token.signed.as_bytes(), token.signature.as_slice());
+        match &self.material {
+            Material::Rsa { n, e } => rsa(&token.algorithm).is_some_and(|parameters| {
+                RsaPublicKeyComponents { n, e }.verify(parameters, signed, signature).is_ok()
+            }),
+            Material::Ec { curve, point } => {
+                let algorithm: &EcdsaVerificationAlgorithm = match curve {
+                    Curve::P256 => &ECDSA_P256_SHA256_FIXED,
+                    Curve::P384 => &ECDSA_P384_SHA384_FIXED,
+                    Curve::P521 => &ECDSA_P521_SHA512_FIXED,
+                };
+                UnparsedPublicKey::new(algorithm, point).verify(signed, signature).is_ok()
+            }
+            Material::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(signed, signature).is_ok(),
+            Material::Secret(secret) => hash(&token.algorithm).is_some_and(|hash| {
+                let own = hmac::sign(&hmac::Key::new(hash, secret), signed);
+                constant_time::verify_slices_are_equal(own.as_ref(), signature).is_ok()
+            }),
+        }
+    }
+}
+
+fn rsa(algorithm: &str) -> Option<&'static RsaParameters> {
+    Some(match algorithm {
+        "RS256" => &RSA_PKCS1_2048_8192_SHA256,
+        "RS384" => &RSA_PKCS1_2048_8192_SHA384,
+        "RS512" => &RSA_PKCS1_2048_8192_SHA512,
+        "PS256" => &RSA_PSS_2048_8192_SHA256,
+        "PS384" => &RSA_PSS_2048_8192_SHA384,
+        "PS512" => &RSA_PSS_2048_8192_SHA512,
+        _ => return None,
+    })
+}
+
+fn hash(algorithm: &str) -> Option<hmac::Algorithm> {
+    Some(match algorithm {
+        "HS256" => hmac::HMAC_SHA256,
+        "HS384" => hmac::HMAC_SHA384,
+        "HS512" => hmac::HMAC_SHA512,
+        _ => return None,
+    })
+}
+
+/// A coordinate with the zeros that its writer left out.
+fn padded(bytes: &[u8], size: usize) -> Option<Vec<u8>> {
+    let missing = size.checked_sub(bytes.len())?;
+    Some([&vec![0; missing][..], bytes].concat())
+}

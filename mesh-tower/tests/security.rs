@@ -1,0 +1,23 @@
+//! Attacks on the server side, over real sockets and byte by byte: what is let in, what is denied by policy, and what is
+//! refused before. Both what Istio does and what is stricter are tested.
+//!
+//! The cases are not part of this repository; see `support/cases.rs`.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+#![allow(clippy::disallowed_methods, reason = "measures real time")]
+#![allow(dead_code, reason = "the support is shared")]
+
+#[path = "security/authorization.rs"]
+mod authorization;
+#[path = "security/case.rs"]
+mod case;
+#[path = "support/cases.rs"]
+mod cases;
+#[path = "security/issuers.rs"]
+mod issuers;
+#[path = "security/policies.rs"]
+mod policies;
+#[path = "security/tokens.rs"]
+mod tokens;
+#[path = "security/wire.rs"]
+mod wire;
