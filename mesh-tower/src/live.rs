@@ -22,10 +22,10 @@ pub struct Live {
     version: u64,
     snapshot: Snapshot,
     clusters: Box<[Arc<ClusterHandle>]>,
-    /// None before the first configuration.
-    compiled: Option<Compiled>,
     /// Of the rules about tokens whose keys stand in the configuration.
     key_sets: Box<[Option<KeySet>]>,
+    /// None before the first configuration.
+    compiled: Option<Compiled>,
 }
 
 impl Live {
@@ -60,14 +60,14 @@ impl Live {
         &self.snapshot
     }
 
-    /// What the snapshot was compiled from.
-    pub(crate) fn compiled(&self) -> Option<&Compiled> {
-        self.compiled.as_ref()
-    }
-
     /// The keys of a rule about tokens, where they stand in the configuration and can be read.
     pub(crate) fn key_set(&self, rule: usize) -> Option<&KeySet> {
         self.key_sets.get(rule)?.as_ref()
+    }
+
+    /// What the snapshot was compiled from.
+    pub(crate) fn compiled(&self) -> Option<&Compiled> {
+        self.compiled.as_ref()
     }
 
     pub(crate) fn clusters(&self) -> &[Arc<ClusterHandle>] {

@@ -14,6 +14,7 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 #![allow(clippy::disallowed_methods, reason = "measures real time")]
+#![allow(clippy::needless_pass_by_value, reason = "cases are written as values")]
 #![allow(clippy::type_complexity, reason = "records are as nested as the files")]
 #![allow(dead_code, reason = "what plays recordings knows more than is needed here")]
 

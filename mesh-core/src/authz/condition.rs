@@ -214,13 +214,13 @@ impl<'a> Attribute<'a> {
     pub(super) fn check(&self, values: &[String], namespace: &str, lines: Lines) -> Option<Check> {
         Some(match self {
             Self::ConnectionSni => Check::ServerName(texts(values)),
-            Self::DestinationIp => Check::DestinationIp(all(values, |value| Network::parse(value))?),
+            Self::DestinationIp => Check::DestinationIp(all(values, Network::parse)?),
             Self::DestinationPort => Check::Port(all(values, |value| port(value).ok())?),
             Self::Host => Check::Host(texts(values)),
             Self::Method => Check::Method(texts(values)),
             Self::Metadata => Check::Nothing,
-            Self::Path => Check::Path(all(values, |value| PathMatch::parse(value))?),
-            Self::RemoteIp => Check::RemoteIp(all(values, |value| Network::parse(value))?),
+            Self::Path => Check::Path(all(values, PathMatch::parse)?),
+            Self::RemoteIp => Check::RemoteIp(all(values, Network::parse)?),
             Self::RequestAudiences => Check::Claim(["aud".into()].into(), texts(values)),
             Self::RequestClaim(way) => Check::Claim(way.iter().map(|name| (*name).into()).collect(), texts(values)),
             Self::RequestHeader(name, list) => {
@@ -231,7 +231,7 @@ impl<'a> Attribute<'a> {
             Self::RequestPrincipal => {
                 Check::RequestPrincipal(values.iter().map(|value| RequestPrincipalMatch::parse(value)).collect())
             }
-            Self::SourceIp => Check::SourceIp(all(values, |value| Network::parse(value))?),
+            Self::SourceIp => Check::SourceIp(all(values, Network::parse)?),
             Self::SourceNamespace => {
                 Check::SourceNamespace(values.iter().map(|value| NamespaceMatch::parse(value)).collect())
             }

@@ -142,11 +142,11 @@ impl Authorization {
     /// Decides about an access whose providers have let it go on.
     pub fn decide<'a>(&'a self, access: &Access<'_>) -> Decision<'a> {
         let audit = self.audit.first_match(access);
-        let mut dry_run = DryRun::default();
-        dry_run.deny = self.trial_deny.as_ref().map(|set| {
+        let deny = self.trial_deny.as_ref().map(|set| {
             let rule = set.first_match(access);
             Trial { allowed: rule.is_none(), rule }
         });
+        let mut dry_run = DryRun { deny, allow: None };
         if let Some(rule) = self.deny.first_match(access) {
             return Decision { verdict: Verdict::Denied(Some(rule)), audit, dry_run };
         }

@@ -29,10 +29,13 @@ pub struct Rule {
     locations: Locations,
     forwards: bool,
     payload_to: Option<HeaderName>,
-    claims_to: Box<[(HeaderName, Box<[Box<str>]>)]>,
+    claims_to: Box<[(HeaderName, Way)]>,
     lists: Vec<String>,
     required: bool,
 }
+
+/// The names that lead to a claim, from the outermost object inwards.
+type Way = Box<[Box<str>]>;
 
 /// Where the keys of an issuer are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +86,12 @@ impl Authentication {
             false => self.rules.iter().enumerate().filter_map(has_token).collect(),
         };
         asked.into_iter()
+    }
+
+    /// The ids of the keys that the tokens of a request name, at the places of one rule.
+    pub fn key_ids(&self, rule: usize, request: &RequestView<'_>) -> Vec<String> {
+        let found = self.rules.get(rule).map(|rule| rule.locations.find(request)).unwrap_or_default();
+        found.iter().filter_map(|(_, text)| Token::parse(text).ok()?.key_id).collect()
     }
 
     /// Judges the tokens of a request at a time, in seconds from 1970. `verify` looks at a signature by the keys of a rule.
@@ -184,7 +193,10 @@ impl Rule {
 impl Accepted<'_> {
     /// Takes the token out of the headers, unless the rule says otherwise, and puts in what it asks for. Gives the names of
     /// the query parameters that have to go, too. Cookies stay.
-    pub fn apply(&self, headers: &mut HeaderMap) -> Vec<&str> {
+    ///
+    /// # Errors
+    /// With the name of a header that cannot have the value of its claim.
+    pub fn apply(&self, headers: &mut HeaderMap) -> Result<Vec<&str>, HeaderName> {
         let mut params = Vec::new();
         for location in self.found.iter().filter(|_| !self.rule.forwards) {
             match location {
@@ -198,11 +210,14 @@ impl Accepted<'_> {
         }
         let original = Claims::new(self.original.clone());
         for (name, way) in &self.rule.claims_to {
-            match original.get(way).and_then(output::text).and_then(|text| HeaderValue::from_str(&text).ok()) {
-                Some(value) => drop(headers.insert(name, value)),
+            match original.get(way).and_then(output::text) {
+                Some(text) => {
+                    let value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| name.clone())?;
+                    headers.insert(name, value);
+                }
                 None => drop(headers.remove(name)),
             }
         }
-        params
+        Ok(params)
     }
 }

@@ -41,7 +41,7 @@ pub fn encode(bytes: &[u8]) -> String {
 /// The text of bytes in the standard alphabet, padded.
 pub fn encode_standard(bytes: &[u8]) -> String {
     let mut text = encode_with(bytes, STANDARD);
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text

@@ -85,11 +85,12 @@ impl Refusal {
         }
     }
 
-    /// `www-authenticate` of the answer, for what the caller asked for (`http://host/path?query`).
-    pub fn challenge(self, url: &str) -> String {
-        let end = url.char_indices().nth(256).map_or(url.len(), |(end, _)| end);
+    /// `www-authenticate` of the answer, for what the caller asked for: `http://host`, and its path with the query, of
+    /// which the first 256 bytes are told.
+    pub fn challenge(self, host: &str, target: &str) -> String {
+        let target = target.get(..256).unwrap_or(target);
         let error = if self == Self::Missing { "" } else { ", error=\"invalid_token\"" };
-        format!("Bearer realm=\"{}\"{error}", &url[..end])
+        format!("Bearer realm=\"{host}{target}\"{error}")
     }
 }
 

@@ -8,13 +8,12 @@ use http::header::HOST;
 use http::uri::Authority;
 use http::{Request, Response};
 use mesh_core::authz::{Access, Decision, Remote, Verdict};
-use mesh_core::jwt::Keys;
 use mesh_core::route::{internal_headers, reply};
 use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 
 use super::PeerIdentity;
 use super::custom::{CheckAnswer, CheckRequest, ExternalAuthorizer};
-use super::token::{self, Fetched, with_claims};
+use super::token::{self, Fetched, Wanted, with_claims};
 use crate::live::Live;
 use crate::outbound::{Listener, Shared};
 use crate::serve::PeerAddress;
@@ -33,7 +32,7 @@ type Questions = Vec<Arc<dyn ExternalAuthorizer>>;
 /// What a request has to wait for.
 pub(super) struct Waits {
     questions: Questions,
-    keys: Vec<(usize, Keys)>,
+    keys: Vec<Wanted>,
     shared: Option<Arc<Shared>>,
 }
 
@@ -58,11 +57,11 @@ impl Waits {
     }
 }
 
-async fn fetch(shared: &Arc<Shared>, keys: Vec<(usize, Keys)>) -> Fetched {
+async fn fetch(shared: &Arc<Shared>, keys: Vec<Wanted>) -> Fetched {
     let client = MeshClient::new(Arc::clone(shared), Listener::Mesh { port: None });
     let mut fetched = Fetched::new();
-    for (rule, keys) in keys {
-        fetched.push((rule, shared.keys.get(&keys, &client).await));
+    for Wanted { rule, keys, ids } in keys {
+        fetched.push((rule, shared.keys.get(&keys, &ids, &client).await));
     }
     fetched
 }

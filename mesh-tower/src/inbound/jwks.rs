@@ -39,11 +39,13 @@ struct Slot {
 impl RemoteKeys {
     /// The keys of an issuer; who comes while they are being fetched waits. A failure is an answer for a while; keys that
     /// cannot be renewed go on being believed.
-    pub(crate) async fn get(&self, keys: &Keys, client: &MeshClient) -> Option<Arc<KeySet>> {
+    pub(crate) async fn get(&self, keys: &Keys, ids: &[String], client: &MeshClient) -> Option<Arc<KeySet>> {
         let slot = self.slot(keys)?;
         let mut slot = slot.lock().await;
         let age = slot.since.map(|since| since.elapsed());
-        let lasts = if slot.failed { PAUSE } else { FRESH };
+        // An id that is not there may be that of a key that is new, or made up: who asks does so seldom.
+        let is_unknown = slot.keys.as_ref().is_some_and(|keys| ids.iter().any(|id| !keys.has(id)));
+        let lasts = if slot.failed || is_unknown { PAUSE } else { FRESH };
         if age.is_none_or(|age| age > lasts) {
             let fetched = tokio::time::timeout(PATIENCE, fetch(keys, client)).await.ok().flatten();
             slot.failed = fetched.is_none();

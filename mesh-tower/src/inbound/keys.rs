@@ -49,6 +49,11 @@ impl KeySet {
         (!keys.is_empty()).then_some(Self(keys))
     }
 
+    /// Whether a key has this id, or some key has none.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.0.iter().any(|key| key.id.as_deref().is_none_or(|own| own == id))
+    }
+
     /// Checks the signature of a token by the keys that are for it.
     pub(crate) fn verify(&self, token: &Token<'_>) -> Result<(), Refusal> {
         let fits = |key: &&Key| {

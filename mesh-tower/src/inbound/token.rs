@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::uri::{PathAndQuery, Uri};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use mesh_core::failure::grpc_code_of;
 use mesh_core::jwt::{Claims, Keys, Refusal, without_params};
 use mesh_core::route::reply;
@@ -22,14 +22,26 @@ pub struct TokenClaims(pub Arc<Claims>);
 /// Keys that were fetched for a request, by the places of their rules.
 pub(crate) type Fetched = Vec<(usize, Option<Arc<KeySet>>)>;
 
+/// Keys that a request needs.
+pub(crate) struct Wanted {
+    /// The place of the rule.
+    pub(crate) rule: usize,
+    pub(crate) keys: Keys,
+    /// Those that its tokens name.
+    pub(crate) ids: Vec<String>,
+}
+
 /// The rules of which a request needs the keys, and these are not in the configuration.
-pub(crate) fn keys_to_fetch(live: &Live, view: &RequestView<'_>) -> Vec<(usize, Keys)> {
+pub(crate) fn keys_to_fetch(live: &Live, view: &RequestView<'_>) -> Vec<Wanted> {
     let authentication = live.snapshot().authentication();
     if authentication.is_empty() {
         return Vec::new();
     }
-    let asked = authentication.asked_by(view).map(|n| (n, authentication.rules()[n].keys.clone()));
-    asked.filter(|(_, keys)| !matches!(keys, Keys::Inline(_))).collect()
+    let rules = authentication.rules();
+    let remote = authentication.asked_by(view).filter(|rule| !matches!(rules[*rule].keys, Keys::Inline(_)));
+    remote
+        .map(|rule| Wanted { rule, keys: rules[rule].keys.clone(), ids: authentication.key_ids(rule, view) })
+        .collect()
 }
 
 /// Judges the tokens of a request. What it says goes into the request's extensions and, as far as rules ask for it, into
@@ -63,7 +75,10 @@ pub(crate) fn authenticate<B>(
     };
     authentication.remove_outputs(request.headers_mut());
     if let Some(accepted) = accepted {
-        let params = accepted.apply(request.headers_mut());
+        let params = match accepted.apply(request.headers_mut()) {
+            Ok(params) => params,
+            Err(name) => return Err(Box::new(bad_value(&name))),
+        };
         if !params.is_empty() {
             remove_params(request.uri_mut(), &params);
         }
@@ -88,10 +103,19 @@ fn remove_params(uri: &mut Uri, names: &[&str]) {
     *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
+/// The answer where a claim cannot be the value of the header that it is for, as Envoy gives it.
+fn bad_value(name: &HeaderName) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("invalid header value for: {name}")));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
 /// The answer to a token that is no good, as Envoy gives it.
 fn refused(refusal: Refusal, view: &RequestView<'_>) -> Response<Body> {
     let query = view.query.map(|query| format!("?{query}")).unwrap_or_default();
-    let url = format!("{}://{}{}{query}", view.scheme.as_str(), view.authority, view.path);
+    let host = format!("{}://{}", view.scheme.as_str(), view.authority);
+    let target = format!("{}{query}", view.path);
     let mut response = Response::new(Body::empty());
     if reply::is_grpc(view.headers) {
         let headers = response.headers_mut();
@@ -103,7 +127,7 @@ fn refused(refusal: Refusal, view: &RequestView<'_>) -> Response<Body> {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         *response.body_mut() = Body::from(refusal.text());
     }
-    if let Ok(challenge) = HeaderValue::from_str(&refusal.challenge(&url)) {
+    if let Ok(challenge) = HeaderValue::from_str(&refusal.challenge(&host, &target)) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response
