@@ -49,15 +49,24 @@ impl Default for Site {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Profile {
-    /// Request for request what Istio with Envoy does.
+    /// What Istio with Envoy does, but for what a library cannot or need not do: bodies are kept for
+    /// a retry up to 64 KiB and together up to 64 MiB, a mirror may lie 4 MiB behind (all settable),
+    /// and trace headers and request ids are carried from a request into the calls made for it.
     Istio,
     /// As `Istio`, with deviations that are harmless to an honest client:
     ///
-    /// * where no retry budget is set, retries are held to 20 % of the active requests plus 10 a
-    ///   second (Istio: no limit);
-    /// * bodies kept for a retry or a mirror are capped (64 KiB each by default);
+    /// * where neither a retry budget nor `maxRetries` is set, retries are held to 20 % of the active
+    ///   requests plus 10 a second (Istio: no limit);
+    /// * retries and mirrored copies are marked (`x-mesh-retry`, `x-mesh-mirrored`; answers
+    ///   `x-mesh-retries: spent`), so that the meshes behind and before do not multiply them;
+    /// * the deadline of a request holds for the calls made for it;
+    /// * timeouts run while an endpoint does not take the rest of a request's body;
     /// * a `grpc-status` header of an answer to a plain HTTP/1.1 request is not a reason to try
-    ///   again, so that such a request need not be kept.
+    ///   again, so that such a request need not be kept;
+    /// * policies see a path normalized until nothing changes any more, and judge several lines of one
+    ///   header more strictly;
+    /// * a method in lower case, a user name in the host and, on HTTP/2, a `host` other than
+    ///   `:authority` are answered 400.
     #[default]
     Safe,
 }

@@ -1,7 +1,7 @@
 //! gRPC statuses by name.
 
 /// The names of the statuses; the place of each is its code.
-const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 17] = [
     "OK",
     "CANCELLED",
     "UNKNOWN",

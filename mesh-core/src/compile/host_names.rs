@@ -49,7 +49,7 @@ impl ServiceNames<'_> {
 }
 
 /// An IPv6 address stands in brackets in an authority.
-fn literal(host: &str) -> String {
+pub(crate) fn literal(host: &str) -> String {
     if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() }
 }
 

@@ -44,9 +44,6 @@ fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
     note(mesh.tls_defaults.is_some(), "tlsDefaults", NO_TLS);
     note(mesh.verify_certificate_at_client.is_some(), "verifyCertificateAtClient", NO_TLS);
     note(!mesh.ca_certificates.is_empty(), "caCertificates", NO_TLS);
-    let no_identity = "no identity is checked yet, so none belongs to the mesh by it";
-    note(mesh.trust_domain.is_some(), "trustDomain", no_identity);
-    note(!mesh.trust_domain_aliases.is_empty(), "trustDomainAliases", no_identity);
     let by_zone = mesh.zone_aware_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
     note(by_zone, "zoneAwareLbSetting", NO_ZONES);
     note(!mesh.access_log_file.is_empty(), "accessLogFile", NO_ACCESS_LOG);
@@ -117,7 +114,6 @@ spec: {{hosts: [a.example.com], resolution: DNS, ports: [{{number: 80, name: htt
     #[test]
     fn what_does_not_act_is_listed_by_name() {
         let mesh = "
-trustDomain: td
 zoneAwareLbSetting: {enabled: true}
 accessLogFile: /dev/stdout
 defaultProviders: {metrics: [prometheus]}
@@ -126,7 +122,6 @@ enablePrometheusMerge: true
 defaultConfig: {discoveryAddress: 'istiod:15012', tracing: {sampling: 10}, concurrency: 2}
 ";
         let expected = [
-            "trustDomain",
             "zoneAwareLbSetting",
             "accessLogFile",
             "defaultProviders",

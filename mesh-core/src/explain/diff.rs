@@ -94,9 +94,9 @@ impl Differences {
     pub fn extend(&mut self, other: Self) {
         self.requests += other.requests;
         self.routes += other.routes;
-        let other_routes =
-            other.not_reached.into_iter().filter(|route| !self.not_reached.contains(route)).collect::<Vec<_>>();
-        self.not_reached.extend(other_routes);
+        self.not_reached.extend(other.not_reached);
+        self.not_reached.sort_unstable();
+        self.not_reached.dedup();
         for difference in other.differences {
             if !self.differences.contains(&difference) {
                 self.differences.push(difference);
@@ -163,7 +163,7 @@ impl<'c, 'a> Comparison<'c, 'a> {
             Some(count) if *count < at_most => *count += 1,
             _ => return,
         }
-        let (before, after) = (Outcome::of(self.old, question), Outcome::of(self.new, question));
+        let (before, after) = (Outcome::of(self.old, question, pair.0), Outcome::of(self.new, question, pair.1));
         let what = before.differs_from(&after);
         if what.is_empty() {
             return;
@@ -199,7 +199,7 @@ impl Outcome {
     }
 
     /// Asks for every destination of the split: what holds for one of them only is part of the outcome.
-    fn of(explainer: &Explainer<'_>, question: &Question) -> Self {
+    fn of(explainer: &Explainer<'_>, question: &Question, chosen: Option<RouteId>) -> Self {
         let first = explainer.decision(&question.clone().with_roll(0));
         let rolls = first.split.iter().filter(|entry| entry.rolls.0 < entry.rolls.1 && !entry.drawn);
         let others: Vec<_> =
@@ -209,7 +209,7 @@ impl Outcome {
             rule: first.rule.as_ref().map(ToString::to_string).unwrap_or_default(),
             route: first.route.clone().unwrap_or_default(),
             action: first.action,
-            aspects: aspects(&first, &all, mirrors(explainer, question)),
+            aspects: aspects(&first, &all, mirrors(explainer, chosen)),
         }
     }
 }
@@ -236,7 +236,7 @@ fn aspects(first: &Explanation, all: &[&Explanation], mirrors: Vec<String>) -> V
         ("rewrite", per_destination(&sent, rewrite)),
         ("request headers", per_destination(&sent, |explanation| explanation.request_headers.clone())),
         ("response headers", per_destination(all, |explanation| explanation.response_headers.clone())),
-        ("hash", if sent.is_empty() { Vec::new() } else { first.hashed_by.clone() }),
+        ("hash", per_destination(&sent, |explanation| explanation.hashed_by.clone())),
         ("cors", first.cors.clone()),
         ("timeout", one(if_sent(first.timeout.clone()))),
         ("retries", one(if_sent(retries))),
@@ -316,12 +316,12 @@ fn policy_of(destination: &Destination) -> Vec<String> {
 }
 
 /// Where copies go, and what counts there; their order means nothing.
-fn mirrors(explainer: &Explainer<'_>, question: &Question) -> Vec<String> {
-    let Some(route) = explainer.chosen(question) else { return Vec::new() };
+fn mirrors(explainer: &Explainer<'_>, chosen: Option<RouteId>) -> Vec<String> {
+    let Some(route) = chosen else { return Vec::new() };
     let mirrors = explainer.snapshot.rule(route).mirrors.iter().filter(|mirror| mirror.cluster.id.is_some());
     let lines = mirrors.map(|mirror| {
         let destination = explainer.destination(&mirror.cluster);
-        let percent = f64::from(mirror.share.millionths()) / 10_000.0;
+        let percent = mirror.share.as_percent();
         format!("{percent} % {} ({})", mirror.cluster.name, policy_of(&destination).join("; "))
     });
     sorted(lines.collect())

@@ -66,6 +66,7 @@ use mesh_config::api::MeshConfig;
 use mesh_config::diagnostic::Places;
 use mesh_config::{ConfigSet, FieldPath, Kind, ResourceId};
 
+use crate::cluster::TlsSpec;
 use crate::compile::scope::Sight;
 use crate::compile::{DestinationRules, MergedRule};
 use crate::path_normalization::normalize;
@@ -249,11 +250,12 @@ impl<'a> Explainer<'a> {
         out.timeout = route.timeout.map(spell);
         out.retries = route.retry.as_ref().map(|policy| retries(policy, route.timeout));
         out.cors = route.cors.as_ref().map(|cors| cors.describe()).unwrap_or_default();
-        out.hashed_by = route.hash.iter().map(ToString::to_string).collect();
         say_headers(route, routed.destination, out);
         out.faults = route.fault.as_ref().map(route::Fault::describe).unwrap_or_default();
         let exchange = Exchange::new(SystemTime::UNIX_EPOCH);
         let grpc = route::reply::is_grpc(view.headers);
+        // A caller of a gateway had the encryption there.
+        let is_https = out.listener.gateways.is_empty() && parts.uri.scheme_str() == Some(Scheme::Https.as_str());
         match &route.action {
             // A preflight is answered before anything is sent, but not before an abort.
             route::Action::Forward(_) if is_preflight(route, view) => {
@@ -268,6 +270,9 @@ impl<'a> Explainer<'a> {
                 prepare::prepare_request(route, routed.destination, &mut parts, &exchange);
                 out.upstream = Some(upstream(&parts));
                 let drawn = forward.split.get(routed.destination);
+                if drawn.cluster.id.is_some_and(|id| self.snapshot.cluster(id).is_by_hash()) {
+                    out.hashed_by = route.hash.iter().map(ToString::to_string).collect();
+                }
                 let destination = self.destination(&drawn.cluster);
                 if let Some(failure) = destination.failure() {
                     (out.status, out.grpc_status, out.flags) = answer(failure, grpc);
@@ -307,6 +312,19 @@ impl<'a> Explainer<'a> {
                         reply.parts.headers.get("grpc-status").and_then(|status| text_of(status).parse().ok());
                 }
             }
+        }
+        if out.status.is_none() {
+            out.unserved = self.unserved(self.snapshot.destination(routed).map(|drawn| &drawn.cluster), is_https);
+        }
+    }
+
+    /// Why a request that may be sent is not: nothing goes out in plaintext that is to be protected.
+    fn unserved(&self, cluster: Option<&route::ClusterRef>, is_https: bool) -> Option<String> {
+        let tls = cluster.and_then(|cluster| cluster.id).map(|id| &self.snapshot.cluster(id).tls);
+        match tls {
+            Some(TlsSpec::NotYetServed(mode)) => Some(format!("TLS mode {mode} towards endpoints does not act yet")),
+            _ if is_https => Some("TLS towards endpoints does not act yet".to_owned()),
+            _ => None,
         }
     }
 
@@ -400,7 +418,7 @@ fn mirrors(route: &Route, draw: u64) -> Vec<Mirror> {
     let of = |mirror: &route::Mirror| Mirror {
         exists: mirror.cluster.id.is_some(),
         cluster: mirror.cluster.name.to_string(),
-        percent: f64::from(mirror.share.millionths()) / 10_000.0,
+        percent: mirror.share.as_percent(),
         hit: mirror.is_hit(draw) && mirror.cluster.id.is_some(),
     };
     route.mirrors.iter().map(of).collect()

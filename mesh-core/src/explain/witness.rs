@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Explainer, Question};
 use crate::Scheme;
+use crate::compile::host_names::literal;
 use crate::route::Route;
 use crate::snapshot::{GatewayServer, TableId, VhostId};
 
@@ -88,7 +89,7 @@ impl Witnesses {
             first_host = first_host.or(Some(main));
         }
         let addresses: Vec<_> = spec.networks.iter().map(|(network, _)| network.first_address().to_string()).collect();
-        self.always.extend(addresses.iter().filter_map(|address| Draft::default().ask(&bracketed(address), place)));
+        self.always.extend(addresses.iter().filter_map(|address| Draft::default().ask(&literal(address), place)));
         self.always.extend(Draft::default().ask(UNKNOWN_HOST, place));
         let host = first_host.unwrap_or_else(|| UNKNOWN_HOST.to_owned());
         self.always.extend(ODD_PATHS.iter().filter_map(|path| Draft::of_path(path).ask(&host, place)));
@@ -132,10 +133,5 @@ fn named(route: &Route) -> &str {
 
 /// A host that a domain covers.
 fn host_in(domain: &str) -> String {
-    bracketed(&domain.replace('*', "any"))
-}
-
-/// An address of IPv6 stands in brackets in a URL.
-fn bracketed(host: &str) -> String {
-    if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() }
+    literal(&domain.replace('*', "any"))
 }

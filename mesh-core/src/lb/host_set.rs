@@ -1,8 +1,7 @@
 //! The endpoints of a cluster at one moment, ready to choose from.
 
-use crate::sync::atomic::AtomicU64;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::least_request::LeastRequest;
@@ -16,6 +15,8 @@ use super::{Balance, Choice, HostIdx, Hosts, LbSpec, Pick, Picker, Weighted, war
 use crate::Rng;
 use crate::cluster::Locality;
 use crate::cluster::endpoint::EndpointState;
+use crate::sync::Mutex;
+use crate::sync::atomic::AtomicU64;
 
 /// The endpoints of a cluster at one moment, ready to choose from.
 #[derive(Debug)]

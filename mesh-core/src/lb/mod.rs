@@ -1,8 +1,8 @@
 //! Load balancing: which endpoint of a cluster takes a try.
 //!
 //! A [`HostSet`] is built when endpoints or their health change, so that choosing costs neither a
-//! lock nor an allocation: rings, tables and rounds stand ready. Whoever ejects an endpoint builds a
-//! new set, and while endpoints warm up so does whoever finds the set [stale](HostSet::is_stale).
+//! lock nor an allocation: rings, tables and rounds stand ready. Whoever chooses next after an ejection
+//! builds a new set, and while endpoints warm up so does whoever finds the set [stale](HostSet::is_stale).
 //!
 //! A choice goes down three steps, as in Envoy: a level of endpoints (`priorities`), a locality of
 //! the level where localities have weights ([`locality`]), an endpoint by the cluster's algorithm.

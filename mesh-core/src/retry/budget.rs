@@ -79,16 +79,6 @@ impl RetryBudget {
             }),
         }
     }
-
-    /// Whether a retry may begin now.
-    pub fn allows(&self, now: Instant, permits: &Arc<Permits>) -> bool {
-        let retries = permits.in_use(Limit::Retries);
-        match &self.kind {
-            Kind::Unlimited => true,
-            Kind::Configured(spec) => retries < spec.share_of(active(permits)),
-            Kind::Safe(bucket) => retries < safe_share(active(permits)) || bucket.take(now),
-        }
-    }
 }
 
 /// Requests under way; those that wait for a connection are among them.
@@ -157,7 +147,8 @@ mod tests {
         let now = Instant::now();
         let budget = RetryBudget::new(&spec(None, u32::MAX), Profile::Safe, now);
         let permits = Permits::new(Limits::default());
-        let allowed = |at| (0..100).filter(|_| budget.allows(at, &permits)).count();
+        // Each is over before the next one begins.
+        let allowed = |at| (0..100).filter(|_| budget.try_acquire(at, &permits).is_some()).count();
         assert_eq!(allowed(now), 10);
         assert_eq!(allowed(now + Duration::from_millis(500)), 5);
         assert_eq!(allowed(now + Duration::from_secs(60)), 10);
@@ -170,9 +161,7 @@ mod tests {
         let permits = Permits::new(Limits::default());
         let _active: Vec<_> = (0..100).map(|_| permits.try_acquire(Limit::Requests).unwrap()).collect();
         let mut retries = Vec::new();
-        while budget.allows(now, &permits) {
-            retries.push(permits.try_acquire(Limit::Retries).unwrap());
-        }
+        retries.extend(std::iter::from_fn(|| budget.try_acquire(now, &permits)));
         // 20 by share, then the 10 of the first second.
         assert_eq!(retries.len(), 30);
     }
@@ -184,18 +173,14 @@ mod tests {
         let budget = RetryBudget::new(&spec, Profile::Safe, now);
         let permits = Permits::new(Limits::default());
         let mut held = Vec::new();
-        while budget.allows(now, &permits) {
-            held.push(permits.try_acquire(Limit::Retries).unwrap());
-        }
+        held.extend(std::iter::from_fn(|| budget.try_acquire(now, &permits)));
         assert_eq!(held.len(), 3);
         let _active: Vec<_> = (0..20).map(|_| permits.try_acquire(Limit::Requests).unwrap()).collect();
-        while budget.allows(now, &permits) {
-            held.push(permits.try_acquire(Limit::Retries).unwrap());
-        }
+        held.extend(std::iter::from_fn(|| budget.try_acquire(now, &permits)));
         assert_eq!(held.len(), 10);
         let _one_more = permits.try_acquire(Limit::Requests).unwrap();
         // Half of 21 is rounded down.
-        assert!(!budget.allows(now, &permits));
+        assert!(budget.try_acquire(now, &permits).is_none());
     }
 
     #[test]
@@ -219,7 +204,7 @@ mod tests {
             RetryBudget::new(&spec(None, u32::MAX), Profile::Istio, now),
             RetryBudget::new(&spec(None, 7), Profile::Safe, now),
         ] {
-            assert!((0..1_000).all(|_| budget.allows(now, &permits)));
+            assert!((0..1_000).all(|_| budget.try_acquire(now, &permits).is_some()));
         }
     }
 }

@@ -76,7 +76,7 @@ impl RetryPolicy {
     /// The policy of a rule; `None` where retries are off.
     ///
     /// Without `retries` the mesh's default counts, and without that one Istio's: two retries on
-    /// `connect-failure,refused-stream,unavailable,cancelled`. `single_hash` tells that the rule has
+    /// `connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes`. `single_hash` tells that the rule has
     /// one destination, which balances by hash: then earlier endpoints are not avoided unless the
     /// rule asks for it.
     pub fn lower(rule: Option<&HttpRetry>, mesh_default: Option<&HttpRetry>, single_hash: bool) -> Option<Self> {

@@ -57,11 +57,10 @@ impl Fault {
 
     /// What is injected into which share of the requests, in words.
     pub fn describe(&self) -> Vec<String> {
-        let percent = |share: Share| f64::from(share.millionths()) / 10_000.0;
-        let delay = self.delay.map(|(share, delay)| format!("{} % wait {delay:?}", percent(share)));
+        let delay = self.delay.map(|(share, delay)| format!("{} % wait {delay:?}", share.as_percent()));
         let abort = self.abort.map(|(share, failure)| match failure {
-            Failure::FaultAbortGrpc(code) => format!("{} % end with gRPC status {code}", percent(share)),
-            other => format!("{} % end with {}", percent(share), other.http_status()),
+            Failure::FaultAbortGrpc(code) => format!("{} % end with gRPC status {code}", share.as_percent()),
+            other => format!("{} % end with {}", share.as_percent(), other.http_status()),
         });
         delay.into_iter().chain(abort).collect()
     }

@@ -12,6 +12,7 @@ use http::header::{HeaderName, HeaderValue};
 use mesh_config::api::destination_rule::{ConsistentHashLb, HttpCookie};
 use twox_hash::XxHash64;
 
+use super::condition::query::first_value;
 use crate::RequestView;
 use crate::cookie::cookie;
 
@@ -100,7 +101,7 @@ impl HashPolicy {
             Self::Header(header) => header.hash(request),
             Self::Cookie(cookie) => cookie.hash(request, made),
             Self::SourceIp => request.peer.address.map(|address| xxhash(0, address.to_string().as_bytes())),
-            Self::QueryParameter(name) => parameter(request.query?, name).map(|value| xxhash(0, value.as_bytes())),
+            Self::QueryParameter(name) => first_value(request.query, name).map(|value| xxhash(0, value.as_bytes())),
         }
     }
 }
@@ -194,13 +195,6 @@ pub fn connection_value(remote: SocketAddr, local_port: u16) -> u64 {
 
 fn xxhash(seed: u64, text: &[u8]) -> u64 {
     XxHash64::oneshot(seed, text)
-}
-
-fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    query.split('&').find_map(|pair| {
-        let (own, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (own == name).then_some(value)
-    })
 }
 
 #[cfg(test)]

@@ -30,6 +30,11 @@ impl Share {
         Self(numerator.min(Percent::DENOMINATOR))
     }
 
+    /// In percent.
+    pub fn as_percent(self) -> f64 {
+        f64::from(self.millionths()) / 10_000.0
+    }
+
     /// In millionths.
     pub fn millionths(self) -> u32 {
         self.0

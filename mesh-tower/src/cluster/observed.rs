@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use mesh_core::cluster::endpoint::EndpointState;
-#[cfg(feature = "testing")]
-use mesh_core::limits::Permits;
 
 use super::{ClusterHandle, members_of};
 
@@ -21,15 +19,9 @@ impl ClusterHandle {
         self.shared.detector.as_ref().map_or(0, mesh_core::outlier::Detector::overflows)
     }
 
-    #[cfg(feature = "testing")]
     /// Connections that were ever begun to its endpoints.
+    #[cfg(feature = "testing")]
     pub(crate) fn connections_opened(&self) -> u64 {
         members_of(&self.current(crate::clock::now())).iter().map(|member| member.pool.counts().opened).sum()
-    }
-
-    #[cfg(feature = "testing")]
-    /// What is in use of its limits.
-    pub(crate) fn permits_in_use(&self) -> &Permits {
-        &self.shared.permits
     }
 }

@@ -217,7 +217,7 @@ impl TestMesh {
     pub fn assert_idle(&self) {
         for cluster in self.mesh().snapshot().clusters() {
             for limit in [Limit::Requests, Limit::PendingRequests, Limit::Retries] {
-                let in_use = cluster.permits_in_use().in_use(limit);
+                let in_use = cluster.permits().in_use(limit);
                 if in_use > 0 {
                     self.fail(&format!("assert_idle: {} counts {in_use} of {}", cluster.spec().name, limit.field()));
                 }

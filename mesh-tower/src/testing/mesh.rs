@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, Document, Report};
 use mesh_core::Site;
-use mesh_core::explain::{Explainer, Explanation, Question};
+use mesh_core::explain::{Explanation, Question};
 use tower_service::Service;
 
 use super::call::{Call, Ledger, belongs};
@@ -95,13 +94,12 @@ impl TestMeshBuilder {
         let added = added_documents(&workloads, &plugged, &set, &site);
         let (documents, report) = mesh_config::parse_with("workloads of the test", &added, &parse);
         given.push(("workloads of the test".into(), documents, report));
-        let set = set_of(&given);
         let switchboard = Arc::new(switchboard);
         let names = Names(Arc::clone(&switchboard));
         let built = mesh.seed(seed).discovery(names).in_memory(given, Arc::clone(&switchboard)).build().await;
         let mesh = built.unwrap_or_else(|error| failed(&error.to_string()));
         let endpoints = plugged.into_iter().flatten().map(|plugged| plugged.endpoint).collect();
-        TestMesh { mesh, switchboard, endpoints, ledger, seed, set, site }
+        TestMesh { mesh, switchboard, endpoints, ledger, seed }
     }
 }
 
@@ -167,8 +165,6 @@ pub struct TestMesh {
     endpoints: Vec<Arc<Endpoint>>,
     ledger: Arc<Ledger>,
     seed: u64,
-    set: ConfigSet,
-    site: Site,
 }
 
 impl TestMesh {
@@ -271,9 +267,7 @@ impl TestMesh {
     }
 
     pub(super) fn explain_question(&self, question: &Question) -> Explanation {
-        let mesh = self.set.mesh_config().cloned().unwrap_or_else(MeshConfig::default);
-        let live = self.mesh.snapshot();
-        Explainer::new(&self.set, &mesh, &self.site, live.snapshot()).explain(question)
+        self.mesh.explain(question)
     }
 
     /// The endpoints of this name.

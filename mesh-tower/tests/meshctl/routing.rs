@@ -164,3 +164,29 @@ fn a_configuration_that_a_mesh_refuses_is_no_basis_for_an_answer() {
         assert!(ran.err.contains("nonsense") && ran.err.contains("a mesh refuses this configuration"), "{}", ran.err);
     }
 }
+
+#[test]
+fn nobody_is_let_in_by_policies_of_which_one_could_not_be_read() {
+    let policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: admin, namespace: shop}\nspec: {action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]}\n";
+    let mesh = folder(&[("good/a.yaml", policy), ("bad/a.yaml", &policy.replace("paths:", "pathss:"))]);
+    let check =
+        |config: &str| run(mesh.path(), &["authz", "check", "GET", "/admin", "--on", "shop/orders", "-c", config]);
+    assert_eq!(check("good").status, 1);
+    let ran = check("bad");
+    assert_eq!(ran.status, 2, "{}", ran.out);
+    assert!(ran.err.contains("pathss"), "{}", ran.err);
+    let line = json!({"config": ["bad"], "workload": {"namespace": "shop"}, "request": {"path": "/admin"}}).to_string();
+    let ran = run_with(mesh.path(), &["authz", "check", "--batch", "-"], &line);
+    assert_eq!((ran.status, &ran.json()["refused"]), (1, &json!(true)), "{}", ran.out);
+}
+
+#[test]
+fn a_destination_that_asks_for_tls_is_told_not_to_be_served() {
+    let encrypted = MESH.replace("  host: reviews\n", "  host: reviews\n  trafficPolicy: {tls: {mode: SIMPLE}}\n");
+    let mesh = folder(&[("mesh/reviews.yaml", &encrypted), ("plain/reviews.yaml", MESH)]);
+    for (config, url) in [("mesh", "http://reviews:9080/1"), ("plain", "https://reviews:9080/1")] {
+        let ran = run(mesh.path(), &["explain", "GET", url, "-c", config]);
+        assert_eq!(ran.status, 1, "{}", ran.out);
+        assert!(ran.out.contains("but this process answers 503 UF: TLS"), "{}", ran.out);
+    }
+}

@@ -1,7 +1,6 @@
 //! `meshctl authz check`: who may do what at a workload.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, BufRead, Write};
 use std::net::IpAddr;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -14,6 +13,7 @@ use mesh_core::{PeerView, Profile, RequestView, Scheme, Site};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::lines;
 use super::output::{Outcome, print};
 use super::world::{DEFAULT, World, label, site};
 
@@ -39,7 +39,10 @@ impl Authz {
 
 /// Decide about one request to a workload, with the code that decides in a process.
 ///
-/// The exit status is 0 if the request is let in and 1 if it is not.
+/// --on is needed unless --batch is given; a name without a namespace is in `default`. --as is what mutual TLS would prove,
+/// which this version does not serve yet. A policy with the action CUSTOM denies here, since nobody can be asked. The exit
+/// status is 0 if the request is let in, 1 if it is not, and 2 if the configuration is one that a mesh refuses; with
+/// --batch 1 only stands for lines that could not be answered, or not for certain.
 #[derive(Debug, Args)]
 struct Check {
     /// The method, such as GET
@@ -173,16 +176,23 @@ struct Answer {
     policy: Option<String>,
     rule: Option<usize>,
     reason: String,
+    /// Whether a mesh refuses the configuration; the answer is what its good documents come to.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    refused: bool,
 }
 
 impl Answer {
     fn rejected(reason: impl Into<String>) -> Self {
-        Self { decision: "reject", policy: None, rule: None, reason: reason.into() }
+        Self::by_nobody("reject", reason)
+    }
+
+    fn by_nobody(decision: &'static str, reason: impl Into<String>) -> Self {
+        Self { decision, policy: None, rule: None, reason: reason.into(), refused: false }
     }
 
     fn by(decision: &'static str, rule: &RuleName, reason: impl Into<String>) -> Self {
         let policy = Some(format!("{}/{}", rule.namespace, rule.policy));
-        Self { decision, policy, rule: Some(rule.rule), reason: reason.into() }
+        Self { decision, policy, rule: Some(rule.rule), reason: reason.into(), refused: false }
     }
 }
 
@@ -196,7 +206,12 @@ impl Check {
         let answer = line.answer(&world)?;
         let by = answer.policy.as_ref().zip(answer.rule).map(|(policy, rule)| format!(" by {policy}, rule {rule}"));
         print(&format!("{}{}: {}\n", answer.decision, by.unwrap_or_default(), answer.reason))?;
-        Ok(if answer.decision == "allow" { Outcome::Clean } else { Outcome::Findings })
+        Ok(match answer.decision {
+            // A policy that could not be read may be the one that denies.
+            _ if world.refused => Outcome::CouldNotRun,
+            "allow" => Outcome::Clean,
+            _ => Outcome::Findings,
+        })
     }
 
     fn line(&self) -> Result<Line, String> {
@@ -228,34 +243,19 @@ impl Check {
     }
 }
 
-/// Answers every line. A line that cannot be answered gets `{"error": ..}`, and then the exit status is 1.
+/// Answers every line. A line that cannot be answered gets `{"error": ..}`, one about a configuration that a mesh refuses
+/// says so; with either, the exit status is 1.
 fn batch(file: &str, profile: Profile) -> Result<Outcome, String> {
-    let input: Box<dyn BufRead> = match file {
-        "-" => Box::new(io::stdin().lock()),
-        path => Box::new(io::BufReader::new(std::fs::File::open(path).map_err(|error| format!("{path}: {error}"))?)),
-    };
-    let lines = input.split(b'\n').collect::<Result<Vec<_>, _>>().map_err(|error| format!("{file}: {error}"))?;
+    let lines = lines::read(file)?;
     let mut worlds: HashMap<String, Result<World, String>> = HashMap::new();
-    let mut out = io::stdout().lock();
-    let mut outcome = Outcome::Clean;
-    for line in lines.iter().map(|line| line.trim_ascii()).filter(|line| !line.is_empty()) {
-        let read = serde_json::from_slice::<Line>(line).map_err(|error| error.to_string());
-        let answer = read.and_then(|line| {
-            // The lines of a file mostly share a configuration and a workload.
-            let key = format!("{:?} {:?}", line.config, line.workload);
-            let world = worlds.entry(key).or_insert_with(|| line.load(profile)).as_ref().map_err(Clone::clone)?;
-            serde_json::to_value(line.answer(world)?).map_err(|error| error.to_string())
-        });
-        let answer = answer.unwrap_or_else(|error| {
-            outcome = Outcome::Findings;
-            serde_json::json!({ "error": error })
-        });
-        match writeln!(out, "{answer}") {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-            written => written.map_err(|error| format!("cannot print: {error}"))?,
-        }
-    }
-    Ok(outcome)
+    lines::answer(lines.iter().map(|line| {
+        let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        // The lines of a file mostly share a configuration and a workload.
+        let key = format!("{:?} {:?}", line.config, line.workload);
+        let world = worlds.entry(key).or_insert_with(|| line.load(profile)).as_ref().map_err(Clone::clone)?;
+        let answer = Answer { refused: world.refused, ..line.answer(world)? };
+        serde_json::to_value(answer).map_err(|error| error.to_string())
+    }))
 }
 
 impl Line {
@@ -317,23 +317,17 @@ fn decided(world: &World, access: &Access<'_>) -> Answer {
     let asked = policies.questions(access).next().map(|(provider, rule)| (provider.to_owned(), rule.clone()));
     match (decision.verdict, asked) {
         (Verdict::Denied(Some(rule)), _) => Answer::by("deny", rule, "a DENY rule matches"),
-        (Verdict::Denied(None), _) => Answer {
-            decision: "deny",
-            policy: None,
-            rule: None,
-            reason: "there are ALLOW policies, and none of their rules matches".to_owned(),
-        },
+        (Verdict::Denied(None), _) => {
+            Answer::by_nobody("deny", "there are ALLOW policies, and none of their rules matches")
+        }
         // Who is asked is not there: nobody is let in unseen.
         (Verdict::Allowed(_), Some((provider, rule))) => {
             Answer::by("deny", &rule, format!("the provider {provider} decides, and cannot be asked from here"))
         }
         (Verdict::Allowed(Some(rule)), None) => Answer::by("allow", rule, "an ALLOW rule matches"),
-        (Verdict::Allowed(None), None) => Answer {
-            decision: "allow",
-            policy: None,
-            rule: None,
-            reason: "no DENY rule matches, and no ALLOW policy selects the workload".to_owned(),
-        },
+        (Verdict::Allowed(None), None) => {
+            Answer::by_nobody("allow", "no DENY rule matches, and no ALLOW policy selects the workload")
+        }
     }
 }
 

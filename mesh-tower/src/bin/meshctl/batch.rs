@@ -1,12 +1,12 @@
 //! `meshctl explain --batch`: one question a line, one answer a line.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, BufRead, Write};
 
 use mesh_core::explain::{Action, Explainer, Explanation, Question};
 use serde::{Deserialize, Serialize};
 
 use super::gateways::{Gateways, Like};
+use super::lines;
 use super::output::Outcome;
 use super::world::{DEFAULT, World, site};
 
@@ -89,43 +89,21 @@ fn is_false(value: &bool) -> bool {
 /// Answers every line. A line that cannot be answered gets `{"error": ..}`, one about a configuration that a mesh refuses
 /// says so; with either, the exit status is 1.
 pub(crate) fn run(file: &str) -> Result<Outcome, String> {
-    let input: Box<dyn BufRead> = match file {
-        "-" => Box::new(io::stdin().lock()),
-        path => Box::new(io::BufReader::new(std::fs::File::open(path).map_err(|error| format!("{path}: {error}"))?)),
-    };
-    // What is not UTF-8 spoils its own line only.
-    let lines = input.split(b'\n').collect::<Result<Vec<_>, _>>().map_err(|error| format!("{file}: {error}"))?;
-    let lines = lines.iter().map(|line| line.trim_ascii()).filter(|line| !line.is_empty());
-    let lines: Vec<_> = lines.map(Line::read).collect();
+    let lines: Vec<_> = lines::read(file)?.iter().map(|line| Line::read(line)).collect();
     // The lines of a file mostly share a configuration and a client, and so what it takes to explain.
     let mut worlds: HashMap<&str, Result<World, String>> = HashMap::new();
     for (key, line) in lines.iter().flatten() {
         worlds.entry(key).or_insert_with(|| line.load());
     }
     let mut served: HashMap<_, _> = worlds.iter().map(|(key, world)| (*key, world.as_ref().map(Served::by))).collect();
-    let mut out = io::stdout().lock();
-    let mut outcome = Outcome::Clean;
-    for line in &lines {
-        let answer = line.as_ref().map_err(Clone::clone).and_then(|(key, line)| match served.get_mut(key.as_str()) {
-            Some(Ok(served)) => {
-                if served.world.refused {
-                    outcome = Outcome::Findings;
-                }
-                line.answer(served)
-            }
+    lines::answer(lines.iter().map(|line| {
+        let (key, line) = line.as_ref().map_err(Clone::clone)?;
+        match served.get_mut(key.as_str()) {
+            Some(Ok(served)) => line.answer(served),
             Some(Err(problem)) => Err((*problem).clone()),
             None => Err("the configuration was not read".to_owned()),
-        });
-        let answer = answer.unwrap_or_else(|error| {
-            outcome = Outcome::Findings;
-            serde_json::json!({ "error": error })
-        });
-        match writeln!(out, "{answer}") {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-            written => written.map_err(|error| format!("cannot print: {error}"))?,
         }
-    }
-    Ok(outcome)
+    }))
 }
 
 impl Line {

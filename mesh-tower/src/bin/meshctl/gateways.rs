@@ -85,8 +85,7 @@ impl Gateways {
 
     /// The configuration as the workload of a server has it.
     pub(crate) fn world(&mut self, door: &Door, like: &Like) -> &World {
-        let mut labels = like.labels.clone();
-        labels.extend(door.labels.clone());
+        let labels = door.labels_of(like);
         let namespace = like.namespace.clone().unwrap_or_else(|| door.namespace.clone());
         let site = Site { namespace, service_account: like.account.clone(), labels, ..Site::default() };
         let handshake = (door.scheme == Scheme::Https).then_some(door);
@@ -99,8 +98,7 @@ impl Gateways {
     /// The question as it is put at a server, and the configuration to put it to. Nothing, where the handshake leads to
     /// another server.
     pub(crate) fn at(&mut self, door: &Door, question: Question, like: &Like) -> Option<(&World, Question)> {
-        let mut labels = like.labels.clone();
-        labels.extend(door.labels.clone());
+        let labels = door.labels_of(like);
         if door.scheme == Scheme::Https && !self.is_by_handshake(door, &labels, question.authority()) {
             return None;
         }
@@ -157,6 +155,12 @@ pub(crate) struct Like {
 }
 
 impl Door {
+    /// The labels of the workload that serves it: those that are selected, beside its own.
+    fn labels_of(&self, like: &Like) -> BTreeMap<String, String> {
+        let selected = self.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
+        like.labels.clone().into_iter().chain(selected).collect()
+    }
+
     /// Whether the server has a host that covers that of an authority.
     pub(crate) fn takes(&self, authority: &str) -> bool {
         let host = host_of(authority);
@@ -197,6 +201,9 @@ fn host_of(authority: &str) -> String {
 fn behind(set: &ConfigSet, door: &Door) -> ConfigSet {
     let mut all = set.clone();
     for document in set.iter() {
+        if !matches!(document.resource, Resource::Gateway(_)) {
+            continue;
+        }
         let mut document = document.clone();
         let Resource::Gateway(gateway) = &mut document.resource else { continue };
         let is_own = gateway.meta.namespace == door.namespace && gateway.meta.name == door.name;

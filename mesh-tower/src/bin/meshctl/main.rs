@@ -32,6 +32,7 @@ mod diff;
 mod explain;
 mod gateways;
 mod input;
+mod lines;
 mod output;
 mod progress;
 mod test;

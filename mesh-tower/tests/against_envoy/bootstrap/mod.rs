@@ -5,8 +5,6 @@ mod rule;
 
 use serde_json::{Value, json};
 
-pub(crate) use self::rule::GRPC_STATUSES;
-
 use crate::case::Case;
 use crate::upstream::MARK;
 

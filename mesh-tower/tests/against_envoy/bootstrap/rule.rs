@@ -1,6 +1,7 @@
 //! The route of a case.
 
 use http::StatusCode;
+use mesh_tower::mesh_config::value::grpc_status;
 use serde_json::{Map, Value, json};
 
 use super::{cluster, duration, fraction, typed};
@@ -8,27 +9,6 @@ use crate::case::Case;
 
 /// Conditions that hold where a rule names none.
 const DEFAULT_RETRY_ON: &str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
-
-/// By code.
-pub(crate) const GRPC_STATUSES: &[&str] = &[
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 pub(super) fn of(case: &Case) -> Value {
     let rule = &case.rule;
@@ -187,7 +167,7 @@ fn fault(fault: &Value) -> Value {
         match abort["grpcStatus"].as_str() {
             None => value["abort"]["http_status"] = abort["httpStatus"].clone(),
             Some(name) => {
-                let code = GRPC_STATUSES.iter().position(|known| *known == name).expect("a gRPC status");
+                let code = grpc_status::code(name).expect("a gRPC status");
                 value["abort"]["grpc_status"] = code.into();
             }
         }

@@ -1,8 +1,8 @@
 //! Injected delays and aborts.
 
+use mesh_tower::mesh_config::value::grpc_status;
 use serde_json::{Value, json};
 
-use crate::bootstrap::GRPC_STATUSES;
 use crate::case::{Case, Endpoints, Outcomes, ask};
 
 fn case(name: &str, fault: Value) -> Case {
@@ -44,7 +44,7 @@ pub(super) fn cases() -> Vec<Case> {
         let asks = [ask(&["200"]), ask(&["200"]).grpc()];
         case(&format!("abort with {status}"), json!({"abort": abort(100.0, status)})).ask_all(asks)
     });
-    let grpc = GRPC_STATUSES[1..].iter().map(|name| {
+    let grpc = grpc_status::NAMES[1..].iter().map(|name| {
         let fault = json!({"abort": {"percentage": {"value": 100.0}, "grpcStatus": name}});
         case(&format!("abort with {name}"), fault).ask(ask(&["200"]).grpc())
     });
