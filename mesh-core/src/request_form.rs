@@ -113,7 +113,12 @@ mod tests {
     use super::*;
 
     /// `GET` with these lines of `host`, on HTTP/1 or 2.
-    fn checked(http2: bool, authority: Option<&str>, hosts: &[&str], profile: Profile) -> Result<Option<String>, Failure> {
+    fn checked(
+        http2: bool,
+        authority: Option<&str>,
+        hosts: &[&str],
+        profile: Profile,
+    ) -> Result<Option<String>, Failure> {
         let mut headers = HeaderMap::new();
         for host in hosts {
             headers.append(HOST, host.parse().unwrap());

@@ -1,8 +1,8 @@
 //! The form of a request that came in, at a workload as at a gateway: [`mesh_core::request_form`] for whole requests.
 
+use http::Request;
 use http::header::HeaderValue;
 use http::uri::{Authority, PathAndQuery, Uri};
-use http::Request;
 use mesh_config::api::mesh_config::NormalizationType;
 use mesh_core::request_form::{self, Head};
 use mesh_core::{Failure, Profile};

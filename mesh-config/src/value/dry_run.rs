@@ -19,6 +19,9 @@ mod tests {
 
     #[test]
     fn only_the_spellings_of_go_are_read() {
-        assert_eq!((parse("T"), parse("False"), parse("tRUE"), parse("yes"), parse("")), (Some(true), Some(false), None, None, None));
+        assert_eq!(
+            (parse("T"), parse("False"), parse("tRUE"), parse("yes"), parse("")),
+            (Some(true), Some(false), None, None, None)
+        );
     }
 }

@@ -55,7 +55,7 @@ impl Service<Request<Body>> for GatewayService {
         let (shared, port) = (Arc::clone(&self.shared), self.port);
         Box::pin(async move {
             // What a token says decides about the route, too.
-            if let Err(refusal) = inbound::enter_gateway(&shared, &live, &mut request, port).await {
+            if let Err(refusal) = inbound::authenticate_at_gateway(&shared, &live, &mut request, port).await {
                 return Ok(*refusal);
             }
             let mut response = outbound::send(shared, live, listener, request).await;
@@ -141,7 +141,8 @@ mod tests {
     #[test]
     fn a_stranger_cannot_pass_for_a_retry_or_a_copy() {
         for (trusted, left) in [(0, 0), (1, hops::MARKS.len())] {
-            let mut headers: HeaderMap = hops::MARKS.map(|name| (name, HeaderValue::from_static("2"))).into_iter().collect();
+            let mut headers: HeaderMap =
+                hops::MARKS.map(|name| (name, HeaderValue::from_static("2"))).into_iter().collect();
             at_the_edge(&mut headers, Some(PEER), trusted);
             assert_eq!(hops::MARKS.iter().filter(|name| headers.contains_key(*name)).count(), left);
         }

@@ -117,7 +117,10 @@ mod tests {
         let prepared = |request: http::request::Builder| prepare(&mut request.body(()).unwrap());
         assert_eq!(prepared(Request::get("/")), Err(Failure::MalformedRequest));
         assert_eq!(prepared(Request::get("http://app/")), Ok(()));
-        assert_eq!(prepared(Request::get("/").header("host", "app").header("host", "app")), Err(Failure::MalformedRequest));
+        assert_eq!(
+            prepared(Request::get("/").header("host", "app").header("host", "app")),
+            Err(Failure::MalformedRequest)
+        );
         assert_eq!(seen(&[("connection", "host")]), Err(Failure::MalformedRequest));
         assert_eq!(seen(&[("connection", "x-forwarded-for")]), Err(Failure::MalformedRequest));
     }

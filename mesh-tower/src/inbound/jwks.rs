@@ -83,7 +83,8 @@ impl FetchedKeys {
     /// for a while, and keys that cannot be renewed go on being believed.
     pub(crate) fn find(self: &Arc<Self>, id: Option<&str>, shared: &Arc<Shared>) -> Found {
         let is_due = self.state.borrow().is_due(id);
-        if is_due && self.state.send_if_modified(|state| state.is_due(id) && !std::mem::replace(&mut state.fetching, true))
+        if is_due
+            && self.state.send_if_modified(|state| state.is_due(id) && !std::mem::replace(&mut state.fetching, true))
         {
             tokio::spawn(Arc::clone(self).renew(Arc::clone(shared)));
         }

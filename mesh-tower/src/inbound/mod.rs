@@ -48,6 +48,7 @@
 mod body;
 pub(crate) mod context;
 mod custom;
+mod entrance;
 mod future;
 mod guard;
 mod headers;
@@ -69,7 +70,7 @@ pub(crate) use self::context::{note_spent, propagate, time_left};
 pub(crate) use self::custom::Authorizers;
 pub use self::custom::{CheckAnswer, CheckRequest, Checking, ExternalAuthorizer};
 pub use self::future::ResponseFuture;
-pub(crate) use self::guard::{enter_gateway, let_in_at_gateway};
+pub(crate) use self::guard::{authenticate_at_gateway, let_in_at_gateway};
 pub(crate) use self::keys::RuleKeys;
 pub use self::layer::InboundLayer;
 pub use self::peer::PeerIdentity;

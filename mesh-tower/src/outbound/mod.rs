@@ -169,6 +169,12 @@ impl Journey {
         listener: Listener,
         request: &mut Request<Body>,
     ) -> Result<Self, Unrouted> {
+        if !live.is_complete() {
+            return Err(Unrouted {
+                failure: Failure::NotReady,
+                grpc: mesh_core::route::reply::is_grpc(request.headers()),
+            });
+        }
         let head = Head::take(request, listener, &shared.options, live.snapshot().path_normalization())
             .map_err(|(failure, grpc)| Unrouted { failure, grpc })?;
         if let Listener::Gateway { caller, .. } = listener
