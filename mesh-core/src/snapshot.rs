@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use mesh_config::api::mesh_config::NormalizationType;
 
-use crate::authz::Authorization;
+use crate::authz::{Authorization, HttpProvider};
 use crate::cluster::{ClusterId, ClusterSpec};
 use crate::host_index::{HostIndex, host_of};
 use crate::jwt::Authentication;
@@ -42,6 +42,7 @@ pub struct Snapshot {
     pub(crate) trusted_proxies: u32,
     pub(crate) authorization: Authorization,
     pub(crate) authentication: Authentication,
+    pub(crate) providers: Vec<Arc<HttpProvider>>,
 }
 
 /// The virtual hosts of one listener.
@@ -171,6 +172,11 @@ impl Snapshot {
     /// Who may do what at this workload.
     pub fn authorization(&self) -> &Authorization {
         &self.authorization
+    }
+
+    /// Whom to ask over HTTP where a `CUSTOM` policy names this provider of the mesh.
+    pub fn provider(&self, name: &str) -> Option<&Arc<HttpProvider>> {
+        self.providers.iter().find(|provider| *provider.name == *name)
     }
 
     /// The listeners of the Gateways that select this workload.

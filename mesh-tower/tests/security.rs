@@ -17,6 +17,8 @@ mod cases;
 mod issuers;
 #[path = "security/policies.rs"]
 mod policies;
+#[path = "security/providers.rs"]
+mod providers;
 #[path = "security/tokens.rs"]
 mod tokens;
 #[path = "security/wire.rs"]

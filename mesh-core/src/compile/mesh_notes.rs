@@ -5,12 +5,15 @@ use mesh_config::api::mesh_config::{AccessLogEncoding, ForwardClientCertDetails,
 use mesh_config::{Code, ConfigSet, Diagnostic};
 
 use super::findings::Findings;
+use crate::authz::HttpProvider;
 
 /// What has no counterpart in a program that carries its mesh in itself.
 const NO_COUNTERPART: &str = "there is nothing in process that it could set";
 const NO_TLS: &str = "nothing is encrypted or checked by it: TLS does not act yet";
 const NO_ZONES: &str = "the zone of an endpoint plays no part";
 const NO_ACCESS_LOG: &str = "no access log is written";
+const NOBODY_ASKED: &str = "it is neither asked nor told anything: a CUSTOM policy that names it denies what it matches, unless \
+                            the program brings an authorizer of that name";
 const NO_TRACES: &str = "no spans are made; trace headers are passed on as they come";
 
 /// Names what is set and does not act.
@@ -50,9 +53,10 @@ fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
     note(!mesh.access_log_format.is_empty(), "accessLogFormat", NO_ACCESS_LOG);
     note(mesh.access_log_encoding != AccessLogEncoding::Text, "accessLogEncoding", NO_ACCESS_LOG);
     note(mesh.enable_tracing == Some(true), "enableTracing", NO_TRACES);
-    let nobody_asks = "nothing is logged, counted, traced or decided by a provider yet";
-    note(mesh.default_providers.is_some(), "defaultProviders", nobody_asks);
-    note(!mesh.extension_providers.is_empty(), "extensionProviders", nobody_asks);
+    note(mesh.default_providers.is_some(), "defaultProviders", NOBODY_ASKED);
+    for provider in mesh.extension_providers.iter().filter(|provider| !HttpProvider::acts(provider)) {
+        note(true, &format!("extensionProviders[{}]", provider.name), NOBODY_ASKED);
+    }
     if let Some(proxy) = &mesh.default_config {
         of_proxy(proxy, &mut note);
     }

@@ -88,6 +88,8 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     }
     .build(set);
     security::check(set, mesh, site, &mut findings);
+    let authorization = security::authorization(set, mesh, site);
+    let providers = security::providers(&authorization, mesh, site, &mut clusters, &mut findings);
     mesh_notes::report(set, mesh, &mut findings);
     let snapshot = Snapshot {
         tables: tables.tables,
@@ -99,8 +101,9 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         gateways,
         path_normalization: mesh.normalization(),
         trusted_proxies: mesh.num_trusted_proxies(),
-        authorization: security::authorization(set, mesh, site),
+        authorization,
         authentication: security::authentication(set, mesh, site),
+        providers,
     };
     Compiled { snapshot, report: findings.into_report() }
 }

@@ -1,15 +1,20 @@
 //! What the set holds about identity and access: the policies that select this workload, and what does not act yet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mesh_config::api::MeshConfig;
+use mesh_config::api::port::PortSelector;
+use mesh_config::api::virtual_service::Destination;
 use mesh_config::value::labels;
 use mesh_config::{Code, ConfigSet, Diagnostic, Object, Typed};
 
+use super::clusters::{Clusters, Place};
 use super::findings::{self, Findings};
 use crate::Site;
-use crate::authz::{Authorization, Protocol, Setting, TrustDomains};
+use crate::authz::{Authorization, HttpProvider, Protocol, Setting, TrustDomains};
 use crate::jwt::Authentication;
+use crate::route::RuleOrigin;
 use crate::selection::Selection;
 
 const EFFECT: &str = "nothing is enforced by it";
@@ -39,6 +44,29 @@ pub(crate) fn authorization(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> 
     let policies = Selection::of(site, mesh).of_policies(set.authorization_policies());
     let trust_domains = &TrustDomains::of(mesh);
     Authorization::new(policies, Setting { trust_domains, protocol: Protocol::Http, profile: site.profile })
+}
+
+/// The services that policies of this workload have asked.
+pub(crate) fn providers(
+    authorization: &Authorization,
+    mesh: &MeshConfig,
+    site: &Site,
+    clusters: &mut Clusters<'_>,
+    findings: &mut Findings,
+) -> Vec<Arc<HttpProvider>> {
+    let named = authorization.providers();
+    let known = named.filter_map(|name| mesh.extension_providers.iter().find(|provider| provider.name == name));
+    let found = known.filter_map(|provider| {
+        let http = provider.envoy_ext_authz_http.as_ref()?;
+        let (namespace, host) = http.service.split_once('/').unwrap_or((site.namespace.as_str(), &http.service));
+        let port = Some(PortSelector { number: http.port });
+        let destination = Destination { host: host.to_owned(), port, ..Destination::default() };
+        let place = Place { namespace, port: u16::try_from(http.port).unwrap_or_default(), gateway: false };
+        let origin = RuleOrigin::built_in(&format!("extensionProviders[{}]", provider.name));
+        let cluster = clusters.resolve(&destination, place, &origin, findings);
+        HttpProvider::of(provider, cluster).map(Arc::new)
+    });
+    found.collect()
 }
 
 struct Scope<'a> {

@@ -41,12 +41,28 @@ pub struct CheckRequest {
 /// What becomes of the request.
 #[derive(Debug)]
 pub enum CheckAnswer {
-    /// It goes on to the other policies. These headers replace those that it came with.
-    Allow(HeaderMap),
+    /// It goes on to the other policies.
+    Allow(Allowed),
     /// It ends with this response.
     Deny(Response<Body>),
     /// Nobody could say: it is denied as by a policy (403).
     Failed,
+}
+
+/// What an answer that lets a request go on changes.
+#[derive(Clone, Debug, Default)]
+pub struct Allowed {
+    /// These replace the headers that it came with.
+    pub request_headers: HeaderMap,
+    /// These are added to the answer that the caller gets.
+    pub response_headers: HeaderMap,
+}
+
+impl From<HeaderMap> for Allowed {
+    /// Replaces these headers of the request.
+    fn from(request_headers: HeaderMap) -> Self {
+        Self { request_headers, ..Self::default() }
+    }
 }
 
 /// The authorizers by the names of their providers.

@@ -11,7 +11,7 @@ use http::{HeaderMap, Request, Response};
 use mesh_core::Failure;
 use mesh_core::route::internal_headers;
 
-use super::custom::{CheckAnswer, CheckRequest};
+use super::custom::{Allowed, CheckAnswer, CheckRequest};
 use super::guard::{self, Guard, Questions};
 use super::{headers, token};
 use crate::live::Live;
@@ -33,6 +33,10 @@ pub(super) enum Waited {
     Keys,
     Answer(CheckAnswer),
 }
+
+/// What is added to the answer to a request, which an extension carries there.
+#[derive(Clone, Debug)]
+pub(super) struct AnswerHeaders(pub(super) HeaderMap);
 
 impl Wait {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
@@ -67,8 +71,11 @@ impl Guard {
                 token::authenticate(self, live, request, false)?;
                 self.decide_for(live, request)
             }
-            Waited::Answer(CheckAnswer::Allow(headers)) => {
-                guard::replace(request.headers_mut(), &headers);
+            Waited::Answer(CheckAnswer::Allow(allowed)) => {
+                guard::replace(request.headers_mut(), &allowed.request_headers);
+                if !allowed.response_headers.is_empty() {
+                    request.extensions_mut().insert(AnswerHeaders(allowed.response_headers));
+                }
                 self.judge(live, request)
             }
             Waited::Answer(CheckAnswer::Deny(response)) => Err(Box::new(response)),
@@ -106,21 +113,26 @@ fn refused<B>(failure: Failure, request: &Request<B>) -> Refused {
 
 /// Asks one after the other; the first that does not allow ends it.
 async fn ask(mut questions: Questions, mut request: CheckRequest) -> CheckAnswer {
-    let mut changes = HeaderMap::new();
+    let mut changes = Allowed::default();
     let Some(last) = questions.pop() else { return CheckAnswer::Allow(changes) };
     for question in questions {
         match question.check(request.clone()).await {
-            CheckAnswer::Allow(headers) => {
+            CheckAnswer::Allow(allowed) => {
                 // The next one is asked about what this one has changed.
-                guard::replace(&mut request.headers, &headers);
-                guard::replace(&mut changes, &headers);
+                guard::replace(&mut request.headers, &allowed.request_headers);
+                add(&mut changes, allowed);
             }
             refusal => return refusal,
         }
     }
     match last.check(request).await {
-        CheckAnswer::Allow(headers) => guard::replace(&mut changes, &headers),
+        CheckAnswer::Allow(allowed) => add(&mut changes, allowed),
         refusal => return refusal,
     }
     CheckAnswer::Allow(changes)
+}
+
+fn add(changes: &mut Allowed, allowed: Allowed) {
+    guard::replace(&mut changes.request_headers, &allowed.request_headers);
+    guard::append(&mut changes.response_headers, &allowed.response_headers);
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use mesh_core::classify::Outcome;
 use pin_project::pin_project;
 use tower_service::Service;
@@ -14,7 +14,7 @@ use tower_service::Service;
 use crate::live::Live;
 use crate::{Body, hops};
 
-use super::entrance::{Refused, Wait};
+use super::entrance::{AnswerHeaders, Refused, Wait};
 use super::guard::{self, Guard};
 use super::record::Record;
 use super::{RequestContext, ResponseBody};
@@ -33,6 +33,8 @@ enum Kind<S: Service<Request<B>>, B> {
         #[pin]
         future: S::Future,
         context: Arc<RequestContext>,
+        /// What is added to the answer's headers.
+        added: Option<Box<HeaderMap>>,
     },
     /// Boxed, since it is rare and large.
     Waiting(Option<Box<Waiting<S, B>>>),
@@ -65,10 +67,12 @@ impl<S: Service<Request<B>>, B> Waiting<S, B> {
 
     /// Hands the request to the application.
     fn enter(mut self) -> Kind<S, B> {
+        let added =
+            self.request.extensions_mut().remove::<AnswerHeaders>().map(|AnswerHeaders(headers)| Box::new(headers));
         let context = Arc::new(RequestContext::of(&self.request, &self.carried));
         guard::strip(self.request.headers_mut());
         let future = context.enter(|| self.inner.call(self.request));
-        Kind::Inner { future, context }
+        Kind::Inner { future, context, added }
     }
 }
 
@@ -78,7 +82,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
     }
 
     pub(super) fn inner(future: S::Future, context: Arc<RequestContext>, record: Record) -> Self {
-        Self { kind: Kind::Inner { future, context }, record: Some(record) }
+        Self { kind: Kind::Inner { future, context, added: None }, record: Some(record) }
     }
 
     pub(super) fn refused(response: Response<Body>, record: Record) -> Self {
@@ -105,8 +109,11 @@ where
             });
         }
         let (response, context) = match this.kind.project() {
-            KindProjection::Inner { future, context } => {
+            KindProjection::Inner { future, context, added } => {
                 let mut response = ready!(context.enter(|| future.poll(cx)))?;
+                if let Some(added) = added {
+                    guard::append(response.headers_mut(), added);
+                }
                 if context.is_spent() && is_error(&response) {
                     hops::mark_spent(response.headers_mut());
                 }

@@ -14,6 +14,7 @@ use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 
 use super::PeerIdentity;
 use super::custom::{CheckRequest, ExternalAuthorizer};
+use super::http_authorizer::HttpAuthorizer;
 use super::token::{self, with_claims};
 use crate::live::Live;
 use crate::outbound::Shared;
@@ -67,7 +68,7 @@ impl Guard {
         let view = self.view(request);
         let access = Access::request(&view);
         let asked = policies.questions(&access).map(|(provider, rule)| {
-            self.shared.options.authorizers.get(provider).ok_or_else(|| {
+            authorizer(&self.shared, live, provider).ok_or_else(|| {
                 tracing::warn!(target: TARGET, provider, %rule, "denied: no such authorizer");
                 Failure::AccessDenied
             })
@@ -160,6 +161,12 @@ fn let_in(shared: &Shared, live: &Live, (view, remote): (RequestView<'_>, Remote
     }
 }
 
+/// Who stands for a provider: whom the program brings, else the service that the mesh knows by the name.
+fn authorizer(shared: &Arc<Shared>, live: &Live, provider: &str) -> Option<Arc<dyn ExternalAuthorizer>> {
+    let own = shared.options.authorizers.get(provider);
+    own.or_else(|| Some(Arc::new(HttpAuthorizer::of(provider, live, shared)?)))
+}
+
 /// What is asked about.
 pub(super) fn check_request<B>(request: &Request<B>) -> CheckRequest {
     CheckRequest {
@@ -178,6 +185,13 @@ pub(super) fn replace(headers: &mut http::HeaderMap, by: &http::HeaderMap) {
         for value in by.get_all(name) {
             headers.append(name, value.clone());
         }
+    }
+}
+
+/// Adds all lines to those that are there.
+pub(super) fn append(headers: &mut http::HeaderMap, more: &http::HeaderMap) {
+    for (name, value) in more {
+        headers.append(name, value.clone());
     }
 }
 
@@ -208,7 +222,7 @@ fn tell(decision: &Decision<'_>) {
     }
 }
 
-const TARGET: &str = "mesh_tower::inbound";
+pub(super) const TARGET: &str = "mesh_tower::inbound";
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

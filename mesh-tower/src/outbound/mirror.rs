@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use http::header::HeaderName;
 use mesh_core::deadline::Deadline;
 use mesh_core::lb::Pick;
 use mesh_core::limits::Permit;
 use mesh_core::route::Mirror;
 
 use super::added::AddedHeader;
+use super::direct::INTERNAL;
 use super::outgoing::Outgoing;
 use super::route_info::Trail;
 use super::{Journey, attempt};
@@ -16,8 +16,6 @@ use crate::cluster::ClusterHandle;
 use crate::mirror::slots::unless_given_up;
 use crate::timeout::clock::Clock;
 use crate::{body, hops};
-
-const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
 
 /// The mirrors that this request's draw hits. What is asked because of a copy has none: a service that is
 /// its own mirror would copy for ever.

@@ -7,6 +7,7 @@
 mod added;
 mod answer;
 mod attempt;
+pub(crate) mod direct;
 mod hash;
 mod head;
 mod headers;

@@ -110,7 +110,7 @@ struct Brings(String);
 impl ExternalAuthorizer for Brings {
     fn check(&self, _: CheckRequest) -> Checking {
         let value = format!("Bearer {}", self.0).parse().unwrap();
-        Box::pin(async { CheckAnswer::Allow(HeaderMap::from_iter([(AUTHORIZATION, value)])) })
+        Box::pin(async { CheckAnswer::Allow(HeaderMap::from_iter([(AUTHORIZATION, value)]).into()) })
     }
 }
 

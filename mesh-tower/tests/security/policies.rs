@@ -61,7 +61,7 @@ impl ExternalAuthorizer for ByHeader {
             Some(b"yes") => {
                 let mut headers = HeaderMap::new();
                 headers.insert("x-user", HeaderValue::from_static("ann"));
-                CheckAnswer::Allow(headers)
+                CheckAnswer::Allow(headers.into())
             }
             Some(b"no") => CheckAnswer::Deny(Response::builder().status(418).body(Body::empty()).unwrap()),
             _ => CheckAnswer::Failed,
