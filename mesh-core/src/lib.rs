@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod authn;
 pub mod authz;
 pub mod classify;
 pub mod cluster;
@@ -29,7 +30,9 @@ pub mod deadline;
 pub mod explain;
 pub mod failure;
 pub mod flags;
+pub mod gateway_tls;
 pub mod host_index;
+pub mod identity;
 pub mod jwt;
 pub mod lb;
 pub mod limits;

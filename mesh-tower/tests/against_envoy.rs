@@ -26,6 +26,8 @@ mod place;
 mod record;
 #[path = "conformance/script.rs"]
 mod script;
+#[path = "conformance/secure.rs"]
+mod secure;
 #[path = "conformance/upstream/mod.rs"]
 mod upstream;
 #[path = "conformance/wire.rs"]

@@ -66,7 +66,6 @@ use mesh_config::api::MeshConfig;
 use mesh_config::diagnostic::Places;
 use mesh_config::{ConfigSet, FieldPath, Kind, ResourceId};
 
-use crate::cluster::TlsSpec;
 use crate::compile::scope::Sight;
 use crate::compile::{DestinationRules, MergedRule};
 use crate::path_normalization::normalize;
@@ -254,8 +253,6 @@ impl<'a> Explainer<'a> {
         out.faults = route.fault.as_ref().map(route::Fault::describe).unwrap_or_default();
         let exchange = Exchange::new(SystemTime::UNIX_EPOCH);
         let grpc = route::reply::is_grpc(view.headers);
-        // A caller of a gateway had the encryption there.
-        let is_https = out.listener.gateways.is_empty() && parts.uri.scheme_str() == Some(Scheme::Https.as_str());
         match &route.action {
             // A preflight is answered before anything is sent, but not before an abort.
             route::Action::Forward(_) if is_preflight(route, view) => {
@@ -312,19 +309,6 @@ impl<'a> Explainer<'a> {
                         reply.parts.headers.get("grpc-status").and_then(|status| text_of(status).parse().ok());
                 }
             }
-        }
-        if out.status.is_none() {
-            out.unserved = self.unserved(self.snapshot.destination(routed).map(|drawn| &drawn.cluster), is_https);
-        }
-    }
-
-    /// Why a request that may be sent is not: nothing goes out in plaintext that is to be protected.
-    fn unserved(&self, cluster: Option<&route::ClusterRef>, is_https: bool) -> Option<String> {
-        let tls = cluster.and_then(|cluster| cluster.id).map(|id| &self.snapshot.cluster(id).tls);
-        match tls {
-            Some(TlsSpec::NotYetServed(mode)) => Some(format!("TLS mode {mode} towards endpoints does not act yet")),
-            _ if is_https => Some("TLS towards endpoints does not act yet".to_owned()),
-            _ => None,
         }
     }
 

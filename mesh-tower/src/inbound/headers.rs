@@ -1,11 +1,12 @@
 //! The form in which the application sees a request.
 
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Version};
 use mesh_core::Failure;
 use mesh_core::route::internal_headers;
 
 use super::PeerIdentity;
+use crate::identity::{Peer, TlsPeer};
 use crate::request_id;
 
 /// Refuses what could be judged as one thing and served as another, and makes the host one.
@@ -59,14 +60,33 @@ pub(super) fn prepare<B>(request: &mut Request<B>) -> Result<(), Failure> {
     if request.method() == Method::CONNECT || request.uri().path() == "*" {
         return Err(Failure::NoRoute);
     }
-    let scheme = if request.extensions().get::<PeerIdentity>().is_some() { "https" } else { "http" };
+    let peer = request.extensions().get::<Peer>().cloned();
+    let is_tls = peer.as_ref().is_some_and(Peer::is_tls) || request.extensions().get::<PeerIdentity>().is_some();
     let headers = request.headers_mut();
     internal_headers::remove_hop_by_hop(headers)?;
     request_id::ensure(headers);
+    let scheme = if is_tls { "https" } else { "http" };
     headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(scheme));
-    // Only a caller with a certificate could have sent it honestly.
-    headers.remove(X_FORWARDED_CLIENT_CERT);
+    tell_certificate(headers, peer.as_ref().and_then(Peer::tls).and_then(TlsPeer::forwarded));
     Ok(())
+}
+
+/// Tells of the caller's certificate what the connection proves, behind what a caller of the mesh tells of its own
+/// callers. Without a certificate nobody could have sent the header honestly.
+fn tell_certificate(headers: &mut HeaderMap, proved: Option<&HeaderValue>) {
+    let Some(proved) = proved else {
+        headers.remove(X_FORWARDED_CLIENT_CERT);
+        return;
+    };
+    let mut told: Vec<u8> = Vec::new();
+    for line in headers.get_all(X_FORWARDED_CLIENT_CERT) {
+        told.extend_from_slice(line.as_bytes());
+        told.push(b',');
+    }
+    told.extend_from_slice(proved.as_bytes());
+    // Of values that are good, this is one.
+    let told = HeaderValue::from_bytes(&told).unwrap_or_else(|_| proved.clone());
+    headers.insert(X_FORWARDED_CLIENT_CERT, told);
 }
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

@@ -82,11 +82,9 @@ impl Explain {
             Some(name) => self.at_gateway(&mut Gateways::of(&world.set), name, question)?,
         };
         print(&self.format(&explanations)?)?;
-        let fails = explanations.iter().any(|found| {
-            found.unserved.is_some()
-                || found.status.is_some_and(|status| status >= 400)
-                || !matches!(found.flags.as_str(), "" | "-")
-        });
+        let fails = explanations
+            .iter()
+            .any(|found| found.status.is_some_and(|status| status >= 400) || !matches!(found.flags.as_str(), "" | "-"));
         Ok(match (world.refused, fails) {
             (true, _) => Outcome::CouldNotRun,
             (false, true) => Outcome::Findings,
