@@ -1,13 +1,10 @@
 //! TLS of a gateway's servers: which server a connection means, and what it is begun with.
 
-use std::fmt;
-use std::sync::Arc;
-
 use mesh_config::ConfigSet;
 use mesh_config::api::gateway::Server;
-use mesh_config::api::kubernetes::Secret;
 use mesh_config::api::tls::{ServerTlsMode, ServerTlsSettings, TlsProtocol};
 
+use crate::secrets::{Pem, Secrets};
 use crate::snapshot::TableId;
 
 /// A server of a Gateway that ends TLS.
@@ -61,29 +58,10 @@ pub enum ServerCertificate {
     Named(Box<str>),
 }
 
-/// PEM, whose text is never printed.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Pem {
-    /// In a file.
-    File(Box<str>),
-    /// From a Secret.
-    Text(Arc<[u8]>),
-}
-
-impl fmt::Debug for Pem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "File({path})"),
-            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
-        }
-    }
-}
-
 impl ServerTls {
     /// The settings of a server, with the Secrets of the gateway's namespace.
     pub(crate) fn of(settings: &ServerTlsSettings, set: &ConfigSet, namespace: &str) -> Self {
-        let secrets = Secrets { set, namespace };
+        let secrets = Secrets::of(set, namespace);
         let file = |path: &str| (!path.is_empty()).then(|| Pem::File(path.into()));
         let pair = |chain: &str, key: &str| Some(ServerCertificate::Given { chain: file(chain)?, key: file(key)? });
         let texts = |list: &[String]| list.iter().map(|text| text.as_str().into()).collect();
@@ -93,14 +71,14 @@ impl ServerTls {
             .map(String::as_str)
             .filter(|name| !name.is_empty())
             .collect();
-        let mut certificates: Vec<_> = named.iter().map(|name| secrets.certificate(name)).collect();
+        let mut certificates: Vec<_> = named.iter().map(|name| certificate(&secrets, name)).collect();
         certificates.extend(pair(&settings.server_certificate, &settings.private_key));
         certificates
             .extend(settings.tls_certificates.iter().filter_map(|one| pair(&one.server_certificate, &one.private_key)));
         let of_files = settings.tls_certificates.iter().find_map(|one| file(&one.ca_certificates));
         let apart = Some(settings.ca_cert_credential_name.as_str()).filter(|name| !name.is_empty());
         let clients =
-            apart.map_or_else(|| named.iter().find_map(|name| secrets.clients(name)), |name| secrets.clients(name));
+            apart.map_or_else(|| named.iter().find_map(|name| secrets.roots(name)), |name| secrets.roots(name));
         Self {
             mode: settings.mode,
             certificates,
@@ -123,42 +101,11 @@ impl ServerTls {
     }
 }
 
-/// The Secrets that a gateway's servers may name: those of its own namespace.
-struct Secrets<'a> {
-    set: &'a ConfigSet,
-    namespace: &'a str,
-}
-
-impl Secrets<'_> {
-    fn find(&self, name: &str) -> Option<&Secret> {
-        let named = |meta: &mesh_config::ObjectMeta| meta.namespace == self.namespace && meta.name == name;
-        self.set.secrets().find(|secret| named(&secret.meta)).map(|secret| &secret.spec)
+fn certificate(secrets: &Secrets<'_>, name: &str) -> ServerCertificate {
+    match secrets.pair(name) {
+        Some((chain, key)) => ServerCertificate::Given { chain, key },
+        None => ServerCertificate::Named(name.into()),
     }
-
-    fn certificate(&self, name: &str) -> ServerCertificate {
-        let named = |chain: &str, key: &str| {
-            let secret = self.find(name)?;
-            Some(ServerCertificate::Given { chain: text(secret.value(chain)?), key: text(secret.value(key)?) })
-        };
-        named("tls.crt", "tls.key")
-            .or_else(|| named("cert", "key"))
-            .unwrap_or_else(|| ServerCertificate::Named(name.into()))
-    }
-
-    /// Authorities in the Secret itself, or in the one beside it.
-    fn clients(&self, name: &str) -> Option<Pem> {
-        let of = |secret: &Secret| secret.value("cacert").or_else(|| secret.value("ca.crt")).map(text);
-        self.find(name).and_then(of).or_else(|| self.find(&format!("{name}-cacert")).and_then(of))
-    }
-
-    fn revoked(&self, name: &str) -> Option<Pem> {
-        let secret = self.find(name)?;
-        secret.value("ca.crl").or_else(|| secret.value("crl")).map(text)
-    }
-}
-
-fn text(bytes: &[u8]) -> Pem {
-    Pem::Text(bytes.into())
 }
 
 /// The server names of a server: its hosts, without the namespaces whose rules may bind.
@@ -212,11 +159,5 @@ mod tests {
         assert_eq!(found(None), Some(0));
         assert!(server_for(&all[1..], None).is_none());
         assert!(server_for(&all[1..], Some("a.org")).is_none());
-    }
-
-    #[test]
-    fn what_a_secret_holds_is_never_printed() {
-        let given = ServerCertificate::Given { chain: Pem::File("c".into()), key: text(b"canary") };
-        assert!(!format!("{given:?}").contains("canary"));
     }
 }

@@ -43,6 +43,7 @@ pub mod request;
 pub mod retry;
 pub mod rng;
 pub mod route;
+pub mod secrets;
 pub mod selection;
 pub mod site;
 pub mod snapshot;

@@ -131,6 +131,18 @@ impl MeshBuilder {
         self
     }
 
+    /// A directory for credentials that no Secret among the documents is: `credentialName: web` of a DestinationRule means
+    /// the files `web/ca.crt`, and for `MUTUAL` `web/tls.crt` and `web/tls.key`, in it; of a Gateway
+    /// [the same](crate::gateway::GatewayBuilder::credentials). Followed as they change.
+    ///
+    /// Secrets are those of the workload's own namespace. In Istio a sidecar passes over `credentialName` unless the rule
+    /// has a `workloadSelector`, and sends plaintext; here the credential acts wherever the process has it, and a request
+    /// is answered 503 where it has not.
+    #[must_use]
+    pub fn credentials(self, directory: impl Into<std::path::PathBuf>) -> Self {
+        self.identity_options(|options| options.credentials(directory.into()))
+    }
+
     pub(crate) fn identity_options(mut self, set: impl FnOnce(&mut identity::Options)) -> Self {
         set(&mut self.identity_options);
         self

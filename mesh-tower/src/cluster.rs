@@ -165,11 +165,14 @@ impl ClusterHandle {
 
     /// The handle of the same cluster in the next version.
     ///
-    /// Only other endpoints: permits, ejections and pools go on. Another policy: everything anew,
+    /// Only other endpoints, or another content of Secrets: permits, ejections and pools go on. Another policy: everything anew,
     /// as Envoy replaces a cluster whose settings changed.
     pub(crate) fn successor(&self, spec: Arc<ClusterSpec>, environment: &Environment) -> Self {
         if !self.spec.same_policy(&spec) {
             return Self::new(spec, environment);
+        }
+        if let (Some(originator), Some(settings)) = (&self.shared.tls, spec.tls.settings()) {
+            originator.renew(settings);
         }
         let current = self.members.load();
         Self::with_shared(spec, Arc::clone(&self.shared), &members_of(&current), environment)

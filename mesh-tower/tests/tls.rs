@@ -7,6 +7,8 @@
 mod authority;
 #[path = "tls/clients.rs"]
 mod clients;
+#[path = "tls/credentials.rs"]
+mod credentials;
 #[path = "tls/modes.rs"]
 mod modes;
 #[path = "tls/rotation.rs"]

@@ -119,7 +119,8 @@ impl ClusterSpec {
         }
     }
 
-    /// Whether two specs differ in nothing but their endpoints: then permits and ejections go on.
+    /// Whether two specs differ in nothing but their endpoints and the content of Secrets: then permits and ejections go
+    /// on.
     pub fn same_policy(&self, other: &Self) -> bool {
         let same_kind = match (&self.endpoints, &other.endpoints) {
             (EndpointSource::Static(_), EndpointSource::Static(_)) => true,
@@ -127,8 +128,12 @@ impl ClusterSpec {
             (EndpointSource::Dns { logical: left, .. }, EndpointSource::Dns { logical: right, .. }) => left == right,
             (left, right) => left == right,
         };
-        let bare = |spec: &Self| Self { endpoints: EndpointSource::Static(Vec::new()), ..spec.clone() };
-        same_kind && bare(self) == bare(other)
+        let bare = |spec: &Self| Self {
+            endpoints: EndpointSource::Static(Vec::new()),
+            tls: TlsSpec::Plaintext,
+            ..spec.clone()
+        };
+        same_kind && self.tls.same_but_for_secrets(&other.tls) && bare(self) == bare(other)
     }
 
     /// Whether requests say themselves where they go, so that there is nothing to balance.

@@ -4,6 +4,7 @@ use mesh_config::api::tls::{ClientTlsMode, ClientTlsSettings};
 use mesh_config::value::Labels;
 
 use super::ClusterKey;
+use crate::secrets::{Pem, Secrets};
 
 /// Whether and how connections to the endpoints of a cluster are encrypted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,6 +37,16 @@ impl TlsSpec {
         }
     }
 
+    /// Whether two ask for the same, whatever their Secrets hold at the moment.
+    pub(crate) fn same_but_for_secrets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Auto(left), Self::Auto(right)) | (Self::Always(left), Self::Always(right)) => {
+                left.same_but_for_secrets(right)
+            }
+            (left, right) => left == right,
+        }
+    }
+
     pub(crate) fn settings_mut(&mut self) -> Option<&mut ClientTls> {
         match self {
             Self::Plaintext => None,
@@ -63,15 +74,19 @@ pub struct ClientTls {
     /// The names of which the server's certificate has to carry one. Where there are none: the request's host; under
     /// `ISTIO_MUTUAL` any identity of the mesh's trust domains.
     pub names: Vec<Box<str>>,
-    /// The file with the authorities that count; the operating system's where it is unset.
-    pub ca_certificates: Option<Box<str>>,
-    /// The file with revoked certificates.
-    pub ca_crl: Option<Box<str>>,
-    /// The file with the certificate that is shown, under `MUTUAL`.
-    pub client_certificate: Option<Box<str>>,
-    /// The file with its key.
-    pub private_key: Option<Box<str>>,
-    /// The Secret that stands for the three files.
+    /// The authorities that count; the operating system's where it is unset, but never in place of a credential's.
+    pub roots: Option<Pem>,
+    /// Revoked certificates.
+    pub revoked: Option<Pem>,
+    /// The certificate that is shown, under `MUTUAL`.
+    pub certificate: Option<Pem>,
+    /// Its key.
+    pub key: Option<Pem>,
+    /// The credential that stands for the four (`credentialName`). They are those of the Secret of that name in the
+    /// workload's own namespace, or unset where no Secret among the documents has it.
+    ///
+    /// It acts wherever this process has it. Istio's sidecars pass over it, TLS and all, unless the rule has a
+    /// `workloadSelector`; here nothing goes out in plaintext for that.
     pub credential: Option<Box<str>>,
     /// Any server is believed. Acts only where the process allows it.
     pub insecure_skip_verify: bool,
@@ -84,13 +99,34 @@ impl ClientTls {
             mode: settings.mode,
             sni: set(&settings.sni),
             names: settings.subject_alt_names.iter().map(|name| name.as_str().into()).collect(),
-            ca_certificates: set(&settings.ca_certificates),
-            ca_crl: set(&settings.ca_crl),
-            client_certificate: set(&settings.client_certificate),
-            private_key: set(&settings.private_key),
+            roots: Pem::file(&settings.ca_certificates),
+            revoked: Pem::file(&settings.ca_crl),
+            certificate: Pem::file(&settings.client_certificate),
+            key: Pem::file(&settings.private_key),
             credential: set(&settings.credential_name),
             insecure_skip_verify: settings.insecure_skip_verify.unwrap_or_default(),
         }
+    }
+
+    /// Takes what a credential stands for from the Secrets.
+    pub(crate) fn fill(&mut self, secrets: &Secrets<'_>) {
+        let Some(name) = &self.credential else { return };
+        (self.roots, self.revoked) = (secrets.roots(name), secrets.revoked(name));
+        (self.certificate, self.key) = secrets.pair(name).unzip();
+    }
+
+    /// Whether there is a credential that no Secret among the documents is.
+    pub fn lacks_secret(&self) -> bool {
+        self.credential.is_some() && self.roots.is_none() && self.certificate.is_none()
+    }
+
+    /// The same but for what a Secret holds, which may be replaced while connections go on.
+    fn same_but_for_secrets(&self, other: &Self) -> bool {
+        let bare = |tls: &Self| match tls.credential {
+            Some(_) => Self { roots: None, revoked: None, certificate: None, key: None, ..tls.clone() },
+            None => tls.clone(),
+        };
+        bare(self) == bare(other)
     }
 
     /// Mutual TLS of the mesh, with nothing said about it.

@@ -24,6 +24,7 @@ use crate::cluster::{
 };
 use crate::lb::{LbSpec, LocalitySpec};
 use crate::route::{ClusterRef, RuleOrigin};
+use crate::secrets::Secrets;
 
 /// Where a destination is named: decides short names and the port it means without naming one.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,7 @@ pub(crate) struct Clusters<'a> {
     rules: &'a DestinationRules<'a>,
     mesh: &'a MeshConfig,
     site: &'a Site,
+    set: &'a ConfigSet,
     peers: Vec<&'a Object<PeerAuthentication>>,
     by_key: HashMap<ClusterKey, ClusterId>,
     specs: Vec<Arc<ClusterSpec>>,
@@ -57,7 +59,7 @@ impl<'a> Clusters<'a> {
         set: &'a ConfigSet,
     ) -> Self {
         let peers = set.peer_authentications().collect();
-        Self { sight, rules, mesh, site, peers, by_key: HashMap::new(), specs: Vec::new() }
+        Self { sight, rules, mesh, site, set, peers, by_key: HashMap::new(), specs: Vec::new() }
     }
 
     pub(crate) fn into_specs(self) -> Vec<Arc<ClusterSpec>> {
@@ -257,6 +259,7 @@ impl<'a> Clusters<'a> {
         let accounts = announcements(&mut spec.endpoints).filter_map(|(_, _, announced)| announced.account.clone());
         let accounts: Vec<_> = accounts.collect();
         let Some(tls) = spec.tls.settings_mut() else { return };
+        tls.fill(&Secrets::of(self.set, &self.site.namespace));
         if tls.names.is_empty() {
             tls.names = service.subject_alt_names.iter().map(|name| name.as_str().into()).collect();
         }

@@ -68,6 +68,8 @@ use mesh_config::{ConfigSet, FieldPath, Kind, ResourceId};
 
 use crate::compile::scope::Sight;
 use crate::compile::{DestinationRules, MergedRule};
+use crate::gateway_tls::server_for;
+use crate::host_index::host_of;
 use crate::path_normalization::normalize;
 use crate::retry::RetryPolicy;
 use crate::route::{self, Exchange, Route, RouteId, Routed, RuleOrigin, Split, prepare};
@@ -200,8 +202,17 @@ impl<'a> Explainer<'a> {
         let port = question.port();
         if question.at_gateway() {
             let bind = question.bind();
+            let is_tls = question.scheme() == Scheme::Https;
             let mut servers: Vec<_> = self.snapshot.gateway_servers().iter().collect();
             servers.retain(|server| server.port == port && (bind.is_none() || server.bind == bind));
+            servers.retain(|server| server.tls.is_empty() != is_tls);
+            if is_tls {
+                // The handshake asks for the host that the request then names.
+                let name = host_of(question.authority());
+                let server = servers.iter().find_map(|server| server_for(&server.tls, name))?;
+                let gateways = vec![server.gateway.to_string()];
+                return Some((server.table, Listener { port, gateways, known: true }));
+            }
             let knows = |server: &&&GatewayServer| {
                 let table = &self.snapshot.tables[server.table.0 as usize];
                 table.hosts.find(question.authority()).is_some()

@@ -83,6 +83,7 @@ impl GatewayBuilder {
 
     /// A directory for credentials that no Secret among the documents is: `credentialName: web` means the files
     /// `web/tls.crt` and `web/tls.key` in it, and `web/ca.crt` for the authorities of clients. Followed as they change.
+    /// [That of the mesh](crate::MeshBuilder::credentials) unless set.
     #[must_use]
     pub fn credentials(mut self, directory: impl Into<PathBuf>) -> Self {
         self.credentials = Some(directory.into());

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use mesh_config::api::tls::ClientTlsMode;
 use mesh_core::cluster::ClientTls;
+use mesh_core::secrets::Pem;
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::sign::CertifiedKey;
@@ -15,6 +16,7 @@ use rustls::{ClientConfig, ClientConnection};
 use rustls_pki_types::ServerName;
 
 use super::anchors::Anchors;
+use super::credentials::{self, read};
 use super::material::certified;
 use super::peer_check::MeshTrust;
 use super::provider::provider;
@@ -30,7 +32,7 @@ use crate::endpoint::Protocol;
 /// change.
 #[derive(Debug)]
 pub(crate) struct Originator {
-    settings: ClientTls,
+    settings: ArcSwap<ClientTls>,
     identity: IdentityHandle,
     made: Mutex<HashMap<Box<str>, Made>>,
 }
@@ -58,13 +60,21 @@ const SESSIONS: usize = 64;
 
 impl Originator {
     pub(crate) fn new(settings: ClientTls, identity: IdentityHandle) -> Self {
-        Self { settings, identity, made: Mutex::default() }
+        Self { settings: ArcSwap::from_pointee(settings), identity, made: Mutex::default() }
+    }
+
+    /// Goes on with settings that differ in what a Secret holds.
+    pub(crate) fn renew(&self, settings: &ClientTls) {
+        if **self.settings.load() != *settings {
+            self.settings.store(Arc::new(settings.clone()));
+        }
     }
 
     /// Whether connections differ by the host that a request is for.
     pub(crate) fn depends_on_host(&self) -> bool {
-        let sends_host = self.settings.sni.is_none();
-        let expects_host = self.settings.names.is_empty() && !self.settings.is_istio_mutual();
+        let settings = self.settings.load();
+        let sends_host = settings.sni.is_none();
+        let expects_host = settings.names.is_empty() && !settings.is_istio_mutual();
         sends_host || expects_host
     }
 
@@ -116,7 +126,7 @@ impl Originator {
         let leaf = connection.peer_certificates().and_then(<[_]>::first).ok_or(NoTls::Expired)?;
         let counts =
             der::facts(leaf).is_some_and(|facts| self.identity.options().calendar.seconds() <= facts.not_after);
-        if !counts && !self.settings.insecure_skip_verify {
+        if !counts && !self.settings.load().insecure_skip_verify {
             return Err(NoTls::Expired);
         }
         match (protocol, connection.alpn_protocol()) {
@@ -130,32 +140,32 @@ impl Originator {
         self.files().is_ok_and(|files| files.iter().map(|(_, text)| super::sha256(text)).eq(made.files.iter().copied()))
     }
 
-    /// The files that the settings name, with what is in them.
+    /// What the settings name, with what is in it.
     fn files(&self) -> Result<Vec<(File, Vec<u8>)>, NoTls> {
-        let ClientTls { mode, ca_certificates, ca_crl, client_certificate, private_key, .. } = &self.settings;
-        let named = match mode {
-            ClientTlsMode::Simple => vec![(File::Roots, ca_certificates), (File::Revoked, ca_crl)],
-            ClientTlsMode::Mutual => vec![
-                (File::Roots, ca_certificates),
-                (File::Revoked, ca_crl),
-                (File::Certificate, client_certificate),
-                (File::Key, private_key),
-            ],
-            _ => Vec::new(),
-        };
-        let read = |path: &str| {
-            std::fs::read(Path::new(path))
-                .map_err(|error| NoTls::Material(BadMaterial::Unreadable(format!("{path}: {error}"))))
-        };
-        let named = named.into_iter().filter_map(|(file, path)| Some((file, path.as_deref()?)));
+        let settings = self.settings.load();
+        let is_mutual = settings.mode == ClientTlsMode::Mutual;
+        if settings.is_istio_mutual() {
+            return Ok(Vec::new());
+        }
+        if let Some(name) = settings.credential.as_deref().filter(|_| settings.lacks_secret()) {
+            let directory = credentials::directory_of(self.identity.options().credentials.as_deref(), name)?;
+            let mut files = vec![(File::Roots, read(&directory.join("ca.crt"))?)];
+            if is_mutual {
+                files.push((File::Certificate, read(&directory.join("tls.crt"))?));
+                files.push((File::Key, read(&directory.join("tls.key"))?));
+            }
+            return Ok(files);
+        }
+        let shown = [(File::Certificate, &settings.certificate), (File::Key, &settings.key)];
+        let checked = [(File::Roots, &settings.roots), (File::Revoked, &settings.revoked)];
+        let named = checked.into_iter().chain(shown.into_iter().filter(|_| is_mutual));
+        let named = named.filter_map(|(file, pem)| Some((file, pem.as_ref()?)));
         // Istio's word for the authorities of the operating system.
-        named.filter(|(_, path)| *path != "system").map(|(file, path)| Ok((file, read(path)?))).collect()
+        let named = named.filter(|(_, pem)| !matches!(pem, Pem::File(path) if **path == *"system"));
+        named.map(|(file, pem)| Ok((file, credentials::text(pem)?))).collect()
     }
 
     fn make(&self, host: &str, credentials: &Credentials, now: Instant) -> Result<Made, NoTls> {
-        if self.settings.credential.is_some() {
-            return Err(NoTls::Credential);
-        }
         let files = self.files()?;
         let text = |wanted: File| files.iter().find(|(file, _)| *file == wanted).map(|(_, text)| text.as_slice());
         let config = self.config(host, credentials, text)?;
@@ -166,7 +176,7 @@ impl Originator {
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
             Arc::new(config)
         };
-        let configs = if self.settings.is_istio_mutual() {
+        let configs = if self.settings.load().is_istio_mutual() {
             [with(&["istio-http/1.1", "istio", "http/1.1"]), with(&["istio-h2", "istio", "h2"])]
         } else {
             [with(&["http/1.1"]), with(&["h2"])]
@@ -182,13 +192,14 @@ impl Originator {
         text: impl Fn(File) -> Option<&'t [u8]>,
     ) -> Result<ClientConfig, NoTls> {
         let calendar = Arc::new(self.identity.options().calendar.clone());
-        let (verifier, shown): (Arc<dyn ServerCertVerifier>, Option<CertifiedKey>) = match self.settings.mode {
+        let settings = self.settings.load();
+        let (verifier, shown): (Arc<dyn ServerCertVerifier>, Option<CertifiedKey>) = match settings.mode {
             ClientTlsMode::Disable => return Err(NoTls::Mode),
             ClientTlsMode::IstioMutual => {
                 let material = credentials.material.clone().ok_or(NoTls::NoIdentity)?;
                 let shown = CertifiedKey::clone(&material.key);
                 let trust = MeshTrust { material, domains: Arc::clone(&credentials.domains) };
-                (Arc::new(MeshServers { trust, names: self.settings.names.clone() }), Some(shown))
+                (Arc::new(MeshServers { trust, names: settings.names.clone() }), Some(shown))
             }
             ClientTlsMode::Simple => (self.named(host, &text)?, None),
             ClientTlsMode::Mutual => {
@@ -215,18 +226,21 @@ impl Originator {
         host: &str,
         text: &impl Fn(File) -> Option<&'t [u8]>,
     ) -> Result<Arc<dyn ServerCertVerifier>, NoTls> {
-        if self.settings.insecure_skip_verify {
+        let settings = self.settings.load();
+        if settings.insecure_skip_verify {
             let allowed = self.identity.options().skip_verify;
             return if allowed { Ok(Arc::new(AnyServer)) } else { Err(NoTls::SkipVerify) };
         }
         let mut anchors = match text(File::Roots) {
             Some(roots) => Anchors::from_pem(roots)?,
+            // Whoever names a credential means its authorities.
+            None if settings.credential.is_some() => return Err(BadMaterial::NoRoots.into()),
             None => Anchors::of_system()?,
         };
         if let Some(lists) = text(File::Revoked) {
             anchors = anchors.with_revoked(lists)?;
         }
-        let names = match self.settings.names.as_slice() {
+        let names = match settings.names.as_slice() {
             [] => vec![host.into()],
             names => names.to_vec(),
         };
@@ -235,7 +249,8 @@ impl Originator {
 
     /// The name that is sent, and whether one is: addresses are not sent, nor what is no name.
     fn server_name(&self, host: &str) -> (ServerName<'static>, bool) {
-        let wanted = self.settings.sni.as_deref().unwrap_or(host).trim_start_matches('[').trim_end_matches(']');
+        let settings = self.settings.load();
+        let wanted = settings.sni.as_deref().unwrap_or(host).trim_start_matches('[').trim_end_matches(']');
         match ServerName::try_from(wanted.to_owned()) {
             Ok(name) => (name, true),
             Err(_) => (ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()), false),
@@ -254,8 +269,6 @@ enum File {
 /// Why TLS is not begun.
 #[derive(Clone, Debug)]
 pub(crate) enum NoTls {
-    /// `credentialName` of a DestinationRule.
-    Credential,
     /// A session was taken up again whose server's certificate does not count any more.
     Expired,
     Material(BadMaterial),
@@ -277,7 +290,6 @@ impl From<BadMaterial> for NoTls {
 impl fmt::Display for NoTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Credential => f.write_str("credentialName of a DestinationRule does not act; name the files instead"),
             Self::Expired => f.write_str("the server's certificate does not count any more"),
             Self::Material(problem) => problem.fmt(f),
             Self::Mode => f.write_str("the mode is none of TLS"),

@@ -1,11 +1,11 @@
 //! TLS of a gateway's servers.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mesh_config::api::tls::{ServerTlsMode, TlsProtocol};
-use mesh_core::gateway_tls::{Pem, ServerCertificate, ServerTls, server_for};
+use mesh_core::gateway_tls::{ServerCertificate, ServerTls, server_for};
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
@@ -14,6 +14,7 @@ use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 use webpki::EndEntityCert;
 
 use super::anchors::Anchors;
+use super::credentials::{self, read, text};
 use super::material::certified;
 use super::peer::TlsPeer;
 use super::peer_check::{MeshTrust, identity_of};
@@ -159,12 +160,10 @@ impl GatewayTls {
         }
     }
 
-    /// The directory of a credential that no Secret is.
+    /// The directory of a credential that no Secret is: the gateway's, or else that of the process.
     fn credential(&self, name: &str) -> Result<PathBuf, BadMaterial> {
-        let is_name = !name.contains(['/', '\\']) && !name.starts_with('.');
-        let directory = self.credentials.as_ref().filter(|_| is_name).map(|all| all.join(name));
-        directory
-            .ok_or_else(|| BadMaterial::Unreadable(format!("there is no Secret {name} in the gateway's namespace")))
+        let all = self.credentials.as_deref().or(self.identity.options().credentials.as_deref());
+        credentials::directory_of(all, name)
     }
 
     fn make(&self, settings: &ServerTls) -> Result<Arc<ServerConfig>, BadMaterial> {
@@ -233,18 +232,6 @@ impl GatewayTls {
             certificates: all(&settings.hashes, &hash).ok_or_else(unreadable)?,
         };
         Ok(GatewayClients::new(anchors, conditions, is_optional))
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, BadMaterial> {
-    std::fs::read(path).map_err(|error| BadMaterial::Unreadable(format!("{}: {error}", path.display())))
-}
-
-fn text(pem: &Pem) -> Result<Vec<u8>, BadMaterial> {
-    match pem {
-        Pem::File(path) => read(Path::new(&**path)),
-        Pem::Text(text) => Ok(text.to_vec()),
-        _ => Err(BadMaterial::Pem),
     }
 }
 

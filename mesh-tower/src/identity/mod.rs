@@ -29,6 +29,7 @@
 
 mod anchors;
 mod client;
+mod credentials;
 pub mod danger;
 mod der;
 mod files;

@@ -1,5 +1,6 @@
 //! The identity in use: shared by all servers and clients of a mesh, and replaced as a whole.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,6 +38,8 @@ pub(crate) struct Options {
     pub(super) calendar: Calendar,
     /// Whether `insecureSkipVerify` acts.
     pub(super) skip_verify: bool,
+    /// Where the credentials are that no Secret is.
+    pub(super) credentials: Option<PathBuf>,
 }
 
 impl IdentityHandle {
@@ -84,6 +87,10 @@ impl IdentityHandle {
 impl Options {
     pub(crate) fn calendar(&mut self, now: impl Fn() -> std::time::SystemTime + Send + Sync + 'static) {
         self.calendar = Calendar::new(now);
+    }
+
+    pub(crate) fn credentials(&mut self, directory: PathBuf) {
+        self.credentials = Some(directory);
     }
 
     pub(crate) fn allow_skip_verify(&mut self) {

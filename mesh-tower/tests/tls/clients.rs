@@ -35,7 +35,7 @@ async fn a_server_of_the_mesh_has_to_be_who_it_is_expected_to_be() {
 }
 
 /// A server of the web, with a certificate for DNS names.
-async fn web(ca: &Authority, names: &[&str]) -> std::net::SocketAddr {
+pub(crate) async fn web(ca: &Authority, names: &[&str]) -> std::net::SocketAddr {
     let Issued { chain, key } = ca.issue(names, |_| {});
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use clap::Args;
-use mesh_core::Scheme;
 use mesh_core::explain::{Difference, Differences, Outcome as Decided, Request, diff, diff_at_gateways};
 
 use super::explain::Format;
@@ -66,10 +65,9 @@ fn at_gateways(old: &World, new: &World, found: &mut Differences) {
     let doors: Vec<_> = before.doors().iter().chain(after.doors()).cloned().collect();
     let (mut done, like) = (BTreeSet::new(), Like::default());
     for door in doors.iter().filter(|door| done.insert(door.workload())) {
-        // One without TLS stands for all of its workload that have none.
-        let port = (door.scheme == Scheme::Https).then_some(door.port);
+        // A server stands for all of its workload.
         let (old, new) = (before.world(door, &like), after.world(door, &like));
-        found.extend(diff_at_gateways(&old.explainer(), &new.explainer(), port, door.scheme));
+        found.extend(diff_at_gateways(&old.explainer(), &new.explainer()));
     }
 }
 

@@ -11,6 +11,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
 };
+use rustls_pki_types::DnsName;
 
 use super::super::output::Outcome;
 use super::{now, print};
@@ -76,7 +77,8 @@ impl DevCa {
             Some((namespace, account)) => SpiffeId::of_service_account(&self.trust_domain, namespace, account)
                 .map(Owner::Workload)
                 .map_err(refused),
-            None => Ok(Owner::Host(id.to_owned())),
+            None if DnsName::try_from(id.strip_prefix("*.").unwrap_or(id)).is_ok() => Ok(Owner::Host(id.to_owned())),
+            None => Err(format!("{id}: this is neither NAMESPACE/ACCOUNT nor a SPIFFE id nor a DNS name")),
         }
     }
 
@@ -136,7 +138,7 @@ impl DevCa {
             Owner::Host(host) => {
                 params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
                 params.subject_alt_names = vec![SanType::DnsName(name(host)?)];
-                (self.out.join(host.replace(['*', '/'], "_")), ["tls.crt", "tls.key", "ca.crt"])
+                (self.out.join(host.replace('*', "_")), ["tls.crt", "tls.key", "ca.crt"])
             }
         };
         let pair = KeyPair::generate().map_err(said)?;

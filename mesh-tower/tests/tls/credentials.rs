@@ -1,0 +1,148 @@
+//! `credentialName` of a DestinationRule: Secrets among the documents, or a directory.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::StatusCode;
+use mesh_tower::Mesh;
+use mesh_tower::identity::MemoryIdentity;
+
+use crate::authority::{Authority, Issued};
+use crate::world::{SERVICE, ask, builder, caller, destination_rule, peer_authentication, server, service};
+
+const NOBODY: Option<MemoryIdentity> = None;
+const FILE: &str = "spiffe://cluster.local/ns/default/sa/file";
+const MUTUAL: &str =
+    "{mode: MUTUAL, credentialName: web, subjectAltNames: ['spiffe://cluster.local/ns/default/sa/server']}";
+
+/// A server of the mesh that takes whom `ca` vouches for.
+async fn strict(ca: &Authority) -> (Mesh, SocketAddr) {
+    server(builder(Some(ca.workload("server"))).config_yaml("p", peer_authentication("{mtls: {mode: STRICT}}"))).await
+}
+
+/// A Secret, with the lines of its texts indented as a block needs.
+fn secret(name: &str, namespace: &str, values: &[(&str, &str)]) -> String {
+    let block = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let values: String = values.iter().map(|(key, text)| format!("  {key}: |\n{}", block(text))).collect();
+    format!(
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: {namespace}}}\nstringData:\n{values}"
+    )
+}
+
+/// The three parts of a credential, under the names of either form.
+fn parts(ca: &Authority, id: &str, names: [&'static str; 3]) -> Vec<(&'static str, String)> {
+    let Issued { chain, key } = ca.issue(&[id], |_| {});
+    names.into_iter().zip([chain, key, ca.pem()]).collect()
+}
+
+fn of<'t>(parts: &'t [(&'t str, String)]) -> Vec<(&'t str, &'t str)> {
+    parts.iter().map(|(key, text)| (*key, text.as_str())).collect()
+}
+
+async fn client(documents: String) -> Mesh {
+    builder(NOBODY).config_yaml("s", documents).build().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_secret_of_the_own_namespace_is_shown_in_either_form() {
+    let ca = Authority::new();
+    let (_server, address) = strict(&ca).await;
+    let rule = service(address, "HTTP", "") + &destination_rule(MUTUAL);
+    for names in [["tls.crt", "tls.key", "ca.crt"], ["cert", "key", "cacert"]] {
+        let parts = parts(&ca, FILE, names);
+        let client = client(rule.clone() + &secret("web", "default", &of(&parts))).await;
+        assert_eq!(caller(&client).await, "cluster.local/ns/default/sa/file");
+    }
+    let parts = parts(&ca, FILE, ["tls.crt", "tls.key", "ca.crt"]);
+    let beside =
+        secret("web", "default", &of(&parts[..2])) + &secret("web-cacert", "default", &[("cacert", &parts[2].1)]);
+    assert_eq!(caller(&client(rule.clone() + &beside).await).await, "cluster.local/ns/default/sa/file");
+    for refused in [
+        String::new(),
+        secret("web", "elsewhere", &of(&parts)),
+        secret("web", "default", &of(&parts[..2])),
+        secret("web", "default", &of(&parts[2..])),
+    ] {
+        let client = client(rule.clone() + &refused).await;
+        assert_eq!(ask(&client, SERVICE).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}
+
+#[tokio::test]
+async fn simple_tls_believes_the_secret_only() {
+    let ca = Authority::new();
+    let address = crate::clients::web(&ca, &["server.default.svc.cluster.local"]).await;
+    let rule = service(address, "HTTP", "") + &destination_rule("{mode: SIMPLE, credentialName: web}");
+    let with = async |values: &[(&str, &str)]| {
+        ask(&client(rule.clone() + &secret("web", "default", values)).await, SERVICE).await.0
+    };
+    assert_eq!(with(&[("cacert", &ca.pem())]).await, StatusCode::OK);
+    assert_eq!(with(&[("cacert", &Authority::new().pem())]).await, StatusCode::SERVICE_UNAVAILABLE);
+    // The system's authorities take no place that a credential was to fill.
+    assert_eq!(with(&[("other", "x")]).await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn what_a_secret_holds_is_replaced_while_requests_go_on() {
+    let ca = Authority::new();
+    let (_server, address) = strict(&ca).await;
+    let rule = service(address, "HTTP", "") + &destination_rule(MUTUAL);
+    let rule =
+        rule.replace("trafficPolicy: {", "trafficPolicy: {connectionPool: {http: {maxRequestsPerConnection: 1}}, ");
+    let names = ["tls.crt", "tls.key", "ca.crt"];
+    let first = parts(&ca, FILE, names);
+    let mesh = client(rule.clone() + &secret("web", "default", &of(&first))).await;
+    assert_eq!(caller(&mesh).await, "cluster.local/ns/default/sa/file");
+    let second = parts(&ca, "spiffe://cluster.local/ns/default/sa/next", names);
+    assert!(mesh.apply_yaml("s", &(rule.clone() + &secret("web", "default", &of(&second)))).accepted);
+    let mut seen = String::new();
+    for _ in 0..100 {
+        seen = caller(&mesh).await;
+        if seen.ends_with("next") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(seen, "cluster.local/ns/default/sa/next");
+    // One that is broken, or gone, leaves the last good one in use.
+    let broken = secret("web", "default", &[("tls.crt", "nonsense"), ("tls.key", "x"), ("ca.crt", &ca.pem())]);
+    for worse in [broken, String::new()] {
+        assert!(mesh.apply_yaml("s", &(rule.clone() + &worse)).accepted);
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        assert_eq!(caller(&mesh).await, "cluster.local/ns/default/sa/next");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_stands_for_secrets_that_are_not_there() {
+    let ca = Authority::new();
+    let (_server, address) = strict(&ca).await;
+    let rule = service(address, "HTTP", "") + &destination_rule(MUTUAL);
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("web")).unwrap();
+    let mesh = builder(NOBODY).credentials(directory.path()).config_yaml("s", rule).build().await.unwrap();
+    assert_eq!(ask(&mesh, SERVICE).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    for (name, text) in parts(&ca, FILE, ["tls.crt", "tls.key", "ca.crt"]) {
+        std::fs::write(directory.path().join("web").join(name), text).unwrap();
+    }
+    assert_eq!(caller(&mesh).await, "cluster.local/ns/default/sa/file");
+}
+
+#[tokio::test]
+async fn no_key_is_printed_or_reported() {
+    let ca = Authority::new();
+    let parts = parts(&ca, FILE, ["tls.crt", "tls.key", "ca.crt"]);
+    let rule = service("127.0.0.1:1".parse().unwrap(), "HTTP", "") + &destination_rule(MUTUAL);
+    let mesh = client(rule + &secret("web", "default", &of(&parts))).await;
+    let canary = parts[1].1.lines().nth(1).unwrap();
+    let question = mesh_core::explain::Question::get(SERVICE).unwrap();
+    let (_, reply) = ask(&mesh, SERVICE).await;
+    for printed in [
+        format!("{mesh:?}"),
+        format!("{:?}", mesh.snapshot()),
+        format!("{:?} {}", mesh.report(), mesh.explain(&question)),
+        reply,
+    ] {
+        assert!(!printed.contains(canary), "{printed}");
+    }
+}
