@@ -209,8 +209,12 @@ fn redirects_to_https(server: &Server) -> bool {
 fn served_at(server: &Server, port: u16) -> Result<Option<IpAddr>, String> {
     match Serving::of(server) {
         Serving::Http | Serving::Https => {}
-        Serving::TlsEnded | Serving::TlsPassed => {
+        Serving::TlsEnded => {
             return Err(format!("TLS on port {port} that carries something else than HTTP does not act"));
+        }
+        Serving::TlsPassed => {
+            let mode = "PASSTHROUGH or AUTO_PASSTHROUGH";
+            return Err(format!("TLS on port {port} that is to be passed on as it is ({mode}) does not act"));
         }
         Serving::Tcp => {
             let protocol = server.port.as_ref().map(|port| port.protocol.as_str()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the set holds about identity and access: the policies that select this workload, and what does not act yet.
+//! What the set holds about identity and access: the policies that select this workload.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,7 @@ use crate::identity::TrustDomains;
 use crate::jwt::Authentication;
 use crate::selection::Selection;
 
-/// Names every security object that would apply to this workload, and refuses a workload that no
-/// selector could ever find.
+/// Refuses a workload that the selector of a policy around it could never find.
 pub(crate) fn check(set: &ConfigSet, mesh: &MeshConfig, site: &Site, findings: &mut Findings) {
     let mut scope = Scope { root: mesh.root_namespace(), site, findings };
     for policy in set.peer_authentications() {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use mesh_config::api::MeshConfig;
 
-use super::NotAnId;
+use super::{NotAnId, SpiffeId};
 
 /// The name of a trust domain: at most 255 lower-case letters, digits, `.`, `-` and `_` (SPIFFE-ID 2.1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +69,13 @@ impl TrustDomains {
     /// All of them, the mesh's own first.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|name| &**name)
+    }
+
+    /// Whether an identity is the one that a name means: the same, or the same under another name of the mesh.
+    pub fn stands_for(&self, id: &SpiffeId, name: &str) -> bool {
+        let ours = |domain: &str| self.contains(domain);
+        let is_same = |name: SpiffeId| name.path() == id.path() && ours(name.trust_domain()) && ours(id.trust_domain());
+        id.as_str() == name || name.parse().is_ok_and(is_same)
     }
 
     /// Whether ids of a domain are the mesh's.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Rng as _, SplitMix64};
 
 fn id(text: &str) -> Result<SpiffeId, NotAnId> {
     text.parse()
@@ -66,6 +67,65 @@ fn aliases_are_the_mesh_too_and_case_counts() {
     assert!(domains.contains("old") && domains.contains("cluster.local"));
     assert!(!domains.contains("Cluster.Local") && !domains.contains(""));
     assert_eq!(domains.own(), Some("cluster.local"));
+}
+
+/// Pieces that ids are made of, and what is put between them to be read in two ways.
+const PIECES: &[&str] = &[
+    "spiffe://",
+    "SPIFFE://",
+    "spiffe:",
+    "/",
+    "//",
+    "/ns/",
+    "/sa/",
+    "cluster.local",
+    "Cluster",
+    ".",
+    "..",
+    "%2f",
+    "%",
+    ":443",
+    "@",
+    "?",
+    "#",
+    "\\",
+    "\0",
+    "\u{e9}",
+    "\u{212a}",
+    " ",
+    "a",
+    "-",
+    "_",
+    "*",
+    "xn--",
+];
+
+#[test]
+fn a_million_texts_are_ids_as_the_grammar_has_them_or_none() {
+    let mut rng = SplitMix64::new(8);
+    let mut found = 0;
+    let mut text = String::new();
+    for _ in 0..1_000_000 {
+        text.clear();
+        // Half of them begin like one, so that the rest is looked at.
+        if rng.below(2) == 0 {
+            text.push_str("spiffe://a");
+        }
+        for _ in 0..rng.below(8) {
+            text.push_str(PIECES[rng.below(PIECES.len() as u64) as usize]);
+        }
+        let Ok(id) = id(&text) else { continue };
+        found += 1;
+        let rest = text.strip_prefix("spiffe://").unwrap();
+        let (domain, path) = rest.split_once('/').unwrap();
+        assert_eq!((id.as_str(), id.trust_domain(), &id.path()[1..]), (text.as_str(), domain, path));
+        assert!(
+            domain.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte))
+        );
+        assert!(path.split('/').all(|segment| !["", ".", ".."].contains(&segment)), "{text}");
+        assert!(path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte)), "{text}");
+    }
+    assert!(found > 10_000, "{found}");
 }
 
 proptest! {

@@ -9,7 +9,7 @@
 //!
 //! ```no_run
 //! # async fn f(mesh: mesh_tower::Mesh) -> std::io::Result<()> {
-//! let gateway = mesh.gateway().map_port(80, 8080).start().await?;
+//! let gateway = mesh.gateway().map_port(80, 8080).map_port(443, 8443).start().await?;
 //! for (port, address) in gateway.addresses() {
 //!     println!("port {port} of the Gateways is served at {address}");
 //! }
@@ -224,10 +224,12 @@ impl Listeners {
         let port = builder.ports.get(&server.port).copied().unwrap_or(server.port);
         let place = SocketAddr::new(ip, port);
         let listener = TcpListener::bind(place).await.map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("port {} of {}: {place}: {error}", server.port, server.gateways.join(", ")),
-            )
+            let help = match error.kind() {
+                io::ErrorKind::PermissionDenied => "; GatewayBuilder::map_port opens another one for it",
+                _ => "",
+            };
+            let gateways = server.gateways.join(", ");
+            io::Error::new(error.kind(), format!("port {} of {gateways}: {place}: {error}{help}", server.port))
         })?;
         let address = listener.local_addr()?;
         tracing::info!(port = server.port, %address, gateways = server.gateways.join(", "), "gateway listens");

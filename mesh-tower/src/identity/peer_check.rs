@@ -49,12 +49,7 @@ impl MeshTrust {
 
     /// Whether an identity is one of those expected: the same, or the same under another name of the mesh.
     pub(super) fn is_expected(&self, id: &SpiffeId, name: &str) -> bool {
-        if id.as_str() == name {
-            return true;
-        }
-        let ours = |domain: &str| self.domains.contains(domain);
-        name.parse::<SpiffeId>()
-            .is_ok_and(|name| name.path() == id.path() && ours(name.trust_domain()) && ours(id.trust_domain()))
+        self.domains.stands_for(id, name)
     }
 
     /// Every authority, as it is hinted to clients.

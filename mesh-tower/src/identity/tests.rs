@@ -48,6 +48,42 @@ fn a_certificate_is_described() {
     assert!(described[0].not_before < described[0].not_after);
 }
 
+/// A little generator: the same numbers each time.
+fn numbers(mut state: u64) -> impl FnMut(usize) -> usize {
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below.max(1)
+    }
+}
+
+#[test]
+fn certificates_that_are_damaged_in_any_way_are_read_or_refused() {
+    let (chain, key) = issued(&[ID, "https://a"]);
+    let whole = pem::certificates(chain.as_bytes()).unwrap()[0].to_vec();
+    let mut any = numbers(8);
+    for _ in 0..100_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..=any(4) {
+            let (at, by) = (any(bytes.len()), any(256) as u8);
+            match any(3) {
+                0 => bytes[at] = by,
+                1 => bytes.truncate(at.max(1)),
+                _ => bytes.insert(at, by),
+            }
+        }
+        let damaged = rustls_pki_types::CertificateDer::from(bytes);
+        if let Some(facts) = der::facts(&damaged) {
+            let _words = (der::name_in_words(facts.subject), der::name_in_words(facts.issuer));
+        }
+    }
+    for _ in 0..5_000 {
+        let mut text = chain.clone().into_bytes();
+        let (at, by) = (any(text.len()), any(128) as u8);
+        text[at] = by;
+        let _refused = Material::from_pem(&text, &key, &text);
+    }
+}
+
 #[test]
 fn hashes_are_read_as_they_are_written() {
     let hash = sha256(b"abc");

@@ -1,11 +1,12 @@
 //! `credentialName` of a DestinationRule: Secrets among the documents, or a directory.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
 use mesh_tower::Mesh;
-use mesh_tower::identity::MemoryIdentity;
+use mesh_tower::identity::{FileIdentity, MemoryIdentity};
 
 use crate::authority::{Authority, Issued};
 use crate::world::{SERVICE, ask, builder, caller, destination_rule, peer_authentication, server, service};
@@ -128,21 +129,63 @@ async fn a_directory_stands_for_secrets_that_are_not_there() {
     assert_eq!(caller(&mesh).await, "cluster.local/ns/default/sa/file");
 }
 
+/// What is written to it.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[tokio::test]
-async fn no_key_is_printed_or_reported() {
-    let ca = Authority::new();
-    let parts = parts(&ca, FILE, ["tls.crt", "tls.key", "ca.crt"]);
-    let rule = service("127.0.0.1:1".parse().unwrap(), "HTTP", "") + &destination_rule(MUTUAL);
-    let mesh = client(rule + &secret("web", "default", &of(&parts))).await;
-    let canary = parts[1].1.lines().nth(1).unwrap();
-    let question = mesh_core::explain::Question::get(SERVICE).unwrap();
-    let (_, reply) = ask(&mesh, SERVICE).await;
-    for printed in [
-        format!("{mesh:?}"),
-        format!("{:?}", mesh.snapshot()),
-        format!("{:?} {}", mesh.report(), mesh.explain(&question)),
-        reply,
-    ] {
-        assert!(!printed.contains(canary), "{printed}");
+async fn no_key_is_printed_logged_or_reported() {
+    let (ca, lines) = (Authority::new(), Lines::default());
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+    let _logging = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+    // With a second listener, what other threads do not listen to is not switched off for this one.
+    let everything = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(std::io::sink);
+    let _second = tracing::Dispatch::new(everything.finish());
+    let directory = tempfile::tempdir().unwrap();
+    ca.write(directory.path(), "server");
+    let files = FileIdentity::directory(directory.path());
+    let serving = builder(Some(files)).config_yaml("p", peer_authentication("{mtls: {mode: STRICT}}"));
+    let (server, address) = server(serving).await;
+    let own = std::fs::read_to_string(directory.path().join("key.pem")).unwrap();
+
+    let given = parts(&ca, FILE, ["tls.crt", "tls.key", "ca.crt"]);
+    let foreign = parts(&ca, FILE, ["tls.crt", "tls.key", "ca.crt"]);
+    let rule = service(address, "HTTP", "") + &destination_rule(MUTUAL);
+    let mesh = client(rule.clone() + &secret("web", "default", &of(&given))).await;
+    let (status, reply) = ask(&mesh, SERVICE).await;
+    assert_eq!(status, StatusCode::OK);
+    // What is broken is told about, and not shown: another's key on either side, and a key that is none.
+    std::fs::write(directory.path().join("key.pem"), &foreign[1].1).unwrap();
+    let mixed = [("tls.crt", given[0].1.as_str()), ("tls.key", foreign[1].1.as_str()), ("ca.crt", &given[2].1)];
+    let halved = given[1].1.replace("-----END", "-----ENDED");
+    let broken = [("tls.crt", given[0].1.as_str()), ("tls.key", halved.as_str()), ("ca.crt", &given[2].1)];
+    for worse in [mixed, broken] {
+        let fresh = client(rule.clone() + &secret("web", "default", &worse)).await;
+        let (status, reply) = ask(&fresh, SERVICE).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{reply}");
+        tracing::info!("{fresh:?} {reply}");
+    }
+    tokio::time::sleep(Duration::from_millis(400)).await;
+
+    let question = mesh_tower::mesh_core::explain::Question::get(SERVICE).unwrap();
+    let mut printed = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(printed.contains("certificate in use") && printed.contains("does not belong"), "{printed}");
+    printed +=
+        &format!("{server:?} {mesh:?} {:?} {:?} {} {reply}", mesh.snapshot(), mesh.report(), mesh.explain(&question));
+    for key in [&own, &given[1].1, &foreign[1].1] {
+        let canary = key.lines().nth(1).unwrap();
+        assert!(!printed.contains(canary) && !printed.contains(&canary[16..48]), "{printed}");
     }
 }

@@ -37,6 +37,23 @@ async fn callers_are_known_by_their_certificates() {
     }
 }
 
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn a_handler_of_axum_takes_the_caller_as_an_argument() {
+    let ca = Authority::new();
+    let (_server, address) = server(builder(Some(ca.workload("server")))).await;
+    let entry = service(address, "HTTP", ", serviceAccount: server");
+    let uri = format!("{SERVICE}extracted");
+    let client = builder(Some(ca.workload("client"))).config_yaml("s", entry.clone()).build().await.unwrap();
+    assert_eq!(ask(&client, &uri).await.1, "cluster.local/ns/default/sa/client true");
+    let plain = builder(NOBODY).config_yaml("s", entry).build().await.unwrap();
+    assert_eq!(ask(&plain, &uri).await.1, "nobody false");
+    // A request that no server of the mesh has had proves nothing.
+    let request = http::Request::get("/extracted").body(axum::body::Body::empty()).unwrap();
+    let answer = tower::ServiceExt::oneshot(crate::world::app(), request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
 #[tokio::test]
 async fn strict_answers_no_plaintext_and_probes_have_a_listener_of_their_own() {
     let ca = Authority::new();

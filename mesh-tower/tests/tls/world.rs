@@ -29,8 +29,15 @@ pub(crate) fn builder(identity: Option<impl IdentitySource>) -> MeshBuilder {
 }
 
 /// Answers who has called, and which header says so.
-fn app() -> Router {
-    Router::new().route(
+pub(crate) fn app() -> Router {
+    #[cfg(feature = "axum")]
+    let router = Router::new().route(
+        "/extracted",
+        get(|peer: Peer| async move { format!("{} {}", peer.principal().unwrap_or("nobody"), peer.is_tls()) }),
+    );
+    #[cfg(not(feature = "axum"))]
+    let router = Router::new();
+    router.route(
         "/",
         get(|Extension(peer): Extension<Peer>, headers: HeaderMap| async move {
             let told = headers.get("x-forwarded-client-cert").map(|value| value.to_str().unwrap().to_owned());

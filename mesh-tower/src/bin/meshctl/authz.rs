@@ -39,8 +39,8 @@ impl Authz {
 
 /// Decide about one request to a workload, with the code that decides in a process.
 ///
-/// --on is needed unless --batch is given; a name without a namespace is in `default`. --as is what mutual TLS would prove,
-/// which this version does not serve yet. A policy with the action CUSTOM denies here, since nobody can be asked. The exit
+/// --on is needed unless --batch is given; a name without a namespace is in `default`. --as is what mutual TLS would prove.
+/// A policy with the action CUSTOM denies here, since nobody can be asked. The exit
 /// status is 0 if the request is let in, 1 if it is not, and 2 if the configuration is one that a mesh refuses; with
 /// --batch 1 only stands for lines that could not be answered, or not for certain.
 #[derive(Debug, Args)]

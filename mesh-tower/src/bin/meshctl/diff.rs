@@ -15,7 +15,7 @@ use super::world::{World, site};
 ///
 /// Requests are derived from the conditions of both configurations: for each route those that it takes and those that
 /// just fail it, for two routes those that both would take, and unknown hosts and ports. Gateways are compared as the
-/// workloads that they select, servers with TLS behind their handshake. Rules for clients with other labels than --labels
+/// workloads that they select, servers with TLS by a handshake for the host. Rules for clients with other labels than --labels
 /// are not compared. Nor are: `tcp` and `tls` routes, client TLS, policies of servers (mTLS, authorization), telemetry,
 /// and requests that no condition hints at, such as those that fit a regular expression in an unusual way.
 /// The exit status is 1 if anything differs.
