@@ -200,9 +200,10 @@ fn domain_of<'d, 'a>(domains: &'d mut Vec<(String, DomainRules<'a>)>, domain: &s
     &mut domains[place].1
 }
 
-/// Whether a server only sends its callers to https; then so do all domains it has a part in.
+/// Whether a server only sends its callers to https; then so do all domains it has a part in. One with TLS has them
+/// there already.
 fn redirects_to_https(server: &Server) -> bool {
-    server.tls.as_ref().is_some_and(|tls| tls.https_redirect)
+    Serving::of(server) == Serving::Http && server.tls.as_ref().is_some_and(|tls| tls.https_redirect)
 }
 
 /// The address that a server listens at, or why it is not served.

@@ -125,7 +125,7 @@ fn a_million_texts_are_ids_as_the_grammar_has_them_or_none() {
         assert!(path.split('/').all(|segment| !["", ".", ".."].contains(&segment)), "{text}");
         assert!(path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte)), "{text}");
     }
-    assert!(found > 10_000, "{found}");
+    assert!(found > 1_000, "{found}");
 }
 
 proptest! {

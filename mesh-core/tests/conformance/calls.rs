@@ -66,7 +66,8 @@ fn authority(call: &Value) -> String {
 fn taken(compiled: &Compiled, call: &Value, result: &Value) -> Option<String> {
     let mode = compiled.snapshot.peer_modes().at(port(call));
     let found = match (call["tls"] == "mtls", mode) {
-        (true, MtlsMode::Disable) => return Some("a handshake that is passed on as bytes".to_owned()),
+        // The beginning of a handshake is no request.
+        (true, MtlsMode::Disable) => Some("ErrProtocolError"),
         (true, _) | (false, MtlsMode::Disable | MtlsMode::Permissive) => None,
         (false, MtlsMode::Strict) => Some("ErrNoFilterChain"),
     };

@@ -91,12 +91,16 @@ impl Originator {
         let now = crate::clock::now();
         let key = if self.depends_on_host() { host } else { "" };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = made.get_mut(key).filter(|known| known.version == credentials.version);
-        let is_known =
-            |known: &&mut Made| now.saturating_duration_since(known.looked) < LOOK_AGAIN || self.same_files(known);
+        // Only mutual TLS of the mesh is made with the workload's certificate.
+        let is_ours = self.settings.load().is_istio_mutual();
+        let known = made.get_mut(key).filter(|known| !is_ours || known.version == credentials.version);
         let new = match known {
-            Some(known) if is_known(&known) => {
-                known.looked = now.max(known.looked);
+            Some(known) if now.saturating_duration_since(known.looked) < LOOK_AGAIN => {
+                return Ok((Arc::clone(&known.configs[protocol as usize]), known.name.clone()));
+            }
+            // Counted from here only: under steady traffic they would never be looked at otherwise.
+            Some(known) if self.same_files(known) => {
+                known.looked = now;
                 return Ok((Arc::clone(&known.configs[protocol as usize]), known.name.clone()));
             }
             // Files that are broken leave the last good ones in use.

@@ -111,8 +111,12 @@ impl GatewayTls {
         let known = made.iter().position(|made| made.settings == *settings);
         if let Some(known) = known.and_then(|place| made.get_mut(place)) {
             let is_fresh = now.saturating_duration_since(known.looked) < LOOK_AGAIN;
-            if known.version == version && (is_fresh || self.hashes(settings).is_ok_and(|files| files == known.files)) {
-                known.looked = now.max(known.looked);
+            if known.version == version && is_fresh {
+                return Ok(Arc::clone(&known.config));
+            }
+            // Counted from here only: under steady traffic they would never be looked at otherwise.
+            known.looked = now;
+            if known.version == version && self.hashes(settings).is_ok_and(|files| files == known.files) {
                 return Ok(Arc::clone(&known.config));
             }
             // What is broken leaves the last good one in use.
