@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-use crate::secure::{Anybody, provider};
+use crate::anybody::{Anybody, provider, seconds};
 
 #[derive(Debug, Deserialize)]
 struct File {
@@ -184,17 +184,4 @@ fn shown(folder: &Path, case: &Case) -> Result<CertifiedKey, String> {
     // A key that our own side of TLS cannot use cannot be shown.
     let key = provider().key_provider.load_private_key(key).map_err(|error| error.to_string())?;
     Ok(CertifiedKey::new(chain, key))
-}
-
-/// Seconds since 1970 of `2026-11-23T12:00:00Z`.
-fn seconds(clock: &str) -> u64 {
-    let part = |from: usize, to: usize| clock[from..to].parse::<u64>().unwrap();
-    let (year, month, day) = (part(0, 4), part(5, 7), part(8, 10));
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let days = (1970..year).map(|year| 365 + u64::from(is_leap(year))).sum::<u64>()
-        + lengths.iter().take(month as usize - 1).sum::<u64>()
-        + day
-        - 1;
-    days * 86_400 + part(11, 13) * 3600 + part(14, 16) * 60 + part(17, 19)
 }
