@@ -57,8 +57,9 @@ pub enum Failure {
     RequestTimeout,
     /// The endpoint's: it reset the HTTP/2 stream. 503 UR.
     ResetByUpstream,
-    /// Ours: the configuration or the request asks for TLS to the endpoint, which does not act yet, and
-    /// plaintext is never sent instead. 503 UF; not tried again, and no fault of the endpoint's.
+    /// Ours: the configuration or the request asks for TLS to the endpoint that cannot be begun (no certificate, a
+    /// file that cannot be read), and plaintext is never sent instead. 503 UF; not tried again, and no fault of the
+    /// endpoint's.
     TlsNotServed,
     /// The caller's: an upgrade other than WebSocket. 403.
     UpgradeRefused,
@@ -238,7 +239,9 @@ impl fmt::Display for Failure {
             Self::RefusedStream => f.write_str("the endpoint refused the stream"),
             Self::RequestTimeout => f.write_str("the request took longer than the route's timeout"),
             Self::ResetByUpstream => f.write_str("the endpoint reset the stream"),
-            Self::TlsNotServed => f.write_str("TLS to endpoints does not act yet, and plaintext is not sent instead"),
+            Self::TlsNotServed => {
+                f.write_str("TLS cannot be made as it is asked for, and plaintext is not sent instead")
+            }
             Self::UpgradeRefused => f.write_str("only WebSocket upgrades are passed on"),
         }
     }

@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod authn;
 pub mod authz;
 pub mod classify;
 pub mod cluster;
@@ -30,7 +31,9 @@ pub mod deadline;
 pub mod explain;
 pub mod failure;
 pub mod flags;
+pub mod gateway_tls;
 pub mod host_index;
+pub mod identity;
 pub mod jwt;
 pub mod lb;
 pub mod limits;
@@ -42,6 +45,7 @@ pub mod request_form;
 pub mod retry;
 pub mod rng;
 pub mod route;
+pub mod secrets;
 pub mod selection;
 pub mod site;
 pub mod snapshot;

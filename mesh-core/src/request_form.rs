@@ -78,18 +78,44 @@ fn names_no_port(authority: &str) -> bool {
     port.is_some_and(|port| !port.is_empty() && port.parse::<u16>().is_err())
 }
 
+/// What a workload tells of the connection that a request came on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told<'a> {
+    /// Whether it is encrypted.
+    pub over_tls: bool,
+    /// What its caller's certificate proves, as an element of `x-forwarded-client-cert`; `None` without one.
+    pub certificate: Option<&'a HeaderValue>,
+}
+
 /// Brings the headers of a request to a workload into the form in which policies see them: what concerns the connection
-/// goes, the scheme is told, and a certificate that nobody checked is not.
+/// goes, the scheme is told, and of certificates nothing but what is proved.
 ///
 /// # Errors
 /// Those of [`remove_hop_by_hop`](internal_headers::remove_hop_by_hop).
-pub fn prepare_headers(headers: &mut HeaderMap, over_tls: bool) -> Result<(), Failure> {
+pub fn prepare_headers(headers: &mut HeaderMap, told: Told<'_>) -> Result<(), Failure> {
     internal_headers::remove_hop_by_hop(headers)?;
-    let scheme = HeaderValue::from_static(if over_tls { "https" } else { "http" });
+    let scheme = HeaderValue::from_static(if told.over_tls { "https" } else { "http" });
     headers.entry(X_FORWARDED_PROTO).or_insert(scheme);
-    // Only a caller with a certificate could have sent it honestly.
-    headers.remove(X_FORWARDED_CLIENT_CERT);
+    tell_certificate(headers, told.certificate);
     Ok(())
+}
+
+/// Tells of the caller's certificate what the connection proves, behind what a caller of the mesh tells of its own
+/// callers. Without a certificate nobody could have sent the header honestly.
+fn tell_certificate(headers: &mut HeaderMap, proved: Option<&HeaderValue>) {
+    let Some(proved) = proved else {
+        headers.remove(X_FORWARDED_CLIENT_CERT);
+        return;
+    };
+    let mut told: Vec<u8> = Vec::new();
+    for line in headers.get_all(X_FORWARDED_CLIENT_CERT) {
+        told.extend_from_slice(line.as_bytes());
+        told.push(b',');
+    }
+    told.extend_from_slice(proved.as_bytes());
+    // Of values that are good, this is one.
+    let told = HeaderValue::from_bytes(&told).unwrap_or_else(|_| proved.clone());
+    headers.insert(X_FORWARDED_CLIENT_CERT, told);
 }
 
 /// Brings a path (without its query) into the form that rules are written for, that policies see and that is passed on;

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use mesh_config::api::mesh_config::NormalizationType;
 
+use crate::authn::PeerModes;
 use crate::authz::{Authorization, HttpProvider};
 use crate::cluster::{ClusterId, ClusterSpec};
+use crate::gateway_tls::TlsServer;
 use crate::host_index::{HostIndex, host_of};
+use crate::identity::TrustDomains;
 use crate::jwt::Authentication;
 use crate::network::Network;
 use crate::route::search::RouteSearch;
@@ -40,6 +43,8 @@ pub struct Snapshot {
     pub(crate) gateways: Vec<GatewayServer>,
     pub(crate) path_normalization: NormalizationType,
     pub(crate) trusted_proxies: u32,
+    pub(crate) peer_modes: PeerModes,
+    pub(crate) trust_domains: TrustDomains,
     pub(crate) authorization: Authorization,
     pub(crate) authentication: Authentication,
     pub(crate) providers: Vec<Arc<HttpProvider>>,
@@ -76,15 +81,17 @@ pub(crate) struct Vhost {
     pub(crate) search: RouteSearch,
 }
 
-/// A listener that a gateway opens: the plaintext HTTP servers of its Gateways that share a port.
+/// A listener that a gateway opens: the servers of its Gateways for HTTP that share a port, without TLS or with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayServer {
     /// The port in the Gateway.
     pub port: u16,
     /// The address to bind, where the Gateway names one. With the port, it tells the listeners apart.
     pub bind: Option<IpAddr>,
-    /// Its routes.
+    /// Its routes; with TLS those of its first server.
     pub table: TableId,
+    /// Its servers with TLS; none where connections begin without.
+    pub tls: Vec<TlsServer>,
     /// The Gateways behind it, as `namespace/name`.
     pub gateways: Vec<Box<str>>,
 }
@@ -162,6 +169,16 @@ impl Snapshot {
     /// Proxies in front of a gateway whose word about the caller is believed.
     pub fn trusted_proxies(&self) -> u32 {
         self.trusted_proxies
+    }
+
+    /// Which connections the ports of this workload take.
+    pub fn peer_modes(&self) -> &PeerModes {
+        &self.peer_modes
+    }
+
+    /// The trust domains whose identities are this mesh's.
+    pub fn trust_domains(&self) -> &TrustDomains {
+        &self.trust_domains
     }
 
     /// Whose tokens are accepted at this workload.

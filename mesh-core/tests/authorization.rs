@@ -5,7 +5,8 @@
 use http::{HeaderMap, HeaderValue, Method};
 use mesh_config::api::mesh_config::NormalizationType;
 use mesh_config::{ConfigSet, parse};
-use mesh_core::authz::{Access, Authorization, Protocol, Setting, TrustDomains};
+use mesh_core::authz::{Access, Authorization, Protocol, Setting};
+use mesh_core::identity::TrustDomains;
 use mesh_core::path_normalization::normalize;
 use mesh_core::{PeerView, Profile, RequestView, Scheme};
 use proptest::prelude::*;
@@ -89,7 +90,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 
 fn allows(documents: &str, asked: &Asked, profile: Profile) -> bool {
     let (set, _) = ConfigSet::from_documents(parse("p", documents).0);
-    let domains = TrustDomains::new("td", &[]);
+    let domains = TrustDomains::new(["td"]);
     let setting = Setting { trust_domains: &domains, protocol: Protocol::Http, profile };
     let authorization = Authorization::new(set.authorization_policies(), setting);
     let mut headers = HeaderMap::new();

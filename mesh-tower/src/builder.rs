@@ -16,6 +16,7 @@ use crate::cluster::Environment;
 use crate::config::{Keeper, KeeperOptions};
 use crate::discovery::{Discovery, Dns, Resolver, SystemResolver};
 use crate::endpoint::Network;
+use crate::identity::{self, BadMaterial, IdentityHandle, IdentitySink, IdentitySource};
 use crate::inbound::ExternalAuthorizer;
 use crate::live::LiveHandle;
 use crate::outbound::{AddedHeader, Options, Shared};
@@ -39,6 +40,16 @@ pub struct MeshBuilder {
     /// Documents that were read already.
     documents: Vec<(String, Vec<Document>, Report)>,
     network: Network,
+    identity: Option<AnyIdentity>,
+    identity_options: identity::Options,
+}
+
+struct AnyIdentity(Box<dyn IdentitySource>);
+
+impl fmt::Debug for AnyIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IdentitySource({})", self.0.name())
+    }
 }
 
 struct AnySource(Box<dyn ConfigSource>);
@@ -65,6 +76,8 @@ impl MeshBuilder {
             options: Options::default(),
             documents: Vec::new(),
             network: Network::System,
+            identity: None,
+            identity_options: identity::Options::default(),
         }
     }
 
@@ -104,6 +117,34 @@ impl MeshBuilder {
         let (namespace, account) = name.split_once('/').unwrap_or(("default", name));
         self.site.namespace = namespace.to_owned();
         self.site.service_account = Some(account.to_owned());
+        self
+    }
+
+    /// The certificate by which this workload proves who it is, and the roots by which it believes others: what mutual TLS
+    /// is made with, on both sides.
+    ///
+    /// Without one the workload takes and makes no mutual TLS: plaintext where the mode is `PERMISSIVE`, nothing where it is
+    /// `STRICT` or a rule asks for `ISTIO_MUTUAL`.
+    #[must_use]
+    pub fn identity(mut self, source: impl IdentitySource) -> Self {
+        self.identity = Some(AnyIdentity(Box::new(source)));
+        self
+    }
+
+    /// A directory for credentials that no Secret among the documents is: `credentialName: web` of a DestinationRule means
+    /// the files `web/ca.crt`, and for `MUTUAL` `web/tls.crt` and `web/tls.key`, in it; of a Gateway
+    /// [the same](crate::gateway::GatewayBuilder::credentials). Followed as they change.
+    ///
+    /// Secrets are those of the workload's own namespace. In Istio a sidecar passes over `credentialName` unless the rule
+    /// has a `workloadSelector`, and sends plaintext; here the credential acts wherever the process has it, and a request
+    /// is answered 503 where it has not.
+    #[must_use]
+    pub fn credentials(self, directory: impl Into<std::path::PathBuf>) -> Self {
+        self.identity_options(|options| options.credentials(directory.into()))
+    }
+
+    pub(crate) fn identity_options(mut self, set: impl FnOnce(&mut identity::Options)) -> Self {
+        set(&mut self.identity_options);
         self
     }
 
@@ -316,8 +357,21 @@ impl MeshBuilder {
         let parse = self.parse_options();
         let mesh_config = self.mesh_config.as_deref().map(|text| read_mesh_config(text, &parse)).transpose()?;
         let discovery = self.discovery.unwrap_or_else(|| Arc::new(Dns::new(SystemResolver)));
-        let environment =
-            Environment { resolver: Resolver::new(discovery), profile: self.site.profile, network: self.network };
+        let identity = IdentityHandle::new(self.identity_options);
+        let identities = match self.identity {
+            None => None,
+            Some(AnyIdentity(mut source)) => {
+                let material = source.first().map_err(|problem| BuildError::of_identity(source.name(), problem))?;
+                identity.replace(material);
+                Some(source)
+            }
+        };
+        let environment = Environment {
+            resolver: Resolver::new(discovery),
+            profile: self.site.profile,
+            network: self.network,
+            identity: identity.clone(),
+        };
         let live = LiveHandle::default();
         let keeper = Arc::new(Keeper::new(
             live.clone(),
@@ -346,7 +400,7 @@ impl MeshBuilder {
         // One set, judged as a whole, so that documents may refer to those of another source.
         let applied = keeper.apply_all(initial);
         if !applied.accepted {
-            return Err(BuildError { report: applied.report, source: None });
+            return Err(BuildError::of_report(applied.report));
         }
         let mut tasks = JoinSet::new();
         for AnySource(source) in sources {
@@ -362,7 +416,10 @@ impl MeshBuilder {
                 }
             });
         }
-        Ok(Mesh::new(shared, keeper, tasks))
+        if let Some(source) = identities {
+            tasks.spawn(source.run(IdentitySink::new(identity.clone())));
+        }
+        Ok(Mesh::new(shared, keeper, identity, tasks))
     }
 }
 
@@ -371,7 +428,10 @@ fn read_mesh_config(text: &str, parse: &ParseOptions) -> Result<MeshConfig, Buil
     let (set, _) = ConfigSet::from_documents(documents);
     match set.mesh_config() {
         Some(config) if !report.has_errors() => Ok(config.clone()),
-        _ => Err(BuildError { report: Arc::new(report), source: Some("this is not a MeshConfig".into()) }),
+        _ => Err(BuildError {
+            source: Some("this is not a MeshConfig".into()),
+            ..BuildError::of_report(Arc::new(report))
+        }),
     }
 }
 
@@ -379,10 +439,20 @@ fn read_mesh_config(text: &str, parse: &ParseOptions) -> Result<MeshConfig, Buil
 #[derive(Debug)]
 pub struct BuildError {
     report: Arc<Report>,
+    /// Where the certificates were to come from.
+    identity: Option<String>,
     source: Option<BoxError>,
 }
 
 impl BuildError {
+    fn of_report(report: Arc<Report>) -> Self {
+        Self { report, identity: None, source: None }
+    }
+
+    fn of_identity(name: &str, problem: BadMaterial) -> Self {
+        Self { report: Arc::default(), identity: Some(name.to_owned()), source: Some(problem.into()) }
+    }
+
     /// Everything that was found in the configuration.
     pub fn report(&self) -> &Report {
         &self.report
@@ -391,6 +461,9 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(name), Some(problem)) = (&self.identity, &self.source) {
+            return write!(f, "the certificates of {name} cannot be used: {problem}");
+        }
         f.write_str("the configuration has errors")?;
         // What stands at the same place says more about it, such as that a value is a placeholder.
         let explains = |finding: &Diagnostic| {

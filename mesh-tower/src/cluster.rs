@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
+use mesh_config::api::tls::ClientTlsMode;
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::endpoint::EndpointState;
-use mesh_core::cluster::{ClusterSpec, DnsTarget, EndpointAddress, EndpointSource, EndpointSpec};
+use mesh_core::cluster::{ClientTls, ClusterSpec, DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, TlsSpec};
 use mesh_core::lb::{Cursors, HostSet, Pick};
 use mesh_core::limits::Permits;
 use mesh_core::outlier::{Detector, OutlierSpec};
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 use crate::discovery::{Resolver, WatchGuard};
 use crate::endpoint::{EndpointPool, Network, PoolOptions};
 use crate::gauges::ClusterGauges;
+use crate::identity::{IdentityHandle, Originator};
 
 /// What clusters need from the process they live in.
 #[derive(Clone, Debug)]
@@ -27,6 +29,7 @@ pub(crate) struct Environment {
     pub(crate) resolver: Resolver,
     pub(crate) profile: Profile,
     pub(crate) network: Network,
+    pub(crate) identity: IdentityHandle,
 }
 
 /// One endpoint with its connections.
@@ -72,6 +75,11 @@ struct Shared {
     /// Held while members are built anew because endpoints were ejected, came back or grew older.
     renewing: Mutex<()>,
     network: Network,
+    identity: IdentityHandle,
+    /// Begins TLS as the policy says.
+    tls: Option<Arc<Originator>>,
+    /// Begins TLS for requests to `https` that no policy speaks of.
+    https: OnceLock<Arc<Originator>>,
 }
 
 impl Shared {
@@ -88,6 +96,12 @@ impl Shared {
             handles: AtomicU64::new(0),
             health: AtomicU64::new(0),
             network: environment.network.clone(),
+            identity: environment.identity.clone(),
+            tls: spec
+                .tls
+                .settings()
+                .map(|settings| Arc::new(Originator::new(settings.clone(), environment.identity.clone()))),
+            https: OnceLock::new(),
         }
     }
 }
@@ -151,11 +165,14 @@ impl ClusterHandle {
 
     /// The handle of the same cluster in the next version.
     ///
-    /// Only other endpoints: permits, ejections and pools go on. Another policy: everything anew,
+    /// Only other endpoints, or another content of Secrets: permits, ejections and pools go on. Another policy: everything anew,
     /// as Envoy replaces a cluster whose settings changed.
     pub(crate) fn successor(&self, spec: Arc<ClusterSpec>, environment: &Environment) -> Self {
         if !self.spec.same_policy(&spec) {
             return Self::new(spec, environment);
+        }
+        if let (Some(originator), Some(settings)) = (&self.shared.tls, spec.tls.settings()) {
+            originator.renew(settings);
         }
         let current = self.members.load();
         Self::with_shared(spec, Arc::clone(&self.shared), &members_of(&current), environment)
@@ -193,6 +210,20 @@ impl ClusterHandle {
 
     pub(crate) fn spec(&self) -> &Arc<ClusterSpec> {
         &self.spec
+    }
+
+    /// How requests to an endpoint are encrypted; nothing for plaintext, which no request to `https` is sent as.
+    pub(crate) fn tls(&self, endpoint: &EndpointState, is_https: bool) -> Option<&Arc<Originator>> {
+        let shared = &self.shared;
+        let by_policy = match self.spec.tls {
+            TlsSpec::Auto(_) => endpoint.spec().announced.mtls && shared.identity.has_certificate(),
+            _ => true,
+        };
+        let by_policy = shared.tls.as_ref().filter(|_| by_policy);
+        let simple = || ClientTls { mode: ClientTlsMode::Simple, ..ClientTls::default() };
+        by_policy.or_else(|| {
+            is_https.then(|| shared.https.get_or_init(|| Arc::new(Originator::new(simple(), shared.identity.clone()))))
+        })
     }
 
     pub(crate) fn permits(&self) -> &Arc<Permits> {
@@ -368,6 +399,7 @@ fn endpoint_at(target: &DnsTarget, address: SocketAddr) -> EndpointSpec {
         weight: target.weight,
         labels: target.labels.clone(),
         locality: target.locality.clone(),
+        announced: target.announced.clone(),
     }
 }
 

@@ -7,6 +7,7 @@ use mesh_config::ConfigSet;
 use mesh_config::api::MeshConfig;
 use mesh_core::Site;
 use mesh_core::explain::{Endpoint, Explainer, Explanation, Question};
+use mesh_core::snapshot::GatewayServer;
 
 use crate::Body;
 use crate::live::Live;
@@ -59,13 +60,13 @@ impl Live {
 /// where nobody listens.
 pub(crate) fn trace(live: &Live, listener: Listener, request: &Request<Body>, port: u16, draw: u64) {
     if tracing::enabled!(target: TARGET, tracing::Level::TRACE)
-        && let Some(question) = question(listener, request, port, draw)
+        && let Some(question) = question(live, listener, request, port, draw)
     {
         tracing::trace!(target: TARGET, "{}", live.explain(&question));
     }
 }
 
-fn question(listener: Listener, request: &Request<Body>, port: u16, draw: u64) -> Option<Question> {
+fn question(live: &Live, listener: Listener, request: &Request<Body>, port: u16, draw: u64) -> Option<Question> {
     let mut question = Question::new(request.method().as_str(), &request.uri().to_string()).ok()?;
     for (name, value) in request.headers() {
         // What is no text decides nothing that an explanation could show.
@@ -75,6 +76,12 @@ fn question(listener: Listener, request: &Request<Body>, port: u16, draw: u64) -
     let question = question.on_port(port).with_roll(draw);
     Some(match listener {
         Listener::Mesh { .. } => question,
-        Listener::Gateway { bind, .. } => question.through_gateway().at_address(bind),
+        Listener::Gateway { table, .. } => {
+            let serves = |server: &&GatewayServer| {
+                Some(server.table) == table || server.tls.iter().any(|server| Some(server.table) == table)
+            };
+            let bind = live.snapshot().gateway_servers().iter().find(serves).and_then(|server| server.bind);
+            question.through_gateway().at_address(bind)
+        }
     })
 }

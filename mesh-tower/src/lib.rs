@@ -87,6 +87,7 @@ pub mod fault;
 pub mod gateway;
 mod gauges;
 mod hops;
+pub mod identity;
 pub mod inbound;
 mod layers;
 pub mod limit;

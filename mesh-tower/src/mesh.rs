@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_config::Report;
+use mesh_core::authn::MtlsMode;
 use mesh_core::explain::{Explanation, Question};
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -13,10 +14,11 @@ use tower_service::Service;
 use crate::client::MeshClient;
 use crate::config::Keeper;
 use crate::gateway::GatewayBuilder;
+use crate::identity::{IdentityHandle, WorkloadTls};
 use crate::inbound::InboundLayer;
 use crate::live::Live;
 use crate::outbound::{Listener as Route, Shared};
-use crate::serve::{self, Drain, DrainWatch, Listener, ServeOptions};
+use crate::serve::{self, Drain, DrainWatch, Listener, Security, ServeOptions};
 use crate::source::{Applied, Apply as _};
 use crate::{Body, BoxError, Gauges, MeshBuilder};
 
@@ -42,6 +44,7 @@ struct Inner {
     keeper: Arc<Keeper>,
     drain: Drain,
     watch: DrainWatch,
+    identity: IdentityHandle,
     /// End with the mesh.
     _sources: tokio::task::JoinSet<()>,
 }
@@ -52,9 +55,14 @@ impl Mesh {
         MeshBuilder::new()
     }
 
-    pub(crate) fn new(shared: Arc<Shared>, keeper: Arc<Keeper>, sources: tokio::task::JoinSet<()>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        keeper: Arc<Keeper>,
+        identity: IdentityHandle,
+        sources: tokio::task::JoinSet<()>,
+    ) -> Self {
         let (drain, watch) = Drain::new();
-        Self { inner: Arc::new(Inner { shared, keeper, drain, watch, _sources: sources }) }
+        Self { inner: Arc::new(Inner { shared, keeper, drain, watch, identity, _sources: sources }) }
     }
 
     /// A client; the port of a request's URI is the port that the mesh's rules see.
@@ -130,17 +138,52 @@ impl Mesh {
         R::Error: Into<BoxError>,
     {
         let bound = listener.local_addr().ok().and_then(|address| address.socket());
-        let inbound = match options.seen_address().or(bound) {
+        let mut seen = options.seen_address().or(bound);
+        if let (Some(address), Some(port)) = (&mut seen, options.workload_port) {
+            address.set_port(port);
+        }
+        let port = options.workload_port.or(seen.map(|address| address.port())).unwrap_or(0);
+        let (live, identity) = (self.inner.shared.live.clone(), self.inner.identity.clone());
+        let tls = WorkloadTls::new(live, identity, port);
+        if tls.mode() == MtlsMode::Strict && !tls.has_certificate() {
+            tracing::error!(port, "the mode is STRICT and there is no certificate: every connection will be refused");
+        }
+        let security = Security::Workload(Arc::new(tls));
+        let inbound = match seen {
             Some(address) => self.inbound().at(address),
             None => self.inbound(),
         };
-        serve::run(listener, inbound.layer(app), self.inner.watch.clone(), options).await;
+        serve::run(listener, inbound.layer(app), self.inner.watch.clone(), options, security).await;
+        Ok(())
+    }
+
+    /// Serves health probes in plaintext on a listener of their own, whatever the mode of the workload is: whoever probes
+    /// has no certificate. No policy stands in front of it, so give it an application that does nothing else.
+    ///
+    /// # Errors
+    /// None at present, as for [`serve`](Self::serve).
+    pub async fn probes<L, S, R>(&self, listener: L, app: S) -> io::Result<()>
+    where
+        L: Listener,
+        S: Service<http::Request<Body>, Response = http::Response<R>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        R: http_body::Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
+        let options = ServeOptions::default();
+        serve::run(listener, app, self.inner.watch.clone(), options, Security::Plaintext).await;
         Ok(())
     }
 
     /// An ingress for the Gateways that select this workload.
     pub fn gateway(&self) -> GatewayBuilder {
-        GatewayBuilder::new(Arc::clone(&self.inner.shared), Arc::clone(&self.inner.keeper), self.inner.watch.clone())
+        GatewayBuilder::new(
+            Arc::clone(&self.inner.shared),
+            Arc::clone(&self.inner.keeper),
+            self.inner.watch.clone(),
+            self.inner.identity.clone(),
+        )
     }
 
     /// Gives documents under a name, replacing those given under it before.

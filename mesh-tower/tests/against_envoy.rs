@@ -18,6 +18,8 @@
 #![allow(clippy::type_complexity, reason = "records are as nested as the files")]
 #![allow(dead_code, reason = "what plays recordings knows more than is needed here")]
 
+#[path = "support/anybody.rs"]
+mod anybody;
 #[path = "conformance/caller.rs"]
 mod caller;
 #[path = "conformance/place.rs"]
@@ -26,6 +28,8 @@ mod place;
 mod record;
 #[path = "conformance/script.rs"]
 mod script;
+#[path = "conformance/secure.rs"]
+mod secure;
 #[path = "conformance/upstream/mod.rs"]
 mod upstream;
 #[path = "conformance/wire.rs"]

@@ -15,8 +15,12 @@
 #![allow(clippy::disallowed_methods, reason = "measures real time")]
 #![allow(clippy::type_complexity, reason = "records are as nested as the files")]
 
+#[path = "support/anybody.rs"]
+mod anybody;
 #[path = "conformance/caller.rs"]
 mod caller;
+#[path = "conformance/certificates.rs"]
+mod certificates;
 #[path = "conformance/compare.rs"]
 mod compare;
 #[path = "conformance/counts.rs"]
@@ -33,6 +37,8 @@ mod record;
 mod scenario;
 #[path = "conformance/script.rs"]
 mod script;
+#[path = "conformance/secure.rs"]
+mod secure;
 #[path = "conformance/token.rs"]
 mod token;
 #[path = "conformance/upstream/mod.rs"]
@@ -51,8 +57,15 @@ use self::place::Claim;
 use self::record::Scenario;
 
 /// Suites whose failures fail the test.
-const GATED: &[&str] =
-    &["oracle/match", "oracle/split", "oracle/hosts", "oracle/actions", "oracle/gateway", "oracle/field"];
+const GATED: &[&str] = &[
+    "oracle/match",
+    "oracle/split",
+    "oracle/hosts",
+    "oracle/actions",
+    "oracle/gateway",
+    "oracle/field",
+    "oracle/inbound",
+];
 
 /// The groups of recordings, each with how many of its scenarios are played at once: those that are mostly waiting, many.
 const GROUPS: &[(&str, usize)] = &[
@@ -117,6 +130,31 @@ fn requests_recorded_with_envoy() {
     }
     broken.retain(|(suite, _)| GATED.contains(&suite.as_str()));
     assert!(broken.is_empty(), "cases of gated suites fail: {broken:?}");
+}
+
+#[test]
+fn certificates_of_peers_in_real_handshakes() {
+    let Some(recordings) = folder() else { return };
+    let security = recordings.join("../../security");
+    let gaps = Gaps::parse(include_str!("known_gaps"));
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let results = runtime.block_on(certificates::play(&security));
+    let passed = results.iter().filter(|(_, wrong)| wrong.is_none()).count();
+    println!("suite security/spiffe_certs: {passed}/{}", results.len());
+    let mut broken = Vec::new();
+    for (case, wrong) in results {
+        let id = format!("security/spiffe_certs/{case}");
+        match (wrong, gaps.reason(&id)) {
+            (Some(_), Some(reason)) => println!("  known gap {id}: {reason}"),
+            (Some(wrong), None) => {
+                println!("  FAILED {id}: {wrong}");
+                broken.push(id);
+            }
+            (None, Some(_)) => println!("  passes, though known as a gap: {id}"),
+            (None, None) => {}
+        }
+    }
+    assert!(broken.is_empty(), "cases fail: {broken:?}");
 }
 
 /// The steps of one scenario, while nothing else is played.

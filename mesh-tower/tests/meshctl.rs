@@ -4,6 +4,8 @@
 
 #[path = "meshctl/asking.rs"]
 mod asking;
+#[path = "meshctl/certs.rs"]
+mod certs;
 #[path = "meshctl/routing.rs"]
 mod routing;
 

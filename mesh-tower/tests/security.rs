@@ -7,18 +7,24 @@
 #![allow(clippy::disallowed_methods, reason = "measures real time")]
 #![allow(dead_code, reason = "the support is shared")]
 
+#[path = "support/anybody.rs"]
+mod anybody;
 #[path = "security/authorization.rs"]
 mod authorization;
 #[path = "security/case.rs"]
 mod case;
 #[path = "support/cases.rs"]
 mod cases;
+#[path = "security/edge.rs"]
+mod edge;
 #[path = "security/issuers.rs"]
 mod issuers;
 #[path = "security/policies.rs"]
 mod policies;
 #[path = "security/providers.rs"]
 mod providers;
+#[path = "security/secure.rs"]
+mod secure;
 #[path = "security/tokens.rs"]
 mod tokens;
 #[path = "security/wire.rs"]

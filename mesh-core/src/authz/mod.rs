@@ -40,10 +40,11 @@ pub use self::path::PathMatch;
 pub use self::rule::Protocol;
 pub use self::text::TextMatch;
 pub use self::token::RequestPrincipalMatch;
-pub use self::trust::{TrustDomains, domain_of};
+pub use self::trust::domain_of;
 
 use self::rule::{Rule, RuleContext};
 use crate::Profile;
+use crate::identity::TrustDomains;
 
 /// The policies of a workload.
 #[derive(Clone, Debug, Default)]

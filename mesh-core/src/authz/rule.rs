@@ -5,7 +5,7 @@ use mesh_config::api::authorization_policy::{Operation, Rule as Written, Source}
 use super::access::Access;
 use super::condition::{Attribute, Condition};
 use super::header::Lines;
-use super::trust::TrustDomains;
+use crate::identity::TrustDomains;
 
 /// Matches an access if one of `from`, one of `to` and all of `when` do. What is empty matches everything.
 #[derive(Clone, Debug, Default)]

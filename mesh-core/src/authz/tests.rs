@@ -23,7 +23,7 @@ fn policies(specs: &[&str]) -> ConfigSet {
 }
 
 fn compiled(specs: &[&str], protocol: Protocol, profile: Profile) -> Authorization {
-    let domains = TrustDomains::new("cluster.local", &[]);
+    let domains = TrustDomains::new(["cluster.local"]);
     let set = policies(specs);
     Authorization::new(set.authorization_policies(), Setting { trust_domains: &domains, protocol, profile })
 }

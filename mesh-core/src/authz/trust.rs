@@ -1,38 +1,12 @@
-//! Trust domains that stand for each other.
-
-use mesh_config::api::MeshConfig;
+//! Trust domains that stand for each other in policies.
 
 use super::text::TextMatch;
-
-/// The trust domain of the mesh, then its aliases.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustDomains(Vec<String>);
+use crate::identity::TrustDomains;
 
 /// Stands for the mesh's own trust domain, whatever that is.
 const LOCAL: &str = "cluster.local";
 
 impl TrustDomains {
-    /// A trust domain and its aliases.
-    pub fn new(own: &str, aliases: &[String]) -> Self {
-        let mut domains = vec![own.to_owned()];
-        for alias in aliases {
-            if !domains.contains(alias) {
-                domains.push(alias.clone());
-            }
-        }
-        Self(domains)
-    }
-
-    /// Those of a mesh.
-    pub fn of(mesh: &MeshConfig) -> Self {
-        Self::new(mesh.trust_domain(), &mesh.trust_domain_aliases)
-    }
-
-    /// The domains, the mesh's own first.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-
     /// The principals that a principal of a policy stands for: one of the mesh's trust domain, or of an alias, stands
     /// for that in all of them. One without exactly the five parts of an identity stands for itself.
     pub fn expand_principal(&self, principal: &str) -> Vec<String> {
@@ -73,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_principal_of_the_mesh_stands_for_that_of_every_alias() {
-        let domains = TrustDomains::new("td2", &["td1".to_owned(), "old-td".to_owned()]);
+        let domains = TrustDomains::new(["td2", "td1", "old-td"]);
         let expanded = |principal: &str| domains.expand_principal(principal).join(" ");
         let all = "td2/ns/a/sa/b td1/ns/a/sa/b old-td/ns/a/sa/b";
         assert_eq!(expanded("td1/ns/a/sa/b"), all);
@@ -86,7 +60,7 @@ mod tests {
 
     #[test]
     fn only_exact_domains_of_the_mesh_stand_for_each_other() {
-        let domains = TrustDomains::new("td2", &["td1".to_owned()]);
+        let domains = TrustDomains::new(["td2", "td1"]);
         assert_eq!(domains.expand_domain("td1"), ["td2", "td1"]);
         assert_eq!(domains.expand_domain("td*"), ["td*"]);
         assert_eq!(domains.expand_domain("cluster.local"), ["cluster.local"]);

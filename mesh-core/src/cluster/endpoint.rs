@@ -11,7 +11,7 @@ use mesh_config::api::WorkloadEntry;
 use mesh_config::api::service_entry::ServicePort;
 use mesh_config::value::Labels;
 
-use super::Locality;
+use super::{Announced, Locality};
 use crate::outlier::Record;
 
 /// Where an endpoint listens.
@@ -63,12 +63,20 @@ pub struct EndpointSpec {
     pub labels: Labels,
     /// Where it is.
     pub locality: Locality,
+    /// What it says about its security.
+    pub announced: Announced,
 }
 
 impl EndpointSpec {
     /// An endpoint of weight 1 without labels.
     pub fn at(address: EndpointAddress) -> Self {
-        Self { address, weight: 1, labels: Labels::new(), locality: Locality::default() }
+        Self {
+            address,
+            weight: 1,
+            labels: Labels::new(),
+            locality: Locality::default(),
+            announced: Announced::default(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod locality;
 pub mod notes;
 pub mod policy;
 pub mod subset;
+pub mod tls;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::retry::budget::BudgetSpec;
 
 pub use endpoint::{EndpointAddress, EndpointSpec, endpoint_port};
 pub use locality::Locality;
+pub use tls::{Announced, ClientTls, TlsSpec};
 
 /// A cluster of a [`Snapshot`](crate::snapshot::Snapshot).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -117,7 +119,8 @@ impl ClusterSpec {
         }
     }
 
-    /// Whether two specs differ in nothing but their endpoints: then permits and ejections go on.
+    /// Whether two specs differ in nothing but their endpoints and the content of Secrets: then permits and ejections go
+    /// on.
     pub fn same_policy(&self, other: &Self) -> bool {
         let same_kind = match (&self.endpoints, &other.endpoints) {
             (EndpointSource::Static(_), EndpointSource::Static(_)) => true,
@@ -125,8 +128,12 @@ impl ClusterSpec {
             (EndpointSource::Dns { logical: left, .. }, EndpointSource::Dns { logical: right, .. }) => left == right,
             (left, right) => left == right,
         };
-        let bare = |spec: &Self| Self { endpoints: EndpointSource::Static(Vec::new()), ..spec.clone() };
-        same_kind && bare(self) == bare(other)
+        let bare = |spec: &Self| Self {
+            endpoints: EndpointSource::Static(Vec::new()),
+            tls: TlsSpec::Plaintext,
+            ..spec.clone()
+        };
+        same_kind && self.tls.same_but_for_secrets(&other.tls) && bare(self) == bare(other)
     }
 
     /// Whether requests say themselves where they go, so that there is nothing to balance.
@@ -197,12 +204,21 @@ pub struct DnsTarget {
     pub labels: Labels,
     /// Where they are.
     pub locality: Locality,
+    /// What they say about their security.
+    pub announced: Announced,
 }
 
 impl DnsTarget {
     /// A name without labels.
     pub fn of(host: &str, port: u16) -> Self {
-        Self { host: host.into(), port, weight: 1, labels: Labels::new(), locality: Locality::default() }
+        Self {
+            host: host.into(),
+            port,
+            weight: 1,
+            labels: Labels::new(),
+            locality: Locality::default(),
+            announced: Announced::default(),
+        }
     }
 }
 
@@ -255,18 +271,6 @@ pub struct Keepalive {
     pub time: Option<Duration>,
     /// Time between probes.
     pub interval: Option<Duration>,
-}
-
-/// Encryption towards the endpoints of a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TlsSpec {
-    /// None.
-    #[default]
-    Plaintext,
-    /// The configuration asks for this mode, which does not act yet: no request is sent, since none
-    /// may go out unprotected.
-    NotYetServed(&'static str),
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use mesh_config::api::destination_rule::{
     ConnectionPoolSettings, LoadBalancerSettings, PortTrafficPolicy, RetryBudget, TrafficPolicy,
 };
-use mesh_config::api::tls::{ClientTlsMode, ClientTlsSettings};
+use mesh_config::api::tls::ClientTlsSettings;
 
 /// A field that has no effect, or not the one it has in Istio.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,9 +69,9 @@ impl Notes {
 
     fn tls(&mut self, tls: Option<&ClientTlsSettings>) {
         self.add(
-            tls.is_some_and(|tls| tls.mode != ClientTlsMode::Disable),
-            "tls.mode",
-            "TLS is not served yet: requests fail rather than go out in plaintext",
+            tls.is_some_and(|tls| tls.insecure_skip_verify == Some(true)),
+            "tls.insecureSkipVerify",
+            "requests fail unless the process allows it (identity::danger::allow_insecure_skip_verify)",
         );
     }
 
@@ -100,7 +100,7 @@ mod tests {
             "loadBalancer": {"simple": "ROUND_ROBIN", "localityLbSetting": {}, "warmup": {"duration": "10s"}},
             "connectionPool": {"tcp": {"maxConnections": 1}, "http": {"http2MaxRequests": 1}},
             "outlierDetection": {"consecutive5xxErrors": 1},
-            "tls": {"mode": "DISABLE"},
+            "tls": {"mode": "ISTIO_MUTUAL"},
             "retryBudget": {"percent": 10},
         });
         assert_eq!(paths(policy), [""; 0]);
@@ -113,10 +113,11 @@ mod tests {
             "proxyProtocol": {},
             "portLevelSettings": [
                 {"port": {"number": 80}},
-                {"port": {"number": 443}, "tls": {"mode": "SIMPLE"}},
+                {"port": {"number": 443}, "tls": {"mode": "SIMPLE", "insecureSkipVerify": true}},
             ],
         });
-        let expected = ["loadBalancer.zoneAwareLbSetting", "proxyProtocol", "portLevelSettings[1].tls.mode"];
+        let expected =
+            ["loadBalancer.zoneAwareLbSetting", "proxyProtocol", "portLevelSettings[1].tls.insecureSkipVerify"];
         assert_eq!(paths(policy), expected);
     }
 }

@@ -11,7 +11,7 @@ use mesh_config::api::destination_rule::{
     PortTrafficPolicy, RetryBudget, SimpleLb, TcpKeepalive, TrafficPolicy,
 };
 use mesh_config::api::mesh_config::{DefaultTrafficPolicy, MeshH2UpgradePolicy};
-use mesh_config::api::tls::{ClientTlsMode, ClientTlsSettings};
+use mesh_config::api::tls::ClientTlsSettings;
 use mesh_config::value;
 
 use super::{ClusterSpec, EndpointSource, Keepalive, TlsSpec, UpstreamProtocol};
@@ -120,7 +120,7 @@ pub fn apply(policy: &EffectivePolicy<'_>, spec: &mut ClusterSpec) {
         apply_pool(pool, spec);
     }
     spec.outlier = policy.outlier_detection.map(outlier);
-    spec.tls = policy.tls.map_or(TlsSpec::Plaintext, tls);
+    spec.tls = policy.tls.map_or(TlsSpec::Plaintext, TlsSpec::of);
     spec.budget = policy.retry_budget.map(|budget| BudgetSpec {
         percent: budget.percent.unwrap_or(20.0),
         min_concurrency: if budget.min_retry_concurrency == 0 { 3 } else { budget.min_retry_concurrency },
@@ -241,15 +241,6 @@ fn outlier(from: &OutlierDetection) -> OutlierSpec {
     }
 }
 
-fn tls(from: &ClientTlsSettings) -> TlsSpec {
-    match from.mode {
-        ClientTlsMode::Disable => TlsSpec::Plaintext,
-        ClientTlsMode::Simple => TlsSpec::NotYetServed("SIMPLE"),
-        ClientTlsMode::Mutual => TlsSpec::NotYetServed("MUTUAL"),
-        ClientTlsMode::IstioMutual => TlsSpec::NotYetServed("ISTIO_MUTUAL"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,7 +275,7 @@ mod tests {
             "loadBalancer": {"simple": "ROUND_ROBIN"}, "tls": {"mode": "ISTIO_MUTUAL"},
             "portLevelSettings": [{"port": {"number": 8080}, "loadBalancer": {"simple": "RANDOM"}}],
         });
-        assert_eq!(spec(top.clone(), None, 80).tls, TlsSpec::NotYetServed("ISTIO_MUTUAL"));
+        assert_eq!(spec(top.clone(), None, 80).tls.describe(), Some("ISTIO_MUTUAL"));
         let at_port = spec(top, None, 8080);
         assert_eq!((at_port.lb, at_port.tls), (LbSpec::Random, TlsSpec::Plaintext));
     }

@@ -4,19 +4,27 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_config::api::PeerAuthentication;
 use mesh_config::api::mesh_config::MeshConfig;
 use mesh_config::api::virtual_service::Destination;
-use mesh_config::value::Protocol;
+use mesh_config::value::{Labels, Protocol};
+use mesh_config::{ConfigSet, Object};
 
 use super::destination_rules::{DestinationRules, MergedRule};
 use super::findings::{self, Findings};
 use super::registry::{Port, Service, fqdn_as_written};
 use super::scope::Sight;
 use crate::Site;
+use crate::authn::{MtlsMode, PeerModes};
 use crate::cluster::policy::{self, PolicyInput};
-use crate::cluster::{ClusterId, ClusterKey, ClusterSpec, EndpointSource, UpstreamProtocol, subset};
+use crate::cluster::tls::cluster_server_name;
+use crate::cluster::{
+    Announced, ClientTls, ClusterId, ClusterKey, ClusterSpec, EndpointAddress, EndpointSource, TlsSpec,
+    UpstreamProtocol, subset,
+};
 use crate::lb::{LbSpec, LocalitySpec};
 use crate::route::{ClusterRef, RuleOrigin};
+use crate::secrets::Secrets;
 
 /// Where a destination is named: decides short names and the port it means without naming one.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +44,8 @@ pub(crate) struct Clusters<'a> {
     rules: &'a DestinationRules<'a>,
     mesh: &'a MeshConfig,
     site: &'a Site,
+    set: &'a ConfigSet,
+    peers: Vec<&'a Object<PeerAuthentication>>,
     by_key: HashMap<ClusterKey, ClusterId>,
     specs: Vec<Arc<ClusterSpec>>,
 }
@@ -46,8 +56,10 @@ impl<'a> Clusters<'a> {
         rules: &'a DestinationRules<'a>,
         mesh: &'a MeshConfig,
         site: &'a Site,
+        set: &'a ConfigSet,
     ) -> Self {
-        Self { sight, rules, mesh, site, by_key: HashMap::new(), specs: Vec::new() }
+        let peers = set.peer_authentications().collect();
+        Self { sight, rules, mesh, site, set, peers, by_key: HashMap::new(), specs: Vec::new() }
     }
 
     pub(crate) fn into_specs(self) -> Vec<Arc<ClusterSpec>> {
@@ -217,6 +229,7 @@ impl<'a> Clusters<'a> {
             spec.endpoints = EndpointSource::OriginalDestination { port: None };
         }
         policy::apply(&effective, &mut spec);
+        self.tls(&mut spec, service, effective.tls.is_some());
         if port.protocol == Protocol::Redis {
             // Whatever the rule says: clients shard.
             spec.lb = LbSpec::maglev(0);
@@ -230,9 +243,64 @@ impl<'a> Clusters<'a> {
         spec
     }
 
+    /// Begins mutual TLS by itself where nothing else is said, and adds what a rule leaves to the service.
+    fn tls(&self, spec: &mut ClusterSpec, service: &Service, is_told: bool) {
+        for announced in announcements(&mut spec.endpoints) {
+            let (labels, port, announced) = announced;
+            // Whoever takes plaintext only cannot be spoken to otherwise.
+            announced.mtls = announced.mtls
+                && (self.peers.is_empty() || self.peer_mode(&service.namespace, labels, port) != MtlsMode::Disable);
+        }
+        let takes_mtls = announcements(&mut spec.endpoints).any(|(_, _, announced)| announced.mtls);
+        let may_begin = self.mesh.enable_auto_mtls() && !service.external && !service.headless;
+        if !is_told && may_begin && takes_mtls {
+            spec.tls = TlsSpec::Auto(ClientTls::istio_mutual());
+        }
+        let accounts = announcements(&mut spec.endpoints).filter_map(|(_, _, announced)| announced.account.clone());
+        let accounts: Vec<_> = accounts.collect();
+        let Some(tls) = spec.tls.settings_mut() else { return };
+        tls.fill(&Secrets::of(self.set, &self.site.namespace));
+        if tls.names.is_empty() {
+            tls.names = service.subject_alt_names.iter().map(|name| name.as_str().into()).collect();
+        }
+        if tls.is_istio_mutual() {
+            tls.sni = tls.sni.take().or_else(|| cluster_server_name(&spec.key));
+            if tls.names.is_empty() {
+                let domain = self.mesh.trust_domain();
+                tls.names = accounts
+                    .iter()
+                    .map(|account| format!("spiffe://{domain}/ns/{}/sa/{account}", service.namespace).into())
+                    .collect();
+                tls.names.sort();
+                tls.names.dedup();
+            }
+        }
+    }
+
+    fn peer_mode(&self, namespace: &str, labels: &Labels, port: u16) -> MtlsMode {
+        PeerModes::of(self.peers.iter().copied(), self.mesh.root_namespace(), namespace, labels).at(port)
+    }
+
     fn connect_timeout(&self) -> Duration {
         self.mesh.connect_timeout().to_std()
     }
+}
+
+/// What endpoints say about their security, with their labels and their port.
+fn announcements(endpoints: &mut EndpointSource) -> impl Iterator<Item = (&Labels, u16, &mut Announced)> {
+    let (listed, named) = match endpoints {
+        EndpointSource::Static(endpoints) => (endpoints.as_mut_slice(), Default::default()),
+        EndpointSource::Dns { targets, .. } => (Default::default(), targets.as_mut_slice()),
+        EndpointSource::OriginalDestination { .. } => Default::default(),
+    };
+    let listed = listed.iter_mut().map(|endpoint| {
+        let port = match &endpoint.address {
+            EndpointAddress::Socket(address) => address.port(),
+            EndpointAddress::Unix(_) => 0,
+        };
+        (&endpoint.labels, port, &mut endpoint.announced)
+    });
+    listed.chain(named.iter_mut().map(|target| (&target.labels, target.port, &mut target.announced)))
 }
 
 fn is_empty(endpoints: &EndpointSource) -> bool {

@@ -173,7 +173,7 @@ fn note_without_effect(rule: &Object<DestinationRule>, findings: &mut Findings) 
     for (policy_path, policy) in top.into_iter().chain(subsets) {
         for note in notes::without_effect(policy) {
             let path = format!("{policy_path}.{}", note.path);
-            findings.add(findings::not_enforced(rule, &path, "the field does not act yet", note.message));
+            findings.add(findings::not_enforced(rule, &path, "the field does not act", note.message));
         }
     }
 }

@@ -17,6 +17,7 @@ use super::rules::{self, Rules};
 use super::tables::Tables;
 use super::visibility::Export;
 use crate::Site;
+use crate::gateway_tls::{ServerTls, TlsServer, server_names};
 use crate::host_index::HostIndex;
 use crate::route::{Action, Redirect, Route, RuleOrigin};
 use crate::snapshot::GatewayServer;
@@ -56,7 +57,23 @@ impl<'a> GatewayBuilder<'a, '_> {
                 }
             }
         }
-        listeners.into_iter().map(|((port, bind), servers)| self.listener(set, port, bind, &servers)).collect()
+        let mut opened = Vec::new();
+        for ((port, bind), servers) in listeners {
+            let is_tls = |bound: &GatewayServerRef<'_>| Serving::of(bound.server).is_tls();
+            let first = servers.first().is_some_and(is_tls);
+            // One that names the same address in another way.
+            let (servers, others): (Vec<_>, Vec<_>) = servers.into_iter().partition(|bound| is_tls(bound) == first);
+            for bound in others {
+                let why = format!("port {port} serves both TLS and plaintext");
+                self.findings.add(findings::server_not_served(bound.gateway, bound.index, &why));
+            }
+            if first {
+                opened.extend(self.tls_listener(set, port, bind, &servers));
+            } else {
+                opened.push(self.listener(set, port, bind, &servers));
+            }
+        }
+        opened
     }
 
     fn listener(
@@ -73,7 +90,34 @@ impl<'a> GatewayBuilder<'a, '_> {
         }
         let mut gateways: Vec<Box<str>> = servers.iter().map(|bound| bound.gateway_name().into()).collect();
         gateways.dedup();
-        GatewayServer { port, bind, table: self.tables.add_table(hosts, None), gateways }
+        GatewayServer { port, bind, table: self.tables.add_table(hosts, None), tls: Vec::new(), gateways }
+    }
+
+    /// Servers with TLS share a port by the names that clients ask for, and no routes.
+    fn tls_listener(
+        &mut self,
+        set: &'a ConfigSet,
+        port: u16,
+        bind: Option<IpAddr>,
+        servers: &[GatewayServerRef<'a>],
+    ) -> Option<GatewayServer> {
+        let mut listener: Option<GatewayServer> = None;
+        for bound in servers {
+            let own = self.listener(set, port, bind, std::slice::from_ref(bound));
+            let Some(settings) = &bound.server.tls else { continue };
+            let settings = ServerTls::of(settings, set, &self.site.namespace);
+            let server = TlsServer {
+                hosts: server_names(bound.server),
+                table: own.table,
+                gateway: bound.gateway_name().into(),
+                settings,
+            };
+            let listener = listener.get_or_insert(GatewayServer { gateways: Vec::new(), ..own });
+            listener.tls.push(server);
+            listener.gateways.push(bound.gateway_name().into());
+            listener.gateways.dedup();
+        }
+        listener
     }
 
     /// The domains of a listener: the server hosts narrowed by the hosts of the VirtualServices
@@ -156,17 +200,22 @@ fn domain_of<'d, 'a>(domains: &'d mut Vec<(String, DomainRules<'a>)>, domain: &s
     &mut domains[place].1
 }
 
-/// Whether a server only sends its callers to https; then so do all domains it has a part in.
+/// Whether a server only sends its callers to https; then so do all domains it has a part in. One with TLS has them
+/// there already.
 fn redirects_to_https(server: &Server) -> bool {
-    server.tls.as_ref().is_some_and(|tls| tls.https_redirect)
+    Serving::of(server) == Serving::Http && server.tls.as_ref().is_some_and(|tls| tls.https_redirect)
 }
 
 /// The address that a server listens at, or why it is not served.
 fn served_at(server: &Server, port: u16) -> Result<Option<IpAddr>, String> {
     match Serving::of(server) {
-        Serving::Http => {}
-        Serving::Https | Serving::TlsEnded | Serving::TlsPassed => {
-            return Err(format!("TLS on port {port} does not act yet"));
+        Serving::Http | Serving::Https => {}
+        Serving::TlsEnded => {
+            return Err(format!("TLS on port {port} that carries something else than HTTP does not act"));
+        }
+        Serving::TlsPassed => {
+            let mode = "PASSTHROUGH or AUTO_PASSTHROUGH";
+            return Err(format!("TLS on port {port} that is to be passed on as it is ({mode}) does not act"));
         }
         Serving::Tcp => {
             let protocol = server.port.as_ref().map(|port| port.protocol.as_str()).unwrap_or_default();

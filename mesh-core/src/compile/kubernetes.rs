@@ -4,7 +4,6 @@
 //! finds; a Service with none of these is looked up by DNS, so that docker-compose needs no more
 //! than a Service document.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use mesh_config::api::kubernetes::{self as k8s, IntOrString, Pod, ServiceType};
@@ -17,7 +16,7 @@ use super::registry::{Port, Service, ServiceKind};
 use super::service_entry;
 use super::visibility::Export;
 use crate::Site;
-use crate::cluster::{DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, Locality};
+use crate::cluster::{Announced, DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, Locality};
 use crate::network::Network;
 
 /// The annotation that holds `exportTo` of a Service, comma-separated.
@@ -190,22 +189,25 @@ impl Resolver<'_> {
 
     fn endpoint(&self, address: &str, port: u32, pod: Option<&str>, zone: &str) -> Option<EndpointSpec> {
         let port = u16::try_from(port).ok()?;
+        let found = self.pod_of(address, pod);
         Some(EndpointSpec {
             address: EndpointAddress::parse(address, port)?,
             weight: 1,
-            labels: self.pod_labels(address, pod),
+            announced: found
+                .map(|pod| Announced::of_pod(&pod.meta.labels, &pod.spec.spec.service_account_name))
+                .unwrap_or_default(),
+            labels: found.map(|pod| pod.meta.labels.clone()).unwrap_or_default(),
             locality: Locality::of_zone(zone),
         })
     }
 
-    fn pod_labels(&self, address: &str, pod: Option<&str>) -> BTreeMap<String, String> {
+    fn pod_of(&self, address: &str, pod: Option<&str>) -> Option<&Object<Pod>> {
         let namespace = &self.service.meta.namespace;
         let mut pods = self.set.pods().filter(|candidate| candidate.meta.namespace == *namespace);
-        let found = match pod {
+        match pod {
             Some(name) => pods.find(|candidate| candidate.meta.name == name),
             None => pods.find(|candidate| pod_ip(&candidate.spec) == Some(address)),
-        };
-        found.map(|pod| pod.meta.labels.clone()).unwrap_or_default()
+        }
     }
 
     /// Looks the Service up by name: an external name as given, else the Service's own.
@@ -224,8 +226,7 @@ impl Resolver<'_> {
         // A cluster IP maps the port itself; behind a headless name stand the Pods.
         let port = if headless { target_port(port, None, number) } else { Some(u32::from(number)) };
         let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(number);
-        let target =
-            DnsTarget { host: host.into(), port, weight: 1, labels: BTreeMap::new(), locality: Locality::default() };
+        let target = DnsTarget::of(&host, port);
         EndpointSource::Dns { targets: vec![target], logical: false, refresh: self.mesh.dns_refresh_rate().to_std() }
     }
 }

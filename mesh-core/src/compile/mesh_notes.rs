@@ -9,7 +9,9 @@ use crate::authz::HttpProvider;
 
 /// What has no counterpart in a program that carries its mesh in itself.
 const NO_COUNTERPART: &str = "there is nothing in process that it could set";
-const NO_TLS: &str = "nothing is encrypted or checked by it: TLS does not act yet";
+const OWN_TLS: &str = "connections within the mesh take the versions and suites of this library, from TLS 1.2 on";
+const NO_TLS_ROUTES: &str = "connections that are not HTTP are not routed";
+const OWN_ROOTS: &str = "the roots that count come with the workload's certificate";
 const NO_ZONES: &str = "the zone of an endpoint plays no part";
 const NO_ACCESS_LOG: &str = "no access log is written";
 const NOBODY_ASKED: &str = "it is neither asked nor told anything: a CUSTOM policy that names it denies what it matches, unless \
@@ -39,14 +41,14 @@ fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
         }
     };
     let unknown_hosts = mesh.outbound_traffic_policy.as_ref();
-    note(unknown_hosts.is_some_and(|policy| policy.tls.is_some()), "outboundTrafficPolicy.tls", NO_TLS);
+    note(unknown_hosts.is_some_and(|policy| policy.tls.is_some()), "outboundTrafficPolicy.tls", NO_TLS_ROUTES);
     let no_hop = "there is no hop between the mesh and the application";
     note(mesh.default_inbound_http_retry_policy.is_some(), "defaultInboundHttpRetryPolicy", no_hop);
-    note(mesh.enable_auto_mtls == Some(true), "enableAutoMtls", NO_TLS);
-    note(mesh.mesh_mtls.is_some(), "meshMTLS", NO_TLS);
-    note(mesh.tls_defaults.is_some(), "tlsDefaults", NO_TLS);
-    note(mesh.verify_certificate_at_client.is_some(), "verifyCertificateAtClient", NO_TLS);
-    note(!mesh.ca_certificates.is_empty(), "caCertificates", NO_TLS);
+    note(mesh.mesh_mtls.is_some(), "meshMTLS", OWN_TLS);
+    note(mesh.tls_defaults.is_some(), "tlsDefaults", OWN_TLS);
+    let always = "the certificates of servers are always checked";
+    note(mesh.verify_certificate_at_client == Some(false), "verifyCertificateAtClient", always);
+    note(!mesh.ca_certificates.is_empty(), "caCertificates", OWN_ROOTS);
     let by_zone = mesh.zone_aware_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
     note(by_zone, "zoneAwareLbSetting", NO_ZONES);
     note(!mesh.access_log_file.is_empty(), "accessLogFile", NO_ACCESS_LOG);
@@ -68,7 +70,11 @@ fn of_proxy(proxy: &MeshProxyConfig, note: &mut impl FnMut(bool, &str, &'static 
     let topology = proxy.gateway_topology.as_ref();
     let certificates = topology.map(|topology| topology.forward_client_cert_details).unwrap_or_default();
     let is_set = certificates != ForwardClientCertDetails::Undefined;
-    note(is_set, "defaultConfig.gatewayTopology.forwardClientCertDetails", NO_TLS);
+    note(
+        is_set,
+        "defaultConfig.gatewayTopology.forwardClientCertDetails",
+        "callers' certificates are told as Istio does by default",
+    );
     let has_protocol = topology.is_some_and(|topology| topology.proxy_protocol.is_some());
     note(has_protocol, "defaultConfig.gatewayTopology.proxyProtocol", "connections begin without a PROXY header");
     note(proxy.tracing.is_some(), "defaultConfig.tracing", NO_TRACES);
@@ -76,7 +82,7 @@ fn of_proxy(proxy: &MeshProxyConfig, note: &mut impl FnMut(bool, &str, &'static 
     let shutdown = "how long a process goes on when it ends is for the program to say";
     note(proxy.drain_duration.is_some(), "defaultConfig.drainDuration", shutdown);
     note(proxy.termination_drain_duration.is_some(), "defaultConfig.terminationDrainDuration", shutdown);
-    note(!proxy.ca_certificates_pem.is_empty(), "defaultConfig.caCertificatesPem", NO_TLS);
+    note(!proxy.ca_certificates_pem.is_empty(), "defaultConfig.caCertificatesPem", OWN_ROOTS);
     note(!proxy.mesh_id.is_empty(), "defaultConfig.meshId", "nothing is counted under a mesh's name yet");
     for field in proxy.without_effect() {
         note(true, &format!("defaultConfig.{field}"), NO_COUNTERPART);

@@ -33,6 +33,8 @@ use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, Report};
 
 use crate::Site;
+use crate::authn::PeerModes;
+use crate::identity::TrustDomains;
 use crate::snapshot::Snapshot;
 
 use clusters::Clusters;
@@ -66,7 +68,7 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     scope::findings::report(&sight, mesh, site, &mut findings);
     scope::findings::displaced(&sight, set, site, &mut findings);
     let rules = DestinationRules::build(set, mesh, site, &mut findings);
-    let mut clusters = Clusters::new(&sight, &rules, mesh, site);
+    let mut clusters = Clusters::new(&sight, &rules, mesh, site, set);
     let mut tables = Tables::default();
     let mesh_tables = MeshBuilder {
         scope: &sight.mesh,
@@ -101,6 +103,8 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         gateways,
         path_normalization: mesh.normalization(),
         trusted_proxies: mesh.num_trusted_proxies(),
+        peer_modes: PeerModes::of_site(set, mesh.root_namespace(), site),
+        trust_domains: TrustDomains::of(mesh),
         authorization,
         authentication: security::authentication(set, mesh, site),
         providers,

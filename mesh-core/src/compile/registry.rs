@@ -40,6 +40,10 @@ pub struct Service {
     pub labels: Labels,
     /// See `labels`.
     pub selector: Labels,
+    /// Whether it is outside the mesh: then no mutual TLS begins by itself.
+    pub external: bool,
+    /// Names that certificates of its endpoints may carry (`subjectAltNames` of a ServiceEntry).
+    pub subject_alt_names: Vec<String>,
     /// Its ports.
     pub ports: Vec<Port>,
     /// The addresses that become domains (semantics of Envoy's virtual hosts: single IPs only).
@@ -90,6 +94,8 @@ impl Service {
             resolution: Resolution::Static,
             labels: Labels::new(),
             selector: Labels::new(),
+            external: false,
+            subject_alt_names: Vec::new(),
             ports: Vec::new(),
             addresses: Vec::new(),
             networks: Vec::new(),

@@ -1,4 +1,4 @@
-//! What the set holds about identity and access: the policies that select this workload, and what does not act yet.
+//! What the set holds about identity and access: the policies that select this workload.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,25 +6,22 @@ use std::sync::Arc;
 use mesh_config::api::MeshConfig;
 use mesh_config::api::port::PortSelector;
 use mesh_config::api::virtual_service::Destination;
-use mesh_config::value::labels;
 use mesh_config::{Code, ConfigSet, Diagnostic, Object, Typed};
 
 use super::clusters::{Clusters, Place};
-use super::findings::{self, Findings};
+use super::findings::Findings;
 use crate::Site;
-use crate::authz::{Authorization, HttpProvider, Protocol, Setting, TrustDomains};
+use crate::authz::{Authorization, HttpProvider, Protocol, Setting};
+use crate::identity::TrustDomains;
 use crate::jwt::Authentication;
 use crate::route::RuleOrigin;
 use crate::selection::Selection;
 
-const EFFECT: &str = "nothing is enforced by it";
-
-/// Names every security object that would apply to this workload, and refuses a workload that no
-/// selector could ever find.
+/// Refuses a workload that the selector of a policy around it could never find.
 pub(crate) fn check(set: &ConfigSet, mesh: &MeshConfig, site: &Site, findings: &mut Findings) {
     let mut scope = Scope { root: mesh.root_namespace(), site, findings };
     for policy in set.peer_authentications() {
-        scope.visit(policy, policy.spec.selector.as_ref().map(|s| &s.match_labels));
+        scope.selectable(policy, policy.spec.selector.as_ref().map(|s| &s.match_labels));
     }
     for policy in set.request_authentications() {
         scope.selectable(policy, policy.spec.selector.as_ref().map(|s| &s.match_labels));
@@ -81,24 +78,6 @@ impl Scope<'_> {
         let concerns = policy.meta.namespace == self.site.namespace || policy.meta.namespace == self.root;
         if concerns && self.site.labels.is_empty() && selector.is_some_and(|labels| !labels.is_empty()) {
             self.findings.add(unselectable(policy));
-        }
-    }
-
-    fn visit<T: Typed>(&mut self, policy: &Object<T>, selector: Option<&BTreeMap<String, String>>) {
-        let namespace = policy.meta.namespace.as_str();
-        if namespace != self.site.namespace && namespace != self.root {
-            return;
-        }
-        let selector = selector.filter(|labels| !labels.is_empty());
-        match selector {
-            Some(_) if self.site.labels.is_empty() => self.findings.add(unselectable(policy)),
-            Some(wanted) if !labels::subset_of(wanted, &self.site.labels) => {}
-            _ => self.findings.add(findings::not_enforced(
-                policy,
-                "spec",
-                &format!("{} is read and checked, but not enforced yet", policy.id()),
-                EFFECT,
-            )),
         }
     }
 }

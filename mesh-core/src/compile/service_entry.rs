@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use mesh_config::ConfigSet;
 use mesh_config::Object;
 use mesh_config::api::kubernetes::Pod;
-use mesh_config::api::service_entry::{Resolution, ServiceEntry, ServicePort};
+use mesh_config::api::service_entry::{Location, Resolution, ServiceEntry, ServicePort};
 use mesh_config::api::{MeshConfig, WorkloadEntry};
 use mesh_config::value::{Labels, labels};
 
 use super::registry::{Port, Service, ServiceKind};
 use super::visibility::Export;
-use crate::cluster::{DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, Locality, endpoint_port};
+use crate::cluster::{Announced, DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, Locality, endpoint_port};
 use crate::network::Network;
 
 /// Adds one service for each host of each ServiceEntry, in Istio's order.
@@ -26,6 +26,8 @@ pub(crate) fn collect(set: &ConfigSet, mesh: &MeshConfig, services: &mut Vec<Ser
                 created: entry.meta.created(),
                 resolution: entry.spec.resolution,
                 labels: entry.meta.labels.clone(),
+                external: entry.spec.location == Location::MeshExternal,
+                subject_alt_names: entry.spec.subject_alt_names.clone(),
                 selector: entry.spec.workload_selector.as_ref().map(|s| s.labels.clone()).unwrap_or_default(),
                 ports: ports.collect(),
                 addresses: address_domain(&entry.spec.addresses),
@@ -72,7 +74,11 @@ fn workloads_of(set: &ConfigSet, entry: &Object<ServiceEntry>) -> Vec<WorkloadEn
         |pod: &&Object<Pod>| pod.meta.namespace == *namespace && labels::subset_of(&selector.labels, &pod.meta.labels);
     let pods = set.pods().filter(selects).filter(|pod| pod.spec.status.is_ready()).filter_map(|pod| {
         let address = super::kubernetes::pod_ip(&pod.spec)?.to_owned();
-        Some(WorkloadEntry { address, labels: pod.meta.labels.clone(), ..WorkloadEntry::default() })
+        let (labels, account) = (pod.meta.labels.clone(), &pod.spec.spec.service_account_name);
+        // An account alone says of a workload entry that it takes mutual TLS, but not of a Pod.
+        let announced = Announced::of_pod(&labels, account).mtls;
+        let service_account = if announced { account.clone() } else { String::new() };
+        Some(WorkloadEntry { address, labels, service_account, ..WorkloadEntry::default() })
     });
     workload_entries(set, namespace, &selector.labels).chain(pods).collect()
 }
@@ -102,6 +108,7 @@ pub(crate) fn endpoint_at(workload: &WorkloadEntry, port: u16) -> Option<Endpoin
         weight: workload.weight.max(1),
         labels: workload.labels.clone(),
         locality: Locality::parse(&workload.locality),
+        announced: Announced::of(&workload.labels, &workload.service_account),
     })
 }
 
@@ -122,6 +129,7 @@ fn dns_target(workload: &WorkloadEntry, port: &ServicePort) -> Option<DnsTarget>
         weight: workload.weight.max(1),
         labels: workload.labels.clone(),
         locality: Locality::parse(&workload.locality),
+        announced: Announced::of(&workload.labels, &workload.service_account),
     })
 }
 

@@ -282,6 +282,8 @@ fn a_gateway_routes_what_is_bound_to_it_and_names_what_it_does_not_serve() {
     assert_eq!(world.gateway(80, "my-app.example.com", "/"), "outbound|9080||reviews.default.svc.cluster.local");
     assert_eq!(world.gateway(80, "other.example.com", "/"), "NR");
     assert_eq!(world.gateway(80, "reviews", "/"), "NR");
+    assert_eq!(world.gateway(443, "my-app.example.com", "/"), "outbound|9080||reviews.default.svc.cluster.local");
+    let world = World::at(&format!("{REVIEWS}{}", GATEWAY.replace("protocol: HTTPS", "protocol: TLS")), &ingress());
     assert_eq!(world.gateway(443, "my-app.example.com", "/"), "closed");
     let open = world.findings(mesh_config::Code::NOT_ENFORCED);
     assert!(open.iter().any(|message| message.contains("TLS on port 443")), "{open:?}");

@@ -7,7 +7,7 @@ use mesh_config::{Kind, Object};
 use super::{Destination, Endpoint, Explainer, Place, PolicyLine, Subset, spell};
 use crate::Failure;
 use crate::cluster::policy::{self, EffectivePolicy, PolicyInput};
-use crate::cluster::{ClusterKey, ClusterSpec, EndpointSource, Keepalive, PoolSpec, TlsSpec, UpstreamProtocol};
+use crate::cluster::{ClusterKey, ClusterSpec, EndpointSource, Keepalive, PoolSpec, UpstreamProtocol};
 use crate::compile::MergedRule;
 use crate::lb::{LbSpec, LocalitySpec};
 use crate::outlier::OutlierSpec;
@@ -126,7 +126,7 @@ impl Explainer<'_> {
             let place = levels.place("outlierDetection", |level| address(level.outlier_detection), &effective);
             add("outlier detection", outlier_line(outlier), place);
         }
-        if let TlsSpec::NotYetServed(mode) = spec.tls {
+        if let Some(mode) = spec.tls.describe() {
             add("tls", mode.to_owned(), levels.place("tls", |level| address(level.tls), &effective));
         }
         if let Some(budget) = &spec.budget {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::alike::alike;
 use super::witness::{self, Witnesses};
 use super::{Action, Destination, Explainer, Explanation, Question, Request};
+use crate::Failure;
 use crate::route::RouteId;
-use crate::{Failure, Scheme};
 
 /// A request that goes elsewhere, and how many others do so by the same two rules.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -83,10 +83,9 @@ pub fn diff(old: &Explainer<'_>, new: &Explainer<'_>) -> Differences {
     Comparison::new(old, new).of(witness::of_mesh)
 }
 
-/// As [`diff`], at the gateway servers that the two explainers' sites open: at all, or at those of one port. `scheme`
-/// is what is spoken there.
-pub fn diff_at_gateways(old: &Explainer<'_>, new: &Explainer<'_>, port: Option<u16>, scheme: Scheme) -> Differences {
-    Comparison::new(old, new).of(|explainer| witness::of_gateways(explainer, port, scheme))
+/// As [`diff`], at the gateway servers that the two explainers' sites open.
+pub fn diff_at_gateways(old: &Explainer<'_>, new: &Explainer<'_>) -> Differences {
+    Comparison::new(old, new).of(witness::of_gateways)
 }
 
 impl Differences {

@@ -66,9 +66,10 @@ use mesh_config::api::MeshConfig;
 use mesh_config::diagnostic::Places;
 use mesh_config::{ConfigSet, FieldPath, Kind, ResourceId};
 
-use crate::cluster::TlsSpec;
 use crate::compile::scope::Sight;
 use crate::compile::{DestinationRules, MergedRule};
+use crate::gateway_tls::server_for;
+use crate::host_index::host_of;
 use crate::path_normalization::normalize;
 use crate::retry::RetryPolicy;
 use crate::route::{self, Exchange, Route, RouteId, Routed, RuleOrigin, Split, prepare};
@@ -201,8 +202,17 @@ impl<'a> Explainer<'a> {
         let port = question.port();
         if question.at_gateway() {
             let bind = question.bind();
+            let is_tls = question.scheme() == Scheme::Https;
             let mut servers: Vec<_> = self.snapshot.gateway_servers().iter().collect();
             servers.retain(|server| server.port == port && (bind.is_none() || server.bind == bind));
+            servers.retain(|server| server.tls.is_empty() != is_tls);
+            if is_tls {
+                // The handshake asks for the host that the request then names.
+                let name = host_of(question.authority());
+                let server = servers.iter().find_map(|server| server_for(&server.tls, name))?;
+                let gateways = vec![server.gateway.to_string()];
+                return Some((server.table, Listener { port, gateways, known: true }));
+            }
             let knows = |server: &&&GatewayServer| {
                 let table = &self.snapshot.tables[server.table.0 as usize];
                 table.hosts.find(question.authority()).is_some()
@@ -254,8 +264,6 @@ impl<'a> Explainer<'a> {
         out.faults = route.fault.as_ref().map(route::Fault::describe).unwrap_or_default();
         let exchange = Exchange::new(SystemTime::UNIX_EPOCH);
         let grpc = route::reply::is_grpc(view.headers);
-        // A caller of a gateway had the encryption there.
-        let is_https = out.listener.gateways.is_empty() && parts.uri.scheme_str() == Some(Scheme::Https.as_str());
         match &route.action {
             // A preflight is answered before anything is sent, but not before an abort.
             route::Action::Forward(_) if is_preflight(route, view) => {
@@ -312,19 +320,6 @@ impl<'a> Explainer<'a> {
                         reply.parts.headers.get("grpc-status").and_then(|status| text_of(status).parse().ok());
                 }
             }
-        }
-        if out.status.is_none() {
-            out.unserved = self.unserved(self.snapshot.destination(routed).map(|drawn| &drawn.cluster), is_https);
-        }
-    }
-
-    /// Why a request that may be sent is not: nothing goes out in plaintext that is to be protected.
-    fn unserved(&self, cluster: Option<&route::ClusterRef>, is_https: bool) -> Option<String> {
-        let tls = cluster.and_then(|cluster| cluster.id).map(|id| &self.snapshot.cluster(id).tls);
-        match tls {
-            Some(TlsSpec::NotYetServed(mode)) => Some(format!("TLS mode {mode} towards endpoints does not act yet")),
-            _ if is_https => Some("TLS towards endpoints does not act yet".to_owned()),
-            _ => None,
         }
     }
 

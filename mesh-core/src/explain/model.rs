@@ -67,10 +67,6 @@ pub struct Explanation {
     /// Why the request cannot be routed at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<String>,
-    /// Why this process cannot send it although the rules would: the answer is 503 UF. Another mesh of the same
-    /// configuration may.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unserved: Option<String>,
     /// What is injected, and into which share of the requests.
     pub faults: Vec<String>,
     /// What the rule does to the headers of the request, in order.

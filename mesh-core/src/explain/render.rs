@@ -163,14 +163,6 @@ impl Explanation {
 
     /// The last line: what happens.
     fn outcome(&self) -> String {
-        let decided = self.decided();
-        match &self.unserved {
-            Some(why) => format!("{decided} by the rules, but this process answers 503 UF: {why}"),
-            None => decided,
-        }
-    }
-
-    fn decided(&self) -> String {
         let mut flags = if self.flags.is_empty() { String::new() } else { format!(" {}", self.flags) };
         if let Some(status) = self.grpc_status {
             flags.push_str(&format!(" with grpc-status {status}"));

@@ -14,7 +14,7 @@ use super::{Explainer, Question};
 use crate::Scheme;
 use crate::compile::host_names::literal;
 use crate::route::Route;
-use crate::snapshot::{GatewayServer, TableId, VhostId};
+use crate::snapshot::{TableId, VhostId};
 
 use draft::{Draft, Place};
 use solver::Solver;
@@ -60,12 +60,17 @@ pub(super) fn of_mesh(explainer: &Explainer<'_>) -> Witnesses {
     found
 }
 
-/// Requests at the gateway servers of a snapshot, or at those of one port, by a scheme.
-pub(super) fn of_gateways(explainer: &Explainer<'_>, port: Option<u16>, scheme: Scheme) -> Witnesses {
+/// Requests at the gateway servers of a snapshot.
+pub(super) fn of_gateways(explainer: &Explainer<'_>) -> Witnesses {
     let mut found = Witnesses::default();
-    let is_asked = |server: &&GatewayServer| port.is_none_or(|port| server.port == port);
-    for server in explainer.snapshot.gateway_servers().iter().filter(is_asked) {
-        found.add_table(explainer, server.table, &Place { port: server.port, gateway: Some((server.bind, scheme)) });
+    for server in explainer.snapshot.gateway_servers() {
+        let place = |scheme| Place { port: server.port, gateway: Some((server.bind, scheme)) };
+        if server.tls.is_empty() {
+            found.add_table(explainer, server.table, &place(Scheme::Http));
+        }
+        for secured in &server.tls {
+            found.add_table(explainer, secured.table, &place(Scheme::Https));
+        }
     }
     found
 }

@@ -7,8 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use mesh_config::{ConfigSet, ParseOptions, parse_with};
 use mesh_core::authz::{
     self, Access, AccountMatch, Authorization, DomainMatch, NamespaceMatch, PathMatch, PrincipalMatch, Protocol,
-    RequestPrincipalMatch, Setting, TextMatch, TrustDomains,
+    RequestPrincipalMatch, Setting, TextMatch,
 };
+use mesh_core::identity::TrustDomains;
 use mesh_core::jwt::Claims;
 use mesh_core::path_normalization::normalize;
 use mesh_core::selection::Selection;
@@ -41,7 +42,7 @@ pub(crate) fn requests(folder: &Path, case: &Value) -> Option<String> {
     };
     ports.into_iter().find_map(|port| {
         let protocol = if port == "TCP" { Protocol::Tcp } else { Protocol::Http };
-        let domains = TrustDomains::new("cluster.local", &[]);
+        let domains = TrustDomains::new(["cluster.local"]);
         let setting = Setting { trust_domains: &domains, protocol, profile: Profile::Istio };
         let policy = Authorization::new(policies.iter().copied(), setting);
         differs(Some(allows(&policy, case, port)), case["expect"]["allow"].as_bool())
@@ -123,8 +124,8 @@ pub(crate) fn parts(_: &Path, case: &Value) -> Option<String> {
         }
         "ReplaceTrustDomainAliases" => {
             let bundle = &input["trustDomainBundle"];
-            let aliases: Vec<String> = serde_json::from_value(bundle["aliases"].clone()).unwrap_or_default();
-            let domains = TrustDomains::new(bundle["trust_domain"].as_str()?, &aliases);
+            let aliases = bundle["aliases"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let domains = TrustDomains::new(bundle["trust_domain"].as_str().into_iter().chain(aliases));
             let principals = input["principals"].as_array().into_iter().flatten().filter_map(Value::as_str);
             let found: Vec<String> = principals.flat_map(|principal| domains.expand_principal(principal)).collect();
             differs(json!(found), expect["expect"].clone())

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use mesh_config::api::MeshConfig;
 use mesh_core::Compiled;
+use mesh_core::authn::MtlsMode;
+use mesh_core::gateway_tls::server_for;
 use mesh_core::snapshot::TableId;
 use serde_json::Value;
 
@@ -17,6 +19,7 @@ pub(crate) fn calls(folder: &Path, case: &Value) -> Option<String> {
         let (result, call, name) = (&call["result"], &call["call"], &call["name"]);
         let difference = match not_in_process(at_gateway, call) {
             Some(why) => Some(why.to_owned()),
+            None if call["mode"] == "inbound" => taken(&compiled, call, result),
             None => compare(&compiled, table(&compiled, at_gateway, call), call, result),
         };
         difference.map(|difference| format!("{name}: {difference}"))
@@ -24,10 +27,13 @@ pub(crate) fn calls(folder: &Path, case: &Value) -> Option<String> {
 }
 
 fn not_in_process(at_gateway: bool, call: &Value) -> Option<&'static str> {
+    let is_plain = matches!(call["tls"].as_str(), None | Some("plaintext"));
     if call["mode"] == "inbound" {
-        return Some("an inbound listener");
+        // Whether a connection is taken can be asked; what a sidecar knows of the application's ports cannot.
+        let is_told = is_plain && call["tls"].is_string() || call["tls"] == "mtls";
+        return (!is_told).then_some("an inbound listener");
     }
-    if !matches!(call["tls"].as_str(), None | Some("plaintext")) || call["sni"].is_string() {
+    if !(is_plain || at_gateway && call["tls"] == "tls") || (!at_gateway && call["sni"].is_string()) {
         return Some("TLS");
     }
     (at_gateway && call["protocol"] == "tcp").then_some("TCP at a gateway")
@@ -39,6 +45,11 @@ fn port(call: &Value) -> u16 {
 
 fn table(compiled: &Compiled, at_gateway: bool, call: &Value) -> Option<TableId> {
     let port = port(call);
+    if at_gateway && call["tls"] == "tls" {
+        let name = call["sni"].as_str().or(call["host"].as_str());
+        let servers = compiled.snapshot.gateway_servers().iter().filter(|server| server.port == port);
+        return servers.flat_map(|server| server_for(&server.tls, name)).map(|server| server.table).next();
+    }
     match at_gateway {
         true => compiled.snapshot.gateway_servers().iter().find(|server| server.port == port).map(|it| it.table),
         false => compiled.snapshot.mesh_table(port),
@@ -49,6 +60,18 @@ fn table(compiled: &Compiled, at_gateway: bool, call: &Value) -> Option<TableId>
 fn authority(call: &Value) -> String {
     let named = call["host"].as_str().or(call["address"].as_str()).unwrap_or_default();
     if named.contains(':') { format!("[{named}]") } else { named.to_owned() }
+}
+
+/// Whether a workload takes a connection, by its PeerAuthentications.
+fn taken(compiled: &Compiled, call: &Value, result: &Value) -> Option<String> {
+    let mode = compiled.snapshot.peer_modes().at(port(call));
+    let found = match (call["tls"] == "mtls", mode) {
+        // The beginning of a handshake is no request.
+        (true, MtlsMode::Disable) => Some("ErrProtocolError"),
+        (true, _) | (false, MtlsMode::Disable | MtlsMode::Permissive) => None,
+        (false, MtlsMode::Strict) => Some("ErrNoFilterChain"),
+    };
+    differs(found, result["error"].as_str())
 }
 
 fn compare(compiled: &Compiled, table: Option<TableId>, call: &Value, result: &Value) -> Option<String> {

@@ -18,6 +18,7 @@ mod delegates;
 mod gaps;
 mod gateways;
 mod hosts;
+mod identities;
 mod paths;
 mod policies;
 mod retry;
@@ -42,7 +43,8 @@ const SUITES: &[Suite] = &[
     Suite { name: "sidecar-scope", measure: sidecar_scope::imported, gates: true },
     Suite { name: "authz", measure: authorization::parts, gates: true },
     Suite { name: "authz-requests", measure: authorization::requests, gates: true },
-    Suite { name: "policies", measure: policies::policies, gates: false },
+    Suite { name: "policies", measure: policies::policies, gates: true },
+    Suite { name: "spiffe", measure: identities::identities, gates: true },
     Suite { name: "path-normalization", measure: paths::normal_form, gates: true },
 ];
 

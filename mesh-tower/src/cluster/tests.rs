@@ -10,6 +10,7 @@ fn environment(fake: &FakeDns) -> Environment {
         resolver: Resolver::new(Arc::new(Dns::new(fake.clone()))),
         profile: Profile::Safe,
         network: Network::System,
+        identity: IdentityHandle::default(),
     }
 }
 

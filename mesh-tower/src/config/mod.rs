@@ -175,6 +175,7 @@ impl Keeper {
         if broken {
             return self.refuse(report);
         }
+        self.environment.identity.set_domains(compiled.snapshot.trust_domains());
         let mesh = mesh.clone();
         let from = Compiled { set, mesh, site: self.site.clone() };
         let next = Live::next(&self.live.current(), (compiled.snapshot, from, complete), &self.environment);

@@ -12,13 +12,16 @@ use mesh_core::cluster::{EndpointAddress, Keepalive};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use super::PoolOptions;
 use super::classify::failure_of;
 use super::kept::Kept;
 use super::network::Network;
 use super::pool::Slot;
+use super::{PoolOptions, Protocol};
 use crate::Error;
+use crate::identity::{NoTls, Originator};
 
 /// A connected socket, and its place among the connections of the cluster: taken until it closes, by
 /// whoever holds it then, as after an upgrade.
@@ -36,6 +39,7 @@ pub(super) enum Stream {
     Unix(UnixStream),
     #[cfg(feature = "testing")]
     Memory(tokio::io::DuplexStream),
+    Tls(Box<TlsStream<Self>>),
 }
 
 /// Why there is no connection, for everybody who waited for it.
@@ -57,6 +61,13 @@ impl From<Failure> for Broken {
     }
 }
 
+impl Broken {
+    fn unreachable(address: &EndpointAddress, error: io::Error) -> Self {
+        let cause = Unreachable { address: address.clone(), error };
+        Self { failure: Failure::ConnectFailed, cause: Some(Arc::new(cause)) }
+    }
+}
+
 impl From<Broken> for Error {
     fn from(broken: Broken) -> Self {
         match broken.cause {
@@ -75,16 +86,44 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Connects, within the cluster's `connectTimeout`.
-pub(super) async fn connect(address: &EndpointAddress, options: &PoolOptions) -> Result<Stream, Broken> {
-    match tokio::time::timeout(options.connect_timeout, open(address, options)).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => {
-            let cause = Unreachable { address: address.clone(), error };
-            Err(Broken { failure: Failure::ConnectFailed, cause: Some(Arc::new(cause)) })
+/// Connects, TLS included, within the cluster's `connectTimeout`.
+pub(super) async fn connect(
+    address: &EndpointAddress,
+    options: &PoolOptions,
+    tls: Option<&TlsTarget>,
+    protocol: Protocol,
+) -> Result<Stream, Broken> {
+    let connecting = async {
+        let stream = open(address, options).await.map_err(|error| Broken::unreachable(address, error))?;
+        match tls {
+            None => Ok(stream),
+            Some(target) => begin_tls(address, stream, target, protocol).await,
         }
-        Err(_) => Err(Failure::ConnectTimeout.into()),
-    }
+    };
+    tokio::time::timeout(options.connect_timeout, connecting).await.unwrap_or(Err(Failure::ConnectTimeout.into()))
+}
+
+/// With whom TLS is begun.
+#[derive(Clone, Debug)]
+pub(super) struct TlsTarget {
+    pub(super) originator: Arc<Originator>,
+    /// The host of the requests; empty where it makes no difference.
+    pub(super) host: Box<str>,
+}
+
+async fn begin_tls(
+    address: &EndpointAddress,
+    stream: Stream,
+    target: &TlsTarget,
+    protocol: Protocol,
+) -> Result<Stream, Broken> {
+    let refused = |problem: NoTls| Broken { failure: Failure::TlsNotServed, cause: Some(Arc::new(problem)) };
+    let (config, name) = target.originator.begin(&target.host, protocol).map_err(refused)?;
+    let stream = TlsConnector::from(config).connect(name, stream).await;
+    let stream = stream.map_err(|error| Broken::unreachable(address, error))?;
+    let checked = target.originator.check(stream.get_ref().1, protocol);
+    checked.map_err(|problem| Broken { failure: Failure::ConnectFailed, cause: Some(Arc::new(problem)) })?;
+    Ok(Stream::Tls(Box::new(stream)))
 }
 
 async fn open(address: &EndpointAddress, options: &PoolOptions) -> io::Result<Stream> {
@@ -164,8 +203,12 @@ impl Socket {
 
 macro_rules! each {
     ($self:expr, $stream:ident => $call:expr) => {
-        match &mut $self.get_mut().stream {
+        match $self.get_mut() {
             Stream::Tcp(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
+            Stream::Tls(stream) => {
                 let $stream = Pin::new(stream);
                 $call
             }
@@ -182,13 +225,13 @@ macro_rules! each {
     };
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         each!(self, stream => stream.poll_read(cx, buffer))
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         each!(self, stream => stream.poll_write(cx, bytes))
     }
@@ -211,5 +254,37 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(self, stream => stream.poll_shutdown(cx))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

@@ -10,58 +10,118 @@ use mesh_core::failure::Limit;
 use mesh_core::limits::{Permit, Permits};
 use tokio::runtime::Handle;
 
-use super::connector::{self, Broken, Socket};
+use super::connector::{self, Broken, Socket, TlsTarget};
 use super::reaper::{self, Reaper};
 use super::waiters::{Waiter, Waiters};
 use super::{Checkout, PoolOptions, Protocol, http1, http2};
 use crate::Error;
+use crate::identity::Originator;
 
 /// The connections of one endpoint.
 pub(crate) struct EndpointPool {
+    /// Without TLS.
     pool: Arc<Pool>,
+    /// With TLS, by the host that it is begun for.
+    secured: Mutex<Vec<(TlsTarget, Arc<Pool>)>>,
 }
+
+/// How many hosts an endpoint keeps connections with TLS for; past that the oldest are closed.
+const MOST_HOSTS: usize = 64;
 
 impl EndpointPool {
     pub(crate) fn new(address: EndpointAddress, options: PoolOptions, permits: Arc<Permits>) -> Arc<Self> {
-        let pool = Pool { address, options, permits, state: Mutex::default() };
-        Arc::new(Self { pool: Arc::new(pool) })
+        let pool = Pool { address, options, tls: None, permits, state: Mutex::default() };
+        Arc::new(Self { pool: Arc::new(pool), secured: Mutex::default() })
     }
 
-    /// A connection that is ready for a request: one that is free, a new one, or the next that
-    /// becomes free. `fresh`: none that has been waiting, since its peer may just have closed it.
+    /// A connection without TLS.
+    #[cfg(test)]
+    pub(crate) async fn checkout(&self, protocol: Protocol, fresh: bool) -> Result<Checkout, Error> {
+        self.checkout_with(protocol, None, fresh).await
+    }
+
+    /// A connection that is ready for a request: one that is free, a new one, or the next that becomes free; with TLS
+    /// for requests to a host where something begins it. `fresh`: none that has been waiting, since its peer may just have closed it.
     ///
     /// # Errors
     /// [`Overflow`](mesh_core::Failure::Overflow) where nobody may wait any more, and what keeps a
     /// connection from being made.
-    pub(crate) async fn checkout(&self, protocol: Protocol, fresh: bool) -> Result<Checkout, Error> {
-        loop {
-            let mut checkout = match self.pool.take_or_wait(protocol, fresh)? {
-                Taken::Now(checkout) => checkout,
-                Taken::Later(waiter) => waiter.await?,
-            };
-            if checkout.settled().await {
-                return Ok(checkout);
+    ///
+    /// Not an asynchronous function, which would hold what it borrows.
+    pub(crate) fn checkout_with(
+        &self,
+        protocol: Protocol,
+        tls: Option<(&Arc<Originator>, &str)>,
+        fresh: bool,
+    ) -> impl Future<Output = Result<Checkout, Error>> + use<> {
+        let pool = match tls {
+            None => Arc::clone(&self.pool),
+            Some((originator, host)) => self.secured(originator, host),
+        };
+        async move {
+            loop {
+                let mut checkout = match pool.take_or_wait(protocol, fresh)? {
+                    Taken::Now(checkout) => checkout,
+                    Taken::Later(waiter) => waiter.await?,
+                };
+                if checkout.settled().await {
+                    return Ok(checkout);
+                }
             }
         }
     }
 
+    fn secured(&self, originator: &Arc<Originator>, host: &str) -> Arc<Pool> {
+        let host = if originator.depends_on_host() { host } else { "" };
+        let mut secured = self.secured.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |(target, _): &&(TlsTarget, Arc<Pool>)| {
+            Arc::ptr_eq(&target.originator, originator) && *target.host == *host
+        };
+        if let Some((_, pool)) = secured.iter().find(is_it) {
+            return Arc::clone(pool);
+        }
+        if secured.len() >= MOST_HOSTS {
+            secured.remove(0).1.close();
+        }
+        let target = TlsTarget { originator: Arc::clone(originator), host: host.into() };
+        let Pool { address, options, permits, .. } = &*self.pool;
+        let pool = Arc::new(Pool {
+            address: address.clone(),
+            options: options.clone(),
+            tls: Some(target.clone()),
+            permits: Arc::clone(permits),
+            state: Mutex::default(),
+        });
+        secured.push((target, Arc::clone(&pool)));
+        pool
+    }
+
+    fn pools(&self) -> Vec<Arc<Pool>> {
+        let secured = self.secured.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(&self.pool).chain(secured.iter().map(|(_, pool)| pool)).cloned().collect()
+    }
+
     /// How things stand.
     pub(crate) fn counts(&self) -> Counts {
-        let state = self.pool.lock();
-        let sum = |count: fn(&Lane) -> usize| state.lanes.iter().map(count).sum();
-        Counts {
-            opened: state.last_id,
-            open: sum(|lane| lane.open),
-            opening: sum(|lane| lane.opening),
-            idle: state.http1.len(),
-            waiting: sum(|lane| lane.waiters.len()),
+        let mut counts = Counts::default();
+        for pool in self.pools() {
+            let state = pool.lock();
+            let sum = |count: fn(&Lane) -> usize| state.lanes.iter().map(count).sum::<usize>();
+            counts.opened += state.last_id;
+            counts.open += sum(|lane| lane.open);
+            counts.opening += sum(|lane| lane.opening);
+            counts.idle += state.http1.len();
+            counts.waiting += sum(|lane| lane.waiters.len());
         }
+        counts
     }
 }
 
 impl Drop for EndpointPool {
     fn drop(&mut self) {
-        self.pool.close();
+        for pool in self.pools() {
+            pool.close();
+        }
     }
 }
 
@@ -98,6 +158,7 @@ pub(crate) struct Counts {
 pub(super) struct Pool {
     address: EndpointAddress,
     options: PoolOptions,
+    tls: Option<TlsTarget>,
     permits: Arc<Permits>,
     /// Locked for moments only, and never while something is awaited, sent or given back.
     state: Mutex<State>,
@@ -372,7 +433,7 @@ struct Opening {
 impl Opening {
     async fn run(mut self) {
         let pool = Arc::clone(&self.pool);
-        let stream = match connector::connect(&pool.address, &pool.options).await {
+        let stream = match connector::connect(&pool.address, &pool.options, pool.tls.as_ref(), self.protocol).await {
             Ok(stream) => stream,
             Err(broken) => return self.fail(&broken),
         };

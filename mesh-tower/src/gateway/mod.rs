@@ -1,13 +1,15 @@
 //! An ingress inside the process: the HTTP servers of the Gateways that select this workload.
 //!
-//! The workload's labels decide which Gateways those are. Each plaintext HTTP port becomes a
-//! listener whose requests are routed by the VirtualServices bound to the Gateway; TLS servers are
-//! reported as not served, and the others work. Ports can be mapped, so that nobody needs to be root
+//! The workload's labels decide which Gateways those are. Each port for HTTP or HTTPS becomes a
+//! listener whose requests are routed by the VirtualServices bound to the Gateway. On one with TLS the name
+//! that the client asks for chooses the server, and with it certificate and routes. The certificate is that of a Secret
+//! among the documents, of a directory ([`credentials`](GatewayBuilder::credentials)), or of files; a server without one
+//! refuses its connections while the others serve, until it has one. Other servers are reported as not served. Ports can be mapped, so that nobody needs to be root
 //! to serve port 80:
 //!
 //! ```no_run
 //! # async fn f(mesh: mesh_tower::Mesh) -> std::io::Result<()> {
-//! let gateway = mesh.gateway().map_port(80, 8080).start().await?;
+//! let gateway = mesh.gateway().map_port(80, 8080).map_port(443, 8443).start().await?;
 //! for (port, address) in gateway.addresses() {
 //!     println!("port {port} of the Gateways is served at {address}");
 //! }
@@ -22,6 +24,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_config::{Code, Diagnostic, Kind};
@@ -30,8 +33,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::config::Keeper;
+use crate::identity::{GatewayTls, IdentityHandle};
 use crate::outbound::Shared;
-use crate::serve::{self, DrainWatch, ServeOptions};
+use crate::serve::{self, DrainWatch, Security, ServeOptions};
 
 pub(crate) use self::server::GatewayService;
 
@@ -44,10 +48,12 @@ pub struct GatewayBuilder {
     ports: BTreeMap<u16, u16>,
     address: IpAddr,
     options: ServeOptions,
+    identity: IdentityHandle,
+    credentials: Option<PathBuf>,
 }
 
 impl GatewayBuilder {
-    pub(crate) fn new(shared: Arc<Shared>, keeper: Arc<Keeper>, drain: DrainWatch) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, keeper: Arc<Keeper>, drain: DrainWatch, identity: IdentityHandle) -> Self {
         Self {
             shared,
             keeper,
@@ -55,6 +61,8 @@ impl GatewayBuilder {
             ports: BTreeMap::new(),
             address: Ipv4Addr::UNSPECIFIED.into(),
             options: ServeOptions::default(),
+            identity,
+            credentials: None,
         }
     }
 
@@ -70,6 +78,15 @@ impl GatewayBuilder {
     #[must_use]
     pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
         self.address = address.into();
+        self
+    }
+
+    /// A directory for credentials that no Secret among the documents is: `credentialName: web` means the files
+    /// `web/tls.crt` and `web/tls.key` in it, and `web/ca.crt` for the authorities of clients. Followed as they change.
+    /// [That of the mesh](crate::MeshBuilder::credentials) unless set.
+    #[must_use]
+    pub fn credentials(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.credentials = Some(directory.into());
         self
     }
 
@@ -147,8 +164,12 @@ struct Listeners {
     open: BTreeMap<Place, Open>,
 }
 
-/// A port of the Gateways, and the address where a server names one.
-type Place = (u16, Option<IpAddr>);
+/// A port of the Gateways, the address where a server names one, and whether connections begin with TLS.
+type Place = (u16, Option<IpAddr>, bool);
+
+fn place_of(server: &GatewayServer) -> Place {
+    (server.port, server.bind, !server.tls.is_empty())
+}
 
 /// A listener that is open; closes when dropped.
 #[derive(Debug)]
@@ -177,14 +198,14 @@ impl Listeners {
     async fn follow(&mut self, addresses: &Mutex<Addresses>) -> io::Result<()> {
         let live = self.builder.shared.live.current();
         let wanted = live.snapshot().gateway_servers();
-        let is_wanted = |place: &Place| wanted.iter().any(|server| (server.port, server.bind) == *place);
+        let is_wanted = |place: &Place| wanted.iter().any(|server| place_of(server) == *place);
         let unwanted: Vec<_> = self.open.extract_if(.., |place, _| !is_wanted(place)).collect();
         for (_, open) in unwanted {
             open.close().await;
         }
         let mut failed = None;
         for server in wanted {
-            let place = (server.port, server.bind);
+            let place = place_of(server);
             if !self.open.contains_key(&place) {
                 match self.open(server).await {
                     Ok(open) => drop(self.open.insert(place, open)),
@@ -192,7 +213,7 @@ impl Listeners {
                 }
             }
         }
-        let current = self.open.iter().map(|((port, _), open)| (*port, open.address)).collect();
+        let current = self.open.iter().map(|((port, ..), open)| (*port, open.address)).collect();
         *addresses.lock().unwrap_or_else(PoisonError::into_inner) = current;
         failed.map_or(Ok(()), Err)
     }
@@ -203,15 +224,25 @@ impl Listeners {
         let port = builder.ports.get(&server.port).copied().unwrap_or(server.port);
         let place = SocketAddr::new(ip, port);
         let listener = TcpListener::bind(place).await.map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("port {} of {}: {place}: {error}", server.port, server.gateways.join(", ")),
-            )
+            let help = match error.kind() {
+                io::ErrorKind::PermissionDenied => "; GatewayBuilder::map_port opens another one for it",
+                _ => "",
+            };
+            let gateways = server.gateways.join(", ");
+            io::Error::new(error.kind(), format!("port {} of {gateways}: {place}: {error}{help}", server.port))
         })?;
         let address = listener.local_addr()?;
         tracing::info!(port = server.port, %address, gateways = server.gateways.join(", "), "gateway listens");
         let service = GatewayService::new(Arc::clone(&builder.shared), (server.port, server.bind));
-        let accepting = tokio::spawn(serve::run(listener, service, builder.drain.clone(), builder.options.clone()));
+        let (live, identity) = (builder.shared.live.clone(), builder.identity.clone());
+        let security = if server.tls.is_empty() {
+            Security::Plaintext
+        } else {
+            let credentials = builder.credentials.clone();
+            Security::Gateway(Arc::new(GatewayTls::new(live, identity, (server.port, server.bind), credentials)))
+        };
+        let accepting =
+            tokio::spawn(serve::run(listener, service, builder.drain.clone(), builder.options.clone(), security));
         Ok(Open { address, accepting })
     }
 }

@@ -11,8 +11,13 @@ use http::header::{HeaderName, HeaderValue, UPGRADE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use mesh_core::Scheme;
+use mesh_core::gateway_tls::server_for;
+use mesh_core::snapshot::{GatewayServer, TableId};
 use tower_service::Service;
 
+use crate::identity::Peer;
+use crate::live::Live;
 use crate::outbound::{self, Listener, Shared};
 use crate::request_id::X_REQUEST_ID;
 use crate::serve::PeerAddress;
@@ -34,6 +39,19 @@ impl GatewayService {
     pub(crate) fn new(shared: Arc<Shared>, (port, bind): (u16, Option<IpAddr>)) -> Self {
         Self { shared, port, bind }
     }
+
+    /// The routes of a connection: with TLS those of the server that it asked for.
+    fn table(&self, live: &Live, tls: Option<&Peer>) -> Option<TableId> {
+        let servers = live.snapshot().gateway_servers();
+        let is_kind = |server: &&GatewayServer| server.port == self.port && server.tls.is_empty() == tls.is_none();
+        let here = servers.iter().filter(is_kind).find(|server| server.bind == self.bind);
+        // A connection may outlive the listener that took it, when its server moves to another address.
+        let here = here.or_else(|| servers.iter().find(is_kind))?;
+        match tls {
+            None => Some(here.table),
+            Some(peer) => server_for(&here.tls, peer.server_name()).map(|server| server.table),
+        }
+    }
 }
 
 impl Service<Request<Body>> for GatewayService {
@@ -48,10 +66,13 @@ impl Service<Request<Body>> for GatewayService {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let peer = request.extensions().get::<PeerAddress>().and_then(PeerAddress::socket);
         let live = self.shared.live.current();
-        let from = at_the_edge(request.headers_mut(), peer, live.snapshot().trusted_proxies());
+        let tls = request.extensions().get::<Peer>().filter(|peer| peer.is_tls()).cloned();
+        let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let from = at_the_edge(request.headers_mut(), peer, live.snapshot().trusted_proxies(), scheme);
+        let table = self.table(&live, tls.as_ref());
         // Where the caller wants another protocol, its side of the connection is taken here.
         let caller = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
-        let listener = Listener::Gateway { port: self.port, bind: self.bind, caller: from };
+        let listener = Listener::Gateway { port: self.port, table, is_tls: tls.is_some(), caller: from };
         let (shared, port) = (Arc::clone(&self.shared), self.port);
         Box::pin(async move {
             // What a token says decides about the route, too.
@@ -86,13 +107,13 @@ async fn join(caller: OnUpgrade, endpoint: OnUpgrade) {
 ///
 /// Behind `trusted` proxies the caller is the one that the outermost of them saw, and the scheme the
 /// one that they name. Gives the caller.
-fn at_the_edge(headers: &mut HeaderMap, peer: Option<SocketAddr>, trusted: u32) -> Option<SocketAddr> {
+fn at_the_edge(headers: &mut HeaderMap, peer: Option<SocketAddr>, trusted: u32, scheme: Scheme) -> Option<SocketAddr> {
     headers.remove(X_REQUEST_ID);
     if trusted == 0 {
         hops::MARKS.iter().for_each(|name| drop(headers.remove(name)));
     }
     if trusted == 0 || !headers.contains_key(X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
     }
     let peer = peer?;
     let mut forwarded: Vec<u8> = Vec::new();
@@ -131,7 +152,7 @@ mod tests {
         headers.insert(X_FORWARDED_FOR, HeaderValue::from_static("9.9.9.9"));
         headers.insert(X_REQUEST_ID, HeaderValue::from_static("mine"));
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-        assert_eq!(at_the_edge(&mut headers, Some(PEER), 0), Some(PEER));
+        assert_eq!(at_the_edge(&mut headers, Some(PEER), 0, Scheme::Http), Some(PEER));
         assert_eq!(headers["x-forwarded-for"], "9.9.9.9,192.0.2.2");
         assert_eq!(headers["x-envoy-external-address"], "192.0.2.2");
         assert_eq!(headers["x-forwarded-proto"], "http");
@@ -143,7 +164,7 @@ mod tests {
         for (trusted, left) in [(0, 0), (1, hops::MARKS.len())] {
             let mut headers: HeaderMap =
                 hops::MARKS.map(|name| (name, HeaderValue::from_static("2"))).into_iter().collect();
-            at_the_edge(&mut headers, Some(PEER), trusted);
+            at_the_edge(&mut headers, Some(PEER), trusted, Scheme::Http);
             assert_eq!(hops::MARKS.iter().filter(|name| headers.contains_key(*name)).count(), left);
         }
     }
@@ -160,7 +181,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(X_FORWARDED_FOR, HeaderValue::from_static(forwarded));
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-            let found = at_the_edge(&mut headers, Some(PEER), trusted);
+            let found = at_the_edge(&mut headers, Some(PEER), trusted, Scheme::Http);
             assert_eq!(found.map(|found| found.ip().to_string()).as_deref(), Some(caller));
             assert_eq!(headers["x-envoy-external-address"], caller);
             assert_eq!(headers["x-forwarded-for"], format!("{forwarded},192.0.2.2"));

@@ -188,6 +188,8 @@ pub(super) fn replace(headers: &mut http::HeaderMap, by: &http::HeaderMap) {
     }
 }
 
+const CLIENT_CERT: http::HeaderName = http::HeaderName::from_static("x-forwarded-client-cert");
+
 /// Adds all lines to those that are there.
 pub(super) fn append(headers: &mut http::HeaderMap, more: &http::HeaderMap) {
     for (name, value) in more {
@@ -197,8 +199,13 @@ pub(super) fn append(headers: &mut http::HeaderMap, more: &http::HeaderMap) {
 
 /// Removes what speaks to a proxy, and not to the application.
 pub(super) fn strip(headers: &mut http::HeaderMap) {
+    // By now it tells what the connection has proved, or is not there.
+    let certificate = headers.remove(CLIENT_CERT);
     internal_headers::strip(headers);
     headers.remove("x-envoy-expected-rq-timeout-ms");
+    if let Some(certificate) = certificate {
+        headers.insert(CLIENT_CERT, certificate);
+    }
 }
 
 /// The answer to a request that is not let in. It does not say why.

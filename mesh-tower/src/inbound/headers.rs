@@ -2,10 +2,11 @@
 
 use http::header::HOST;
 use http::{Method, Request};
-use mesh_core::request_form::{prepare_headers, single_host};
+use mesh_core::request_form::{Told, prepare_headers, single_host};
 use mesh_core::{Failure, Profile};
 
 use super::PeerIdentity;
+use crate::identity::{Peer, TlsPeer};
 use crate::{request_form, request_id};
 
 /// Refuses what could be judged as one thing and served as another, and makes the host one.
@@ -25,9 +26,11 @@ pub(super) fn prepare<B>(request: &mut Request<B>) -> Result<(), Failure> {
     if request.method() == Method::CONNECT || request.uri().path() == "*" {
         return Err(Failure::NoRoute);
     }
-    let over_tls = request.extensions().get::<PeerIdentity>().is_some();
+    let peer = request.extensions().get::<Peer>().cloned();
+    let over_tls = peer.as_ref().is_some_and(Peer::is_tls) || request.extensions().get::<PeerIdentity>().is_some();
+    let certificate = peer.as_ref().and_then(Peer::tls).and_then(TlsPeer::forwarded);
     let headers = request.headers_mut();
-    prepare_headers(headers, over_tls)?;
+    prepare_headers(headers, Told { over_tls, certificate })?;
     request_id::ensure(headers);
     Ok(())
 }

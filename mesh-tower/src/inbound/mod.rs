@@ -7,7 +7,8 @@
 //!   `CONNECT` and `OPTIONS *` 404; an upgrade other than WebSocket 403;
 //! * `x-request-id` is made where it is missing or empty, and lines are joined where there are two;
 //! * `x-forwarded-proto` is `http` where it is missing;
-//! * `x-forwarded-client-cert` is removed, since no caller has proved an identity;
+//! * `x-forwarded-client-cert` ends in what the caller's certificate proves, in Istio's form, and is removed from a
+//!   caller without one, who could only have made it up;
 //! * headers that concern one connection only are removed, except those of a WebSocket upgrade.
 //!
 //! The layer of a mesh ([`Mesh::inbound`](crate::Mesh::inbound), [`Mesh::serve`](crate::Mesh::serve)) also lets in only

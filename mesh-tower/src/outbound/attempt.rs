@@ -6,7 +6,7 @@ use http::{Response, Version};
 use mesh_core::Failure;
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::endpoint::EndpointState;
-use mesh_core::cluster::{EndpointSource, TlsSpec, UpstreamProtocol};
+use mesh_core::cluster::{EndpointSource, UpstreamProtocol};
 use mesh_core::failure::Limit;
 use mesh_core::lb::Pick;
 
@@ -15,7 +15,7 @@ use super::response::Holding;
 use super::route_info::Trail;
 use crate::chance::Chance;
 use crate::cluster::{ClusterHandle, LOOKUP_TIMEOUT, Member};
-use crate::endpoint::{Protocol, Unanswered};
+use crate::endpoint::{Checkout, Protocol, Unanswered};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, body};
 
@@ -47,9 +47,6 @@ pub(crate) async fn send(
 ) -> Tried {
     outgoing.begin_try();
     trail.try_begins();
-    if let Err(error) = may_send(cluster, outgoing) {
-        return Tried::nowhere(error);
-    }
     let place = place_of(cluster, outgoing);
     let member = match choose(cluster, chance, place.as_ref(), pick, clock).await {
         Ok(member) => member,
@@ -90,6 +87,8 @@ fn tried_at(
             (Ok(response), outcome)
         }
         Err(Missed { error, queued: true }) => return Tried::nowhere(error),
+        // Ours to mend, and no fault of the endpoint's.
+        Err(Missed { error, .. }) if error.failure() == Failure::TlsNotServed => return Tried::nowhere(error),
         Err(Missed { error, queued: false }) => {
             let outcome = Outcome::Failed(error.failure());
             (Err(error), outcome)
@@ -103,19 +102,6 @@ fn tried_at(
     let counted = if grpc { outcome } else { outcome.without_grpc_status() };
     cluster.on_outcome(&member.state, &counted);
     Tried { result, outcome, endpoint: Some(member.state) }
-}
-
-/// Never sends in plaintext what the configuration or the request asks to protect.
-fn may_send(cluster: &ClusterHandle, outgoing: &Outgoing) -> Result<(), Error> {
-    if let TlsSpec::NotYetServed(mode) = &cluster.spec().tls {
-        let why = format!("the DestinationRule asks for TLS mode {mode}, which does not act yet");
-        return Err(Error::with_source(Failure::TlsNotServed, why));
-    }
-    if outgoing.is_https() {
-        let why = "the request is for https, and TLS to endpoints does not act yet";
-        return Err(Error::with_source(Failure::TlsNotServed, why));
-    }
-    Ok(())
 }
 
 /// Where a request goes that says so itself.
@@ -173,12 +159,12 @@ async fn exchange(
     let protocol = protocol_of(cluster.spec().protocol, outgoing);
     let mut reconnects = 0;
     loop {
-        let checkout = clock.bounded(member.pool.checkout(protocol, outgoing.wants_fresh())).await;
-        let connection = checkout.map_err(|late| Missed { error: late.into(), queued: true })??;
+        let checkout = clock.bounded(connection(cluster, member, outgoing, protocol)).await;
+        let ready_connection = checkout.map_err(|late| Missed { error: late.into(), queued: true })??;
         cluster.on_connected(&member.state);
         let ready = clock.now();
         let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;
-        match clock.answering(ready, connection.send(request)).await? {
+        match clock.answering(ready, ready_connection.send(request)).await? {
             Ok((response, lease)) => {
                 return Ok(Holding { _request: request_permit, _active: active, lease }.keep(response, clock));
             }
@@ -195,6 +181,20 @@ async fn exchange(
             }
         }
     }
+}
+
+/// A connection to the endpoint, encrypted as the policy or the request asks: never less.
+///
+/// Not an asynchronous function, which would hold the request.
+fn connection(
+    cluster: &ClusterHandle,
+    member: &Member,
+    outgoing: &Outgoing,
+    protocol: Protocol,
+) -> impl Future<Output = Result<Checkout, Error>> + use<> {
+    let tls = cluster.tls(&member.state, outgoing.is_https());
+    let host = || outgoing.authority().map_or("", http::uri::Authority::host);
+    member.pool.checkout_with(protocol, tls.map(|originator| (originator, host())), outgoing.wants_fresh())
 }
 
 /// An upgrade needs HTTP/1, whatever the cluster speaks otherwise.

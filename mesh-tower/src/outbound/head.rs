@@ -12,6 +12,7 @@ use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 use super::added::AddedHeader;
 use super::{Listener, Options};
 use crate::hops::{self, Nature};
+use crate::identity::{Peer, TlsPeer};
 use crate::request_form::{self, take_path};
 use crate::{Body, inbound, request_id};
 
@@ -92,6 +93,10 @@ impl Head {
         if found.internal || headers.len() > headers.keys_len() {
             internal_headers::strip(headers);
         }
+        if matches!(listener, Listener::Gateway { is_tls: true, .. }) {
+            tell_certificate(request);
+        }
+        let headers = request.headers_mut();
         let mut nature = if found.internal { Nature::of(headers) } else { Nature::default() };
         let mut added = Added::default();
         let handling = inbound::propagate(headers);
@@ -181,11 +186,22 @@ fn scheme_of(request: &Request<Body>, listener: Listener, found: &Found) -> Resu
         Some("https") => Scheme::Https,
         _ => Scheme::Http,
     };
+    if let Listener::Gateway { is_tls, .. } = listener {
+        return Ok(if is_tls { Scheme::Https } else { Scheme::Http });
+    }
     let told = found.forwarded_proto && request.version() != Version::HTTP_2;
-    if matches!(listener, Listener::Gateway { .. }) || !told {
+    if !told {
         return Ok(own);
     }
     Ok(scheme_told(request.headers())?.unwrap_or(own))
+}
+
+/// Tells what the caller of a gateway has proved by its certificate, in place of whatever was claimed.
+fn tell_certificate(request: &mut Request<Body>) {
+    let proved = request.extensions().get::<Peer>().and_then(Peer::tls).and_then(TlsPeer::forwarded).cloned();
+    if let Some(proved) = proved {
+        request.headers_mut().insert("x-forwarded-client-cert", proved);
+    }
 }
 
 /// Moves the authority into the URI: the `host` header where the caller set one, else the URI's
@@ -215,6 +231,13 @@ fn take_authority(request: &mut Request<Body>, listener: Listener, found: &Found
         Listener::Mesh { port: None } if has_authority => named.unwrap_or(default),
         Listener::Mesh { port: None } => host.as_ref().and_then(Authority::port_u16).unwrap_or(default),
     };
+    // What the caller speaks to a gateway says nothing about how the endpoint is spoken to.
+    let is_foreign = matches!(listener, Listener::Gateway { .. }) && request.uri().scheme() == Some(&UriScheme::HTTPS);
+    if is_foreign {
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme = Some(UriScheme::HTTP);
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Failure::MalformedRequest)?;
+    }
     if let Some(authority) = host {
         let mut parts = std::mem::take(request.uri_mut()).into_parts();
         parts.scheme.get_or_insert(UriScheme::HTTP);
@@ -276,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_gateway_takes_the_authority_of_the_target_and_resolves_paths_fully() {
-        let gateway = Listener::Gateway { port: 80, bind: None, caller: None };
+        let gateway = Listener::Gateway { port: 80, table: None, is_tls: false, caller: None };
         let take = |request: http::request::Builder| {
             let mut request = request.body(Body::empty()).unwrap();
             let taken = Head::take(&mut request, gateway, &Options::default(), NormalizationType::Default);

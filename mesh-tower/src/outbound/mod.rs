@@ -17,7 +17,7 @@ mod response;
 mod retry;
 mod route_info;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -125,7 +125,7 @@ pub(crate) enum Listener {
     /// Those of the mesh, by the port of the URI or the given one.
     Mesh { port: Option<u16> },
     /// Those of a gateway's listener, for a caller at an address.
-    Gateway { port: u16, bind: Option<IpAddr>, caller: Option<SocketAddr> },
+    Gateway { port: u16, table: Option<TableId>, is_tls: bool, caller: Option<SocketAddr> },
 }
 
 /// A request that is on its way: what was decided, and by which version.
@@ -292,18 +292,8 @@ fn route(
     let view = head.view(request);
     shared.chance.for_route(request.extensions(), |rng| match listener {
         Listener::Mesh { .. } => live.snapshot().route(&view, rng),
-        Listener::Gateway { port, bind, .. } => {
-            let table = gateway_table(live, port, bind).ok_or(Failure::NoRoute)?;
-            live.snapshot().route_in(table, &view, rng)
-        }
+        Listener::Gateway { table, .. } => live.snapshot().route_in(table.ok_or(Failure::NoRoute)?, &view, rng),
     })
-}
-
-fn gateway_table(live: &Live, port: u16, bind: Option<IpAddr>) -> Option<TableId> {
-    let servers = live.snapshot().gateway_servers();
-    let here = servers.iter().find(|server| (server.port, server.bind) == (port, bind));
-    // A connection may outlive the listener that took it, when its server moves to another address.
-    here.or_else(|| servers.iter().find(|server| server.port == port)).map(|server| server.table)
 }
 
 /// The steps of a routed request.

@@ -1,18 +1,22 @@
 //! One connection, from its first byte to its last.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
 use tower_service::Service;
 
 use crate::Body;
 use crate::BoxError;
+use crate::identity::Peer;
 
 use super::drain::Participant;
+use super::secure::{Begun, SecureIo, Security};
 use super::service::ConnectionService;
 use super::state::ConnectionState;
 use super::tracked::TrackedIo;
@@ -23,11 +27,12 @@ use super::{Address, PeerAddress, ServeOptions};
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) options: ServeOptions,
+    pub(super) security: Security,
     protocol: auto::Builder<TokioExecutor>,
 }
 
 impl Settings {
-    pub(super) fn new(options: ServeOptions) -> Self {
+    pub(super) fn new(options: ServeOptions, security: Security) -> Self {
         let mut protocol = auto::Builder::new(TokioExecutor::new());
         protocol
             .http1()
@@ -46,7 +51,7 @@ impl Settings {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(options.max_header_bytes)
             .max_concurrent_streams(options.max_concurrent_streams);
-        Self { options, protocol }
+        Self { options, security, protocol }
     }
 }
 
@@ -60,10 +65,23 @@ where
     R: http_body::Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
+    let begun = tokio::select! {
+        biased;
+        begun = settings.security.begin(io, settings.options.handshake_timeout) => begun,
+        () = drain.ended() => return,
+    };
+    let Begun { io, peer: tls, lasts } = match begun {
+        Ok(begun) => begun,
+        Err(refused) => {
+            tracing::debug!(%peer, %refused, "connection closed");
+            return;
+        }
+    };
     let state = Arc::new(ConnectionState::default());
     let io = TrackedIo::new(io, Arc::clone(&state));
-    let service = ConnectionService::new(app, PeerAddress(peer), Arc::clone(&state), Arc::clone(&settings));
-    http(io, service, &mut drain, &state, &settings).await;
+    let peer = Peer::new(PeerAddress(peer), tls);
+    let service = ConnectionService::new(app, peer, Arc::clone(&state), Arc::clone(&settings));
+    http(io, service, &mut drain, &state, &settings, lasts).await;
 
     // Now the byte stream is gone, or it is an upgraded connection in the application's hands.
     tokio::select! {
@@ -75,11 +93,12 @@ where
 
 /// Speaks HTTP until the connection is closed or upgraded.
 async fn http<I, S, R>(
-    io: TrackedIo<I>,
+    io: TrackedIo<SecureIo<I>>,
     service: ConnectionService<S>,
     drain: &mut Participant,
     state: &ConnectionState,
     settings: &Settings,
+    lasts: Option<Duration>,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<http::Request<Body>, Response = http::Response<R>> + Clone + Send + 'static,
@@ -91,6 +110,8 @@ async fn http<I, S, R>(
     let mut connection = pin!(settings.protocol.serve_connection_with_upgrades(TokioIo::new(io), service));
     let mut watchdog = Watchdog::new(&settings.options);
     let mut closing = Closing::No;
+    // A certificate that counts for ever and a day needs no timer.
+    let mut over = pin!(lasts.filter(|lasts| *lasts < LONGEST).map(tokio::time::sleep));
     loop {
         tokio::select! {
             biased;
@@ -107,6 +128,11 @@ async fn http<I, S, R>(
                 closing = Closing::Gracefully;
                 connection.as_mut().graceful_shutdown();
             }
+            () = until(over.as_mut()), if closing == Closing::No => {
+                over.set(None);
+                tracing::debug!("connection closed: the certificate of its peer counts no more");
+                connection.as_mut().graceful_shutdown();
+            }
             now = watchdog.tick() => match watchdog.inspect(state.activity(), now) {
                 None => {}
                 Some(Finding::HeadTooSlow) => {
@@ -118,6 +144,17 @@ async fn http<I, S, R>(
         }
     }
 }
+
+/// Waits for a moment that may never come.
+async fn until(moment: Pin<&mut Option<Sleep>>) {
+    match moment.as_pin_mut() {
+        Some(moment) => moment.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Timers end before longer times do.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How far the drain has come for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

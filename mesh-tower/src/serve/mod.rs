@@ -36,6 +36,7 @@ mod connection;
 mod drain;
 mod listener;
 mod options;
+mod secure;
 mod service;
 mod state;
 mod tracked;
@@ -57,12 +58,13 @@ pub use self::listener::{EitherIo, EitherListener, Listener};
 pub use self::options::ServeOptions;
 
 pub(crate) use self::drain::{Drain, DrainWatch};
+pub(crate) use self::secure::Security;
 
 /// Accepts connections and answers their requests with `app`, until the drain begins; ends when
 /// every connection of the drain has ended.
 ///
 /// The connections live in tasks of their own: they outlast this future when it is dropped.
-pub(crate) async fn run<L, S, R>(mut listener: L, app: S, drain: DrainWatch, options: ServeOptions)
+pub(crate) async fn run<L, S, R>(mut listener: L, app: S, drain: DrainWatch, options: ServeOptions, security: Security)
 where
     L: Listener,
     S: Service<http::Request<Body>, Response = http::Response<R>> + Clone + Send + 'static,
@@ -71,7 +73,7 @@ where
     R: http_body::Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
-    let settings = Arc::new(connection::Settings::new(options));
+    let settings = Arc::new(connection::Settings::new(options, security));
     let mut listening = drain.listening();
     loop {
         let (io, peer) = tokio::select! {

@@ -16,6 +16,8 @@ type Extend = dyn Fn(&PeerAddress, &mut Extensions) + Send + Sync;
 /// The defaults are Envoy's where it has one, and otherwise leave honest callers alone.
 #[derive(Clone)]
 pub struct ServeOptions {
+    pub(super) handshake_timeout: Duration,
+    pub(crate) workload_port: Option<u16>,
     pub(super) header_timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) max_header_bytes: u32,
@@ -33,6 +35,8 @@ impl ServeOptions {
     /// The defaults.
     pub fn new() -> Self {
         Self {
+            handshake_timeout: Duration::from_secs(10),
+            workload_port: None,
             header_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(3600)),
             max_header_bytes: 60 * 1024,
@@ -45,6 +49,22 @@ impl ServeOptions {
             seen_address: None,
             extend: Vec::new(),
         }
+    }
+
+    /// How long a TLS handshake may take, 10 s unless set; and how long it may take until the first byte shows whether there
+    /// is one, where both are taken: who has sent nothing by then counts as a caller without TLS.
+    #[must_use]
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// The port of the workload that this listener is, for policies that name ports; the port that is listened at unless
+    /// set.
+    #[must_use]
+    pub fn workload_port(mut self, port: u16) -> Self {
+        self.workload_port = Some(port);
+        self
     }
 
     /// How long the head of an HTTP/1 request may take from its first byte; 30 s unless set, `None`
@@ -146,6 +166,8 @@ impl Default for ServeOptions {
 impl fmt::Debug for ServeOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServeOptions")
+            .field("handshake_timeout", &self.handshake_timeout)
+            .field("workload_port", &self.workload_port)
             .field("header_timeout", &self.header_timeout)
             .field("idle_timeout", &self.idle_timeout)
             .field("max_header_bytes", &self.max_header_bytes)

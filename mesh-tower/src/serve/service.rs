@@ -18,6 +18,8 @@ use tower_service::Service;
 
 use crate::Body;
 use crate::BoxError;
+use crate::identity::Peer;
+use crate::inbound::PeerIdentity;
 
 use super::connection::Settings;
 use super::state::{ConnectionState, OpenRequest};
@@ -28,14 +30,19 @@ use super::{PeerAddress, ServeOptions};
 #[derive(Debug)]
 pub(super) struct ConnectionService<S> {
     app: S,
-    peer: PeerAddress,
+    peer: Peer,
+    address: PeerAddress,
+    /// Who policies take it for.
+    identity: Option<PeerIdentity>,
     state: Arc<ConnectionState>,
     settings: Arc<Settings>,
 }
 
 impl<S> ConnectionService<S> {
-    pub(super) fn new(app: S, peer: PeerAddress, state: Arc<ConnectionState>, settings: Arc<Settings>) -> Self {
-        Self { app, peer, state, settings }
+    pub(super) fn new(app: S, peer: Peer, state: Arc<ConnectionState>, settings: Arc<Settings>) -> Self {
+        let address = PeerAddress(peer.address().clone());
+        let identity = peer.id().map(|id| PeerIdentity::new(id.as_str(), peer.server_name()));
+        Self { app, peer, address, identity, state, settings }
     }
 
     fn options(&self) -> &ServeOptions {
@@ -44,9 +51,13 @@ impl<S> ConnectionService<S> {
 
     fn prepare(&self, request: Request<Incoming>) -> Request<Body> {
         let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.address.clone());
         request.extensions_mut().insert(self.peer.clone());
+        if let Some(identity) = &self.identity {
+            request.extensions_mut().insert(identity.clone());
+        }
         for extend in &self.options().extend {
-            extend(&self.peer, request.extensions_mut());
+            extend(&self.address, request.extensions_mut());
         }
         request
     }
@@ -66,6 +77,10 @@ where
         if request.version() <= Version::HTTP_10 && !self.options().accept_http_10 {
             return ResponseFuture { reply: Reply::TooOld, open };
         }
+        // A change of mode ends what has begun as plaintext: the next connection begins anew.
+        if !self.peer.is_tls() && !self.settings.security.takes_plaintext() {
+            return ResponseFuture { reply: Reply::Outdated, open };
+        }
         let request = self.prepare(request);
         ResponseFuture { reply: Reply::App(self.app.clone().oneshot(request)), open }
     }
@@ -84,6 +99,7 @@ pub(super) struct ResponseFuture<S: Service<Request<Body>>> {
 enum Reply<S: Service<Request<Body>>> {
     App(#[pin] Oneshot<S, Request<Body>>),
     TooOld,
+    Outdated,
 }
 
 impl<S, R> Future for ResponseFuture<S>
@@ -105,6 +121,7 @@ where
                 Err(_) => failed(&"it panicked".into()).map(Either::Right),
             },
             ReplyProjection::TooOld => too_old().map(Either::Right),
+            ReplyProjection::Outdated => outdated().map(Either::Right),
         };
         let open = this.open.take();
         Poll::Ready(Ok(response.map(|body| ResponseBody { body: Some(body), _open: open })))
@@ -157,6 +174,14 @@ fn too_old() -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The answer on a connection that has begun as plaintext where only mutual TLS is taken by now.
+fn outdated() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

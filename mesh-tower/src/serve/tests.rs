@@ -54,7 +54,7 @@ impl Server {
     {
         let (connect, pipes) = mpsc::unbounded_channel();
         let (drain, watch) = Drain::new();
-        let running = tokio::spawn(run(Pipes(pipes), app, watch, options));
+        let running = tokio::spawn(run(Pipes(pipes), app, watch, options, Security::Plaintext));
         Self { connect, drain, running }
     }
 
@@ -121,7 +121,7 @@ fn axum_tonic_and_services_that_are_not_sync_can_be_served() {
         R::Error: Into<BoxError>,
     {
         let (_sender, pipes) = mpsc::unbounded_channel();
-        run(Pipes(pipes), app, Drain::new().1, ServeOptions::new())
+        run(Pipes(pipes), app, Drain::new().1, ServeOptions::new(), Security::Plaintext)
     }
     let count = Cell::new(0);
     let counting = service_fn(move |request: Request<Body>| {
@@ -144,7 +144,7 @@ async fn one_port_speaks_http1_and_http2() {
         Ok::<_, Infallible>(Response::new(Full::from(format!("{:?} {} {known}", request.version(), peer.unwrap()))))
     });
     let options = ServeOptions::new().extension(|peer| peer.socket().unwrap());
-    tokio::spawn(run(listener, app, watch, options));
+    tokio::spawn(run(listener, app, watch, options, Security::Plaintext));
 
     let stream = TcpStream::connect(address).await.unwrap();
     let caller = stream.local_addr().unwrap();
@@ -413,7 +413,8 @@ async fn a_shut_down_listener_is_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (drain, watch) = Drain::new();
-    let running = tokio::spawn(run(listener, service_fn(hello), watch.clone(), ServeOptions::new()));
+    let running =
+        tokio::spawn(run(listener, service_fn(hello), watch.clone(), ServeOptions::new(), Security::Plaintext));
     let mut open = TcpStream::connect(address).await.unwrap();
     open.write_all(GET_AND_CLOSE.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -425,5 +426,7 @@ async fn a_shut_down_listener_is_closed() {
     assert!(TcpStream::connect(address).await.is_err());
     // A server that is started too late does not serve.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    timeout(seconds(5), run(listener, service_fn(hello), watch, ServeOptions::new())).await.unwrap();
+    timeout(seconds(5), run(listener, service_fn(hello), watch, ServeOptions::new(), Security::Plaintext))
+        .await
+        .unwrap();
 }

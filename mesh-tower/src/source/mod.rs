@@ -27,6 +27,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::channel::{ChannelSource, ConfigHandle};
 pub use self::dir::DirSource;
+pub(crate) use self::dir::Watch;
 pub use self::sink::{Applied, Apply, ConfigSink};
 pub use self::static_::StaticSource;
 

@@ -9,10 +9,10 @@ use http::uri::Uri;
 use http::{HeaderMap, Method, Request, Version};
 use http_body_util::BodyExt as _;
 use mesh_tower::{Body, MeshClient, RouteInfo};
-use tokio::net::TcpStream;
 
 use crate::place::Place;
 use crate::record::{Headers, Sort, Step};
+use crate::secure;
 use crate::upstream::{EMPTY_MESSAGE, MARK, Seen, append, headers_of, read};
 use crate::wire::{Framing, Wire, bytes_of, text_of, value_of};
 
@@ -172,7 +172,7 @@ async fn through_client(client: &MeshClient, step: &Step, mark: &str) -> Outcome
 }
 
 async fn over_http1(address: SocketAddr, step: &Step, mark: &str) -> io::Result<Outcome> {
-    let mut wire = Wire::new(TcpStream::connect(address).await?);
+    let mut wire = Wire::new(secure::connect(address, step).await?);
     let body = body(step);
     let mut text = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", step.method, step.path, step.authority);
     for (name, value) in headers(step, mark) {
@@ -194,7 +194,7 @@ async fn over_http1(address: SocketAddr, step: &Step, mark: &str) -> io::Result<
 }
 
 async fn over_http2(address: SocketAddr, step: &Step, mark: &str) -> Result<Outcome, Box<dyn std::error::Error>> {
-    let (sender, connection) = h2::client::handshake(TcpStream::connect(address).await?).await?;
+    let (sender, connection) = h2::client::handshake(secure::connect(address, step).await?).await?;
     let connection = tokio::spawn(connection);
     let mut sender = sender.ready().await?;
     let body = body(step);

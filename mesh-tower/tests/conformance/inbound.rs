@@ -1,7 +1,6 @@
 //! Plays the receiving side: a workload that serves an application which does as the recording says.
 //!
-//! Handshakes are another test's: who calls is given to the server as if one had proved it, and steps whose handshake
-//! failed are left out.
+//! Callers with an identity prove it by a certificate, in a handshake as sidecars make it.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -10,7 +9,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
-use mesh_tower::inbound::PeerIdentity;
+use mesh_tower::identity::{Material, MemoryIdentity};
 use mesh_tower::serve::ServeOptions;
 use mesh_tower::{Body, BuildError, Mesh, Profile};
 use tokio::net::TcpListener;
@@ -19,8 +18,9 @@ use tower::service_fn;
 use crate::caller::{Callee, call};
 use crate::compare::{Rules, single};
 use crate::place::Place;
-use crate::record::{Arrival, Headers, Scenario, Step, Workload};
+use crate::record::{Arrival, Headers, Scenario, Workload};
 use crate::scenario::{Results, is_compared, script};
+use crate::secure::material;
 use crate::upstream::{Upstreams, headers_of, take_mark};
 use crate::wire::text_of;
 
@@ -28,7 +28,7 @@ use crate::wire::text_of;
 pub(crate) async fn play(scenario: &Scenario, config: String, place: Place) -> Results {
     let workload = scenario.inbound.as_ref().expect("the receiving side");
     let mut results = Results::new();
-    let steps = || scenario.steps.iter().filter(|step| is_compared(step) && !fails_in_tls(step));
+    let steps = || scenario.steps.iter().filter(|step| is_compared(step));
     let mesh = match mesh(scenario, workload, &config).await {
         Ok(mesh) => mesh,
         Err(error) => {
@@ -39,19 +39,15 @@ pub(crate) async fn play(scenario: &Scenario, config: String, place: Place) -> R
     let upstreams = Upstreams::new(place, false);
     let at = scenario.inbound_address.as_deref().and_then(|ip| ip.parse().ok());
     let at = SocketAddr::new(at.unwrap_or([127, 0, 0, 1].into()), workload.port.unwrap_or_default());
-    // One server for each caller, since it is the connection that says who it is.
-    let mut servers: HashMap<(Option<String>, u16), SocketAddr> = HashMap::new();
+    let mut servers: HashMap<u16, SocketAddr> = HashMap::new();
     for (n, step) in steps().enumerate() {
         let Some(observed) = &step.observed else { continue };
-        // Where a step names no port, that of the workload is meant.
-        let port = if step.port == 0 { workload.port.unwrap_or_default() } else { step.port };
-        let key = (step.peer.clone(), port);
-        let address = match servers.get(&key) {
+        let port = if step.port == 0 { at.port() } else { step.port };
+        let address = match servers.get(&port) {
             Some(address) => *address,
             None => {
-                let at = SocketAddr::new(at.ip(), port);
-                let address = serve(&mesh, &upstreams, step.peer.as_deref(), at).await;
-                servers.insert(key, address);
+                let address = serve(&mesh, &upstreams, SocketAddr::new(at.ip(), port)).await;
+                servers.insert(port, address);
                 address
             }
         };
@@ -65,34 +61,33 @@ pub(crate) async fn play(scenario: &Scenario, config: String, place: Place) -> R
     results
 }
 
-fn fails_in_tls(step: &Step) -> bool {
-    step.observed.as_ref().and_then(|observed| observed.error.as_deref()).is_some_and(|error| error.starts_with("tls"))
-}
-
 async fn mesh(scenario: &Scenario, workload: &Workload, config: &str) -> Result<Mesh, BuildError> {
     let mut builder = Mesh::builder()
         .config_yaml("config.yaml", config)
         .namespace(&workload.namespace)
         .labels(workload.labels.clone())
-        .profile(Profile::Istio);
+        .profile(Profile::Istio)
+        .identity(MemoryIdentity::new(own(scenario, workload)));
     if let Some(mesh) = &scenario.mesh {
         builder = builder.mesh_config_yaml(mesh.to_string());
     }
     builder.build().await
 }
 
-/// Serves the application to a caller, and gives where.
-async fn serve(mesh: &Mesh, upstreams: &Arc<Upstreams>, caller: Option<&str>, at: SocketAddr) -> SocketAddr {
+/// The workload's own certificate.
+fn own(scenario: &Scenario, workload: &Workload) -> Material {
+    let named = scenario.mesh.as_ref().and_then(|mesh| mesh.get("trustDomain")?.as_str());
+    material(&format!("spiffe://{}/ns/{}/sa/default", named.unwrap_or("cluster.local"), workload.namespace))
+}
+
+/// Serves the application, and gives where.
+async fn serve(mesh: &Mesh, upstreams: &Arc<Upstreams>, at: SocketAddr) -> SocketAddr {
     let upstreams = Arc::clone(upstreams);
     let app = service_fn(move |request: Request<Body>| {
         let upstreams = Arc::clone(&upstreams);
         async move { Ok::<_, Infallible>(answer(&upstreams, request, at.port()).await) }
     });
-    let mut options = ServeOptions::new().policy_address(at);
-    if let Some(caller) = caller {
-        let identity = PeerIdentity::new(caller, None);
-        options = options.extension(move |_| identity.clone());
-    }
+    let options = ServeOptions::new().policy_address(at);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mesh = mesh.clone();

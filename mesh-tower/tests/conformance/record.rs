@@ -75,6 +75,8 @@ pub(crate) struct Step {
     pub(crate) stagger_ms: Option<u64>,
     #[serde(default)]
     pub(crate) tls: bool,
+    /// The server name that is asked for.
+    pub(crate) sni: Option<String>,
     /// The identity of the caller's certificate; plaintext without one.
     pub(crate) peer: Option<String>,
     /// The claims of a token that comes with it.

@@ -1,11 +1,13 @@
 //! Plays a scenario: its configuration, its endpoints, its requests one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mesh_tower::{BuildError, Gateway, Mesh, Profile};
+use tempfile::TempDir;
 
 use crate::caller::{Callee, Outcome, call};
 use crate::compare::{Rules, single};
@@ -14,6 +16,7 @@ use crate::inbound;
 use crate::place::Place;
 use crate::record::{Observed, Scenario, Step, Workload};
 use crate::script::Act;
+use crate::secure::credentials;
 use crate::token;
 use crate::upstream::{Names, Script, Upstreams};
 
@@ -62,10 +65,6 @@ impl World {
                 tokio::time::sleep(duration(pause)).await;
                 continue;
             }
-            // TLS is no subject here, and has no state that a later step could miss.
-            if step.tls {
-                continue;
-            }
             let difference = self.step(step).await;
             if is_compared(step) {
                 results.push((step.id.clone(), difference));
@@ -76,7 +75,7 @@ impl World {
 }
 
 pub(crate) fn is_compared(step: &Step) -> bool {
-    step.skip.is_none() && step.wait.is_none() && !step.tls
+    step.skip.is_none() && step.wait.is_none()
 }
 
 fn duration(text: &str) -> Duration {
@@ -97,6 +96,7 @@ struct World {
     first: String,
     /// Lives as long as the scenario.
     gateway: Option<Gateway>,
+    _credentials: TempDir,
     requests: AtomicUsize,
 }
 
@@ -124,8 +124,9 @@ impl World {
             }
             clients.insert(workload.id.clone(), builder.build().await?);
         }
+        let credentials = credentials(&config);
         let gateway = match &scenario.gateway {
-            Some(workload) => Some(open_gateway(&clients[&workload.id], scenario).await),
+            Some(workload) => Some(open_gateway(&clients[&workload.id], scenario, credentials.path()).await),
             None => None,
         };
         let first = scenario.clients.first().map(|client: &Workload| client.id.clone()).unwrap_or_default();
@@ -136,6 +137,7 @@ impl World {
             clients,
             first,
             gateway,
+            _credentials: credentials,
             requests: AtomicUsize::new(0),
         })
     }
@@ -316,10 +318,10 @@ fn open_endpoints(scenario: &Scenario, config: &str, upstreams: &Arc<Upstreams>)
     }
 }
 
-async fn open_gateway(mesh: &Mesh, scenario: &Scenario) -> Gateway {
+async fn open_gateway(mesh: &Mesh, scenario: &Scenario, credentials: &Path) -> Gateway {
     let mut ports: BTreeSet<u16> = scenario.steps.iter().map(|step| step.port).collect();
     ports.extend(mesh.snapshot().snapshot().gateway_servers().iter().map(|server| server.port));
-    let builder = mesh.gateway().address([127, 0, 0, 1]);
+    let builder = mesh.gateway().address([127, 0, 0, 1]).credentials(credentials);
     let builder = ports.into_iter().fold(builder, |builder, port| builder.map_port(port, 0));
     builder.start().await.expect("the gateway's ports")
 }

@@ -179,14 +179,3 @@ fn nobody_is_let_in_by_policies_of_which_one_could_not_be_read() {
     let ran = run_with(mesh.path(), &["authz", "check", "--batch", "-"], &line);
     assert_eq!((ran.status, &ran.json()["refused"]), (1, &json!(true)), "{}", ran.out);
 }
-
-#[test]
-fn a_destination_that_asks_for_tls_is_told_not_to_be_served() {
-    let encrypted = MESH.replace("  host: reviews\n", "  host: reviews\n  trafficPolicy: {tls: {mode: SIMPLE}}\n");
-    let mesh = folder(&[("mesh/reviews.yaml", &encrypted), ("plain/reviews.yaml", MESH)]);
-    for (config, url) in [("mesh", "http://reviews:9080/1"), ("plain", "https://reviews:9080/1")] {
-        let ran = run(mesh.path(), &["explain", "GET", url, "-c", config]);
-        assert_eq!(ran.status, 1, "{}", ran.out);
-        assert!(ran.out.contains("but this process answers 503 UF: TLS"), "{}", ran.out);
-    }
-}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mesh_tower::mesh_config::{Code, Diagnostic};
+use mesh_tower::mesh_config::Code;
 use mesh_tower::{Mesh, Profile};
 
 use crate::support::ask::{Lines, ask, shares};
@@ -211,12 +211,8 @@ async fn what_a_rule_wants_encrypted_is_never_sent_in_plaintext() {
     }
     let files = ["destination-rule-all-mtls.yaml", "virtual-service-all-v1.yaml"];
     let mesh = bookinfo.mesh(&files, &documents).await;
-    let report = mesh.report();
     for (service, _) in SERVICES {
-        let named = format!("DestinationRule default/{service}");
-        let is_named =
-            |finding: &Diagnostic| finding.code == Code::NOT_ENFORCED && finding.to_string().contains(&named);
-        assert!(report.iter().any(is_named), "{service}: {report}");
+        // Mutual TLS, and nobody has given this process a certificate.
         let answer = ask(&mesh.client(), &url(service), &[]).await;
         assert_eq!(answer.status, 503, "{service}");
     }

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use mesh_tower::mesh_config::{Code, Severity};
 use mesh_tower::{Gateway, Mesh};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::how_to::MyApp;
 use crate::support::curl::Curl;
@@ -13,7 +14,7 @@ const FILES: &[&str] = &["gateway-gateway.yaml", "virtualservice-my-app.yaml"];
 
 /// Opens the gateway; it closes when dropped.
 pub(crate) async fn open(mesh: &Mesh) -> (Gateway, SocketAddr) {
-    let gateway = mesh.gateway().map_port(80, 0).address([127, 0, 0, 1]).start().await.unwrap();
+    let gateway = mesh.gateway().map_port(80, 0).map_port(443, 0).address([127, 0, 0, 1]).start().await.unwrap();
     let address = gateway.address_of(80).expect("the HTTP server is served");
     (gateway, address)
 }
@@ -82,20 +83,17 @@ async fn the_host_decides_however_it_is_written() {
 }
 
 #[tokio::test]
-async fn the_https_server_is_named_as_not_served_and_the_other_one_works() {
+async fn the_https_server_refuses_connections_without_its_secret_and_the_other_one_works() {
     let Some(app) = MyApp::start().await else { return };
     let mesh = app.ingress(FILES).await;
     let (gateway, address) = open(&mesh).await;
-    assert_eq!(gateway.addresses(), [(80, address)]);
-    let not_served = gateway.not_served();
-    assert_eq!(not_served.len(), 1, "{not_served:?}");
-    for part in ["Gateway istio-ingress/gateway", "spec.servers[1]", "port 443"] {
-        assert!(not_served[0].contains(part), "{part}: {not_served:?}");
-    }
-    let report = mesh.report();
-    let finding = report.iter().find(|finding| finding.code == Code::NOT_ENFORCED).expect("it stands in the report");
-    assert_eq!(finding.severity, Severity::Warning);
-    assert!(finding.origin.file.ends_with("gateway-gateway.yaml") && finding.origin.line == 16, "{finding}");
+    let secure = gateway.address_of(443).expect("it listens");
+    assert!(gateway.not_served().is_empty());
+    let mut plain = TcpStream::connect(secure).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nhost: my-app.example.com\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _reset = plain.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP"), "no plaintext is answered there");
     assert_eq!(my_app(address, "/").run().await.status, 200);
 }
 

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use http::Request;
-use mesh_tower::mesh_config::{Code, Severity};
 use mesh_tower::{Body, Mesh};
 
 use super::how_to::{MyApp, URL};
 use crate::support::ask::{ask, send, shares};
 use crate::support::raw::{Does, Raw, Refusing};
-use crate::support::{documents, lies_in_band, until};
+use crate::support::{documents, lies_in_band};
 
 #[tokio::test]
 async fn the_canary_takes_those_who_ask_for_it_and_five_in_a_hundred() {
@@ -145,19 +144,4 @@ async fn an_endpoint_that_refuses_or_closes_is_tried_around() {
         }
         assert!(tries > 30, "some went to the bad endpoint first");
     }
-}
-
-#[tokio::test]
-async fn what_is_not_enforced_is_named() {
-    let Some(app) = MyApp::start().await else { return };
-    let (file, name, line) = ("peerauthentication-default.yaml", "PeerAuthentication default/default", 8);
-    let mesh = app.caller(&[file]).await;
-    let report = mesh.report();
-    let named: Vec<_> = report.iter().filter(|finding| finding.code == Code::NOT_ENFORCED).collect();
-    assert_eq!(named.len(), 1, "{report}");
-    assert_eq!(named[0].severity, Severity::Warning);
-    assert!(named[0].to_string().contains(name), "{}", named[0]);
-    assert!(named[0].origin.file.ends_with(file) && named[0].origin.line == line, "{}", named[0]);
-    assert_eq!(ask(&mesh.client(), URL, &[]).await.status, 200);
-    until("the endpoint stays untouched by policies", || app.v1.count() + app.v2.count() == 1).await;
 }

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use mesh_tower::Profile;
-use mesh_tower::inbound::PeerIdentity;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
-use crate::case::{Outcome, attack, documents, mesh};
-use crate::{cases, wire};
+use crate::anybody::seconds;
+use crate::case::{Outcome, attack_by, builder, documents, options};
+use crate::secure::{Caller, identified};
+use crate::{cases, edge, wire};
 
 #[test]
 fn attacks_on_authorization() {
@@ -17,10 +18,11 @@ fn attacks_on_authorization() {
     let text = fs::read_to_string(folder.join("authz.json")).unwrap();
     let all: Value = serde_json::from_str(&text).unwrap();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let clock = seconds(all["clock"].as_str().unwrap());
     let (mut passed, mut total) = (0, 0);
     for case in all["cases"].as_array().unwrap() {
         total += 1;
-        match runtime.block_on(wrong(&folder, case)) {
+        match runtime.block_on(wrong(&folder, case, clock)) {
             None => passed += 1,
             Some(why) => println!("  FAILED {}: {why} ({})", case["id"], case["reason"]),
         }
@@ -29,13 +31,13 @@ fn attacks_on_authorization() {
 }
 
 /// What is wrong, as Istio does it or in the stricter way.
-async fn wrong(folder: &Path, case: &Value) -> Option<String> {
-    if case["listener"]["role"] != "inbound" {
-        return Some("a gateway's listener is not played here".to_owned());
-    }
-    let lenient = differs(&played(folder, case, Profile::Istio).await, &case["expected"]);
+async fn wrong(folder: &Path, case: &Value, clock: u64) -> Option<String> {
     let stricter = [&case["hardened"], &case["stricter"]].into_iter().find(|stricter| stricter.is_object());
-    let strict = differs(&played(folder, case, Profile::Safe).await, stricter.unwrap_or(&case["expected"]));
+    let stricter = stricter.unwrap_or(&case["expected"]);
+    // Who somebody is does not depend on the profile: one URI in the certificate, or no connection.
+    let lenient = if case["layer"] == "transport" { stricter } else { &case["expected"] };
+    let lenient = differs(&played(folder, case, clock, Profile::Istio).await, lenient);
+    let strict = differs(&played(folder, case, clock, Profile::Safe).await, stricter);
     match (lenient, strict) {
         (None, None) => None,
         (Some(why), None) => Some(format!("as Istio: {why}")),
@@ -44,7 +46,7 @@ async fn wrong(folder: &Path, case: &Value) -> Option<String> {
     }
 }
 
-async fn played(folder: &Path, case: &Value, profile: Profile) -> Outcome {
+async fn played(folder: &Path, case: &Value, clock: u64, profile: Profile) -> Outcome {
     let listener = &case["listener"];
     let domains: Vec<&str> =
         listener["trust_domains"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -52,8 +54,17 @@ async fn played(folder: &Path, case: &Value, profile: Profile) -> Outcome {
         "pathNormalization": {"normalization": listener["normalization"]},
         "trustDomain": domains.first().unwrap_or(&"cluster.local"),
         "trustDomainAliases": domains.get(1..).unwrap_or_default(),
+        "defaultConfig": {"gatewayTopology": {"numTrustedProxies": listener["xff_num_trusted_hops"].as_u64().unwrap_or(0)}},
     });
-    let mesh = mesh(&documents("AuthorizationPolicy", &case["policies"]), &config, profile).await;
+    let mode = match listener["mtls"].as_str() {
+        Some("strict") => "STRICT",
+        Some("permissive") => "PERMISSIVE",
+        _ => "DISABLE",
+    };
+    let modes = json!([{"name": "mode", "mtls": {"mode": mode}}]);
+    let policies =
+        [documents("AuthorizationPolicy", &case["policies"]), documents("PeerAuthentication", &modes)].join("\n---\n");
+    let builder = identified(builder(&policies, &config, profile), folder, clock);
     let request = &case["request"];
     let text = |name: &str| request[name].as_str().unwrap_or_default();
     let headers = request["headers"].as_array().into_iter().flatten();
@@ -65,33 +76,16 @@ async fn played(folder: &Path, case: &Value, profile: Profile) -> Outcome {
         None if is_http2 => wire::http2(&headers, text("body")),
         None => wire::http1(text("method"), text("target"), &headers, text("body")),
     };
-    let caller = request["peer_cert"].as_str().map(|name| identity(folder, name, request["sni"].as_str()));
-    attack(&mesh, caller, &bytes, is_http2).await
-}
-
-/// Who a certificate says the caller is: the handshake itself is another test's.
-fn identity(folder: &Path, name: &str, sni: Option<&str>) -> PeerIdentity {
-    let file = folder.join("certs").join(format!("{name}.chain.pem"));
-    let pem = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let der = decoded(pem.split("-----").nth(2).expect("a certificate"));
-    let start = der.windows(9).position(|window| window == b"spiffe://").expect("an identity");
-    // The length stands before it.
-    let size = usize::from(der[start - 1]);
-    PeerIdentity::new(std::str::from_utf8(&der[start..start + size]).unwrap(), sni)
-}
-
-fn decoded(text: &str) -> Vec<u8> {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let values: Vec<u32> = text
-        .bytes()
-        .filter_map(|byte| LETTERS.iter().position(|letter| *letter == byte))
-        .map(|value| value as u32)
-        .collect();
-    let bytes = values.chunks(4).flat_map(|chunk| {
-        let bits = chunk.iter().fold(0, |bits, value| bits << 6 | value) << (6 * (4 - chunk.len()));
-        bits.to_be_bytes()[1..chunk.len()].to_vec()
-    });
-    bytes.collect()
+    let certificate = request["peer_cert"].as_str().map(|name| folder.join("certs").join(format!("{name}.pem")));
+    let caller = match certificate.is_some() || request["tls_without_cert"] == true {
+        true => Caller::Tls { certificate, sni: request["sni"].as_str().map(str::to_owned), offers: &[b"istio"] },
+        false => Caller::Plaintext,
+    };
+    if listener["role"] == "gateway" {
+        return edge::attack(builder, &caller, &bytes, is_http2).await;
+    }
+    let mesh = builder.build().await.expect("a mesh");
+    attack_by(&mesh, &caller, options(), &bytes, is_http2).await
 }
 
 fn differs(outcome: &Outcome, expected: &Value) -> Option<String> {

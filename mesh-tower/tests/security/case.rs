@@ -8,11 +8,11 @@ use std::time::Duration;
 use http::{Request, Response};
 use mesh_tower::inbound::PeerIdentity;
 use mesh_tower::serve::ServeOptions;
-use mesh_tower::{Body, Mesh, Profile};
+use mesh_tower::{Body, Mesh, MeshBuilder, Profile};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tower::service_fn;
 
+use crate::secure::Caller;
 use crate::wire;
 
 /// What became of a request.
@@ -45,48 +45,91 @@ pub(crate) fn documents(kind: &str, policies: &Value) -> String {
 
 /// A mesh for a case.
 pub(crate) async fn mesh(documents: &str, mesh_config: &Value, profile: Profile) -> Mesh {
+    builder(documents, mesh_config, profile).build().await.expect("a mesh")
+}
+
+pub(crate) fn builder(documents: &str, mesh_config: &Value, profile: Profile) -> MeshBuilder {
     let mut builder = Mesh::builder().config_yaml("case.yaml", documents);
     if mesh_config.as_object().is_some_and(|fields| !fields.is_empty()) {
         builder = builder.mesh_config_yaml(mesh_config.to_string());
     }
-    builder.namespace("default").label("app", "app").profile(profile).build().await.expect("a mesh")
+    builder.namespace("default").label("app", "app").profile(profile)
 }
 
-/// Serves an application that notes what reaches it, sends the bytes, and tells what came of them.
+/// What has reached an application.
+pub(crate) type Reached = Arc<Mutex<Vec<(String, Vec<(String, String)>)>>>;
+
+/// An application that notes what reaches it.
+macro_rules! noting {
+    ($reached:expr) => {{
+        let noted = std::sync::Arc::clone($reached);
+        tower::service_fn(move |request: http::Request<_>| crate::case::note(std::sync::Arc::clone(&noted), request))
+    }};
+}
+pub(crate) use noting;
+
+pub(crate) async fn note<B: http_body::Body>(
+    reached: Reached,
+    request: Request<B>,
+) -> Result<Response<Body>, Infallible> {
+    use http_body_util::BodyExt as _;
+    let headers = request.headers().iter();
+    let headers =
+        headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let target = request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+    reached.lock().unwrap().push((target, headers.collect()));
+    // A broken body is an answer that the caller does not get.
+    let status = if request.into_body().collect().await.is_ok() { 200 } else { 400 };
+    Ok(Response::builder().status(status).body(Body::empty()).unwrap())
+}
+
+/// Serves an application that notes what reaches it, sends the bytes, and tells what came of them. The caller has no
+/// certificate, and is taken for who is given.
 pub(crate) async fn attack(mesh: &Mesh, caller: Option<PeerIdentity>, bytes: &[u8], is_http2: bool) -> Outcome {
-    type Reached = Arc<Mutex<Vec<(String, Vec<(String, String)>)>>>;
-    let reached: Reached = Arc::default();
-    let noted = Arc::clone(&reached);
-    let app = service_fn(move |request: Request<Body>| {
-        let headers = request.headers().iter();
-        let headers =
-            headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-        let target = request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-        noted.lock().unwrap().push((target, headers.collect()));
-        async move {
-            // A broken body is an answer that the caller does not get.
-            use http_body_util::BodyExt as _;
-            let read = request.into_body().collect().await;
-            let status = if read.is_ok() { 200 } else { 400 };
-            Ok::<_, Infallible>(Response::builder().status(status).body(Body::empty()).unwrap())
-        }
-    });
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address: SocketAddr = listener.local_addr().unwrap();
-    let mut options = ServeOptions::new().policy_address(SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let mut options = options();
     if let Some(caller) = caller {
         options = options.extension(move |_| caller.clone());
     }
+    attack_by(mesh, &Caller::Plaintext, options, bytes, is_http2).await
+}
+
+/// Policies see the port of the cases.
+pub(crate) fn options() -> ServeOptions {
+    ServeOptions::new().policy_address(SocketAddr::from(([127, 0, 0, 1], 8080)))
+}
+
+/// The same by a caller who may have a certificate.
+pub(crate) async fn attack_by(
+    mesh: &Mesh,
+    caller: &Caller,
+    options: ServeOptions,
+    bytes: &[u8],
+    is_http2: bool,
+) -> Outcome {
+    let reached = Reached::default();
+    let app = noting!(&reached);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
     let server = mesh.clone();
     let serving = tokio::spawn(async move { server.serve_with(listener, app, options).await });
-    let status = tokio::time::timeout(Duration::from_secs(5), wire::exchange(address, bytes, is_http2)).await;
-    let status = status.unwrap_or_default();
+    let status = send(address, caller, bytes, is_http2).await;
     serving.abort();
-    let reached = std::mem::take(&mut *reached.lock().unwrap());
-    let decision = match status {
-        Some(200) => "allow",
-        Some(403) => "deny",
-        _ => "reject",
-    };
-    Outcome { decision, status, reached }
+    Outcome::of(status, &reached)
+}
+
+/// Sends bytes, and gives the status that comes back.
+pub(crate) async fn send(address: SocketAddr, caller: &Caller, bytes: &[u8], is_http2: bool) -> Option<u16> {
+    let exchange = async { wire::exchange(caller.connect(address, is_http2).await.ok()?, bytes, is_http2).await };
+    tokio::time::timeout(Duration::from_secs(5), exchange).await.unwrap_or_default()
+}
+
+impl Outcome {
+    pub(crate) fn of(status: Option<u16>, reached: &Reached) -> Self {
+        let decision = match status {
+            Some(200) => "allow",
+            Some(403) => "deny",
+            _ => "reject",
+        };
+        Self { decision, status, reached: std::mem::take(&mut *reached.lock().unwrap()) }
+    }
 }

@@ -1,9 +1,8 @@
 //! Bytes as they are sent, and the status that comes back.
 
-use std::net::SocketAddr;
-
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+
+use crate::anybody::Io;
 
 /// A request of HTTP/1.1 as it stands; characters are bytes.
 pub(crate) fn http1(method: &str, target: &str, headers: &[(String, String)], body: &str) -> Vec<u8> {
@@ -68,9 +67,9 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Sends, and reads the status of the first answer; nothing if there is none.
-pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8], is_http2: bool) -> Option<u16> {
-    let mut stream = TcpStream::connect(address).await.ok()?;
+pub(crate) async fn exchange(mut stream: Box<dyn Io>, bytes: &[u8], is_http2: bool) -> Option<u16> {
     stream.write_all(bytes).await.ok()?;
+    stream.flush().await.ok()?;
     let mut read = Vec::new();
     loop {
         let found = if is_http2 { status2(&read) } else { status1(&read) };

@@ -2,7 +2,6 @@
 
 use super::super::{Difference, diff, diff_at_gateways};
 use super::{MESH, World};
-use crate::Scheme;
 
 fn differences(old: &str, new: &str) -> Vec<Difference> {
     let (old, new) = (World::new(old), World::new(new));
@@ -171,7 +170,7 @@ metadata: {name: edge}
 spec: {hosts: [shop.example], gateways: [edge], http: [{redirect: {uri: /new}}]}
 ";
     let (old, new) = (World::new(edge), World::new(&edge.replace("/new", "/newer")));
-    let found = diff_at_gateways(&old.explainer(), &new.explainer(), None, Scheme::Http).differences;
+    let found = diff_at_gateways(&old.explainer(), &new.explainer()).differences;
     assert_eq!((found.len(), found[0].gateway, found[0].what.as_slice()), (1, true, &["location"][..]));
 }
 

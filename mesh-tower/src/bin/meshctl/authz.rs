@@ -8,7 +8,7 @@ use http::header::HeaderMap;
 use http::{HeaderName, HeaderValue, Method, Version};
 use mesh_core::authz::{Access, RuleName, Verdict};
 use mesh_core::jwt::Claims;
-use mesh_core::request_form::{self, Head};
+use mesh_core::request_form::{self, Head, Told};
 use mesh_core::route::internal_headers;
 use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme, Site};
 use serde::{Deserialize, Serialize};
@@ -40,10 +40,10 @@ impl Authz {
 
 /// Decide about one request to a workload, with the code that decides in a process.
 ///
-/// --on is needed unless --batch is given; a name without a namespace is in `default`. --as is what mutual TLS would prove,
-/// which this version does not serve yet. A policy with the action CUSTOM denies here, since nobody can be asked. The exit
-/// status is 0 if the request is let in, 1 if it is not, and 2 if the configuration is one that a mesh refuses; with
-/// --batch 1 only stands for lines that could not be answered, or not for certain.
+/// --on is needed unless --batch is given; a name without a namespace is in `default`. --as is what mutual TLS would prove.
+/// A policy with the action CUSTOM denies here, since nobody can be asked. The exit status is 0 if the request is let in,
+/// 1 if it is not, and 2 if the configuration is one that a mesh refuses; with --batch 1 only stands for lines that could
+/// not be answered, or not for certain.
 #[derive(Debug, Args)]
 struct Check {
     /// The method, such as GET
@@ -320,7 +320,7 @@ fn into_form(
     if *method == Method::CONNECT {
         return Err(Failure::NoRoute);
     }
-    request_form::prepare_headers(headers, over_tls)?;
+    request_form::prepare_headers(headers, Told { over_tls, certificate: None })?;
     internal_headers::join_lines(headers);
     request_form::normalize_for(profile, path, world.snapshot().path_normalization())
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use clap::Args;
-use mesh_core::Scheme;
 use mesh_core::explain::{Difference, Differences, Outcome as Decided, Request, diff, diff_at_gateways};
 
 use super::explain::Format;
@@ -16,7 +15,7 @@ use super::world::{World, site};
 ///
 /// Requests are derived from the conditions of both configurations: for each route those that it takes and those that
 /// just fail it, for two routes those that both would take, and unknown hosts and ports. Gateways are compared as the
-/// workloads that they select, servers with TLS behind their handshake. Rules for clients with other labels than --labels
+/// workloads that they select, servers with TLS by a handshake for the host. Rules for clients with other labels than --labels
 /// are not compared. Nor are: `tcp` and `tls` routes, client TLS, policies of servers (mTLS, authorization), telemetry,
 /// and requests that no condition hints at, such as those that fit a regular expression in an unusual way.
 /// The exit status is 1 if anything differs.
@@ -66,10 +65,9 @@ fn at_gateways(old: &World, new: &World, found: &mut Differences) {
     let doors: Vec<_> = before.doors().iter().chain(after.doors()).cloned().collect();
     let (mut done, like) = (BTreeSet::new(), Like::default());
     for door in doors.iter().filter(|door| done.insert(door.workload())) {
-        // One without TLS stands for all of its workload that have none.
-        let port = (door.scheme == Scheme::Https).then_some(door.port);
+        // A server stands for all of its workload.
         let (old, new) = (before.world(door, &like), after.world(door, &like));
-        found.extend(diff_at_gateways(&old.explainer(), &new.explainer(), port, door.scheme));
+        found.extend(diff_at_gateways(&old.explainer(), &new.explainer()));
     }
 }
 

@@ -45,8 +45,7 @@ pub(crate) struct Explain {
     /// Ask at a Gateway's server on the port of the URL instead of in the mesh
     ///
     /// Without a name, at the first Gateway that has a rule for the request. It is asked as a workload that it selects,
-    /// and with TLS as if the handshake was done with the host as the server name, although the mesh's own gateways do
-    /// not open servers with TLS yet.
+    /// and with TLS as if the handshake was done with the host as the server name.
     #[arg(long, value_name = "NAMESPACE/NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     gateway: Option<String>,
 
@@ -82,11 +81,9 @@ impl Explain {
             Some(name) => self.at_gateway(&mut Gateways::of(&world.set), name, question)?,
         };
         print(&self.format(&explanations)?)?;
-        let fails = explanations.iter().any(|found| {
-            found.unserved.is_some()
-                || found.status.is_some_and(|status| status >= 400)
-                || !matches!(found.flags.as_str(), "" | "-")
-        });
+        let fails = explanations
+            .iter()
+            .any(|found| found.status.is_some_and(|status| status >= 400) || !matches!(found.flags.as_str(), "" | "-"));
         Ok(match (world.refused, fails) {
             (true, _) => Outcome::CouldNotRun,
             (false, true) => Outcome::Findings,

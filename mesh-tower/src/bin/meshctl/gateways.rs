@@ -1,15 +1,14 @@
 //! Gateways, asked as the workloads that they select.
 //!
 //! A Gateway acts in the workloads that its selector takes, and a test of its rules has none of them at hand. So it is
-//! asked as one: a client with the selector's labels beside its own. A server with TLS is asked as if its handshake was
-//! done: the server whose hosts fit the authority best serves, as it would by the name in the handshake.
+//! asked as one: a client with the selector's labels beside its own. Of servers with TLS the one is asked that a handshake
+//! for the host of the authority leads to.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use mesh_config::api::gateway::Server;
 use mesh_config::value::host::{by_specificity, resolve_gateway_name, subset_of};
-use mesh_config::{ConfigSet, Kind, Resource, ResourceId, parse};
+use mesh_config::{ConfigSet, Kind, ResourceId, parse};
 use mesh_core::compile::gateway_servers::Serving;
 use mesh_core::explain::Question;
 use mesh_core::{Scheme, Site};
@@ -28,7 +27,6 @@ pub(crate) struct Door {
     pub(crate) scheme: Scheme,
     namespace: String,
     name: String,
-    index: usize,
     labels: BTreeMap<String, String>,
     /// Without the namespaces whose rules may bind.
     hosts: Vec<String>,
@@ -51,8 +49,7 @@ impl Gateways {
             .flat_map(|gateway| {
                 let (namespace, name) = (&gateway.meta.namespace, &gateway.meta.name);
                 let labels = &gateway.spec.selector;
-                let servers = gateway.spec.servers.iter().enumerate();
-                servers.filter_map(move |(index, server)| {
+                gateway.spec.servers.iter().filter_map(move |server| {
                     let port = server.port.as_ref().and_then(|port| u16::try_from(port.number).ok())?;
                     let scheme = match Serving::of(server) {
                         Serving::Http => Scheme::Http,
@@ -66,7 +63,6 @@ impl Gateways {
                         scheme,
                         namespace: namespace.clone(),
                         name: name.clone(),
-                        index,
                         labels: labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
                         hosts: server.hosts.iter().map(host_of).collect(),
                     })
@@ -88,11 +84,8 @@ impl Gateways {
         let labels = door.labels_of(like);
         let namespace = like.namespace.clone().unwrap_or_else(|| door.namespace.clone());
         let site = Site { namespace, service_account: like.account.clone(), labels, ..Site::default() };
-        let handshake = (door.scheme == Scheme::Https).then_some(door);
-        let key = format!("{site:?} {handshake:?}");
         let set = &self.set;
-        let set = || handshake.map_or_else(|| set.clone(), |door| behind(set, door));
-        self.worlds.entry(key).or_insert_with(|| World::of(set(), site))
+        self.worlds.entry(format!("{site:?}")).or_insert_with(|| World::of(set.clone(), site))
     }
 
     /// The question as it is put at a server, and the configuration to put it to. Nothing, where the handshake leads to
@@ -167,10 +160,9 @@ impl Door {
         self.hosts.iter().any(|pattern| subset_of(&host, pattern))
     }
 
-    /// What tells the workloads of two servers apart, and for a server with TLS the server.
+    /// What tells the workloads of two servers apart.
     pub(crate) fn workload(&self) -> String {
-        let own = (self.scheme == Scheme::Https).then(|| format!("{self} {}", self.index));
-        format!("{:?} {} {own:?}", self.labels, self.namespace)
+        format!("{:?} {}", self.labels, self.namespace)
     }
 
     /// Whether a name means the Gateway: `name`, `namespace/name`.
@@ -194,31 +186,6 @@ impl fmt::Display for Door {
 fn host_of(authority: &str) -> String {
     let host = authority.parse::<http::uri::Authority>().map(|authority| authority.host().to_ascii_lowercase());
     host.unwrap_or_else(|_| authority.to_ascii_lowercase())
-}
-
-/// The configuration as it is behind the handshake of a server: the server is one of plain HTTP, and no other has its
-/// port.
-fn behind(set: &ConfigSet, door: &Door) -> ConfigSet {
-    let mut all = set.clone();
-    for document in set.iter() {
-        if !matches!(document.resource, Resource::Gateway(_)) {
-            continue;
-        }
-        let mut document = document.clone();
-        let Resource::Gateway(gateway) = &mut document.resource else { continue };
-        let is_own = gateway.meta.namespace == door.namespace && gateway.meta.name == door.name;
-        let has_port = |server: &Server| server.port.as_ref().is_some_and(|port| port.number == u32::from(door.port));
-        let mut servers = std::mem::take(&mut gateway.spec.servers);
-        if is_own && let Some(server) = servers.get_mut(door.index) {
-            server.tls = None;
-            server.port.iter_mut().for_each(|port| port.protocol = "HTTP".to_owned());
-        }
-        let kept = servers.into_iter().enumerate();
-        let kept = kept.filter(|(index, server)| (is_own && *index == door.index) || !has_port(server));
-        gateway.spec.servers = kept.map(|(_, server)| server).collect();
-        all.upsert(document);
-    }
-    all
 }
 
 /// The same with a Gateway for each one that a VirtualService names and nobody defines: it takes every host, without and

@@ -12,6 +12,7 @@
 //! meshctl authz check --as cluster.local/ns/web/sa/front GET / --on books/reviews  # who may do what
 //! meshctl test tests/                      # a team's own expectations about its routing
 //! meshctl diff mesh/ mesh-new/             # which requests would go elsewhere
+//! meshctl certs dev-ca --out certs default/reviews   # certificates for a laptop
 //! ```
 //!
 //! The exit status is 0 if nothing was found at or over the level of `--fail-on`, 1 if something was, and 2 if the
@@ -26,6 +27,7 @@
 mod analyze;
 mod authz;
 mod batch;
+mod certs;
 mod codes;
 mod completion;
 mod diff;
@@ -65,6 +67,7 @@ enum Command {
     Authz(authz::Authz),
     Test(test::Test),
     Diff(diff::Diff),
+    Certs(certs::Certs),
     Codes(codes::Codes),
     Version(version::Version),
     Completion(completion::Completion),
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Authz(authz) => authz.run(),
         Command::Test(test) => test.run(),
         Command::Diff(diff) => diff.run(),
+        Command::Certs(certs) => certs.run(),
         Command::Codes(codes) => codes.run(),
         Command::Version(version) => version.run(),
         Command::Completion(completion) => completion.run(),

@@ -28,7 +28,7 @@ use super::sink::on_thread;
 use super::{ConfigSink, ConfigSource, SourceError};
 
 use self::fingerprint::Fingerprint;
-use self::watch::Watch;
+pub(crate) use self::watch::Watch;
 
 /// The YAML and JSON files of a directory, or one file; read at once, and again whenever they
 /// change.

@@ -14,7 +14,7 @@ use super::debounce::Debounce;
 
 /// Watches a directory or file and its parent directory, through which it may be replaced.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     path: PathBuf,
     parent: PathBuf,
     watcher: Option<RecommendedWatcher>,
@@ -26,7 +26,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let send = move |event: notify::Result<Event>| {
             // An error is a lost event: look.
@@ -54,7 +54,7 @@ impl Watch {
 
     /// Waits until it is time to look: something has happened, or nothing has for a while. Loses
     /// nothing when it is dropped before.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         let mut pending: Option<Debounce> = None;
         let unasked = Instant::now() + if self.watcher.is_some() { RESCAN } else { POLL };
         loop {

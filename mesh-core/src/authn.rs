@@ -1,0 +1,147 @@
+//! Which connections a workload takes: plaintext, mutual TLS, or both.
+//!
+//! The narrowest `PeerAuthentication` that says something counts: that of the port, of the workload, of the namespace,
+//! of the mesh; and Istio's default, `PERMISSIVE`, where none does. Of several at one level the oldest counts. One with
+//! a selector in the root namespace is passed over, as Istio's composition does.
+
+use std::collections::BTreeMap;
+
+use mesh_config::api::PeerAuthentication;
+use mesh_config::api::peer_authentication::MutualTlsMode;
+use mesh_config::value::{Labels, labels};
+use mesh_config::{ConfigSet, Object};
+
+use crate::Site;
+
+/// Which connections are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MtlsMode {
+    /// Plaintext only.
+    Disable,
+    /// Plaintext and mutual TLS.
+    #[default]
+    Permissive,
+    /// Mutual TLS only.
+    Strict,
+}
+
+impl MtlsMode {
+    /// As documents write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "DISABLE",
+            Self::Permissive => "PERMISSIVE",
+            Self::Strict => "STRICT",
+        }
+    }
+
+    fn of(mode: MutualTlsMode) -> Option<Self> {
+        match mode {
+            MutualTlsMode::Unset => None,
+            MutualTlsMode::Disable => Some(Self::Disable),
+            MutualTlsMode::Permissive => Some(Self::Permissive),
+            MutualTlsMode::Strict => Some(Self::Strict),
+        }
+    }
+}
+
+/// The modes of a workload's ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerModes {
+    /// Of ports that [`ports`](Self::ports) does not name.
+    pub mode: MtlsMode,
+    /// Of single ports of the workload.
+    pub ports: BTreeMap<u16, MtlsMode>,
+}
+
+impl PeerModes {
+    /// The mode of one of the workload's ports.
+    pub fn at(&self, port: u16) -> MtlsMode {
+        self.ports.get(&port).copied().unwrap_or(self.mode)
+    }
+
+    /// Those of this process.
+    pub fn of_site(set: &ConfigSet, root: &str, site: &Site) -> Self {
+        Self::of(set.peer_authentications(), root, &site.namespace, &site.labels)
+    }
+
+    /// Those of a workload; `policies` are in Istio's order, the oldest first.
+    pub fn of<'a>(
+        policies: impl IntoIterator<Item = &'a Object<PeerAuthentication>>,
+        root: &str,
+        namespace: &str,
+        own: &Labels,
+    ) -> Self {
+        let (mut of_mesh, mut of_namespace, mut of_workload) = (None, None, None);
+        for policy in policies {
+            let here = policy.meta.namespace == namespace;
+            let in_root = policy.meta.namespace == root;
+            let selector = policy.spec.selector.as_ref().map(|selector| &selector.match_labels);
+            let level = match selector.filter(|wanted| !wanted.is_empty()) {
+                Some(wanted) if here && !in_root && labels::subset_of(wanted, own) => &mut of_workload,
+                Some(_) => continue,
+                None if in_root => &mut of_mesh,
+                None if here => &mut of_namespace,
+                None => continue,
+            };
+            level.get_or_insert(policy);
+        }
+        let says = |policy: Option<&Object<PeerAuthentication>>| MtlsMode::of(policy?.spec.mtls?.mode);
+        let mode = says(of_workload).or(says(of_namespace)).or(says(of_mesh)).unwrap_or_default();
+        let ports = of_workload.and_then(|policy| policy.spec.port_level_mtls.as_ref());
+        let ports = ports
+            .into_iter()
+            .flatten()
+            .filter_map(|(port, own)| Some((u16::try_from(*port).ok()?, MtlsMode::of(own.mode).unwrap_or(mode))));
+        Self { mode, ports: ports.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn modes(policies: &[(&str, &str)]) -> PeerModes {
+        let yaml: String = policies
+            .iter()
+            .enumerate()
+            .map(|(n, (namespace, spec))| {
+                format!(
+                    "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{name: p{n}, namespace: {namespace}}}\nspec: {spec}\n---\n"
+                )
+            })
+            .collect();
+        let (set, _) = ConfigSet::from_documents(mesh_config::parse("f", &yaml).0);
+        let site = Site { namespace: "a".into(), labels: [("app".into(), "r".into())].into(), ..Site::default() };
+        PeerModes::of_site(&set, "root", &site)
+    }
+
+    #[test]
+    fn the_narrowest_level_that_says_something_counts() {
+        let strict = ("root", "{mtls: {mode: STRICT}}");
+        let disable = ("a", "{mtls: {mode: DISABLE}}");
+        assert_eq!(modes(&[]).mode, MtlsMode::Permissive);
+        assert_eq!(modes(&[strict]).mode, MtlsMode::Strict);
+        assert_eq!(modes(&[strict, ("a", "{mtls: {mode: UNSET}}")]).mode, MtlsMode::Strict);
+        assert_eq!(modes(&[strict, disable]).mode, MtlsMode::Disable);
+        assert_eq!(modes(&[("b", "{mtls: {mode: STRICT}}")]).mode, MtlsMode::Permissive);
+        let own = ("a", "{selector: {matchLabels: {app: r}}, mtls: {mode: STRICT}}");
+        assert_eq!(modes(&[disable, own]).mode, MtlsMode::Strict);
+        assert_eq!(
+            modes(&[disable, ("a", "{selector: {matchLabels: {app: s}}, mtls: {mode: STRICT}}")]).mode,
+            MtlsMode::Disable
+        );
+        assert_eq!(
+            modes(&[("root", "{selector: {matchLabels: {app: r}}, mtls: {mode: STRICT}}")]).mode,
+            MtlsMode::Permissive
+        );
+    }
+
+    #[test]
+    fn a_port_may_differ_from_its_workload() {
+        let spec =
+            "{selector: {matchLabels: {app: r}}, mtls: {mode: STRICT}, portLevelMtls: {80: {mode: DISABLE}, 81: {}}}";
+        let modes = modes(&[("a", spec)]);
+        assert_eq!([80, 81, 82].map(|port| modes.at(port)), [MtlsMode::Disable, MtlsMode::Strict, MtlsMode::Strict]);
+    }
+}

@@ -1,0 +1,289 @@
+//! TLS of a gateway's servers.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mesh_config::api::tls::{ServerTlsMode, TlsProtocol};
+use mesh_core::gateway_tls::{ServerCertificate, ServerTls, server_for};
+use rustls::crypto::CryptoProvider;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
+use webpki::EndEntityCert;
+
+use super::anchors::Anchors;
+use super::credentials::{self, read, text};
+use super::material::certified;
+use super::peer::TlsPeer;
+use super::peer_check::{MeshTrust, identity_of};
+use super::pem::BadMaterial;
+use super::provider::provider;
+use super::state::IdentityHandle;
+use super::verifiers::{ClientConditions, GatewayClients, MeshClients};
+use crate::live::LiveHandle;
+
+/// Decides about the connections of one listener of a gateway.
+#[derive(Debug)]
+pub(crate) struct GatewayTls {
+    live: LiveHandle,
+    identity: IdentityHandle,
+    place: (u16, Option<std::net::IpAddr>),
+    credentials: Option<PathBuf>,
+    made: Mutex<Vec<Made>>,
+    /// The last problem, so that it is told once and not with every connection.
+    told: Mutex<Option<BadMaterial>>,
+}
+
+/// A server's configuration, and what it was made of.
+#[derive(Debug)]
+struct Made {
+    settings: ServerTls,
+    version: u64,
+    files: Vec<[u8; 32]>,
+    looked: Instant,
+    config: Arc<ServerConfig>,
+}
+
+/// How often files are looked at, at most.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl GatewayTls {
+    pub(crate) fn new(
+        live: LiveHandle,
+        identity: IdentityHandle,
+        place: (u16, Option<std::net::IpAddr>),
+        credentials: Option<PathBuf>,
+    ) -> Self {
+        Self { live, identity, place, credentials, made: Mutex::default(), told: Mutex::default() }
+    }
+
+    /// How a handshake goes on, and for which mode; nothing if no server is meant, or the one that is has no certificate.
+    pub(crate) fn config(&self, hello: &ClientHello<'_>) -> Option<(Arc<ServerConfig>, ServerTlsMode)> {
+        let live = self.live.current();
+        let mut servers = live.snapshot().gateway_servers().iter();
+        let here = servers.find(|server| (server.port, server.bind) == self.place)?;
+        let server = server_for(&here.tls, hello.server_name())?;
+        match self.made(&server.settings) {
+            Ok(config) => Some((config, server.settings.mode)),
+            Err(problem) => {
+                self.tell(&server.gateway, problem);
+                None
+            }
+        }
+    }
+
+    fn tell(&self, gateway: &str, problem: BadMaterial) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref() != Some(&problem) {
+            let port = self.place.0;
+            tracing::error!(gateway, port, %problem, "a server of a Gateway has no certificate: its connections are refused");
+            *told = Some(problem);
+        }
+    }
+
+    /// Who has made a connection; nothing if its certificate does not count any more.
+    pub(crate) fn peer(&self, connection: &ServerConnection, mode: ServerTlsMode) -> Option<TlsPeer> {
+        let name: Option<Box<str>> = connection.server_name().map(Box::from);
+        let Some(leaf) = connection.peer_certificates().and_then(<[_]>::first) else {
+            return Some(TlsPeer::uncertified(name));
+        };
+        let (mut id, mut own) = (None, None);
+        if mode == ServerTlsMode::IstioMutual {
+            id = Some(identity_of(leaf, &EndEntityCert::try_from(leaf).ok()?).ok()?);
+            own = self.identity.current().material.as_ref().map(|material| material.id().clone());
+        }
+        let peer = TlsPeer::certified(leaf, id, name, own.as_ref(), true);
+        peer.not_after.is_some_and(|end| self.identity.options().calendar.seconds() <= end).then_some(peer)
+    }
+
+    /// How long a peer's certificate counts yet.
+    pub(crate) fn time_left(&self, peer: &TlsPeer) -> Option<Duration> {
+        let left = peer.not_after?.saturating_sub(self.identity.options().calendar.seconds());
+        Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)))
+    }
+
+    fn made(&self, settings: &ServerTls) -> Result<Arc<ServerConfig>, BadMaterial> {
+        let version = self.identity.current().version;
+        let now = crate::clock::now();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = made.iter().position(|made| made.settings == *settings);
+        if let Some(known) = known.and_then(|place| made.get_mut(place)) {
+            let is_fresh = now.saturating_duration_since(known.looked) < LOOK_AGAIN;
+            if known.version == version && is_fresh {
+                return Ok(Arc::clone(&known.config));
+            }
+            // Counted from here only: under steady traffic they would never be looked at otherwise.
+            known.looked = now;
+            if known.version == version && self.hashes(settings).is_ok_and(|files| files == known.files) {
+                return Ok(Arc::clone(&known.config));
+            }
+            // What is broken leaves the last good one in use.
+            let Ok(config) = self.make(settings) else {
+                known.looked = now;
+                return Ok(Arc::clone(&known.config));
+            };
+            let files = self.hashes(settings).unwrap_or_default();
+            *known = Made { settings: settings.clone(), version, files, looked: now, config };
+            return Ok(Arc::clone(&known.config));
+        }
+        let files = self.hashes(settings)?;
+        let config = self.make(settings)?;
+        // Only those of the configuration in use are kept.
+        let live = self.live.current();
+        let in_use = |settings: &ServerTls| {
+            let servers = live.snapshot().gateway_servers();
+            servers.iter().flat_map(|server| &server.tls).any(|server| server.settings == *settings)
+        };
+        made.retain(|made| in_use(&made.settings));
+        made.push(Made { settings: settings.clone(), version, files, looked: now, config: Arc::clone(&config) });
+        Ok(config)
+    }
+
+    fn hashes(&self, settings: &ServerTls) -> Result<Vec<[u8; 32]>, BadMaterial> {
+        let mut parts = Vec::new();
+        for certificate in &settings.certificates {
+            let (chain, key) = self.pair(certificate)?;
+            parts.extend([super::sha256(&chain), super::sha256(&key)]);
+        }
+        for pem in settings.clients.iter().chain(&settings.revoked) {
+            parts.push(super::sha256(&text(pem)?));
+        }
+        Ok(parts)
+    }
+
+    fn pair(&self, certificate: &ServerCertificate) -> Result<(Vec<u8>, Vec<u8>), BadMaterial> {
+        match certificate {
+            ServerCertificate::Given { chain, key } => Ok((text(chain)?, text(key)?)),
+            ServerCertificate::Named(name) => {
+                let directory = self.credential(name)?;
+                Ok((read(&directory.join("tls.crt"))?, read(&directory.join("tls.key"))?))
+            }
+            _ => Err(BadMaterial::NoCertificate),
+        }
+    }
+
+    /// The directory of a credential that no Secret is: the gateway's, or else that of the process.
+    fn credential(&self, name: &str) -> Result<PathBuf, BadMaterial> {
+        let all = self.credentials.as_deref().or(self.identity.options().credentials.as_deref());
+        credentials::directory_of(all, name)
+    }
+
+    fn make(&self, settings: &ServerTls) -> Result<Arc<ServerConfig>, BadMaterial> {
+        let credentials = self.identity.current();
+        let (provider, versions) = allowed(settings);
+        let calendar = Arc::new(self.identity.options().calendar.clone());
+        let builder = ServerConfig::builder_with_details(provider, calendar).with_protocol_versions(&versions);
+        let builder =
+            builder.map_err(|_| BadMaterial::Unreadable("no version of TLS is left that is spoken here".into()))?;
+        let mut config = if settings.mode == ServerTlsMode::IstioMutual {
+            let material = credentials.material.clone().ok_or(BadMaterial::NoCertificate)?;
+            let key = Arc::clone(&material.key);
+            let trust = MeshTrust { material, domains: Arc::clone(&credentials.domains) };
+            builder
+                .with_client_cert_verifier(Arc::new(MeshClients::new(trust)))
+                .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)))
+        } else {
+            let mut keys = Vec::new();
+            for certificate in &settings.certificates {
+                let (chain, key) = self.pair(certificate)?;
+                keys.push(Arc::new(certified(&chain, &key)?));
+            }
+            if keys.is_empty() {
+                return Err(BadMaterial::NoCertificate);
+            }
+            builder.with_client_cert_verifier(self.clients(settings)?).with_cert_resolver(Arc::new(Certificates(keys)))
+        };
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    fn clients(&self, settings: &ServerTls) -> Result<Arc<dyn ClientCertVerifier>, BadMaterial> {
+        let is_optional = match settings.mode {
+            ServerTlsMode::Simple => return Ok(WebPkiClientVerifier::no_client_auth()),
+            ServerTlsMode::Mutual => false,
+            ServerTlsMode::OptionalMutual => true,
+            _ => return Err(BadMaterial::NoRoots),
+        };
+        let roots = match &settings.clients {
+            Some(pem) => text(pem)?,
+            None => {
+                let name = settings.missing().next().ok_or(BadMaterial::NoRoots)?;
+                read(&self.credential(name)?.join("ca.crt"))?
+            }
+        };
+        let mut anchors = Anchors::from_pem(&roots)?;
+        if let Some(lists) = &settings.revoked {
+            anchors = anchors.with_revoked(&text(lists)?)?;
+        }
+        let hash = |text: &str| -> Option<[u8; 32]> {
+            let digits: String = text.chars().filter(|letter| *letter != ':').collect();
+            let bytes: Vec<u8> = (0..digits.len())
+                .step_by(2)
+                .map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok())
+                .collect::<Option<_>>()?;
+            bytes.try_into().ok()
+        };
+        let all = |given: &[Box<str>], read: &dyn Fn(&str) -> Option<[u8; 32]>| {
+            given.iter().map(|text| read(text)).collect::<Option<Vec<_>>>()
+        };
+        // A pin that cannot be read must not be one less.
+        let unreadable = || BadMaterial::Unreadable("a hash of a client's certificate cannot be read".into());
+        let conditions = ClientConditions {
+            names: settings.names.clone(),
+            public_keys: all(&settings.public_keys, &super::inspect::hash_of_base64).ok_or_else(unreadable)?,
+            certificates: all(&settings.hashes, &hash).ok_or_else(unreadable)?,
+        };
+        Ok(GatewayClients::new(anchors, conditions, is_optional))
+    }
+}
+
+/// Several certificates of a server: a client gets the first that it can check.
+#[derive(Debug)]
+struct Certificates(Vec<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(hello.signature_schemes()).is_some();
+        self.0.iter().find(fits).or(self.0.first()).cloned()
+    }
+}
+
+/// The cipher suites and versions that a server allows, of those that are spoken here.
+fn allowed(settings: &ServerTls) -> (Arc<CryptoProvider>, Vec<&'static SupportedProtocolVersion>) {
+    let (lowest, highest) = settings.versions;
+    let mut versions = Vec::new();
+    if highest == TlsProtocol::Auto || highest == TlsProtocol::V1_3 {
+        versions.push(&rustls::version::TLS13);
+    }
+    if lowest != TlsProtocol::V1_3 && !matches!(highest, TlsProtocol::V1_0 | TlsProtocol::V1_1) {
+        versions.push(&rustls::version::TLS12);
+    }
+    if settings.cipher_suites.is_empty() {
+        return (Arc::clone(provider()), versions);
+    }
+    let mut provider = CryptoProvider::clone(provider());
+    provider.cipher_suites.retain(|suite| {
+        let is_named = || settings.cipher_suites.iter().any(|name| openssl_name(suite.suite()) == Some(name));
+        suite.tls13().is_some() || is_named()
+    });
+    if provider.cipher_suites.iter().all(|suite| suite.tls13().is_some()) {
+        versions.retain(|version| version.version == rustls::ProtocolVersion::TLSv1_3);
+    }
+    (Arc::new(provider), versions)
+}
+
+/// What OpenSSL, and so Istio, calls a cipher suite.
+fn openssl_name(suite: rustls::CipherSuite) -> Option<&'static str> {
+    use rustls::CipherSuite as Suite;
+    match suite {
+        Suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => Some("ECDHE-ECDSA-AES256-GCM-SHA384"),
+        Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => Some("ECDHE-ECDSA-AES128-GCM-SHA256"),
+        Suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 => Some("ECDHE-ECDSA-CHACHA20-POLY1305"),
+        Suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => Some("ECDHE-RSA-AES256-GCM-SHA384"),
+        Suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => Some("ECDHE-RSA-AES128-GCM-SHA256"),
+        Suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => Some("ECDHE-RSA-CHACHA20-POLY1305"),
+        _ => None,
+    }
+}

@@ -1,0 +1,184 @@
+//! [`Peer`]: who is at the other end of a connection, as the connection proves it.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use mesh_core::PeerView;
+use mesh_core::identity::SpiffeId;
+use rustls_pki_types::CertificateDer;
+use webpki::EndEntityCert;
+
+use super::{der, sha256};
+use crate::serve::{Address, PeerAddress};
+
+/// Who sent a request: the caller's address, and its identity where mutual TLS has proved one.
+///
+/// An extension of every request (in tonic as `request.extensions().get::<Peer>()`), and with the feature `axum` an
+/// extractor. It tells what the connection proves, and is never read from a header.
+///
+/// ```
+/// # use mesh_tower::identity::Peer;
+/// fn may_refund(peer: &Peer) -> bool {
+///     peer.namespace() == Some("billing")
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Peer {
+    address: PeerAddress,
+    tls: Option<Arc<TlsPeer>>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: PeerAddress, tls: Option<Arc<TlsPeer>>) -> Self {
+        Self { address, tls }
+    }
+
+    /// The address of the other end of the connection.
+    pub fn address(&self) -> &Address {
+        &self.address.0
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The identity; `None` without mutual TLS.
+    pub fn id(&self) -> Option<&SpiffeId> {
+        self.tls.as_deref()?.id.as_ref()
+    }
+
+    /// The identity as policies name principals: `cluster.local/ns/default/sa/reviews`.
+    pub fn principal(&self) -> Option<&str> {
+        self.id().map(SpiffeId::principal)
+    }
+
+    /// The trust domain of the identity.
+    pub fn trust_domain(&self) -> Option<&str> {
+        self.id().map(SpiffeId::trust_domain)
+    }
+
+    /// The namespace of a Kubernetes workload.
+    pub fn namespace(&self) -> Option<&str> {
+        self.id()?.namespace()
+    }
+
+    /// The service account of a Kubernetes workload.
+    pub fn service_account(&self) -> Option<&str> {
+        self.id()?.service_account()
+    }
+
+    /// The server name that the caller asked for in the handshake (SNI).
+    pub fn server_name(&self) -> Option<&str> {
+        self.tls.as_deref()?.server_name.as_deref()
+    }
+
+    /// The caller as policies see it.
+    pub fn view(&self) -> PeerView<'_> {
+        PeerView {
+            address: self.address.ip(),
+            principal: self.id().map(SpiffeId::as_str),
+            sni: self.server_name(),
+            ..PeerView::default()
+        }
+    }
+
+    pub(crate) fn tls(&self) -> Option<&TlsPeer> {
+        self.tls.as_deref()
+    }
+}
+
+#[cfg(feature = "axum")]
+impl<S: Sync> axum_core::extract::FromRequestParts<S> for Peer {
+    type Rejection = http::StatusCode;
+
+    async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
+        // Missing only where no server of the mesh has had the request: an error of whoever put it together.
+        parts.extensions.get().cloned().ok_or(http::StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// What a handshake has shown of a caller.
+#[derive(Debug, Default)]
+pub(crate) struct TlsPeer {
+    pub(super) id: Option<SpiffeId>,
+    pub(super) server_name: Option<Box<str>>,
+    /// Until when its certificate counts, in seconds since 1970.
+    pub(super) not_after: Option<i64>,
+    /// What is told of it further on; `None` for a caller without a certificate.
+    forwarded: Option<HeaderValue>,
+}
+
+impl TlsPeer {
+    /// A caller without a certificate.
+    pub(super) fn uncertified(server_name: Option<Box<str>>) -> Self {
+        Self { server_name, ..Self::default() }
+    }
+
+    /// A caller with a certificate; `own` is the identity of this side, where it has one.
+    pub(super) fn certified(
+        leaf: &CertificateDer<'_>,
+        id: Option<SpiffeId>,
+        server_name: Option<Box<str>>,
+        own: Option<&SpiffeId>,
+        whole: bool,
+    ) -> Self {
+        let not_after = der::facts(leaf).map(|facts| facts.not_after);
+        Self { id, server_name, not_after, forwarded: forwarded(leaf, own, whole) }
+    }
+
+    /// Its element of `x-forwarded-client-cert`.
+    pub(crate) fn forwarded(&self) -> Option<&HeaderValue> {
+        self.forwarded.as_ref()
+    }
+}
+
+/// An element of `x-forwarded-client-cert` as Istio has Envoy write it; gateways tell the whole certificate too.
+fn forwarded(leaf: &CertificateDer<'_>, own: Option<&SpiffeId>, whole: bool) -> Option<HeaderValue> {
+    let parsed = EndEntityCert::try_from(leaf).ok()?;
+    let mut text = String::new();
+    if let Some(own) = own {
+        let _infallible = write!(text, "By={own};");
+    }
+    text.push_str("Hash=");
+    for byte in sha256(leaf) {
+        let _infallible = write!(text, "{byte:02x}");
+    }
+    if whole {
+        let _infallible = write!(text, ";Cert=\"{}\"", pem_in_a_url(leaf));
+    }
+    let subject = der::name_in_words(der::facts(leaf)?.subject).replace('\\', "\\\\").replace('"', "\\\"");
+    let _infallible = write!(text, ";Subject=\"{subject}\"");
+    for uri in parsed.valid_uri_names() {
+        // A URI that would begin another field of the header is left out.
+        if !uri.contains([';', ',', '"', '=']) {
+            let _infallible = write!(text, ";URI={uri}");
+        }
+    }
+    if whole {
+        for name in parsed.valid_dns_names() {
+            let _infallible = write!(text, ";DNS={name}");
+        }
+    }
+    HeaderValue::from_str(&text).ok()
+}
+
+/// A certificate in PEM, percent-encoded.
+fn pem_in_a_url(certificate: &CertificateDer<'_>) -> String {
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in super::inspect::base64(certificate).as_bytes().chunks(64) {
+        pem.push_str(&String::from_utf8_lossy(line));
+        pem.push('\n');
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    let mut out = String::with_capacity(pem.len() + 64);
+    for byte in pem.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            let _infallible = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}

@@ -1,0 +1,75 @@
+//! Whose certificate it is: the checks of a peer of the mesh, on either side of a connection.
+
+use std::sync::Arc;
+
+use mesh_core::identity::{NotAnId, SpiffeId, TrustDomains};
+use rustls::{CertificateError, Error, OtherError};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use webpki::{EndEntityCert, KeyUsage};
+
+use super::anchors::{self, Anchors};
+use super::{Material, der};
+
+/// Whom a peer of the mesh may be.
+#[derive(Clone, Debug)]
+pub(super) struct MeshTrust {
+    pub(super) material: Arc<Material>,
+    pub(super) domains: Arc<TrustDomains>,
+}
+
+impl MeshTrust {
+    /// The roots that vouch for identities of a trust domain: its own, where it has some; those of our own domain for
+    /// the mesh's own name and its aliases. Nobody else's.
+    fn roots(&self, domain: &str) -> Option<&Anchors> {
+        if let Some(own) = self.material.roots.get(domain) {
+            return Some(own);
+        }
+        let ours = self.material.id.trust_domain();
+        self.domains.contains(domain).then(|| self.material.roots.get(ours)).flatten()
+    }
+
+    /// Who a peer is, by its certificate alone.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being a peer of the mesh.
+    pub(super) fn identify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        usage: KeyUsage,
+        now: UnixTime,
+    ) -> Result<SpiffeId, Error> {
+        let parsed = EndEntityCert::try_from(leaf).map_err(anchors::refusal)?;
+        let id = identity_of(leaf, &parsed)?;
+        let roots = self.roots(id.trust_domain()).ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+        roots.check_chain(&parsed, others, usage, now)?;
+        anchors::check_leaf_usage(leaf)?;
+        Ok(id)
+    }
+
+    /// Whether an identity is one of those expected: the same, or the same under another name of the mesh.
+    pub(super) fn is_expected(&self, id: &SpiffeId, name: &str) -> bool {
+        self.domains.stands_for(id, name)
+    }
+
+    /// Every authority, as it is hinted to clients.
+    pub(super) fn subjects(&self) -> Vec<rustls::DistinguishedName> {
+        self.material.roots.values().flat_map(Anchors::subjects).collect()
+    }
+}
+
+/// The identity that a certificate names.
+pub(super) fn identity_of(leaf: &CertificateDer<'_>, parsed: &EndEntityCert<'_>) -> Result<SpiffeId, Error> {
+    // A second URI that is not even text is one all the same.
+    let several = der::facts(leaf).is_none_or(|facts| facts.uris > 1);
+    let id = if several { Err(NotAnId::SeveralUris) } else { SpiffeId::of_uris(parsed.valid_uri_names()) };
+    id.map_err(|why| Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why)))))
+}
+
+/// Whether a certificate carries a name, of whichever kind the name is.
+pub(super) fn carries(certificate: &EndEntityCert<'_>, name: &str) -> bool {
+    if name.contains("://") {
+        return certificate.valid_uri_names().any(|uri| uri == name);
+    }
+    ServerName::try_from(name).is_ok_and(|name| certificate.verify_is_valid_for_subject_name(&name).is_ok())
+}

@@ -1,0 +1,255 @@
+//! The beginning of a connection: plaintext or TLS, and who has made it.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use mesh_core::authn::MtlsMode;
+use rustls::server::Acceptor;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::identity::{GatewayTls, TlsPeer, WorkloadTls};
+
+/// How connections of a listener begin.
+#[derive(Clone, Debug)]
+pub(crate) enum Security {
+    /// As plaintext, all of them.
+    Plaintext,
+    /// As the PeerAuthentications of the workload say at that moment.
+    Workload(Arc<WorkloadTls>),
+    /// With TLS, by the servers of Gateways that share a port.
+    Gateway(Arc<GatewayTls>),
+}
+
+/// A connection that has begun.
+pub(super) struct Begun<I> {
+    pub(super) io: SecureIo<I>,
+    /// Who has made it, over TLS.
+    pub(super) peer: Option<Arc<TlsPeer>>,
+    /// How long it may last, by its peer's certificate.
+    pub(super) lasts: Option<Duration>,
+}
+
+/// The first byte of TLS: a handshake record.
+const HANDSHAKE: u8 = 0x16;
+
+impl Security {
+    /// Begins a connection; `Err` says why it ends here, without an answer.
+    pub(super) async fn begin<I>(&self, io: I, limit: Duration) -> Result<Begun<I>, Refused>
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        match self {
+            Self::Plaintext => Ok(plaintext(Rewound::new(io))),
+            Self::Workload(tls) => by_mode(tls, io, limit).await,
+            Self::Gateway(tls) => tokio::time::timeout(limit, at_gateway(tls, io)).await.unwrap_or(Err(Refused::Slow)),
+        }
+    }
+
+    /// Whether a connection that has begun as plaintext would still.
+    pub(super) fn takes_plaintext(&self) -> bool {
+        match self {
+            Self::Plaintext | Self::Gateway(_) => true,
+            Self::Workload(tls) => tls.mode() != MtlsMode::Strict,
+        }
+    }
+}
+
+/// Why a connection is closed before it has begun.
+#[derive(Debug)]
+pub(super) enum Refused {
+    Handshake(io::Error),
+    NotOurs,
+    Plaintext,
+    Slow,
+    Uncertified,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Handshake(error) => write!(f, "the handshake failed: {error}"),
+            Self::NotOurs => f.write_str("it is TLS of nobody in the mesh, or there is no certificate to answer with"),
+            Self::Plaintext => f.write_str("it is plaintext, and the mode is STRICT"),
+            Self::Slow => f.write_str("it took too long to begin"),
+            Self::Uncertified => f.write_str("its certificate does not count"),
+        }
+    }
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+async fn by_mode<I>(tls: &WorkloadTls, io: I, limit: Duration) -> Result<Begun<I>, Refused>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let mode = tls.mode();
+    // Without a certificate there is nothing to tell apart, and nothing to prove either.
+    if mode == MtlsMode::Disable || (mode == MtlsMode::Permissive && !tls.has_certificate()) {
+        return Ok(plaintext(Rewound::new(io)));
+    }
+    let mut io = Rewound::new(io);
+    let began = tokio::time::timeout(limit, io.first()).await;
+    match (began, mode) {
+        (Ok(Ok(Some(HANDSHAKE))), _) => {}
+        (Ok(Ok(_)) | Err(_), MtlsMode::Strict) => return Err(Refused::Plaintext),
+        // Silence is not TLS: whoever connects ahead of the first request waits as it does elsewhere.
+        (Ok(Ok(_)) | Err(_), _) => return Ok(plaintext(io)),
+        (Ok(Err(error)), _) => return Err(error.into()),
+    }
+    tokio::time::timeout(limit, handshake(tls, io, mode)).await.unwrap_or(Err(Refused::Slow))
+}
+
+async fn handshake<I>(tls: &WorkloadTls, io: Rewound<I>, mode: MtlsMode) -> Result<Begun<I>, Refused>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let started = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
+    let config = tls.config(&started.client_hello(), mode).ok_or(Refused::NotOurs)?;
+    let stream = started.into_stream(config).await?;
+    let peer = tls.peer(stream.get_ref().1).ok_or(Refused::Uncertified)?;
+    let lasts = tls.time_left(&peer);
+    Ok(Begun { io: SecureIo::Tls(Box::new(stream)), peer: Some(Arc::new(peer)), lasts })
+}
+
+async fn at_gateway<I>(tls: &GatewayTls, io: I) -> Result<Begun<I>, Refused>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let started = LazyConfigAcceptor::new(Acceptor::default(), Rewound::new(io)).await?;
+    let (config, mode) = tls.config(&started.client_hello()).ok_or(Refused::NotOurs)?;
+    let stream = started.into_stream(config).await?;
+    let peer = tls.peer(stream.get_ref().1, mode).ok_or(Refused::Uncertified)?;
+    let lasts = tls.time_left(&peer);
+    Ok(Begun { io: SecureIo::Tls(Box::new(stream)), peer: Some(Arc::new(peer)), lasts })
+}
+
+fn plaintext<I>(io: Rewound<I>) -> Begun<I> {
+    Begun { io: SecureIo::Plain(io), peer: None, lasts: None }
+}
+
+/// A byte stream of which the first byte was looked at.
+pub(super) struct Rewound<I> {
+    io: I,
+    first: Option<u8>,
+}
+
+impl<I> Rewound<I> {
+    fn new(io: I) -> Self {
+        Self { io, first: None }
+    }
+}
+
+impl<I: AsyncRead + Unpin> Rewound<I> {
+    /// The first byte, which is still to be read; `None` at the end.
+    async fn first(&mut self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let read = self.io.read(&mut byte).await?;
+        self.first = (read == 1).then_some(byte[0]);
+        Ok(self.first)
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Rewound<I> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match this.first {
+            Some(byte) if buffer.remaining() > 0 => {
+                this.first = None;
+                buffer.put_slice(&[byte]);
+                Poll::Ready(Ok(()))
+            }
+            _ => Pin::new(&mut this.io).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Rewound<I> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+/// The bytes of HTTP, within TLS or not.
+pub(super) enum SecureIo<I> {
+    Plain(Rewound<I>),
+    Tls(Box<TlsStream<Rewound<I>>>),
+}
+
+macro_rules! either {
+    ($self:expr, $io:ident => $call:expr) => {
+        match $self.get_mut() {
+            SecureIo::Plain(io) => {
+                let $io = Pin::new(io);
+                $call
+            }
+            SecureIo::Tls(io) => {
+                let $io = Pin::new(io);
+                $call
+            }
+        }
+    };
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for SecureIo<I> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        either!(self, io => io.poll_read(cx, buffer))
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SecureIo<I> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        either!(self, io => io.poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        either!(self, io => io.poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(io) => io.is_write_vectored(),
+            Self::Tls(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, io => io.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, io => io.poll_shutdown(cx))
+    }
+}

@@ -1,0 +1,149 @@
+//! PeerAuthentication on the server's side, auto mTLS on the client's.
+
+use http::StatusCode;
+use mesh_tower::identity::MemoryIdentity;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::authority::Authority;
+use crate::world::{ME, SERVICE, ask, builder, caller, destination_rule, peer_authentication, server, service};
+
+const STRICT: &str = "{mtls: {mode: STRICT}}";
+const NOBODY: Option<MemoryIdentity> = None;
+
+/// What comes back for bytes, until the connection ends.
+async fn raw(address: std::net::SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    let _reset = stream.read_to_end(&mut answer).await;
+    answer
+}
+
+#[tokio::test]
+async fn callers_are_known_by_their_certificates() {
+    let ca = Authority::new();
+    let strict = builder(Some(ca.workload("server"))).config_yaml("p", peer_authentication(STRICT));
+    let (_server, address) = server(strict).await;
+    for protocol in ["HTTP", "HTTP2"] {
+        let entry = service(address, protocol, ", serviceAccount: server");
+        let client = builder(Some(ca.workload("client"))).config_yaml("s", entry).build().await.unwrap();
+        let (status, text) = ask(&client, SERVICE).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        // The scheme is what the first proxy on the way saw.
+        let told = format!("cluster.local/ns/default/sa/client http By={ME};Hash=");
+        assert!(text.starts_with(&told), "{text}");
+        assert!(text.ends_with(";Subject=\"\";URI=spiffe://cluster.local/ns/default/sa/client"), "{text}");
+    }
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn a_handler_of_axum_takes_the_caller_as_an_argument() {
+    let ca = Authority::new();
+    let (_server, address) = server(builder(Some(ca.workload("server")))).await;
+    let entry = service(address, "HTTP", ", serviceAccount: server");
+    let uri = format!("{SERVICE}extracted");
+    let client = builder(Some(ca.workload("client"))).config_yaml("s", entry.clone()).build().await.unwrap();
+    assert_eq!(ask(&client, &uri).await.1, "cluster.local/ns/default/sa/client true");
+    let plain = builder(NOBODY).config_yaml("s", entry).build().await.unwrap();
+    assert_eq!(ask(&plain, &uri).await.1, "nobody false");
+    // A request that no server of the mesh has had proves nothing.
+    let request = http::Request::get("/extracted").body(axum::body::Body::empty()).unwrap();
+    let answer = tower::ServiceExt::oneshot(crate::world::app(), request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn strict_answers_no_plaintext_and_probes_have_a_listener_of_their_own() {
+    let ca = Authority::new();
+    let strict = builder(Some(ca.workload("server"))).config_yaml("p", peer_authentication(STRICT));
+    let (mesh, address) = server(strict).await;
+    assert_eq!(raw(address, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await, b"");
+    assert_eq!(raw(address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await, b"");
+    let entry = service(address, "HTTP", "");
+    let plain = builder(Some(ca.workload("client"))).config_yaml("s", entry).build().await.unwrap();
+    assert_eq!(ask(&plain, SERVICE).await.0, StatusCode::SERVICE_UNAVAILABLE);
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let probes = listener.local_addr().unwrap();
+    let app = axum::Router::new().route("/healthz", axum::routing::get(|| async { "fine" }));
+    tokio::spawn(async move { mesh.probes(listener, app).await });
+    let answer = raw(probes, b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.ends_with(b"fine"));
+}
+
+#[tokio::test]
+async fn permissive_takes_both_and_gives_plaintext_no_name() {
+    let ca = Authority::new();
+    let (_server, address) = server(builder(Some(ca.workload("server")))).await;
+    let with = service(address, "HTTP", ", serviceAccount: server");
+    let client = builder(Some(ca.workload("client"))).config_yaml("s", with.clone()).build().await.unwrap();
+    assert_eq!(caller(&client).await, "cluster.local/ns/default/sa/client");
+    let plain = builder(NOBODY).config_yaml("s", with).build().await.unwrap();
+    assert_eq!(caller(&plain).await, "nobody");
+    let forged = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-forwarded-client-cert: URI=spiffe://cluster.local/ns/a/sa/b\r\n\r\n";
+    assert!(raw(address, forged.as_bytes()).await.ends_with(b"nobody http "));
+    // What begins as a handshake is never read as HTTP.
+    assert_eq!(
+        raw(address, b"\x16GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.first().is_none_or(|byte| *byte == 0x15),
+        true
+    );
+}
+
+#[tokio::test]
+async fn a_port_without_tls_takes_plaintext_only() {
+    let ca = Authority::new();
+    let disabled =
+        builder(Some(ca.workload("server"))).config_yaml("p", peer_authentication("{mtls: {mode: DISABLE}}"));
+    let (_server, address) = server(disabled).await;
+    let entry = service(address, "HTTP", ", serviceAccount: server") + &destination_rule("{mode: ISTIO_MUTUAL}");
+    let client = builder(Some(ca.workload("client"))).config_yaml("s", entry.clone()).build().await.unwrap();
+    assert_eq!(ask(&client, SERVICE).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    // Whoever knows the mode does not try by itself.
+    let entry = service(address, "HTTP", ", serviceAccount: server")
+        + "---\n"
+        + &peer_authentication("{mtls: {mode: DISABLE}}");
+    let client = builder(Some(ca.workload("client"))).config_yaml("s", entry).build().await.unwrap();
+    assert_eq!(caller(&client).await, "nobody");
+}
+
+#[tokio::test]
+async fn a_change_to_strict_ends_what_was_plaintext() {
+    let ca = Authority::new();
+    let (mesh, address) = server(builder(Some(ca.workload("server")))).await;
+    let entry = service(address, "HTTP", "");
+    let plain = builder(NOBODY).config_yaml("s", entry).build().await.unwrap();
+    assert_eq!(caller(&plain).await, "nobody");
+    assert!(mesh.apply_yaml("p", &peer_authentication(STRICT)).accepted);
+    assert_eq!(ask(&plain, SERVICE).await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn strict_without_a_certificate_lets_nobody_in() {
+    let ca = Authority::new();
+    let (_server, address) = server(builder(NOBODY).config_yaml("p", peer_authentication(STRICT))).await;
+    assert_eq!(raw(address, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await, b"");
+    let entry = service(address, "HTTP", ", serviceAccount: server");
+    let client = builder(Some(ca.workload("client"))).config_yaml("s", entry).build().await.unwrap();
+    assert_eq!(ask(&client, SERVICE).await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_and_silent_openings_hold_up_nobody() {
+    let ca = Authority::new();
+    let (_server, address) = server(builder(Some(ca.workload("server")))).await;
+    let mut held = Vec::new();
+    for n in 0..400 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        if n % 2 == 0 {
+            stream.write_all(b"\x16\x03\x01\x02").await.unwrap();
+        }
+        held.push(stream);
+    }
+    let entry = service(address, "HTTP", ", serviceAccount: server");
+    let client = builder(Some(ca.workload("client"))).config_yaml("s", entry).build().await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(caller(&client).await, "cluster.local/ns/default/sa/client");
+    }
+}
