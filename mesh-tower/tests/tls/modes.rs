@@ -85,10 +85,8 @@ async fn permissive_takes_both_and_gives_plaintext_no_name() {
     let forged = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-forwarded-client-cert: URI=spiffe://cluster.local/ns/a/sa/b\r\n\r\n";
     assert!(raw(address, forged.as_bytes()).await.ends_with(b"nobody http "));
     // What begins as a handshake is never read as HTTP.
-    assert_eq!(
-        raw(address, b"\x16GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.first().is_none_or(|byte| *byte == 0x15),
-        true
-    );
+    let answer = raw(address, b"\x16GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(answer.first().is_none_or(|byte| *byte == 0x15), "an alert, or nothing");
 }
 
 #[tokio::test]

@@ -96,8 +96,8 @@ impl DevCa {
             return Ok((root, Issuer::new(self.authority_params()?, pair)));
         }
         let params = self.authority_params()?;
-        let pair = KeyPair::generate().map_err(said)?;
-        let certificate = params.self_signed(&pair).map_err(said)?;
+        let pair = KeyPair::generate().map_err(|error| error.to_string())?;
+        let certificate = params.self_signed(&pair).map_err(|error| error.to_string())?;
         write(&root, &certificate.pem(), false)?;
         write(&key, &pair.serialize_pem(), true)?;
         Ok((certificate.pem(), Issuer::new(params, pair)))
@@ -112,7 +112,7 @@ impl DevCa {
     }
 
     fn params(&self, days: u32) -> Result<CertificateParams, String> {
-        let mut params = CertificateParams::new(Vec::new()).map_err(said)?;
+        let mut params = CertificateParams::new(Vec::new()).map_err(|error| error.to_string())?;
         params.distinguished_name = DistinguishedName::new();
         // Clocks of containers may be a little behind.
         params.not_before = (now() - std::time::Duration::from_secs(300)).into();
@@ -141,8 +141,8 @@ impl DevCa {
                 (self.out.join(host.replace('*', "_")), ["tls.crt", "tls.key", "ca.crt"])
             }
         };
-        let pair = KeyPair::generate().map_err(said)?;
-        let certificate = params.signed_by(&pair, issuer).map_err(said)?;
+        let pair = KeyPair::generate().map_err(|error| error.to_string())?;
+        let certificate = params.signed_by(&pair, issuer).map_err(|error| error.to_string())?;
         make_directory(&directory)?;
         let [chain, key, roots] = files.map(|file| directory.join(file));
         write(&chain, &certificate.pem(), false)?;
@@ -150,10 +150,6 @@ impl DevCa {
         write(&roots, root, false)?;
         Ok(directory)
     }
-}
-
-fn said(error: rcgen::Error) -> String {
-    error.to_string()
 }
 
 fn make_directory(path: &Path) -> Result<(), String> {
