@@ -191,6 +191,11 @@ impl Snapshot {
         &self.authorization
     }
 
+    /// Whether anything is asked about callers of this workload at all.
+    pub fn judges(&self) -> bool {
+        !self.authorization.is_empty() || !self.authentication.is_empty()
+    }
+
     /// Whom to ask over HTTP where a `CUSTOM` policy names this provider of the mesh.
     pub fn provider(&self, name: &str) -> Option<&Arc<HttpProvider>> {
         self.providers.iter().find(|provider| *provider.name == *name)

@@ -21,7 +21,7 @@ use crate::live::Live;
 use crate::outbound::{self, Listener, Shared};
 use crate::request_id::X_REQUEST_ID;
 use crate::serve::PeerAddress;
-use crate::{Body, BoxError, hops, inbound};
+use crate::{Body, BoxError, hops};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -73,12 +73,8 @@ impl Service<Request<Body>> for GatewayService {
         // Where the caller wants another protocol, its side of the connection is taken here.
         let caller = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let listener = Listener::Gateway { port: self.port, table, is_tls: tls.is_some(), caller: from };
-        let (shared, port) = (Arc::clone(&self.shared), self.port);
+        let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            // What a token says decides about the route, too.
-            if let Err(refusal) = inbound::authenticate_at_gateway(&shared, &live, &mut request, port).await {
-                return Ok(*refusal);
-            }
             let mut response = outbound::send(shared, live, listener, request).await;
             if let (Some(caller), StatusCode::SWITCHING_PROTOCOLS) = (caller, response.status()) {
                 tokio::spawn(join(caller, hyper::upgrade::on(&mut response)));

@@ -3,7 +3,7 @@
 //!
 //! Most requests go it at once. One that has to wait, for keys or for an answer, is kept and goes on from where it stood.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -18,7 +18,7 @@ use crate::live::Live;
 use crate::{Body, request_form};
 
 /// The answer to a request that does not come in.
-pub(super) type Refused = Box<Response<Body>>;
+pub(crate) type Refused = Box<Response<Body>>;
 
 /// What a request waits for.
 pub(super) enum Wait {
@@ -36,7 +36,7 @@ pub(super) enum Waited {
 
 /// What is added to the answer to a request, which an extension carries there.
 #[derive(Clone, Debug)]
-pub(super) struct AnswerHeaders(pub(super) HeaderMap);
+pub(super) struct AnswerHeaders(pub(super) Box<HeaderMap>);
 
 impl Wait {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
@@ -51,6 +51,25 @@ impl Guard {
     /// Takes a request as far as it goes without waiting. With nothing to wait for, it may come in.
     pub(super) fn receive<B>(&self, live: &Live, request: &mut Request<B>) -> Result<Option<Wait>, Refused> {
         self.bring_into_form(live, request).map_err(|failure| refused(failure, request))?;
+        self.admit(live, request)
+    }
+
+    /// Takes a request that is in form on to its end, at a gateway. Gives what is to be added to the answer.
+    pub(crate) async fn admitted<B>(
+        &self,
+        live: &Live,
+        request: &mut Request<B>,
+    ) -> Result<Option<Box<HeaderMap>>, Refused> {
+        let mut wait = self.admit(live, request)?;
+        while let Some(mut pending) = wait {
+            let waited = poll_fn(|cx| pending.poll(cx)).await;
+            wait = self.resume(live, request, waited)?;
+        }
+        let added = request.extensions_mut().remove::<AnswerHeaders>();
+        Ok(added.map(|AnswerHeaders(headers)| headers))
+    }
+
+    fn admit<B>(&self, live: &Live, request: &mut Request<B>) -> Result<Option<Wait>, Refused> {
         let questions = self.questions(live, request).map_err(|failure| refused(failure, request))?;
         if questions.is_empty() {
             return self.judge(live, request);
@@ -74,7 +93,7 @@ impl Guard {
             Waited::Answer(CheckAnswer::Allow(allowed)) => {
                 guard::replace(request.headers_mut(), &allowed.request_headers);
                 if !allowed.response_headers.is_empty() {
-                    request.extensions_mut().insert(AnswerHeaders(allowed.response_headers));
+                    request.extensions_mut().insert(AnswerHeaders(Box::new(allowed.response_headers)));
                 }
                 self.judge(live, request)
             }

@@ -67,8 +67,7 @@ impl<S: Service<Request<B>>, B> Waiting<S, B> {
 
     /// Hands the request to the application.
     fn enter(mut self) -> Kind<S, B> {
-        let added =
-            self.request.extensions_mut().remove::<AnswerHeaders>().map(|AnswerHeaders(headers)| Box::new(headers));
+        let added = self.request.extensions_mut().remove::<AnswerHeaders>().map(|AnswerHeaders(headers)| headers);
         let context = Arc::new(RequestContext::of(&self.request, &self.carried));
         guard::strip(self.request.headers_mut());
         let future = context.enter(|| self.inner.call(self.request));

@@ -15,7 +15,7 @@ use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 use super::PeerIdentity;
 use super::custom::{CheckRequest, ExternalAuthorizer};
 use super::http_authorizer::HttpAuthorizer;
-use super::token::{self, with_claims};
+use super::token::with_claims;
 use crate::live::Live;
 use crate::outbound::Shared;
 use crate::serve::PeerAddress;
@@ -26,6 +26,10 @@ use crate::{Body, Error, local_reply};
 pub(crate) struct Guard {
     shared: Arc<Shared>,
     at: Option<SocketAddr>,
+    /// Who the original client is.
+    remote: Remote,
+    /// That of the connection, where it is known; else whether the caller has an identity tells.
+    scheme: Option<Scheme>,
 }
 
 /// Whom to ask before policies decide.
@@ -33,7 +37,13 @@ pub(super) type Questions = Vec<Arc<dyn ExternalAuthorizer>>;
 
 impl Guard {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, at: None }
+        Self { shared, at: None, remote: Remote::LastForwarded, scheme: None }
+    }
+
+    /// At a gateway, which has found out who the original client is.
+    pub(crate) fn at_gateway(shared: Arc<Shared>, port: u16, client: Option<IpAddr>, scheme: Scheme) -> Self {
+        let remote = client.map_or(Remote::LastForwarded, Remote::At);
+        Self { shared, at: Some(SocketAddr::from(([0, 0, 0, 0], port))), remote, scheme: Some(scheme) }
     }
 
     pub(super) fn at(self, address: SocketAddr) -> Self {
@@ -66,7 +76,7 @@ impl Guard {
             return Ok(Questions::new());
         }
         let view = self.view(request);
-        let access = Access::request(&view);
+        let access = self.access(&view);
         let asked = policies.questions(&access).map(|(provider, rule)| {
             authorizer(&self.shared, live, provider).ok_or_else(|| {
                 tracing::warn!(target: TARGET, provider, %rule, "denied: no such authorizer");
@@ -81,7 +91,20 @@ impl Guard {
         if live.snapshot().authorization().is_empty() {
             return Ok(());
         }
-        let_in(&self.shared, live, (self.view(request), Remote::LastForwarded))
+        let policies = live.snapshot().authorization();
+        let view = self.view(request);
+        let access = self.access(&view);
+        let decision = policies.decide(&access);
+        self.shared.trials.count(&decision.dry_run);
+        tell(&decision);
+        match decision.verdict {
+            Verdict::Allowed(_) => Ok(()),
+            Verdict::Denied(_) => Err(Failure::AccessDenied),
+        }
+    }
+
+    fn access<'a>(&self, view: &'a RequestView<'a>) -> Access<'a> {
+        Access { remote: self.remote, ..Access::request(view) }
     }
 
     /// What policies see of a request.
@@ -90,7 +113,7 @@ impl Guard {
         let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         RequestView {
             method: request.method(),
-            scheme: if identity.is_some() { Scheme::Https } else { Scheme::Http },
+            scheme: self.scheme.unwrap_or(if identity.is_some() { Scheme::Https } else { Scheme::Http }),
             authority: request.uri().authority().map_or_else(host, Authority::as_str),
             path: request.uri().path(),
             query: request.uri().query(),
@@ -104,60 +127,6 @@ impl Guard {
             },
             port: self.at.map_or(0, |at| at.port()),
         }
-    }
-}
-
-/// Judges the token of a request that comes in at a gateway.
-pub(crate) async fn authenticate_at_gateway<B>(
-    shared: &Arc<Shared>,
-    live: &Live,
-    request: &mut Request<B>,
-    port: u16,
-) -> Result<(), Box<Response<Body>>> {
-    if live.snapshot().authentication().is_empty() {
-        return Ok(());
-    }
-    let guard = Guard { shared: Arc::clone(shared), at: Some(SocketAddr::from(([0, 0, 0, 0], port))) };
-    let awaited = token::authenticate(&guard, live, request, true)?;
-    if !awaited.is_empty() {
-        token::all_fetched(awaited).await;
-        token::authenticate(&guard, live, request, false)?;
-    }
-    Ok(())
-}
-
-/// Decides about a request at a gateway, which found out who the original client is. Nobody is asked there yet: what a
-/// `CUSTOM` policy matches is denied.
-pub(crate) fn let_in_at_gateway(
-    shared: &Shared,
-    live: &Live,
-    view: RequestView<'_>,
-    peer: Option<IpAddr>,
-    client: Option<IpAddr>,
-) -> Result<(), Failure> {
-    let view = RequestView { peer: PeerView { address: peer, ..view.peer }, ..view };
-    let remote = client.map_or(Remote::LastForwarded, Remote::At);
-    let access = Access { remote, ..Access::request(&view) };
-    if let Some((provider, rule)) = live.snapshot().authorization().questions(&access).next() {
-        tracing::warn!(target: TARGET, provider, %rule, "denied: a gateway asks no authorizer");
-        return Err(Failure::AccessDenied);
-    }
-    let_in(shared, live, (view, remote))
-}
-
-/// Decides about a request that all who were asked let go on.
-fn let_in(shared: &Shared, live: &Live, (view, remote): (RequestView<'_>, Remote)) -> Result<(), Failure> {
-    let policies = live.snapshot().authorization();
-    if policies.is_empty() {
-        return Ok(());
-    }
-    let access = Access { remote, ..Access::request(&view) };
-    let decision = policies.decide(&access);
-    shared.trials.count(&decision.dry_run);
-    tell(&decision);
-    match decision.verdict {
-        Verdict::Allowed(_) => Ok(()),
-        Verdict::Denied(_) => Err(Failure::AccessDenied),
     }
 }
 
@@ -191,7 +160,7 @@ pub(super) fn replace(headers: &mut http::HeaderMap, by: &http::HeaderMap) {
 const CLIENT_CERT: http::HeaderName = http::HeaderName::from_static("x-forwarded-client-cert");
 
 /// Adds all lines to those that are there.
-pub(super) fn append(headers: &mut http::HeaderMap, more: &http::HeaderMap) {
+pub(crate) fn append(headers: &mut http::HeaderMap, more: &http::HeaderMap) {
     for (name, value) in more {
         headers.append(name, value.clone());
     }
@@ -208,9 +177,11 @@ pub(super) fn strip(headers: &mut http::HeaderMap) {
     }
 }
 
-/// The answer to a request that is not let in. It does not say why.
+/// The answer to a request that is not let in. It does not say why; an extension does.
 pub(super) fn refusal<B>(failure: Failure, request: &Request<B>) -> Response<Body> {
-    local_reply::reply(&Error::from(failure), reply::is_grpc(request.headers()))
+    let mut response = local_reply::reply(&Error::from(failure), reply::is_grpc(request.headers()));
+    response.extensions_mut().insert(failure);
+    response
 }
 
 /// What is decided, and by which rule, is in the log alone.

@@ -72,7 +72,7 @@ pub(crate) use self::context::{note_spent, propagate, time_left};
 pub(crate) use self::custom::Authorizers;
 pub use self::custom::{Allowed, CheckAnswer, CheckRequest, Checking, ExternalAuthorizer};
 pub use self::future::ResponseFuture;
-pub(crate) use self::guard::{authenticate_at_gateway, let_in_at_gateway};
+pub(crate) use self::guard::{Guard, append};
 pub(crate) use self::keys::RuleKeys;
 pub use self::layer::InboundLayer;
 pub use self::peer::PeerIdentity;

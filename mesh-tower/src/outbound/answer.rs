@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
+use mesh_core::Failure;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{CorsVerdict, internal_headers, prepare, reply};
 
@@ -19,6 +20,15 @@ pub(super) fn unrouted(error: &Error, grpc: bool, mut trail: Trail) -> Response<
         details = trail.details(),
         "request not routed"
     );
+    trail.attach(&mut response, None);
+    response
+}
+
+/// A request that a gateway did not let in.
+pub(super) fn refused(mut response: Response<Body>, mut trail: Trail) -> Response<Body> {
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        trail.failed(&failure.into());
+    }
     trail.attach(&mut response, None);
     response
 }

@@ -26,17 +26,16 @@ use mesh_core::deadline::Deadline;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
-use mesh_core::{Failure, Profile};
+use mesh_core::{Failure, Profile, Scheme};
 
 use crate::body::replay::memory::Memory;
 use crate::chance::Chance;
 use crate::clock::WallClock;
 use crate::cluster::ClusterHandle;
 use crate::hops::Nature;
-use crate::inbound::{Authorizers, Trials};
+use crate::inbound::{Authorizers, Guard, Trials};
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
-use crate::serve::PeerAddress;
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
@@ -156,36 +155,25 @@ struct KeptHead {
 }
 
 /// A request that no rule takes.
-struct Unrouted {
-    failure: Failure,
-    grpc: bool,
+enum Unrouted {
+    Failed {
+        failure: Failure,
+        grpc: bool,
+    },
+    /// At a gateway it was not let in, and this is the answer.
+    Refused(Box<Response<Body>>),
 }
 
 impl Journey {
-    /// Brings the request into canonical form and finds its rule: the first matching route of its
-    /// host's virtual host. One draw a request.
+    /// Finds the rule of a request: the first matching route of its host's virtual host. One draw a request.
     fn begin(
         shared: Arc<Shared>,
         live: Arc<Live>,
         listener: Listener,
+        head: Head,
         request: &mut Request<Body>,
     ) -> Result<Self, Unrouted> {
-        if !live.is_complete() {
-            return Err(Unrouted {
-                failure: Failure::NotReady,
-                grpc: mesh_core::route::reply::is_grpc(request.headers()),
-            });
-        }
-        let head = Head::take(request, listener, &shared.options, live.snapshot().path_normalization())
-            .map_err(|(failure, grpc)| Unrouted { failure, grpc })?;
-        if let Listener::Gateway { caller, .. } = listener
-            && !live.snapshot().authorization().is_empty()
-        {
-            let peer = request.extensions().get::<PeerAddress>().and_then(PeerAddress::ip);
-            inbound::let_in_at_gateway(&shared, &live, head.view(request), peer, caller.map(|caller| caller.ip()))
-                .map_err(|failure| Unrouted { failure, grpc: head.grpc })?;
-        }
-        let routed = route(&shared, &live, listener, &head, request).map_err(|failure| Unrouted {
+        let routed = route(&shared, &live, listener, &head, request).map_err(|failure| Unrouted::Failed {
             failure: if head.upgrade_refused { Failure::UpgradeRefused } else { failure },
             grpc: head.grpc,
         })?;
@@ -271,15 +259,55 @@ pub(crate) fn send(
         // Whoever answers, and whatever the answer would be: none to HEAD has a body.
         let bodiless = request.method() == Method::HEAD;
         let mut trail = Trail::new(crate::clock::now());
-        let response = match Journey::begin(shared, live, listener, &mut request) {
+        let mut added = None;
+        let begun = match take_head(&shared, &live, listener, &mut request) {
+            Ok((head, None)) => Journey::begin(shared, live, listener, head, &mut request),
+            // Boxed, since what is awaited for it is large.
+            Ok((head, Some(guard))) => match Box::pin(guard.admitted(&live, &mut request)).await {
+                Ok(headers) => {
+                    added = headers;
+                    Journey::begin(shared, live, listener, head, &mut request)
+                }
+                Err(response) => Err(Unrouted::Refused(response)),
+            },
+            Err(unrouted) => Err(unrouted),
+        };
+        let mut response = match begun {
             Ok(mut journey) => match outbound(&mut journey, &mut request, &mut trail).await {
                 Ok(response) => answer::finish(response, journey, trail),
                 Err(error) => answer::failed(&error, journey, trail),
             },
-            Err(unrouted) => answer::unrouted(&unrouted.failure.into(), unrouted.grpc, trail),
+            Err(Unrouted::Failed { failure, grpc }) => answer::unrouted(&failure.into(), grpc, trail),
+            Err(Unrouted::Refused(response)) => answer::refused(*response, trail),
         };
+        if let Some(added) = added {
+            inbound::append(response.headers_mut(), &added);
+        }
         if bodiless { response.map(|_| Body::empty()) } else { response }
     }
+}
+
+/// Brings a request into canonical form. At a gateway there may be somebody who has to let it in.
+fn take_head(
+    shared: &Arc<Shared>,
+    live: &Live,
+    listener: Listener,
+    request: &mut Request<Body>,
+) -> Result<(Head, Option<Guard>), Unrouted> {
+    if !live.is_complete() {
+        let grpc = mesh_core::route::reply::is_grpc(request.headers());
+        return Err(Unrouted::Failed { failure: Failure::NotReady, grpc });
+    }
+    let head = Head::take(request, listener, &shared.options, live.snapshot().path_normalization())
+        .map_err(|(failure, grpc)| Unrouted::Failed { failure, grpc })?;
+    let guard = match listener {
+        Listener::Gateway { port, caller, is_tls, .. } if live.snapshot().judges() => {
+            let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
+            Some(Guard::at_gateway(Arc::clone(shared), port, caller.map(|caller| caller.ip()), scheme))
+        }
+        _ => None,
+    };
+    Ok((head, guard))
 }
 
 fn route(

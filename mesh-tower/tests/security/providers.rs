@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use mesh_tower::{Mesh, Profile};
+use mesh_tower::{Mesh, MeshBuilder, Profile};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::case::{Outcome, attack};
-use crate::wire;
+use crate::secure::Caller;
+use crate::{edge, wire};
 
 /// A service that answers by the path, and what it was asked.
 async fn service() -> (u16, Arc<Mutex<Vec<String>>>) {
@@ -49,6 +50,10 @@ fn answer(target: &str) -> &'static str {
 
 /// A mesh whose application is guarded by the service, with these further fields of the provider.
 async fn mesh(port: u16, fields: &str) -> Mesh {
+    guarded(port, fields).build().await.unwrap()
+}
+
+fn guarded(port: u16, fields: &str) -> MeshBuilder {
     let config = format!(
         "{{extensionProviders: [{{name: ask, envoyExtAuthzHttp: {{service: authz.example, port: 80, timeout: 0.3s, pathPrefix: /pre, \
          includeRequestHeadersInCheck: [x-in*], headersToUpstreamOnAllow: [x-user], headersToDownstreamOnAllow: [x-down], \
@@ -61,8 +66,8 @@ async fn mesh(port: u16, fields: &str) -> Mesh {
          apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: a, namespace: default}}\nspec: \
          {{action: CUSTOM, provider: {{name: ask}}, rules: [{{to: [{{operation: {{notPaths: [/open]}}}}]}}]}}\n"
     );
-    let builder = Mesh::builder().profile(Profile::Safe).mesh_config_yaml(config).config_yaml("case.yaml", yaml);
-    builder.build().await.unwrap()
+    let builder = Mesh::builder().profile(Profile::Safe).workload("default/app").label("app", "app");
+    builder.mesh_config_yaml(config).config_yaml("case.yaml", yaml)
 }
 
 async fn ask(mesh: &Mesh, target: &str, headers: &[(&str, &str)]) -> Outcome {
@@ -127,4 +132,24 @@ async fn a_provider_that_wants_the_body_denies() {
     assert_eq!(ask(&mesh, "/a", &[]).await.status, Some(403));
     assert!(asked.lock().unwrap().is_empty());
     assert!(mesh.report().iter().any(|finding| finding.path.to_string().contains("extensionProviders[ask]")));
+}
+
+#[tokio::test]
+async fn a_gateway_asks_as_well() {
+    let (port, asked) = service().await;
+    let send = |target: &str| {
+        let headers = [("host", "shop"), ("x-user", "bob")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let bytes = wire::http1("GET", target, &headers, "");
+        let builder = guarded(port, "");
+        async move { edge::attack(builder, &Caller::Plaintext, &bytes, false).await }
+    };
+    let outcome = send("/a").await;
+    assert_eq!(outcome.status, Some(200));
+    assert!(outcome.reached[0].1.contains(&("x-user".to_owned(), "ann".to_owned())), "{outcome:?}");
+    // It is asked about the path that is passed on.
+    let denied = send("/x/../deny").await;
+    assert_eq!((denied.status, denied.reached.len()), (Some(401), 0));
+    assert_eq!(asked.lock().unwrap().len(), 2);
+    assert_eq!(send("/open").await.status, Some(200));
+    assert_eq!(asked.lock().unwrap().len(), 2);
 }
