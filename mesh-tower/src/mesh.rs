@@ -102,6 +102,9 @@ impl Mesh {
     /// The server side as a layer, for who keeps a server of another kind: put it around the
     /// finished application, since a route that is added later would stand outside. It does not know where it is
     /// served: where policies speak of our port or address, say it by [`InboundLayer::at`].
+    ///
+    /// Connections are the other server's: `PeerAuthentication` does not act on them, and a caller has the identity that
+    /// the server says it has ([`PeerIdentity`](crate::inbound::PeerIdentity)), or none.
     pub fn inbound(&self) -> InboundLayer {
         let layer = InboundLayer::new().carry(self.inner.shared.options.carried.iter().cloned());
         layer.guarded(Arc::clone(&self.inner.shared))

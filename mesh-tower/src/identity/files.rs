@@ -1,12 +1,12 @@
 //! [`FileIdentity`]: material in files, followed as they change.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use mesh_core::identity::TrustDomain;
 
+use super::credentials::read;
 use super::{BadMaterial, IdentitySink, IdentitySource, Material};
 use crate::source::Watch;
 
@@ -73,9 +73,9 @@ impl FileIdentity {
 
     /// Reads the files; nothing if they are what they were.
     fn read(&mut self) -> Result<Option<Material>, BadMaterial> {
-        let (certificate, key, roots) = (text(&self.certificate)?, text(&self.key)?, text(&self.roots)?);
-        let further: Vec<_> = self.further_roots.iter().map(|(_, path)| text(path)).collect::<Result<_, _>>()?;
-        let revoked = self.revoked.as_deref().map(text).transpose()?;
+        let (certificate, key, roots) = (read(&self.certificate)?, read(&self.key)?, read(&self.roots)?);
+        let further: Vec<_> = self.further_roots.iter().map(|(_, path)| read(path)).collect::<Result<_, _>>()?;
+        let revoked = self.revoked.as_deref().map(read).transpose()?;
         let mut all = Vec::new();
         for part in [&certificate, &key, &roots].into_iter().chain(&further).chain(&revoked) {
             all.extend_from_slice(&super::sha256(part));
@@ -94,10 +94,6 @@ impl FileIdentity {
         self.seen = Some(contents);
         Ok(Some(material))
     }
-}
-
-fn text(path: &Path) -> Result<Vec<u8>, BadMaterial> {
-    fs::read(path).map_err(|error| BadMaterial::Unreadable(format!("{}: {error}", path.display())))
 }
 
 impl IdentitySource for FileIdentity {

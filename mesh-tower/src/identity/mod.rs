@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Material is replaced as a whole: new handshakes are made with the new one, with fresh session tickets, and what is
-//! broken leaves the last good one in use. Connections that are open stay; none outlives the certificate of its peer.
+//! broken leaves the last good one in use. Connections that are open stay; a server ends them with the certificate of their
+//! caller.
 //!
 //! # What is checked
 //!
