@@ -39,6 +39,12 @@ impl Network {
         address.is_ipv6() == self.is_v6 && first_bits(bits_of(address), self.prefix) == self.bits
     }
 
+    /// Whether a connection to an address ends in the block: an IPv4 address may be written as an IPv6 one
+    /// (`::ffff:10.0.0.1`).
+    pub fn reaches(&self, address: IpAddr) -> bool {
+        self.contains(address) || self.contains(address.to_canonical())
+    }
+
     /// How many bits its addresses have in common.
     pub const fn prefix(&self) -> u8 {
         self.prefix
@@ -60,6 +66,16 @@ fn first_bits(bits: u128, count: u8) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_in_other_clothes_is_reached_all_the_same() {
+        let block = Network::parse("10.0.0.0/8").unwrap();
+        for (address, reached) in
+            [("10.0.0.1", true), ("::ffff:10.0.0.1", true), ("::ffff:11.0.0.1", false), ("::1", false)]
+        {
+            assert_eq!(block.reaches(address.parse().unwrap()), reached, "{address}");
+        }
+    }
 
     #[test]
     fn a_block_has_the_addresses_that_begin_alike() {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, Diagnostic, Document, ParseOptions, Report, Severity};
+use mesh_core::network::Network as AddressBlock;
 use mesh_core::{Profile, Site};
 use tokio::task::JoinSet;
 
@@ -283,6 +284,15 @@ impl MeshBuilder {
     #[must_use]
     pub fn external_authorizer(mut self, provider: impl Into<String>, authorizer: impl ExternalAuthorizer) -> Self {
         self.options.authorizers.insert(provider.into(), authorizer);
+        self
+    }
+
+    /// Addresses that keys of issuers (`jwksUri`) are never fetched from, whatever a name resolves to, such as
+    /// `10.0.0.0/8`; as `BLOCKED_CIDRS_IN_JWKS_URIS` of istiod. Unless set, these are the link-local ones, where clouds
+    /// tell machines their secrets; none under [`Profile::Istio`].
+    #[must_use]
+    pub fn block_key_addresses(mut self, blocks: impl IntoIterator<Item = AddressBlock>) -> Self {
+        self.options.barred_keys = Some(blocks.into_iter().collect());
         self
     }
 

@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    fn provider(fields: Value) -> HttpProvider {
+    fn provider(fields: &Value) -> HttpProvider {
         let mut http = json!({"service": "authz.ns.svc", "port": 80});
         fields.as_object().unwrap().iter().for_each(|(name, value)| http[name] = value.clone());
         let provider = serde_json::from_value(json!({"name": "p", "envoyExtAuthzHttp": http})).unwrap();
@@ -185,7 +185,7 @@ mod tests {
     fn the_service_is_told_the_target_the_credentials_and_what_is_listed() {
         let fields = json!({"pathPrefix": "/pre", "includeRequestHeadersInCheck": ["X-In*", "cookie"],
                             "includeAdditionalHeadersInCheck": {"x-add": "v", "x-in-b": "added"}});
-        let provider = provider(fields);
+        let provider = provider(&fields);
         let target = provider.target("shop", &"http://shop/a/b?q=1".parse().unwrap()).unwrap();
         assert_eq!(target, "http://shop/pre/a/b?q=1");
         let request = map(&[
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn only_200_lets_in_and_the_last_line_of_a_listed_header_counts() {
         let provider =
-            provider(json!({"headersToUpstreamOnAllow": ["x-up"], "headersToDownstreamOnAllow": ["x-down"]}));
+            provider(&json!({"headersToUpstreamOnAllow": ["x-up"], "headersToDownstreamOnAllow": ["x-down"]}));
         let headers = map(&[("x-up", "1"), ("x-up", "2"), ("x-down", "d"), ("x-else", "e")]);
         let allowed =
             ProviderAnswer::Allow { to_application: map(&[("x-up", "2")]), to_caller: map(&[("x-down", "d")]) };
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_denial_says_what_is_listed_and_where_to_log_in() {
-        let provider = provider(json!({"headersToDownstreamOnDeny": ["X-Den*"]}));
+        let provider = provider(&json!({"headersToDownstreamOnDeny": ["X-Den*"]}));
         let headers =
             map(&[("www-authenticate", "Basic"), ("location", "/l"), ("x-denied", "y"), ("set-cookie", "a=b")]);
         let told = map(&[("www-authenticate", "Basic"), ("location", "/l"), ("x-denied", "y")]);
@@ -232,11 +232,14 @@ mod tests {
 
     #[test]
     fn without_an_answer_it_is_403_unless_said_otherwise() {
-        assert_eq!(provider(json!({})).on_error, OnError::Reply(StatusCode::FORBIDDEN));
-        assert_eq!(provider(json!({"statusOnError": "503"})).on_error, OnError::Reply(StatusCode::SERVICE_UNAVAILABLE));
-        assert_eq!(provider(json!({"failOpen": true})).on_error, OnError::Allow);
-        assert_eq!(provider(json!({})).timeout, Duration::from_mins(10));
-        assert_eq!(provider(json!({"timeout": "1.5s"})).timeout, Duration::from_millis(1500));
+        assert_eq!(provider(&json!({})).on_error, OnError::Reply(StatusCode::FORBIDDEN));
+        assert_eq!(
+            provider(&json!({"statusOnError": "503"})).on_error,
+            OnError::Reply(StatusCode::SERVICE_UNAVAILABLE)
+        );
+        assert_eq!(provider(&json!({"failOpen": true})).on_error, OnError::Allow);
+        assert_eq!(provider(&json!({})).timeout, Duration::from_mins(10));
+        assert_eq!(provider(&json!({"timeout": "1.5s"})).timeout, Duration::from_millis(1500));
     }
 
     #[test]

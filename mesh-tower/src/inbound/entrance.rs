@@ -139,19 +139,19 @@ async fn ask(mut questions: Questions, mut request: CheckRequest) -> CheckAnswer
             CheckAnswer::Allow(allowed) => {
                 // The next one is asked about what this one has changed.
                 guard::replace(&mut request.headers, &allowed.request_headers);
-                add(&mut changes, allowed);
+                add(&mut changes, &allowed);
             }
             refusal => return refusal,
         }
     }
     match last.check(request).await {
-        CheckAnswer::Allow(allowed) => add(&mut changes, allowed),
+        CheckAnswer::Allow(allowed) => add(&mut changes, &allowed),
         refusal => return refusal,
     }
     CheckAnswer::Allow(changes)
 }
 
-fn add(changes: &mut Allowed, allowed: Allowed) {
+fn add(changes: &mut Allowed, allowed: &Allowed) {
     guard::replace(&mut changes.request_headers, &allowed.request_headers);
     guard::append(&mut changes.response_headers, &allowed.response_headers);
 }

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::{BodyExt as _, Limited};
+use mesh_core::Profile;
 use mesh_core::jwt::RemoteKeys;
+use mesh_core::network::Network;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::keys::KeySet;
-use crate::outbound::{Listener, Shared};
+use crate::outbound::{Barred, Listener, Shared};
 use crate::{Body, MeshClient};
 
 /// How long keys are believed without asking again.
@@ -100,10 +102,10 @@ impl FetchedKeys {
     }
 
     async fn renew(self: Arc<Self>, shared: Arc<Shared>) {
-        let client = MeshClient::new(shared, Listener::Mesh { port: None });
+        let fetcher = Fetcher::new(shared);
         let at = self.at.clone();
         // A task of its own, so that a panic in it is a failure like any other.
-        let fetching = tokio::spawn(async move { timeout(PATIENCE, fetch(&at, &client)).await.ok().flatten() });
+        let fetching = tokio::spawn(async move { timeout(PATIENCE, fetcher.fetch(&at)).await.ok().flatten() });
         let fetched = fetching.await.ok().flatten();
         self.state.send_modify(|state| {
             state.failed = fetched.is_none();
@@ -122,24 +124,47 @@ impl FetchedKeys {
     }
 }
 
-async fn fetch(keys: &RemoteKeys, client: &MeshClient) -> Option<KeySet> {
-    let at = match keys {
-        RemoteKeys::At(uri) => uri.to_string(),
-        RemoteKeys::Discovered(issuer) => {
-            let about = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-            let about: Value = serde_json::from_str(&text(&about, client).await?).ok()?;
-            about.get("jwks_uri")?.as_str()?.to_owned()
-        }
-    };
-    KeySet::parse(&text(&at, client).await?)
+/// Fetches what an issuer says of itself. No redirect is followed.
+struct Fetcher {
+    client: MeshClient,
+    barred: Option<Barred>,
 }
 
-async fn text(url: &str, client: &MeshClient) -> Option<String> {
-    let request = Request::get(url).body(Body::empty()).ok()?;
-    let response = client.send(request).await;
-    if response.status() != 200 {
-        return None;
+impl Fetcher {
+    fn new(shared: Arc<Shared>) -> Self {
+        let options = &shared.options;
+        let is_safe = options.profile == Profile::Safe;
+        let barred = options.barred_keys.clone().or_else(|| is_safe.then(link_local));
+        Self { barred: barred.map(Barred), client: MeshClient::new(shared, Listener::Mesh { port: None }) }
     }
-    let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.ok()?;
-    String::from_utf8(body.to_bytes().to_vec()).ok()
+
+    async fn fetch(&self, keys: &RemoteKeys) -> Option<KeySet> {
+        let at = match keys {
+            RemoteKeys::At(uri) => uri.to_string(),
+            RemoteKeys::Discovered(issuer) => {
+                let about = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+                let about: Value = serde_json::from_str(&self.text(&about).await?).ok()?;
+                about.get("jwks_uri")?.as_str()?.to_owned()
+            }
+        };
+        KeySet::parse(&self.text(&at).await?)
+    }
+
+    async fn text(&self, url: &str) -> Option<String> {
+        let mut request = Request::get(url).body(Body::empty()).ok()?;
+        if let Some(barred) = &self.barred {
+            request.extensions_mut().insert(barred.clone());
+        }
+        let response = self.client.send(request).await;
+        if response.status() != 200 {
+            return None;
+        }
+        let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.ok()?;
+        String::from_utf8(body.to_bytes().to_vec()).ok()
+    }
+}
+
+/// Where the machines of a cloud are told their secrets. No issuer has its keys there.
+fn link_local() -> Arc<[Network]> {
+    ["169.254.0.0/16", "fe80::/10"].iter().filter_map(|block| Network::parse(block)).collect()
 }

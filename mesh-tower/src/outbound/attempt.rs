@@ -52,6 +52,10 @@ pub(crate) async fn send(
         Ok(member) => member,
         Err(error) => return Tried::nowhere(error),
     };
+    if outgoing.is_barred_from(&member.state) {
+        let why = format!("{} may not be connected to for this", member.state.address());
+        return Tried::nowhere(Error::with_source(Failure::NoHealthyUpstream, why));
+    }
     trail.chosen(&member.state);
     let answer = exchange(cluster, &member, outgoing, clock).await;
     let tried = tried_at(cluster, member, place, answer, grpc);

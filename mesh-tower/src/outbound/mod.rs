@@ -23,6 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use mesh_core::deadline::Deadline;
+use mesh_core::network::Network;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
@@ -40,6 +41,7 @@ use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
 pub use added::AddedHeader;
+pub(crate) use outgoing::Barred;
 pub use route_info::RouteInfo;
 
 use self::added::LeftOut;
@@ -94,6 +96,8 @@ pub(crate) struct Options {
     pub(crate) left_out: LeftOut,
     /// Who is asked by policies with the action `CUSTOM`.
     pub(crate) authorizers: Authorizers,
+    /// Where keys of issuers are not fetched from; `None` for the default of the profile.
+    pub(crate) barred_keys: Option<Arc<[Network]>>,
     /// The time of day by which tokens are judged.
     pub(crate) wall: WallClock,
 }
@@ -113,6 +117,7 @@ impl Default for Options {
             carried: Vec::new(),
             left_out: LeftOut::default(),
             authorizers: Authorizers::default(),
+            barred_keys: None,
             wall: WallClock::default(),
         }
     }

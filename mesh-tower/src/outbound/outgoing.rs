@@ -1,9 +1,14 @@
 //! The request as tries need it: whole for each, if there may be more than one.
 
+use std::sync::Arc;
+
 use http::header::UPGRADE;
 use http::uri::{Authority, Scheme};
 use http::{Request, Version};
+use mesh_core::cluster::EndpointAddress;
+use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::limits::Permit;
+use mesh_core::network::Network;
 
 use super::added::LeftOut;
 use super::{Shared, headers};
@@ -24,15 +29,32 @@ pub(crate) struct Outgoing {
     is_burnt: bool,
     /// Whether a try's status is looked for in trailers, too.
     peeks: bool,
+    /// Where it may not go.
+    barred: Option<Barred>,
 }
+
+/// Blocks of addresses that a request may not go to, whatever a name resolves to: an extension of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Barred(pub(crate) Arc<[Network]>);
 
 impl Outgoing {
     /// Keeps a copy only where `copies` says that there may be another try or a mirror.
     pub(crate) fn new(request: Request<Body>, copies: bool, shared: &Shared) -> Self {
         let keep = Keep::within(shared.options.replay_limit, &shared.replays);
+        let barred = request.extensions().get::<Barred>().cloned();
         let request = Repeatable::new(request, copies, keep);
         let peeks = copies && shared.options.peek_trailers;
-        Self { request, tries: 0, retry: None, left_out: shared.options.left_out, is_burnt: false, peeks }
+        Self { request, tries: 0, retry: None, left_out: shared.options.left_out, is_burnt: false, peeks, barred }
+    }
+
+    /// Whether it may not go to an endpoint.
+    pub(crate) fn is_barred_from(&self, endpoint: &EndpointState) -> bool {
+        let Some(Barred(networks)) = &self.barred else { return false };
+        match endpoint.address() {
+            EndpointAddress::Socket(at) => networks.iter().any(|network| network.reaches(at.ip())),
+            // No name leads there.
+            _ => false,
+        }
     }
 
     /// Whether a try's `grpc-status` is looked for in trailers, too.

@@ -1,13 +1,15 @@
 //! Keys that are fetched from an issuer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use mesh_tower::inbound::{CheckAnswer, CheckRequest, Checking, ExternalAuthorizer};
 use mesh_tower::mesh_core::jwt::base64url;
+use mesh_tower::mesh_core::network::Network;
 use mesh_tower::{Mesh, MeshBuilder, Profile};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,18 +22,24 @@ const SECRET: &[u8] = b"a secret of at least thirty-two bytes";
 
 /// Serves this answer, and counts how often.
 async fn issuer(answer: String) -> (u16, Arc<AtomicUsize>) {
+    changing_issuer(Arc::new(Mutex::new(answer))).await
+}
+
+/// Serves what the answer is by then.
+async fn changing_issuer(answer: Arc<Mutex<String>>) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let count: Arc<AtomicUsize> = Arc::default();
     let counted = Arc::clone(&count);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let (answer, counted) = (answer.clone(), Arc::clone(&counted));
+            let (answer, counted) = (Arc::clone(&answer), Arc::clone(&counted));
             tokio::spawn(async move {
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {}
                 counted.fetch_add(1, Ordering::SeqCst);
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                let answer = answer.lock().unwrap().clone();
                 let _gone = stream.write_all(answer.as_bytes()).await;
             });
         }
@@ -141,4 +149,39 @@ async fn nobody_waits_for_keys_that_are_renewed_for_an_unknown_one() {
     let made_up = format!("{head}{}", &token[token.find('.').unwrap()..]);
     assert_eq!(ask(&mesh, Some(&made_up)).await.status, Some(401));
     assert_eq!(fetches.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn keys_are_not_fetched_where_an_operator_forbids_it_and_no_redirect_is_followed() {
+    let (port, fetches) = issuer(key_set()).await;
+    let barred = |block: &str| under(port, &json!([])).block_key_addresses(Network::parse(block));
+    let mesh = barred("127.0.0.0/8").build().await.unwrap();
+    assert_eq!(ask(&mesh, Some(&token())).await.status, Some(401));
+    assert_eq!(fetches.load(Ordering::SeqCst), 0);
+    let mesh = barred("10.0.0.0/8").build().await.unwrap();
+    assert_eq!(ask(&mesh, Some(&token())).await.status, Some(200));
+    let (elsewhere, _) =
+        issuer(format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{port}/keys\r\ncontent-length: 0\r\n\r\n"))
+            .await;
+    let mesh = under(elsewhere, &json!([])).build().await.unwrap();
+    assert_eq!(ask(&mesh, Some(&token())).await.status, Some(401));
+    assert_eq!(fetches.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_renewed_go_on_being_believed() {
+    let keys = Arc::new(Mutex::new(key_set()));
+    let (port, fetches) = changing_issuer(Arc::clone(&keys)).await;
+    let mesh = mesh(port).await;
+    assert_eq!(ask(&mesh, Some(&token())).await.status, Some(200));
+    *keys.lock().unwrap() = "HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n".to_owned();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(301)).await;
+    tokio::time::resume();
+    for _ in 0..2 {
+        assert_eq!(ask(&mesh, Some(&token())).await.status, Some(200));
+        while fetches.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
