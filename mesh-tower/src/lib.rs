@@ -114,7 +114,7 @@ pub use builder::{BuildError, MeshBuilder};
 pub use client::{MeshClient, ResponseFuture};
 pub use error::{BoxError, Error};
 pub use gateway::{Gateway, GatewayBuilder};
-pub use gauges::{ClusterGauges, Gauges};
+pub use gauges::{ClusterGauges, Gauges, Refused};
 pub use inbound::spawn;
 pub use live::Live;
 pub use mesh::Mesh;

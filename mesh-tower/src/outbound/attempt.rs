@@ -92,6 +92,9 @@ fn tried_at(
         Err(Missed { error, queued: true }) => return Tried::nowhere(error),
         Err(Missed { error, queued: false }) => {
             let outcome = Outcome::Failed(error.failure());
+            if let Failure::Overflow(limit) = error.failure() {
+                cluster.note_refusal(limit);
+            }
             (Err(error), outcome)
         }
     };
@@ -168,13 +171,14 @@ async fn exchange(
     outgoing: &mut Outgoing,
     clock: &mut Clock,
 ) -> Result<Response<Body>, Missed> {
-    let request_permit = cluster.permits().try_acquire(Limit::Requests)?;
     let active = member.state.begin();
     let protocol = protocol_of(cluster.spec().protocol, outgoing);
     let mut reconnects = 0;
     loop {
         let checkout = clock.bounded(member.pool.checkout(protocol, outgoing.wants_fresh())).await;
         let connection = checkout.map_err(|late| Missed { error: late.into(), queued: true })??;
+        // As in Envoy a request counts once it has a connection: those that wait have a limit of their own.
+        let request_permit = cluster.permits().try_acquire(Limit::Requests)?;
         cluster.on_connected(&member.state);
         let ready = clock.now();
         let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;

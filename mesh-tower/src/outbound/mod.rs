@@ -15,6 +15,7 @@ mod outgoing;
 mod response;
 mod retry;
 mod route_info;
+mod timed;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
