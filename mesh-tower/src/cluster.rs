@@ -202,7 +202,11 @@ impl ClusterHandle {
                     first,
                 };
                 let apply = move |answers: Vec<_>| update.apply(&answers);
-                Some(Lookup { _watch: resolver.watch(targets.clone(), *logical, *refresh, apply), answered, was_answered: AtomicBool::new(false) })
+                Some(Lookup {
+                    _watch: resolver.watch(targets.clone(), *logical, *refresh, apply),
+                    answered,
+                    was_answered: AtomicBool::new(false),
+                })
             }
             _ => None,
         };
@@ -321,7 +325,12 @@ impl ClusterHandle {
             dynamic.clear();
         }
         let nobody = build_members(&self.spec, &self.shared, &[], &[]);
-        let place = Arc::new(Place { members: ArcSwap::from_pointee(nobody), asked: Mutex::default(), looking: tokio::sync::Mutex::default(), looked: AtomicU64::new(0) });
+        let place = Arc::new(Place {
+            members: ArcSwap::from_pointee(nobody),
+            asked: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            looked: AtomicU64::new(0),
+        });
         dynamic.insert(name.into(), Arc::clone(&place));
         place
     }

@@ -243,8 +243,12 @@ async fn what_a_cancelled_call_held_is_free_again() {
     let balance = BalanceLayer::new(LbSpec::LeastRequest, [HERE]);
     for millis in [0, 1, 30, 500] {
         let retry = RetryLayer::new(RetryPolicy::new(5, "5xx").per_try_timeout(Duration::from_millis(20)));
-        let mut service =
-            tower::ServiceBuilder::new().layer(&mirror).layer(retry).layer(&limit).layer(&balance).service(Probe::new(Step::Hang));
+        let mut service = tower::ServiceBuilder::new()
+            .layer(&mirror)
+            .layer(retry)
+            .layer(&limit)
+            .layer(&balance)
+            .service(Probe::new(Step::Hang));
         let call = ServiceExt::<Request<Body>>::ready(&mut service).await.unwrap().call(request());
         drop(tokio::time::timeout(Duration::from_millis(millis), call).await);
         assert_eq!((limit.in_use(), balance.active()[0].1), (0, 0), "after {millis} ms");

@@ -61,7 +61,12 @@ async fn a_request_counts_at_its_endpoint_until_its_answer_was_read() {
     let held = layer.layer(client()).oneshot(get("a")).await.unwrap();
     let busy = layer.active().into_iter().find(|(_, active)| *active == 1).unwrap().0;
     // Of two that are drawn alike the other one may be missing from the draw; it is never the busier of two.
-    let to_the_busy = shares(&layer, 200).await.iter().filter(|(to, _)| to.starts_with(&busy.to_string())).map(|(_, count)| *count).sum::<usize>();
+    let to_the_busy = shares(&layer, 200)
+        .await
+        .iter()
+        .filter(|(to, _)| to.starts_with(&busy.to_string()))
+        .map(|(_, count)| *count)
+        .sum::<usize>();
     assert!(to_the_busy < 80, "{to_the_busy} of 200");
     drop(held);
     assert!(layer.active().iter().all(|(_, active)| *active == 0));
