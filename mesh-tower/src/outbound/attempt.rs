@@ -174,6 +174,10 @@ async fn exchange(
     let active = member.state.begin();
     let protocol = protocol_of(cluster.spec().protocol, outgoing);
     let mut reconnects = 0;
+    // A stream that is then not used wears its connection all the same where that serves only so many.
+    if protocol == Protocol::Http2 && cluster.spec().pool.max_requests_per_connection > 0 {
+        drop(cluster.permits().try_acquire(Limit::Requests)?);
+    }
     loop {
         let checkout = clock.bounded(member.pool.checkout(protocol, outgoing.wants_fresh())).await;
         let connection = checkout.map_err(|late| Missed { error: late.into(), queued: true })??;

@@ -66,6 +66,7 @@ pub(super) async fn send(
         outgoing.end_retry();
         let Some(permit) = cluster.budget().try_acquire(crate::clock::now(), cluster.permits()) else {
             cluster.note_refusal(Limit::Retries);
+            trail.refused_by(Limit::Retries, cluster.permits());
             trail.retries_spent();
             trail.flag(ResponseFlags::UO);
             return answered(result, retries);

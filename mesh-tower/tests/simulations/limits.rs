@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use mesh_tower::Refused;
+use mesh_tower::mesh_core::failure::Limit;
 use mesh_tower::testing::{Reply, TestMesh, Workload};
 
 use super::{GET, NO_RETRIES, PLAIN, Setting, ms, secs};
@@ -162,8 +163,11 @@ async fn what_is_turned_away_is_counted_by_the_limit_that_did_it() {
     let counts = |refused: Refused| [refused.connections, refused.pending_requests, refused.requests, refused.retries];
     let policy = "connectionPool: {http: {http2MaxRequests: 3}}";
     let mesh = Setting { policy, rule: "" }.endpoint(slow()).await;
-    mesh.run(GET).times(10).at_once(10).await.assert_flags("UO", 7);
+    let run = mesh.run(GET).times(10).at_once(10).await;
+    run.assert_flags("UO", 7);
     assert_eq!(counts(refused(&mesh)), [0, 0, 7, 0]);
+    let over: Vec<_> = run.iter().filter_map(|answer| answer.info().unwrap().over_limit()).collect();
+    assert_eq!(over, [(Limit::Requests, 3); 7]);
     let limits = mesh.explain(GET).destination.unwrap().policy.into_iter().find(|line| line.name == "limits").unwrap();
     assert_eq!(limits.value, "3 requests (refused so far: 7 requests)");
 
@@ -235,6 +239,22 @@ async fn who_waits_for_a_connection_takes_no_slot_of_the_requests() {
     assert_eq!(run.iter().map(|answer| answer.took()).max(), Some(ms(500)), "one after the other");
     assert_eq!(mesh.connections_opened(), 1);
     mesh.assert_idle();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_turned_away_wears_no_connection() {
+    let policy = "connectionPool: {http: {http2MaxRequests: 1, maxRequestsPerConnection: 2}}";
+    for workload in [Workload::of("a"), Workload::of("a").http2()] {
+        let mesh = Setting { policy, rule: "" }.with(workload.replying(slow())).start().await;
+        mesh.run(GET).await.assert_success(1.0);
+        let held = mesh.run(GET).into_future();
+        let refused = async {
+            mesh.advance(ms(50)).await;
+            mesh.run(GET).times(20).await.assert_flags("UO", 20);
+        };
+        tokio::join!(held, refused).0.assert_success(1.0);
+        assert!(mesh.connections_opened() <= 2, "{} opened", mesh.connections_opened());
+    }
 }
 
 #[tokio::test(start_paused = true)]
