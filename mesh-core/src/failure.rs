@@ -40,6 +40,9 @@ pub enum Failure {
     NoHealthyUpstream,
     /// The configuration's: no virtual host or no route takes the request. 404 NR.
     NoRoute,
+    /// Ours: not every source of the configuration has delivered yet, so nobody knows who may be let in. 503; Envoy does not
+    /// listen before.
+    NotReady,
     /// The destination's: a limit of its connection pool is reached. 503 UO.
     Overflow(Limit),
     /// The caller's: the path does not begin with a slash, such as that of `OPTIONS *`. 404.
@@ -98,6 +101,7 @@ impl Failure {
             | Self::Blocked
             | Self::InvalidPath
             | Self::MalformedRequest
+            | Self::NotReady
             | Self::PathRejected
             | Self::UpgradeRefused => ResponseFlags::NONE,
             Self::ConnectFailed | Self::ConnectTimeout | Self::TlsNotServed => ResponseFlags::UF,
@@ -185,6 +189,7 @@ impl Failure {
             Self::NoCluster => "cluster_not_found",
             Self::NoHealthyUpstream => "no_healthy_upstream",
             Self::NoRoute => "route_not_found",
+            Self::NotReady => "configuration_not_ready",
             Self::Overflow(_) => "upstream_reset_before_response_started{overflow}",
             Self::PathRejected => "absolute_path_rejected",
             Self::PerTryTimeout => "upstream_per_try_timeout",
@@ -228,6 +233,7 @@ impl fmt::Display for Failure {
             Self::NoCluster => f.write_str("the destination's host, port or subset does not exist"),
             Self::NoHealthyUpstream => f.write_str("the destination has no healthy endpoint"),
             Self::NoRoute => f.write_str("no virtual host or route matches"),
+            Self::NotReady => f.write_str("not every source of the configuration has delivered yet"),
             Self::Overflow(limit) => write!(f, "{} is reached", limit.field()),
             Self::PathRejected => f.write_str("the path does not begin with a slash"),
             Self::PerTryTimeout => f.write_str("the try took longer than perTryTimeout"),
@@ -286,6 +292,7 @@ mod tests {
             (Failure::AccessDenied, 403, 7, "-", "RBAC: access denied"),
             (Failure::Blocked, 502, 14, "-", ""),
             (Failure::InvalidPath, 400, 13, "-", ""),
+            (Failure::NotReady, 503, 14, "-", ""),
             (Failure::PathRejected, 404, 12, "-", ""),
         ];
         for (failure, status, grpc, flags, body) in rows {

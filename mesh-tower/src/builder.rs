@@ -327,6 +327,7 @@ impl MeshBuilder {
                 parse: parse.clone(),
                 mesh_config,
                 keep_good: self.keep_good,
+                awaited: self.sources.iter().map(|AnySource(source)| source.name().into()).collect(),
             },
         ));
         let shared = Arc::new(Shared::new(live, Chance::new(self.seed), self.options));
@@ -350,9 +351,14 @@ impl MeshBuilder {
         let mut tasks = JoinSet::new();
         for AnySource(source) in sources {
             let sink = ConfigSink::new(Arc::clone(&keeper) as Arc<dyn Apply>, source.name());
+            let keeper = Arc::clone(&keeper);
             tasks.spawn(async move {
-                if let Err(error) = source.run(sink).await {
-                    tracing::error!(%error, "a configuration source ended; its last documents stay in use");
+                let name = source.name().to_owned();
+                match source.run(sink).await {
+                    Ok(()) => keeper.ended(&name),
+                    Err(error) => {
+                        tracing::error!(%error, "a configuration source ended; its last documents stay in use");
+                    }
                 }
             });
         }

@@ -21,6 +21,9 @@ pub(crate) const MIRRORED: HeaderName = HeaderName::from_static("x-mesh-mirrored
 /// Marks what is asked because of a retry.
 const RETRY: HeaderName = HeaderName::from_static("x-mesh-retry");
 
+/// What one hop says to the next about a request. An edge believes it of no stranger.
+pub(crate) const MARKS: [HeaderName; 3] = [MIRRORED, RETRY, ATTEMPT_COUNT];
+
 /// Set on a copy.
 pub(crate) const TRUE: HeaderValue = HeaderValue::from_static("true");
 

@@ -99,6 +99,7 @@ pub mod mirror;
 mod outbound;
 pub mod outlier;
 mod repeatable;
+mod request_form;
 mod request_id;
 pub mod retry;
 pub mod serve;

@@ -9,12 +9,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use mesh_core::cluster::{ClusterId, ClusterKey};
-use mesh_core::jwt::Keys;
 use mesh_core::snapshot::Snapshot;
 
 use crate::cluster::{ClusterHandle, Environment};
 use crate::explained::Compiled;
-use crate::inbound::KeySet;
+use crate::inbound::RuleKeys;
 
 /// Everything one request needs, frozen together.
 #[derive(Debug, Default)]
@@ -22,15 +21,22 @@ pub struct Live {
     version: u64,
     snapshot: Snapshot,
     clusters: Box<[Arc<ClusterHandle>]>,
-    /// Of the rules about tokens whose keys stand in the configuration.
-    key_sets: Box<[Option<KeySet>]>,
+    /// Of the rules about tokens.
+    rule_keys: Box<[RuleKeys]>,
+    /// Whether every source of the configuration has a say in it: before that, nobody is served.
+    complete: bool,
     /// None before the first configuration.
     compiled: Option<Compiled>,
 }
 
 impl Live {
-    /// The version after `previous`: clusters that stay what they were keep their state.
-    pub(crate) fn next(previous: &Self, snapshot: Snapshot, compiled: Compiled, environment: &Environment) -> Self {
+    /// The version after `previous`: clusters that stay what they were keep their state. `complete`: every source of the
+    /// configuration has delivered.
+    pub(crate) fn next(
+        previous: &Self,
+        (snapshot, compiled, complete): (Snapshot, Compiled, bool),
+        environment: &Environment,
+    ) -> Self {
         let known: HashMap<&ClusterKey, &Arc<ClusterHandle>> =
             previous.clusters.iter().map(|handle| (&handle.spec().key, handle)).collect();
         let clusters = snapshot
@@ -42,12 +48,8 @@ impl Live {
                 None => Arc::new(ClusterHandle::new(Arc::clone(spec), environment)),
             })
             .collect();
-        let key_sets = snapshot.authentication().rules().iter().map(|rule| match &rule.keys {
-            Keys::Inline(text) => KeySet::parse(text),
-            _ => None,
-        });
-        let key_sets = key_sets.collect();
-        Self { version: previous.version + 1, snapshot, clusters, key_sets, compiled: Some(compiled) }
+        let rule_keys = RuleKeys::of(snapshot.authentication().rules(), &previous.rule_keys);
+        Self { version: previous.version + 1, snapshot, clusters, rule_keys, complete, compiled: Some(compiled) }
     }
 
     /// Counts accepted configurations; 0 before the first.
@@ -60,9 +62,14 @@ impl Live {
         &self.snapshot
     }
 
-    /// The keys of a rule about tokens, where they stand in the configuration and can be read.
-    pub(crate) fn key_set(&self, rule: usize) -> Option<&KeySet> {
-        self.key_sets.get(rule)?.as_ref()
+    /// The keys of a rule about tokens, by its place.
+    pub(crate) fn rule_keys(&self, rule: usize) -> Option<&RuleKeys> {
+        self.rule_keys.get(rule)
+    }
+
+    /// Whether every source of the configuration has delivered. Before that a policy may be missing that keeps somebody out.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// What the snapshot was compiled from.

@@ -171,11 +171,12 @@ impl Mesh {
         Gauges::of(&self.inner.shared)
     }
 
-    /// Waits until a configuration is in use.
+    /// Waits until a configuration is in use to which every [source](crate::source) has delivered something good. Before
+    /// that every request, in or out, is answered 503: a policy may be missing that keeps somebody out.
     pub async fn ready(&self) {
         let mut versions = self.inner.keeper.versions();
         // The sender lives in the keeper, which this mesh holds.
-        let _closed = versions.wait_for(|version| *version > 0).await;
+        let _closed = versions.wait_for(|_| self.inner.shared.live.current().is_complete()).await;
     }
 
     /// Stops accepting, lets what is under way end for up to `grace`, then cuts off the rest.

@@ -8,6 +8,7 @@ use crate::api::authorization_policy::{AuthorizationAction, Rule, RuleTo};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::resource::{Kind, Object};
 use crate::validate::{At, Checker};
+use crate::value::dry_run;
 
 /// `MESH0701`: ALLOW without rules matches no request, and what no ALLOW policy matches is denied. `MESH0702`: two items of
 /// `rules` are alternatives, where one item with both was meant.
@@ -55,7 +56,7 @@ impl Analyzer for OpenPolicy {
 fn allows_nothing(policy: &Object<AuthorizationPolicy>) -> bool {
     policy.spec.action == AuthorizationAction::Allow
         && policy.spec.rules.is_empty()
-        && !policy.meta.annotations.contains_key("istio.io/dry-run")
+        && !policy.meta.annotations.contains_key(dry_run::ANNOTATION)
 }
 
 /// Whether its name says that it denies.

@@ -2,11 +2,11 @@
 
 use super::checker::{At, Checker};
 use super::common;
-use super::metadata::DRY_RUN;
 use crate::api::AuthorizationPolicy;
 use crate::api::authorization_policy::{AuthorizationAction, Condition, Operation, Rule, Source};
 use crate::resource::Object;
 use crate::value::condition::{self, ValueKind};
+use crate::value::dry_run::{self, ANNOTATION as DRY_RUN};
 use crate::value::path_template;
 
 pub(super) fn check(cx: &mut Checker<'_>, object: &Object<AuthorizationPolicy>) {
@@ -30,11 +30,10 @@ pub(super) fn check(cx: &mut Checker<'_>, object: &Object<AuthorizationPolicy>) 
 }
 
 fn check_dry_run(cx: &mut Checker<'_>, action: AuthorizationAction) {
-    const BOOLEANS: &[&str] = &["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
     let Some(value) = cx.meta.annotations.get(DRY_RUN) else { return };
     let name = cx.meta.namespaced_name();
     let message = match action {
-        AuthorizationAction::Allow | AuthorizationAction::Deny if BOOLEANS.contains(&value.as_str()) => return,
+        AuthorizationAction::Allow | AuthorizationAction::Deny if dry_run::parse(value).is_some() => return,
         AuthorizationAction::Allow | AuthorizationAction::Deny => {
             format!(
                 "{name} has annotation {DRY_RUN} with invalid value ({value}): strconv.ParseBool: parsing {value:?}: invalid syntax"

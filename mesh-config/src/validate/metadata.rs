@@ -2,9 +2,8 @@
 
 use super::checker::{At, Checker};
 use crate::resource::Resource;
+use crate::value::dry_run::ANNOTATION as DRY_RUN;
 
-/// Tries a policy out without effect.
-pub(super) const DRY_RUN: &str = "istio.io/dry-run";
 /// For tests of the webhook.
 const ALWAYS_REJECT: &str = "internal.istio.io/webhook-always-reject";
 /// What Istio notes on objects that it makes itself.

@@ -8,6 +8,7 @@ pub mod address;
 pub mod bytes;
 pub mod cel;
 pub mod condition;
+pub mod dry_run;
 pub mod duration;
 pub mod export_to;
 pub mod grpc_status;

@@ -91,7 +91,7 @@ impl Check {
                 access.peer.claims.is_some_and(|claims| principals.iter().any(|wanted| wanted.matches(claims)))
             }
             Self::ServerName(texts) => {
-                access.peer.sni.is_some_and(|name| texts.iter().any(|text| server_name_matches(text, name)))
+                access.peer.sni.is_some_and(|name| texts.iter().any(|text| text.matches_lowered(name.as_bytes())))
             }
             Self::SourceAccount(accounts) => is_caller(access, accounts, AccountMatch::matches),
             Self::SourceIp(blocks) => is_in(blocks, access.peer.address),
@@ -110,14 +110,6 @@ fn is_caller<M>(access: &Access<'_>, wanted: &[M], matches: impl Fn(&M, &str) ->
 /// An IPv4 address may have come in at a socket of IPv6.
 fn is_in(blocks: &[Network], address: Option<IpAddr>) -> bool {
     address.is_some_and(|address| blocks.iter().any(|block| block.contains(address.to_canonical())))
-}
-
-/// The name counts in lower case, the policy's text as it stands.
-fn server_name_matches(text: &TextMatch, name: &str) -> bool {
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return text.matches(name.to_ascii_lowercase().as_bytes());
-    }
-    text.matches(name.as_bytes())
 }
 
 /// An attribute by its key in `when`, or by the field that stands for it.

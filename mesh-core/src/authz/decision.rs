@@ -47,15 +47,6 @@ pub enum Verdict<'a> {
     Denied(Option<&'a RuleName>),
 }
 
-impl<'a> Verdict<'a> {
-    /// The rule that decided; `None` where that none matches did.
-    pub fn rule(self) -> Option<&'a RuleName> {
-        match self {
-            Self::Allowed(rule) | Self::Denied(rule) => rule,
-        }
-    }
-}
-
 /// What policies with the annotation `istio.io/dry-run` would have said. `None`: there are none, or others had decided
 /// before it was their turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,8 @@
 //! A rule that lets in but cannot be judged never matches; one that keeps out is judged by what is left of it, so that
 //! nobody gets in by an error. That is what happens on a port that carries no HTTP to what only requests have.
 //!
-//! A decision allocates nothing, except for conditions on the path with its query (`:path` as a header).
+//! A decision allocates nothing, except for conditions on the path with its query (`:path` as a header), and for those
+//! that keep out by a header, where a request has several lines of it: these are also judged joined.
 
 mod access;
 mod condition;
@@ -27,6 +28,7 @@ mod tests;
 use mesh_config::Object;
 use mesh_config::api::AuthorizationPolicy;
 use mesh_config::api::authorization_policy::AuthorizationAction;
+use mesh_config::value::dry_run;
 
 pub use self::access::{Access, Remote};
 pub use self::condition::{name_in_brackets, names_in_brackets, port};
@@ -186,8 +188,6 @@ impl RuleSet {
     }
 }
 
-/// `istio.io/dry-run`, in the spellings of Go.
 fn is_on_trial(policy: &Object<AuthorizationPolicy>) -> bool {
-    let value = policy.meta.annotations.get("istio.io/dry-run").map(String::as_str);
-    matches!(value, Some("1" | "t" | "T" | "TRUE" | "true" | "True"))
+    policy.meta.annotations.get(dry_run::ANNOTATION).and_then(|value| dry_run::parse(value)) == Some(true)
 }

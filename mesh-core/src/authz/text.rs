@@ -39,13 +39,25 @@ impl TextMatch {
 
     /// The same, upper and lower case of ASCII letters being alike.
     pub fn matches_in_any_case(&self, value: &[u8]) -> bool {
+        self.matches_by(value, |text, part| text.eq_ignore_ascii_case(part))
+    }
+
+    /// The same for a value that counts in lower case, whereas the text counts as it stands.
+    pub fn matches_lowered(&self, value: &[u8]) -> bool {
+        self.matches_by(value, |text, part| {
+            text.len() == part.len() && text.iter().zip(part).all(|(own, byte)| *own == byte.to_ascii_lowercase())
+        })
+    }
+
+    /// Compares the text with the part of a value that it is about.
+    fn matches_by(&self, value: &[u8], are_alike: impl Fn(&[u8], &[u8]) -> bool) -> bool {
         let part = match self {
             Self::Present => return !value.is_empty(),
             Self::Suffix(suffix) => value.len().checked_sub(suffix.len()).map(|start| (suffix, &value[start..])),
             Self::Prefix(prefix) => value.get(..prefix.len()).map(|start| (prefix, start)),
             Self::Exact(exact) => Some((exact, value)),
         };
-        part.is_some_and(|(text, part)| text.eq_ignore_ascii_case(part))
+        part.is_some_and(|(text, part)| are_alike(text, part))
     }
 }
 
@@ -72,6 +84,20 @@ mod tests {
             ("*a*", "xay", false),
         ] {
             assert_eq!(TextMatch::parse(text).matches(value.as_bytes()), expected, "{text} {value}");
+        }
+    }
+
+    #[test]
+    fn a_lowered_value_meets_the_text_as_it_stands() {
+        for (text, value, expected) in [
+            ("example.com", "eXample.COM", true),
+            ("Example.com", "Example.com", false),
+            ("*.example.com", "A.EXAMPLE.com", true),
+            ("A*", "ab", false),
+            ("a*", "AB", true),
+            ("*", "", false),
+        ] {
+            assert_eq!(TextMatch::parse(text).matches_lowered(value.as_bytes()), expected, "{text} {value}");
         }
     }
 

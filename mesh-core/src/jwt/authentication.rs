@@ -42,6 +42,13 @@ type Way = Box<[Box<str>]>;
 pub enum Keys {
     /// A JSON Web Key Set in the configuration.
     Inline(Arc<str>),
+    /// They have to be fetched.
+    Remote(RemoteKeys),
+}
+
+/// Where keys are fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RemoteKeys {
     /// At a URL.
     At(Arc<str>),
     /// Where the OpenID configuration of the issuer says.
@@ -78,23 +85,8 @@ impl Authentication {
         &self.rules
     }
 
-    /// The rules by which a request brings a token, by their places in [`rules`](Self::rules): their keys are needed.
-    pub fn asked_by(&self, request: &RequestView<'_>) -> impl Iterator<Item = usize> {
-        let has_token = |(n, rule): (usize, &Rule)| (!rule.locations.find(request).is_empty()).then_some(n);
-        let asked: Vec<usize> = match is_preflight(request) {
-            true => Vec::new(),
-            false => self.rules.iter().enumerate().filter_map(has_token).collect(),
-        };
-        asked.into_iter()
-    }
-
-    /// The ids of the keys that the tokens of a request name, at the places of one rule.
-    pub fn key_ids(&self, rule: usize, request: &RequestView<'_>) -> Vec<String> {
-        let found = self.rules.get(rule).map(|rule| rule.locations.find(request)).unwrap_or_default();
-        found.iter().filter_map(|(_, text)| Token::parse(text).ok()?.key_id).collect()
-    }
-
-    /// Judges the tokens of a request at a time, in seconds from 1970. `verify` looks at a signature by the keys of a rule.
+    /// Judges the tokens of a request at a time, in seconds from 1970. `verify` looks at a signature by the keys of a rule,
+    /// which is given by its place in [`rules`](Self::rules). It is asked only about tokens that are good in all else.
     ///
     /// One rule accepts if every token at its places is good. The first that accepts counts; without any token the request
     /// goes on and nobody is named. A preflight is not looked at.
@@ -105,7 +97,7 @@ impl Authentication {
         &'a self,
         request: &RequestView<'_>,
         now: i64,
-        verify: impl Fn(usize, &Token<'_>) -> Result<(), Refusal>,
+        mut verify: impl FnMut(usize, &Token<'_>) -> Result<(), Refusal>,
     ) -> Result<Option<Accepted<'a>>, Refusal> {
         if self.rules.is_empty() || is_preflight(request) {
             return Ok(None);
@@ -148,8 +140,8 @@ impl Rule {
         let way = |claim: &str| claim.split('.').map(Into::into).collect();
         let claims_to = rule.output_claim_to_headers.iter();
         let keys = match (rule.jwks.as_str(), rule.jwks_uri.as_str()) {
-            ("", "") => Keys::Discovered(rule.issuer.as_str().into()),
-            ("", uri) => Keys::At(uri.into()),
+            ("", "") => Keys::Remote(RemoteKeys::Discovered(rule.issuer.as_str().into())),
+            ("", uri) => Keys::Remote(RemoteKeys::At(uri.into())),
             (inline, _) => Keys::Inline(inline.into()),
         };
         Self {
@@ -169,15 +161,15 @@ impl Rule {
         &'a self,
         request: &RequestView<'_>,
         now: i64,
-        verify: impl Fn(&Token<'_>) -> Result<(), Refusal>,
+        mut verify: impl FnMut(&Token<'_>) -> Result<(), Refusal>,
     ) -> Result<Option<Accepted<'a>>, Refusal> {
         let mut accepted = None;
-        let mut places = Vec::new();
+        let mut found = Vec::new();
         for (location, text) in self.locations.find(request) {
             let token = Token::parse(&text)?;
             token.check(&self.issuer, &self.audiences, now)?;
             verify(&token)?;
-            places.push(location.clone());
+            found.push(location);
             accepted = Some((token.encoded_payload.to_owned(), token.payload));
         }
         Ok(accepted.map(|(encoded_payload, original)| Accepted {
@@ -185,7 +177,7 @@ impl Rule {
             rule: self,
             encoded_payload,
             original,
-            found: self.locations.among(&places),
+            found,
         }))
     }
 }

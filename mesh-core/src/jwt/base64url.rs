@@ -2,7 +2,6 @@
 //! passed over, as in Envoy.
 
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The bytes of a text; `None` if it is none.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
@@ -35,19 +34,6 @@ fn value(letter: u8) -> Option<u32> {
 
 /// The text of bytes, without padding.
 pub fn encode(bytes: &[u8]) -> String {
-    encode_with(bytes, LETTERS)
-}
-
-/// The text of bytes in the standard alphabet, padded.
-pub fn encode_standard(bytes: &[u8]) -> String {
-    let mut text = encode_with(bytes, STANDARD);
-    while !text.len().is_multiple_of(4) {
-        text.push('=');
-    }
-    text
-}
-
-fn encode_with(bytes: &[u8], letters: &[u8; 64]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let mut three = [0; 4];
@@ -55,7 +41,7 @@ fn encode_with(bytes: &[u8], letters: &[u8; 64]) -> String {
         let bits = u32::from_be_bytes(three);
         for place in 0..=chunk.len() {
             let letter = bits >> (18 - 6 * place) & 63;
-            text.push(char::from(letters[letter as usize]));
+            text.push(char::from(LETTERS[letter as usize]));
         }
     }
     text
@@ -72,7 +58,6 @@ mod tests {
             assert_eq!(decode(&encode(&bytes)), Some(bytes));
         }
         assert_eq!(encode(b"\xfb\xff"), "-_8");
-        assert_eq!(encode_standard(b"\xfb\xff"), "+/8=");
     }
 
     #[test]

@@ -45,11 +45,6 @@ impl Claims {
             _ => false,
         }
     }
-
-    /// All claims.
-    pub fn as_map(&self) -> &Map<String, Value> {
-        &self.0
-    }
 }
 
 /// The names alone: what a token says is nobody's business.

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use http::header::{COOKIE, HeaderName};
+use http::header::HeaderName;
 use mesh_config::api::request_authentication::JwtRule;
 use percent_encoding::percent_decode_str;
 
 use crate::RequestView;
+use crate::cookie::cookie;
 
 /// The places that a rule looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Locations {
     }
 
     /// Every token of a request, as it stands there, with its place. One that is there and empty is a token too.
-    pub fn find<'a>(&'a self, request: &RequestView<'a>) -> Vec<(&'a Location, Cow<'a, str>)> {
+    pub fn find<'l, 'r>(&'l self, request: &RequestView<'r>) -> Vec<(&'l Location, Cow<'r, str>)> {
         let mut found = Vec::new();
         for location in &self.0 {
             match location {
@@ -55,21 +56,12 @@ impl Locations {
                     found.extend(values.map(|(_, value)| (location, value)));
                 }
                 Location::Cookie(name) => {
-                    let lines = request.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-                    let token = lines.flat_map(|line| line.split(';')).find_map(|pair| {
-                        let (own, value) = pair.trim().split_once('=')?;
-                        (own == &**name).then(|| value.trim_matches('"'))
-                    });
-                    found.extend(token.map(|token| (location, Cow::Borrowed(token))));
+                    let token = cookie(request.headers, name).map(String::from_utf8_lossy);
+                    found.extend(token.map(|token| (location, token)));
                 }
             }
         }
         found
-    }
-
-    /// Those of these places that are among the locations, as these hold them.
-    pub(super) fn among(&self, places: &[Location]) -> Vec<&Location> {
-        self.0.iter().filter(|location| places.contains(location)).collect()
     }
 }
 
@@ -143,6 +135,12 @@ mod tests {
         assert_eq!(of(&Request::get("/?%74ok=a&tok=b&tok&TOK=c")), ["a", "b", ""]);
         assert_eq!(of(&Request::get("/").header("cookie", "a=1; c=x; C=y")), ["x"]);
         assert!(of(&Request::get("/").header("authorization", "Bearer a")).is_empty());
+    }
+
+    #[test]
+    fn a_cookie_is_found_beside_one_that_is_no_text() {
+        let request = Request::get("/").header("cookie", "a=\u{e9}; c=\"x\"");
+        assert_eq!(found(json!({"issuer": "i", "fromCookies": ["c"]}), &request), ["x"]);
     }
 
     #[test]

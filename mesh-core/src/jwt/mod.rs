@@ -10,7 +10,7 @@ mod output;
 mod refusal;
 mod token;
 
-pub use self::authentication::{Accepted, Authentication, Keys, Rule};
+pub use self::authentication::{Accepted, Authentication, Keys, RemoteKeys, Rule};
 pub use self::claims::Claims;
 pub use self::locations::{Location, Locations, without_params};
 pub use self::refusal::Refusal;

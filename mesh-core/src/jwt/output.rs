@@ -1,8 +1,7 @@
 //! Claims as the values of headers.
 
+use mesh_config::value::Bytes;
 use serde_json::Value;
-
-use super::base64url;
 
 /// A text as it is, a number or truth value in words, a list or object as JSON in padded base64. Nothing for what is
 /// empty.
@@ -16,7 +15,7 @@ pub(super) fn text(claim: &Value) -> Option<String> {
             // All others are printed with six places, as Envoy does.
             None => format!("{:.6}", number.as_f64()?),
         }),
-        list_or_object => Some(base64url::encode_standard(list_or_object.to_string().as_bytes())),
+        list_or_object => Some(Bytes(list_or_object.to_string().into_bytes()).to_base64()),
     }
 }
 

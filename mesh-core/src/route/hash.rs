@@ -8,12 +8,13 @@ use std::fmt;
 
 use std::net::SocketAddr;
 
-use http::header::{COOKIE, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use mesh_config::api::destination_rule::{ConsistentHashLb, HttpCookie};
 use twox_hash::XxHash64;
 
 use super::condition::query::first_value;
 use crate::RequestView;
+use crate::cookie::cookie;
 
 /// One source of a hash (`consistentHash`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,7 +177,7 @@ impl HashedCookie {
     }
 
     fn hash(&self, request: &RequestView<'_>, made: &mut Made<'_>) -> Option<u64> {
-        if let Some(value) = self.value_in(request).filter(|value| !value.is_empty()) {
+        if let Some(value) = cookie(request.headers, &self.name).filter(|value| !value.is_empty()) {
             return Some(xxhash(0, value));
         }
         let attributes = self.attributes.as_ref()?;
@@ -184,21 +185,6 @@ impl HashedCookie {
         let value = format!("{value:016x}");
         made.cookies.extend(HeaderValue::from_str(&format!("{}=\"{value}\"{attributes}", self.name)).ok());
         Some(xxhash(0, value.as_bytes()))
-    }
-
-    /// The value in the first cookie of that name, without quotes around it.
-    fn value_in<'a>(&self, request: &RequestView<'a>) -> Option<&'a [u8]> {
-        let lines = request.headers.get_all(COOKIE).iter();
-        let mut cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-        let value = cookies.find_map(|cookie| {
-            let name_end = cookie.iter().position(|byte| *byte == b'=')?;
-            let (name, value) = cookie.split_at(name_end);
-            (name.trim_ascii_start() == self.name.as_bytes()).then(|| &value[1..])
-        })?;
-        match value {
-            [b'"', inner @ .., b'"'] => Some(inner),
-            value => Some(value),
-        }
     }
 }
 

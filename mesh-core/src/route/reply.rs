@@ -41,7 +41,9 @@ pub fn reply(route: &Route, req: &RequestView<'_>, exchange: &Exchange<'_>) -> O
     prepare::prepare_response(route, 0, &mut parts, Some(RequestHead::from(req)), exchange);
     parts.headers.remove(CONTENT_LENGTH);
     if is_grpc(req.headers) {
-        return Some(grpc_reply(parts, &body));
+        put_grpc_status(&mut parts.headers, grpc_code_of(status), &body);
+        parts.status = StatusCode::OK;
+        return Some(Reply { parts, body: Arc::default() });
     }
     if body.is_empty() {
         parts.headers.remove(CONTENT_TYPE);
@@ -53,15 +55,14 @@ pub fn reply(route: &Route, req: &RequestView<'_>, exchange: &Exchange<'_>) -> O
     Some(Reply { parts, body: if is_bodiless { Arc::default() } else { body } })
 }
 
-fn grpc_reply(mut parts: response::Parts, body: &[u8]) -> Reply {
-    let code = grpc_code_of(parts.status);
-    parts.status = StatusCode::OK;
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    parts.headers.insert(GRPC_STATUS, HeaderValue::from(code));
-    if !body.is_empty() {
-        parts.headers.insert(GRPC_MESSAGE, grpc_message(body));
+/// The headers of an answer to a gRPC caller that has nothing but them (`Trailers-Only`): the status, and a text that says
+/// more, if there is any. It goes out with 200.
+pub fn put_grpc_status(headers: &mut HeaderMap, code: i32, text: &[u8]) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, HeaderValue::from(code));
+    if !text.is_empty() {
+        headers.insert(GRPC_MESSAGE, grpc_message(text));
     }
-    Reply { parts, body: Arc::default() }
 }
 
 /// Whether an answer to these request headers has to be a gRPC one: the content type is
@@ -74,7 +75,7 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// A text in the form that the header `grpc-message` has.
-pub fn grpc_message(text: &[u8]) -> HeaderValue {
+fn grpc_message(text: &[u8]) -> HeaderValue {
     let encoded = percent_encode(text, MESSAGE).to_string();
     // What is encoded is printable ASCII.
     HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""))

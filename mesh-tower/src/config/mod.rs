@@ -4,7 +4,7 @@ mod once;
 mod problems;
 mod said;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -43,6 +43,8 @@ pub(crate) struct Keeper {
 #[derive(Debug, Default)]
 struct State {
     sources: Sources,
+    /// Those that have delivered nothing that could be taken.
+    awaited: BTreeSet<Arc<str>>,
     log: ProblemLog,
 }
 
@@ -55,6 +57,8 @@ pub(crate) struct KeeperOptions {
     pub(crate) mesh_config: Option<MeshConfig>,
     /// Go on with the documents that are good instead of refusing the set.
     pub(crate) keep_good: bool,
+    /// The names of the sources that deliver later: before all of them have, nobody is served.
+    pub(crate) awaited: BTreeSet<Arc<str>>,
 }
 
 impl Keeper {
@@ -66,7 +70,7 @@ impl Keeper {
             options: options.parse,
             mesh_config: options.mesh_config,
             keep_good: options.keep_good,
-            state: Mutex::default(),
+            state: Mutex::new(State { awaited: options.awaited, ..State::default() }),
             report: ArcSwap::default(),
             in_use: ArcSwap::default(),
             version: watch::Sender::new(0),
@@ -103,14 +107,24 @@ impl Keeper {
         self.deliver("start", merged)
     }
 
+    /// A source will say no more. One that never said anything is not waited for any longer.
+    pub(crate) fn ended(&self, source: &str) {
+        let is_awaited = self.state.lock().unwrap_or_else(PoisonError::into_inner).awaited.contains(source);
+        if is_awaited {
+            self.deliver(source, BTreeMap::from([(source.into(), (Vec::new(), Report::new()))]));
+        }
+    }
+
     /// Under the lock from the reading of the sources on: of two that deliver at once, neither may
     /// publish a set that lacks the documents of the other.
     fn deliver(&self, by: &str, given: BTreeMap<Arc<str>, (Vec<Document>, Report)>) -> Applied {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = state.sources.clone();
+        let mut awaited = state.awaited.clone();
         let mut found: BTreeMap<Arc<str>, Report> = BTreeMap::new();
         for (source, (documents, findings)) in given {
             found.insert(Arc::clone(&source), findings.clone());
+            awaited.remove(&source);
             let said = next.entry(source).or_default();
             *said = if self.keep_good {
                 said.replaced_where_good(documents, findings)
@@ -119,9 +133,10 @@ impl Keeper {
             };
         }
         let unread = !self.keep_good && found.values().any(Report::has_errors);
-        let applied = self.apply_set(&next, unread);
+        let applied = self.apply_set(&next, unread, awaited.is_empty());
         if applied.accepted {
             state.sources = next;
+            state.awaited = awaited;
         } else {
             // Their documents stay what they were; what is wrong with the new ones is remembered.
             remember(&mut state.sources, found, &applied.report);
@@ -131,7 +146,7 @@ impl Keeper {
     }
 
     /// Judges what all sources say and puts it into use if it is good.
-    fn apply_set(&self, sources: &Sources, unread: bool) -> Applied {
+    fn apply_set(&self, sources: &Sources, unread: bool, complete: bool) -> Applied {
         let (set, replaced) = ConfigSet::from_documents(sources.values().flat_map(|said| &said.documents).cloned());
         let mut report = Report::new();
         sources.values().for_each(|said| report.extend(said.findings.clone()));
@@ -162,7 +177,7 @@ impl Keeper {
         }
         let mesh = mesh.clone();
         let from = Compiled { set, mesh, site: self.site.clone() };
-        let next = Live::next(&self.live.current(), compiled.snapshot, from, &self.environment);
+        let next = Live::next(&self.live.current(), (compiled.snapshot, from, complete), &self.environment);
         let version = next.version();
         self.live.publish(next);
         let report = Arc::new(report);

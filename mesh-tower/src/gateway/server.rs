@@ -16,7 +16,7 @@ use tower_service::Service;
 use crate::outbound::{self, Listener, Shared};
 use crate::request_id::X_REQUEST_ID;
 use crate::serve::PeerAddress;
-use crate::{Body, BoxError, inbound};
+use crate::{Body, BoxError, hops, inbound};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -81,12 +81,16 @@ async fn join(caller: OnUpgrade, endpoint: OnUpgrade) {
 }
 
 /// What an edge tells the inside about a caller, and what it does not believe: the request id and
-/// the scheme are the edge's own, the caller's address is appended to `x-forwarded-for`.
+/// the scheme are the edge's own, the caller's address is appended to `x-forwarded-for`. A stranger's request is no retry
+/// and no copy.
 ///
 /// Behind `trusted` proxies the caller is the one that the outermost of them saw, and the scheme the
 /// one that they name. Gives the caller.
 fn at_the_edge(headers: &mut HeaderMap, peer: Option<SocketAddr>, trusted: u32) -> Option<SocketAddr> {
     headers.remove(X_REQUEST_ID);
+    if trusted == 0 {
+        hops::MARKS.iter().for_each(|name| drop(headers.remove(name)));
+    }
     if trusted == 0 || !headers.contains_key(X_FORWARDED_PROTO) {
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
@@ -132,6 +136,16 @@ mod tests {
         assert_eq!(headers["x-envoy-external-address"], "192.0.2.2");
         assert_eq!(headers["x-forwarded-proto"], "http");
         assert!(!headers.contains_key("x-request-id"));
+    }
+
+    #[test]
+    fn a_stranger_cannot_pass_for_a_retry_or_a_copy() {
+        for (trusted, left) in [(0, 0), (1, hops::MARKS.len())] {
+            let mut headers: HeaderMap =
+                hops::MARKS.map(|name| (name, HeaderValue::from_static("2"))).into_iter().collect();
+            at_the_edge(&mut headers, Some(PEER), trusted);
+            assert_eq!(hops::MARKS.iter().filter(|name| headers.contains_key(*name)).count(), left);
+        }
     }
 
     #[test]

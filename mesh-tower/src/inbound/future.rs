@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{HeaderName, Request, Response};
-use mesh_core::Failure;
 use mesh_core::classify::Outcome;
 use pin_project::pin_project;
 use tower_service::Service;
@@ -15,10 +14,9 @@ use tower_service::Service;
 use crate::live::Live;
 use crate::{Body, hops};
 
-use super::custom::CheckAnswer;
+use super::entrance::{Refused, Wait};
 use super::guard::{self, Guard};
 use super::record::Record;
-use super::token::Fetched;
 use super::{RequestContext, ResponseBody};
 
 /// The response of an [`Inbound`](super::Inbound).
@@ -37,37 +35,36 @@ enum Kind<S: Service<Request<B>>, B> {
         context: Arc<RequestContext>,
     },
     /// Boxed, since it is rare and large.
-    Asking(Option<Box<Asking<S, B>>>),
+    Waiting(Option<Box<Waiting<S, B>>>),
     /// Boxed, since it is rare and large.
     Refused(Option<Box<Response<Body>>>),
 }
 
-/// A request that waits for those who are asked about it.
-pub(super) struct Asking<S, B> {
-    pub(super) answer: Pin<Box<dyn Future<Output = (CheckAnswer, Fetched)> + Send>>,
+/// A request that waits before it comes in.
+pub(super) struct Waiting<S, B> {
+    pub(super) wait: Wait,
     pub(super) inner: S,
     pub(super) request: Request<B>,
-    pub(super) guard: Option<Guard>,
-    pub(super) live: Option<Arc<Live>>,
+    pub(super) guard: Guard,
+    pub(super) live: Arc<Live>,
     pub(super) carried: Arc<[HeaderName]>,
 }
 
-impl<S: Service<Request<B>>, B> Asking<S, B> {
-    /// What comes after the answer.
-    fn answered(mut self, (answer, fetched): (CheckAnswer, Fetched)) -> Kind<S, B> {
-        let refused = |response| Kind::Refused(Some(Box::new(response)));
-        match answer {
-            CheckAnswer::Deny(response) => return refused(response),
-            CheckAnswer::Failed => return refused(guard::refusal(Failure::AccessDenied, &self.request)),
-            CheckAnswer::Allow(headers) => guard::replace(self.request.headers_mut(), &headers),
+impl<S: Service<Request<B>>, B> Waiting<S, B> {
+    /// Waits, and goes on with what comes of it. Gives how it ends, or nothing if there is more to wait for.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+        loop {
+            let waited = ready!(self.wait.poll(cx));
+            match self.guard.resume(&self.live, &mut self.request, waited) {
+                Ok(Some(wait)) => self.wait = wait,
+                Ok(None) => return Poll::Ready(Ok(())),
+                Err(response) => return Poll::Ready(Err(response)),
+            }
         }
-        let admitted = match (&self.guard, &self.live) {
-            (Some(guard), Some(live)) => guard.admit(live, &mut self.request, &fetched),
-            _ => Ok(()),
-        };
-        if let Err(response) = admitted {
-            return Kind::Refused(Some(response));
-        }
+    }
+
+    /// Hands the request to the application.
+    fn enter(mut self) -> Kind<S, B> {
         let context = Arc::new(RequestContext::of(&self.request, &self.carried));
         guard::strip(self.request.headers_mut());
         let future = context.enter(|| self.inner.call(self.request));
@@ -76,8 +73,8 @@ impl<S: Service<Request<B>>, B> Asking<S, B> {
 }
 
 impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
-    pub(super) fn asking(asking: Asking<S, B>, record: Record) -> Self {
-        Self { kind: Kind::Asking(Some(Box::new(asking))), record: Some(record) }
+    pub(super) fn waiting(waiting: Waiting<S, B>, record: Record) -> Self {
+        Self { kind: Kind::Waiting(Some(Box::new(waiting))), record: Some(record) }
     }
 
     pub(super) fn inner(future: S::Future, context: Arc<RequestContext>, record: Record) -> Self {
@@ -97,12 +94,15 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let KindProjection::Asking(waiting) = this.kind.as_mut().project() {
-            let Some(asking) = waiting else { return Poll::Pending };
-            let answer = ready!(asking.answer.as_mut().poll(cx));
-            if let Some(asking) = waiting.take() {
-                this.kind.set(asking.answered(answer));
-            }
+        if let KindProjection::Waiting(kept) = this.kind.as_mut().project()
+            && let Some(waiting) = kept
+        {
+            let ended = ready!(waiting.poll(cx));
+            let waiting = kept.take();
+            this.kind.set(match ended {
+                Err(response) => Kind::Refused(Some(response)),
+                Ok(()) => waiting.map_or(Kind::Refused(None), |waiting| waiting.enter()),
+            });
         }
         let (response, context) = match this.kind.project() {
             KindProjection::Inner { future, context } => {
@@ -112,7 +112,7 @@ where
                 }
                 (response.map(ResponseBody::inner), Some(Arc::clone(context)))
             }
-            KindProjection::Asking(_) => return Poll::Pending,
+            KindProjection::Waiting(_) => return Poll::Pending,
             KindProjection::Refused(response) => match response.take() {
                 Some(response) => (response.map(ResponseBody::local), None),
                 // Polled after it was ready.

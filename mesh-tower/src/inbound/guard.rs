@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use http::header::HOST;
 use http::uri::Authority;
@@ -12,12 +13,12 @@ use mesh_core::route::{internal_headers, reply};
 use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 
 use super::PeerIdentity;
-use super::custom::{CheckAnswer, CheckRequest, ExternalAuthorizer};
-use super::token::{self, Fetched, Wanted, with_claims};
+use super::custom::{CheckRequest, ExternalAuthorizer};
+use super::token::{self, with_claims};
 use crate::live::Live;
-use crate::outbound::{Listener, Shared};
+use crate::outbound::Shared;
 use crate::serve::PeerAddress;
-use crate::{Body, Error, MeshClient, local_reply};
+use crate::{Body, Error, local_reply};
 
 /// The policies of a mesh, at the place where an application is served.
 #[derive(Clone)]
@@ -27,44 +28,7 @@ pub(crate) struct Guard {
 }
 
 /// Whom to ask before policies decide.
-type Questions = Vec<Arc<dyn ExternalAuthorizer>>;
-
-/// What a request has to wait for.
-pub(super) struct Waits {
-    questions: Questions,
-    keys: Vec<Wanted>,
-    shared: Option<Arc<Shared>>,
-}
-
-impl Waits {
-    /// For a request that nobody judges.
-    pub(super) fn none() -> Self {
-        Self { questions: Questions::new(), keys: Vec::new(), shared: None }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.questions.is_empty() && self.keys.is_empty()
-    }
-
-    /// Waits for all of it.
-    pub(super) async fn over(self, request: CheckRequest) -> (CheckAnswer, Fetched) {
-        let answer = ask(self.questions, request).await;
-        let fetched = match &self.shared {
-            Some(shared) => fetch(shared, self.keys).await,
-            None => Fetched::new(),
-        };
-        (answer, fetched)
-    }
-}
-
-async fn fetch(shared: &Arc<Shared>, keys: Vec<Wanted>) -> Fetched {
-    let client = MeshClient::new(Arc::clone(shared), Listener::Mesh { port: None });
-    let mut fetched = Fetched::new();
-    for Wanted { rule, keys, ids } in keys {
-        fetched.push((rule, shared.keys.get(&keys, &ids, &client).await));
-    }
-    fetched
-}
+pub(super) type Questions = Vec<Arc<dyn ExternalAuthorizer>>;
 
 impl Guard {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
@@ -80,29 +44,22 @@ impl Guard {
         self.shared.live.current()
     }
 
-    pub(super) fn is_strict(&self) -> bool {
-        self.shared.options.profile != Profile::Istio
+    pub(super) fn profile(&self) -> Profile {
+        self.shared.options.profile
     }
 
-    /// What a request has to wait for before it can be judged. A provider that nobody stands for is a denial.
-    pub(super) fn waits<B>(&self, live: &Live, request: &Request<B>) -> Result<Waits, Failure> {
-        let keys = token::keys_to_fetch(live, &self.view(request));
-        Ok(Waits { questions: self.questions(live, request)?, keys, shared: Some(Arc::clone(&self.shared)) })
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
-    /// Judges a request that has waited: its token, then what it may do.
-    pub(super) fn admit<B>(
-        &self,
-        live: &Live,
-        request: &mut Request<B>,
-        fetched: &Fetched,
-    ) -> Result<(), Box<Response<Body>>> {
-        let now = self.shared.options.wall.now();
-        token::authenticate(live, request, |request| self.view(request), fetched, now)?;
-        self.decide(live, request).map_err(|failure| Box::new(refusal(failure, request)))
+    /// The time of day, in seconds from 1970.
+    pub(super) fn seconds(&self) -> i64 {
+        let since = self.shared.options.wall.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
     }
 
-    fn questions<B>(&self, live: &Live, request: &Request<B>) -> Result<Questions, Failure> {
+    /// Whom to ask about a request, before its token is judged. A provider that nobody stands for is a denial.
+    pub(super) fn questions<B>(&self, live: &Live, request: &Request<B>) -> Result<Questions, Failure> {
         let policies = live.snapshot().authorization();
         if policies.providers().next().is_none() {
             return Ok(Questions::new());
@@ -119,14 +76,15 @@ impl Guard {
     }
 
     /// Decides about a request that all who were asked let go on.
-    fn decide<B>(&self, live: &Live, request: &Request<B>) -> Result<(), Failure> {
+    pub(super) fn decide<B>(&self, live: &Live, request: &Request<B>) -> Result<(), Failure> {
         if live.snapshot().authorization().is_empty() {
             return Ok(());
         }
         let_in(&self.shared, live, (self.view(request), Remote::LastForwarded))
     }
 
-    fn view<'a, B>(&self, request: &'a Request<B>) -> RequestView<'a> {
+    /// What policies see of a request.
+    pub(super) fn view<'a, B>(&self, request: &'a Request<B>) -> RequestView<'a> {
         let identity = request.extensions().get::<PeerIdentity>();
         let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         RequestView {
@@ -148,7 +106,7 @@ impl Guard {
     }
 }
 
-/// Judges the token of a request at a gateway.
+/// Judges the token of a request that comes in at a gateway.
 pub(crate) async fn authenticate_at_gateway<B>(
     shared: &Arc<Shared>,
     live: &Live,
@@ -159,9 +117,12 @@ pub(crate) async fn authenticate_at_gateway<B>(
         return Ok(());
     }
     let guard = Guard { shared: Arc::clone(shared), at: Some(SocketAddr::from(([0, 0, 0, 0], port))) };
-    let keys = token::keys_to_fetch(live, &guard.view(request));
-    let fetched = fetch(shared, keys).await;
-    token::authenticate(live, request, |request| guard.view(request), &fetched, shared.options.wall.now())
+    let awaited = token::authenticate(&guard, live, request, true)?;
+    if !awaited.is_empty() {
+        token::all_fetched(awaited).await;
+        token::authenticate(&guard, live, request, false)?;
+    }
+    Ok(())
 }
 
 /// Decides about a request at a gateway, which found out who the original client is. Nobody is asked there yet: what a
@@ -197,21 +158,6 @@ fn let_in(shared: &Shared, live: &Live, (view, remote): (RequestView<'_>, Remote
         Verdict::Allowed(_) => Ok(()),
         Verdict::Denied(_) => Err(Failure::AccessDenied),
     }
-}
-
-/// Asks one after the other; the first that does not allow ends it.
-async fn ask(questions: Questions, mut request: CheckRequest) -> CheckAnswer {
-    let mut changes = http::HeaderMap::new();
-    for question in questions {
-        match question.check(request.clone()).await {
-            CheckAnswer::Allow(headers) => {
-                replace(&mut request.headers, &headers);
-                replace(&mut changes, &headers);
-            }
-            refusal => return refusal,
-        }
-    }
-    CheckAnswer::Allow(changes)
 }
 
 /// What is asked about.

@@ -1,76 +1,36 @@
 //! The form in which the application sees a request.
 
-use http::header::{self, HeaderName, HeaderValue};
-use http::{Method, Request, Version};
-use mesh_core::Failure;
-use mesh_core::route::internal_headers;
+use http::header::HOST;
+use http::{Method, Request};
+use mesh_core::request_form::{prepare_headers, single_host};
+use mesh_core::{Failure, Profile};
 
 use super::PeerIdentity;
-use crate::request_id;
+use crate::{request_form, request_id};
 
 /// Refuses what could be judged as one thing and served as another, and makes the host one.
-pub(super) fn check<B>(request: &mut Request<B>, strict: bool) -> Result<(), Failure> {
-    let is_http2 = request.version() == Version::HTTP_2;
-    let method = request.method().as_str();
-    // Envoy's parser of HTTP/1 takes none; on HTTP/2 it does.
-    if method.bytes().any(|byte| byte.is_ascii_lowercase()) && (strict || !is_http2) {
-        return Err(Failure::MalformedRequest);
-    }
-    let host = request.headers().get(header::HOST);
-    let authority = request.uri().authority();
-    let scheme = request.uri().scheme_str();
-    // A target that is a host alone is for CONNECT; a port is a number; on HTTP/2 the scheme is the caller's word.
-    let is_no_target = authority.is_some() && scheme.is_none() && request.method() != Method::CONNECT;
-    let bad_port = authority.is_some_and(|authority| names_no_port(authority.as_str()));
-    let odd_scheme = strict && scheme.is_some_and(|scheme| !matches!(scheme, "http" | "https"));
-    if is_no_target || bad_port || odd_scheme {
-        return Err(Failure::MalformedRequest);
-    }
-    let names = || host.map(HeaderValue::as_bytes).into_iter().chain(authority.map(|named| named.as_str().as_bytes()));
-    let has = |bytes: &[u8]| names().any(|name| name.iter().any(|byte| bytes.contains(byte)));
-    // A user is taken by Envoy on HTTP/1, and matched with the host.
-    if has(b"/?#\\") || (has(b"@") && (strict || is_http2)) {
-        return Err(Failure::MalformedRequest);
-    }
-    let other = authority.zip(host).filter(|(authority, host)| authority.as_str().as_bytes() != host.as_bytes());
-    if let Some((authority, _)) = other {
-        if strict && is_http2 {
-            return Err(Failure::MalformedRequest);
-        }
-        // What policies are asked about is what the application is told.
-        let told = HeaderValue::from_str(authority.as_str()).map_err(|_| Failure::MalformedRequest)?;
-        request.headers_mut().insert(header::HOST, told);
+pub(super) fn check<B>(request: &mut Request<B>, profile: Profile) -> Result<(), Failure> {
+    if let Some(host) = request_form::check(request, profile)? {
+        request.headers_mut().insert(HOST, host);
     }
     Ok(())
 }
 
-/// Whether a port is written that is none.
-fn names_no_port(authority: &str) -> bool {
-    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'));
-    port.is_some_and(|port| !port.is_empty() && port.parse::<u16>().is_err())
-}
-
 /// Refuses what no application may see and brings the rest into form.
 pub(super) fn prepare<B>(request: &mut Request<B>) -> Result<(), Failure> {
-    let names_host = request.uri().authority().is_some() || request.headers().contains_key(header::HOST);
-    if !names_host {
+    let host = single_host(request.headers())?;
+    if host.is_none() && request.uri().authority().is_none() {
         return Err(Failure::MalformedRequest);
     }
     if request.method() == Method::CONNECT || request.uri().path() == "*" {
         return Err(Failure::NoRoute);
     }
-    let scheme = if request.extensions().get::<PeerIdentity>().is_some() { "https" } else { "http" };
+    let over_tls = request.extensions().get::<PeerIdentity>().is_some();
     let headers = request.headers_mut();
-    internal_headers::remove_hop_by_hop(headers)?;
+    prepare_headers(headers, over_tls)?;
     request_id::ensure(headers);
-    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(scheme));
-    // Only a caller with a certificate could have sent it honestly.
-    headers.remove(X_FORWARDED_CLIENT_CERT);
     Ok(())
 }
-
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
 #[cfg(test)]
 mod tests {
@@ -157,6 +117,10 @@ mod tests {
         let prepared = |request: http::request::Builder| prepare(&mut request.body(()).unwrap());
         assert_eq!(prepared(Request::get("/")), Err(Failure::MalformedRequest));
         assert_eq!(prepared(Request::get("http://app/")), Ok(()));
+        assert_eq!(
+            prepared(Request::get("/").header("host", "app").header("host", "app")),
+            Err(Failure::MalformedRequest)
+        );
         assert_eq!(seen(&[("connection", "host")]), Err(Failure::MalformedRequest));
         assert_eq!(seen(&[("connection", "x-forwarded-for")]), Err(Failure::MalformedRequest));
     }

@@ -1,83 +1,131 @@
-//! Keys that are fetched: each URL once at a time, kept for a while, and bounded.
+//! Keys that are fetched: from each place once at a time, and kept for a while.
+//!
+//! Nobody waits for a fetch who could be answered without it: while keys are renewed, the old ones count. Who does wait is
+//! the caller whose own key is missing. A fetch is a task of its own, and goes on when the caller who began it is gone.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
 use http_body_util::{BodyExt as _, Limited};
-use mesh_core::jwt::Keys;
+use mesh_core::jwt::RemoteKeys;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
 use super::keys::KeySet;
+use crate::outbound::{Listener, Shared};
 use crate::{Body, MeshClient};
 
-/// How long keys are believed.
+/// How long keys are believed without asking again.
 const FRESH: Duration = Duration::from_secs(300);
+/// How old keys may be, at most, that count while others are fetched. Older ones are met only after a time without tokens.
+const STALE: Duration = Duration::from_secs(600);
 /// How long after a failure nobody asks again.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How long a fetch may take.
+/// How long a fetch may take, and a caller waits for one.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a set may be.
 const MOST_BYTES: usize = 1024 * 1024;
-/// How many issuers are remembered.
-const MOST_ISSUERS: usize = 256;
 
-/// The keys of all issuers whose keys are fetched.
-#[derive(Debug, Default)]
-pub(crate) struct RemoteKeys(Mutex<HashMap<Keys, Arc<tokio::sync::Mutex<Slot>>>>);
+/// The keys of one issuer, which outlive the versions of the configuration that name the same place.
+#[derive(Debug)]
+pub(crate) struct FetchedKeys {
+    at: RemoteKeys,
+    state: watch::Sender<State>,
+}
 
 #[derive(Debug, Default)]
-struct Slot {
+struct State {
     keys: Option<Arc<KeySet>>,
     /// Since when the keys are there, or the last failure was.
     since: Option<Instant>,
     failed: bool,
+    fetching: bool,
 }
 
-impl RemoteKeys {
-    /// The keys of an issuer; who comes while they are being fetched waits. A failure is an answer for a while; keys that
-    /// cannot be renewed go on being believed.
-    pub(crate) async fn get(&self, keys: &Keys, ids: &[String], client: &MeshClient) -> Option<Arc<KeySet>> {
-        let slot = self.slot(keys)?;
-        let mut slot = slot.lock().await;
-        let age = slot.since.map(|since| since.elapsed());
-        // An id that is not there may be that of a key that is new, or made up: who asks does so seldom.
-        let is_unknown = slot.keys.as_ref().is_some_and(|keys| ids.iter().any(|id| !keys.has(id)));
-        let lasts = if slot.failed || is_unknown { PAUSE } else { FRESH };
-        if age.is_none_or(|age| age > lasts) {
-            let fetched = tokio::time::timeout(PATIENCE, fetch(keys, client)).await.ok().flatten();
-            slot.failed = fetched.is_none();
+/// The keys that there are for a token.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) keys: Option<Arc<KeySet>>,
+    /// Whether the one that it needs may come with the fetch that is under way.
+    pub(crate) is_awaited: bool,
+}
+
+impl State {
+    /// Whether no key is there for a token that names this one. It may be new, or made up.
+    fn lacks(&self, id: Option<&str>) -> bool {
+        self.keys.as_ref().is_none_or(|keys| id.is_some_and(|id| !keys.has(id)))
+    }
+
+    /// Whether it is time to ask the issuer. For a key that is not there, that is seldom: anybody can make one up.
+    fn is_due(&self, id: Option<&str>) -> bool {
+        let lasts = if self.failed || self.lacks(id) { PAUSE } else { FRESH };
+        !self.fetching && self.since.is_none_or(|since| since.elapsed() > lasts)
+    }
+
+    fn is_stale(&self) -> bool {
+        self.since.is_none_or(|since| since.elapsed() > STALE)
+    }
+}
+
+impl FetchedKeys {
+    pub(crate) fn new(at: RemoteKeys) -> Self {
+        Self { at, state: watch::Sender::new(State::default()) }
+    }
+
+    /// Where they are fetched.
+    pub(crate) fn at(&self) -> &RemoteKeys {
+        &self.at
+    }
+
+    /// The keys for a token that names one, or none, by its id. Begins to fetch where it is time to. A failure is an answer
+    /// for a while, and keys that cannot be renewed go on being believed.
+    pub(crate) fn find(self: &Arc<Self>, id: Option<&str>, shared: &Arc<Shared>) -> Found {
+        let is_due = self.state.borrow().is_due(id);
+        if is_due
+            && self.state.send_if_modified(|state| state.is_due(id) && !std::mem::replace(&mut state.fetching, true))
+        {
+            tokio::spawn(Arc::clone(self).renew(Arc::clone(shared)));
+        }
+        let state = self.state.borrow();
+        Found { keys: state.keys.clone(), is_awaited: state.fetching && (state.lacks(id) || state.is_stale()) }
+    }
+
+    /// Waits until the fetch that is under way has ended, but not for long.
+    pub(crate) async fn fetched(&self) {
+        let mut state = self.state.subscribe();
+        // The sender is here: it ends by a state or by the clock.
+        let _ended = timeout(PATIENCE, state.wait_for(|state| !state.fetching)).await;
+    }
+
+    async fn renew(self: Arc<Self>, shared: Arc<Shared>) {
+        let client = MeshClient::new(shared, Listener::Mesh { port: None });
+        let at = self.at.clone();
+        // A task of its own, so that a panic in it is a failure like any other.
+        let fetching = tokio::spawn(async move { timeout(PATIENCE, fetch(&at, &client)).await.ok().flatten() });
+        let fetched = fetching.await.ok().flatten();
+        self.state.send_modify(|state| {
+            state.failed = fetched.is_none();
             // Where nothing new can be had, the last that was good counts.
-            slot.keys = fetched.map(Arc::new).or(slot.keys.take());
-            slot.since = Some(Instant::now());
-            if slot.failed {
-                let has_old = slot.keys.is_some();
+            state.keys = fetched.map(Arc::new).or(state.keys.take());
+            state.since = Some(Instant::now());
+            state.fetching = false;
+            if state.failed {
+                let has_old = state.keys.is_some();
                 tracing::warn!(
                     has_old,
                     "the keys of an issuer of tokens cannot be fetched; without old ones its tokens are refused"
                 );
             }
-        }
-        slot.keys.clone()
-    }
-
-    fn slot(&self, keys: &Keys) -> Option<Arc<tokio::sync::Mutex<Slot>>> {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if slots.len() >= MOST_ISSUERS && !slots.contains_key(keys) {
-            // Of configurations that are gone; what is in use is fetched again.
-            slots.clear();
-        }
-        Some(Arc::clone(slots.entry(keys.clone()).or_default()))
+        });
     }
 }
 
-async fn fetch(keys: &Keys, client: &MeshClient) -> Option<KeySet> {
+async fn fetch(keys: &RemoteKeys, client: &MeshClient) -> Option<KeySet> {
     let at = match keys {
-        Keys::Inline(text) => return KeySet::parse(text),
-        Keys::At(uri) => uri.to_string(),
-        Keys::Discovered(issuer) => {
+        RemoteKeys::At(uri) => uri.to_string(),
+        RemoteKeys::Discovered(issuer) => {
             let about = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
             let about: Value = serde_json::from_str(&text(&about, client).await?).ok()?;
             about.get("jwks_uri")?.as_str()?.to_owned()

@@ -1,13 +1,51 @@
 //! Keys that tokens are signed with, and the check of a signature.
 
+use std::sync::Arc;
+
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, EcdsaVerificationAlgorithm,
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 use aws_lc_rs::{constant_time, hmac};
-use mesh_core::jwt::{Refusal, Token, base64url};
+use mesh_core::jwt::{Keys, Refusal, RemoteKeys, Rule, Token, base64url};
 use serde_json::Value;
+
+use super::jwks::FetchedKeys;
+
+/// Where a rule about tokens has its keys.
+#[derive(Debug)]
+pub(crate) enum RuleKeys {
+    /// In the configuration; `None` where they cannot be read.
+    Given(Option<KeySet>),
+    /// At the issuer.
+    Fetched(Arc<FetchedKeys>),
+}
+
+impl RuleKeys {
+    /// Those of all rules. What was fetched for a rule with the same place, in this version or that before, is theirs too.
+    pub(crate) fn of(rules: &[Rule], before: &[Self]) -> Box<[Self]> {
+        let mut all: Vec<Self> = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let keys = match &rule.keys {
+                Keys::Inline(text) => Self::Given(KeySet::parse(text)),
+                Keys::Remote(at) => {
+                    let known = all.iter().chain(before).find_map(|known| known.fetched_at(at));
+                    Self::Fetched(known.map_or_else(|| Arc::new(FetchedKeys::new(at.clone())), Arc::clone))
+                }
+            };
+            all.push(keys);
+        }
+        all.into()
+    }
+
+    fn fetched_at(&self, at: &RemoteKeys) -> Option<&Arc<FetchedKeys>> {
+        match self {
+            Self::Fetched(keys) if keys.at() == at => Some(keys),
+            _ => None,
+        }
+    }
+}
 
 /// The public keys of an issuer.
 #[derive(Debug, Default)]

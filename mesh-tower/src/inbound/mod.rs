@@ -3,7 +3,7 @@
 //! [`InboundLayer`] gives a request the form in which policy, routing and the application see it, as
 //! Istio's inbound sidecar does:
 //!
-//! * a request without a host, and one whose `connection` header names `host`, is answered 400;
+//! * a request without a host or with two, and one whose `connection` header names `host`, is answered 400;
 //!   `CONNECT` and `OPTIONS *` 404; an upgrade other than WebSocket 403;
 //! * `x-request-id` is made where it is missing or empty, and lines are joined where there are two;
 //! * `x-forwarded-proto` is `http` where it is missing;
@@ -14,7 +14,8 @@
 //! whom the `AuthorizationPolicy`s that select this workload let in, as [`mesh_core::authz`] decides: all others get
 //! 403 `RBAC: access denied`, or gRPC's status 7. Which policy decided is told to the log alone. The path is in its
 //! normal form before policies look at it, and the application gets that form. A policy with the action `CUSTOM` asks an
-//! [`ExternalAuthorizer`]. Under [`Profile::Safe`](mesh_core::Profile::Safe) a method in lower case, a user name in the
+//! [`ExternalAuthorizer`]. Until every [source](crate::source) of the configuration has delivered once, all requests are
+//! answered 503. Under [`Profile::Safe`](mesh_core::Profile::Safe) a method in lower case, a user name in the
 //! host and, on HTTP/2, a `host` other than `:authority` are answered 400, which Envoy lets through.
 //!
 //! Tokens are verified by the `RequestAuthentication`s that select this workload: one that is no good gets 401 (403 for
@@ -47,6 +48,7 @@
 mod body;
 pub(crate) mod context;
 mod custom;
+mod entrance;
 mod future;
 mod guard;
 mod headers;
@@ -69,8 +71,7 @@ pub(crate) use self::custom::Authorizers;
 pub use self::custom::{CheckAnswer, CheckRequest, Checking, ExternalAuthorizer};
 pub use self::future::ResponseFuture;
 pub(crate) use self::guard::{authenticate_at_gateway, let_in_at_gateway};
-pub(crate) use self::jwks::RemoteKeys;
-pub(crate) use self::keys::KeySet;
+pub(crate) use self::keys::RuleKeys;
 pub use self::layer::InboundLayer;
 pub use self::peer::PeerIdentity;
 pub use self::service::Inbound;

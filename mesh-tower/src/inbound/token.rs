@@ -1,17 +1,19 @@
 //! Verifies the tokens that requests bring, by the rules of the `RequestAuthentication`s.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures_util::future::join_all;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Response, StatusCode};
 use mesh_core::failure::grpc_code_of;
-use mesh_core::jwt::{Claims, Keys, Refusal, without_params};
+use mesh_core::jwt::{Claims, Refusal, without_params};
 use mesh_core::route::reply;
 use mesh_core::{PeerView, RequestView};
 
-use super::keys::KeySet;
+use super::guard::Guard;
+use super::jwks::FetchedKeys;
+use super::keys::RuleKeys;
 use crate::Body;
 use crate::live::Live;
 
@@ -19,52 +21,37 @@ use crate::live::Live;
 #[derive(Clone, Debug)]
 pub struct TokenClaims(pub Arc<Claims>);
 
-/// Keys that were fetched for a request, by the places of their rules.
-pub(crate) type Fetched = Vec<(usize, Option<Arc<KeySet>>)>;
-
-/// Keys that a request needs.
-pub(crate) struct Wanted {
-    /// The place of the rule.
-    pub(crate) rule: usize,
-    pub(crate) keys: Keys,
-    /// Those that its tokens name.
-    pub(crate) ids: Vec<String>,
-}
-
-/// The rules of which a request needs the keys, and these are not in the configuration.
-pub(crate) fn keys_to_fetch(live: &Live, view: &RequestView<'_>) -> Vec<Wanted> {
-    let authentication = live.snapshot().authentication();
-    if authentication.is_empty() {
-        return Vec::new();
-    }
-    let rules = authentication.rules();
-    let remote = authentication.asked_by(view).filter(|rule| !matches!(rules[*rule].keys, Keys::Inline(_)));
-    remote
-        .map(|rule| Wanted { rule, keys: rules[rule].keys.clone(), ids: authentication.key_ids(rule, view) })
-        .collect()
-}
-
 /// Judges the tokens of a request. What it says goes into the request's extensions and, as far as rules ask for it, into
 /// its headers; the token itself is taken out.
-pub(crate) fn authenticate<B>(
+///
+/// Gives the keys that have to be waited for before it can be judged, if it `may_wait`; with none, it is judged.
+pub(super) fn authenticate<B>(
+    guard: &Guard,
     live: &Live,
     request: &mut Request<B>,
-    view: impl Fn(&Request<B>) -> RequestView<'_>,
-    fetched: &Fetched,
-    now: SystemTime,
-) -> Result<(), Box<Response<Body>>> {
+    may_wait: bool,
+) -> Result<Vec<Arc<FetchedKeys>>, Box<Response<Body>>> {
     let authentication = live.snapshot().authentication();
     if authentication.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     request.extensions_mut().remove::<TokenClaims>();
-    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let seen = view(request);
-    let judged = authentication.judge(&seen, now, |rule, token| match keys_of(live, rule, fetched) {
-        Some(keys) => keys.verify(token),
-        None => Err(Refusal::FetchFailed),
+    let mut awaited = Vec::new();
+    let seen = guard.view(request);
+    let judged = authentication.judge(&seen, guard.seconds(), |rule, token| match live.rule_keys(rule) {
+        Some(RuleKeys::Given(Some(keys))) => keys.verify(token),
+        Some(RuleKeys::Fetched(keys)) => {
+            let found = keys.find(token.key_id.as_deref(), guard.shared());
+            if found.is_awaited && may_wait {
+                awaited.push(Arc::clone(keys));
+            }
+            found.keys.map_or(Err(Refusal::FetchFailed), |keys| keys.verify(token))
+        }
+        _ => Err(Refusal::FetchFailed),
     });
+    if !awaited.is_empty() {
+        return Ok(awaited);
+    }
     let accepted = match judged {
         Ok(accepted) => accepted,
         Err(refusal) => {
@@ -84,12 +71,12 @@ pub(crate) fn authenticate<B>(
         }
         request.extensions_mut().insert(TokenClaims(Arc::new(accepted.claims)));
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
-fn keys_of<'a>(live: &'a Live, rule: usize, fetched: &'a Fetched) -> Option<&'a KeySet> {
-    let remote = || fetched.iter().find(|(n, _)| *n == rule)?.1.as_deref();
-    live.key_set(rule).or_else(remote)
+/// Waits until none of these keys is being fetched any more.
+pub(super) async fn all_fetched(awaited: Vec<Arc<FetchedKeys>>) {
+    join_all(awaited.iter().map(|keys| keys.fetched())).await;
 }
 
 fn remove_params(uri: &mut Uri, names: &[&str]) {
@@ -118,10 +105,7 @@ fn refused(refusal: Refusal, view: &RequestView<'_>) -> Response<Body> {
     let target = format!("{}{query}", view.path);
     let mut response = Response::new(Body::empty());
     if reply::is_grpc(view.headers) {
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert("grpc-status", HeaderValue::from(grpc_code_of(refusal.status())));
-        headers.insert("grpc-message", reply::grpc_message(refusal.text().as_bytes()));
+        reply::put_grpc_status(response.headers_mut(), grpc_code_of(refusal.status()), refusal.text().as_bytes());
     } else {
         *response.status_mut() = refusal.status();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));

@@ -1,13 +1,10 @@
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use mesh_core::Failure;
-use mesh_core::route::reply::grpc_message;
+use mesh_core::route::reply::put_grpc_status;
 
 use crate::{Body, Error};
 
-const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 
 /// The reply to a request that failed, to a caller that speaks gRPC or not.
@@ -16,12 +13,7 @@ pub fn reply(error: &Error, grpc: bool) -> Response<Body> {
     let body = failure.body(error.is_retried());
     let mut response = Response::new(Body::empty());
     if grpc {
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, GRPC);
-        headers.insert(GRPC_STATUS, HeaderValue::from(failure.grpc_code()));
-        if !body.is_empty() {
-            headers.insert(GRPC_MESSAGE, grpc_message(body.as_bytes()));
-        }
+        put_grpc_status(response.headers_mut(), failure.grpc_code(), body.as_bytes());
     } else {
         *response.status_mut() = failure.http_status();
         if !body.is_empty() {

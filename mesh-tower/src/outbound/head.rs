@@ -4,14 +4,15 @@ use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme as UriScheme, Uri};
 use http::{HeaderMap, Method, Request, Version};
 use mesh_config::api::mesh_config::NormalizationType;
-use mesh_core::path_normalization::normalize;
 use mesh_core::request::scheme_told;
+use mesh_core::request_form::single_host;
 use mesh_core::route::{internal_headers, reply};
-use mesh_core::{Failure, PeerView, RequestView, Scheme};
+use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 
-use super::Listener;
-use super::added::{AddedHeader, LeftOut};
-use crate::hops::Nature;
+use super::added::AddedHeader;
+use super::{Listener, Options};
+use crate::hops::{self, Nature};
+use crate::request_form::{self, take_path};
 use crate::{Body, inbound, request_id};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -45,13 +46,19 @@ impl Head {
     pub(crate) fn take(
         request: &mut Request<Body>,
         listener: Listener,
+        options: &Options,
         paths: NormalizationType,
-        left_out: LeftOut,
     ) -> Result<Self, (Failure, bool)> {
         let found = Found::among(request.headers());
         let grpc = found.content_type && reply::is_grpc(request.headers());
-        let head = Self::canonical(request, listener, &found, grpc, left_out);
-        head.and_then(|head| take_path(request, paths).map(|()| head)).map_err(|failure| (failure, grpc))
+        let profile = match listener {
+            Listener::Gateway { .. } => options.profile,
+            // What an application asks for itself hides nothing from a policy of its own.
+            Listener::Mesh { .. } => Profile::Istio,
+        };
+        let head = Self::canonical(request, listener, &found, grpc, options);
+        let head = head.and_then(|head| take_path(request, profile, paths).map(|()| head));
+        head.map_err(|failure| (failure, grpc))
     }
 
     fn canonical(
@@ -59,8 +66,14 @@ impl Head {
         listener: Listener,
         found: &Found,
         grpc: bool,
-        left_out: LeftOut,
+        options: &Options,
     ) -> Result<Self, Failure> {
+        let left_out = options.left_out;
+        if matches!(listener, Listener::Gateway { .. })
+            && let Some(host) = request_form::check(request, options.profile)?
+        {
+            request.headers_mut().insert(HOST, host);
+        }
         if request.method() == Method::CONNECT {
             return Err(Failure::NoRoute);
         }
@@ -152,8 +165,8 @@ impl Found {
                     found.hop_by_hop = true;
                 }
                 "x-request-id" => found.request_id = true,
-                "x-forwarded-client-cert" | "x-mesh-mirrored" | "x-mesh-retry" => found.internal = true,
-                other if other.starts_with("x-envoy-") => found.internal = true,
+                "x-forwarded-client-cert" => found.internal = true,
+                other if other.starts_with("x-envoy-") || hops::MARKS.contains(name) => found.internal = true,
                 _ => {}
             }
         }
@@ -178,7 +191,8 @@ fn scheme_of(request: &Request<Body>, listener: Listener, found: &Found) -> Resu
 /// Moves the authority into the URI: the `host` header where the caller set one, else the URI's
 /// own. Gives the listener port.
 fn take_authority(request: &mut Request<Body>, listener: Listener, found: &Found) -> Result<u16, Failure> {
-    let host = if found.host { request.headers_mut().remove(HOST) } else { None };
+    let host = if found.host { single_host(request.headers())?.cloned() } else { None };
+    request.headers_mut().remove(HOST);
     let named = request.uri().authority().and_then(Authority::port_u16);
     let default = if request.uri().scheme() == Some(&UriScheme::HTTPS) { 443 } else { 80 };
     let has_authority = request.uri().authority().is_some();
@@ -211,31 +225,6 @@ fn take_authority(request: &mut Request<Body>, listener: Listener, found: &Found
     Ok(port)
 }
 
-/// Brings the path into the form that rules are written for, and that the upstream gets.
-pub(crate) fn take_path<B>(request: &mut Request<B>, how: NormalizationType) -> Result<(), Failure> {
-    take_path_by(request, |path| normalize(path, how))
-}
-
-/// As [`take_path`], with a way of one's own to bring it into form.
-pub(crate) fn take_path_by<B>(
-    request: &mut Request<B>,
-    normal: impl Fn(&str) -> Result<Option<String>, Failure>,
-) -> Result<(), Failure> {
-    let uri = request.uri();
-    if !uri.path().starts_with('/') {
-        return Err(Failure::PathRejected);
-    }
-    let Some(mut path) = normal(uri.path())? else { return Ok(()) };
-    if let Some(query) = uri.query() {
-        path.push('?');
-        path.push_str(query);
-    }
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(path).map_err(|_| Failure::InvalidPath)?);
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Failure::InvalidPath)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,7 +233,7 @@ mod tests {
 
     fn take(request: http::request::Builder) -> (Result<Head, (Failure, bool)>, Request<Body>) {
         let mut request = request.body(Body::empty()).unwrap();
-        (Head::take(&mut request, MESH, NormalizationType::Default, LeftOut::default()), request)
+        (Head::take(&mut request, MESH, &Options::default(), NormalizationType::Default), request)
     }
 
     #[test]
@@ -277,6 +266,25 @@ mod tests {
         for request in [Request::get("http://x@reviews:9080/"), Request::get("/").header("host", "x@reviews")] {
             assert_eq!(take(request).0.unwrap_err().0, Failure::MalformedRequest);
         }
+    }
+
+    #[test]
+    fn two_hosts_are_malformed() {
+        let request = Request::get("/").header("host", "reviews").header("host", "ratings");
+        assert_eq!(take(request).0.unwrap_err().0, Failure::MalformedRequest);
+    }
+
+    #[test]
+    fn a_gateway_takes_the_authority_of_the_target_and_resolves_paths_fully() {
+        let gateway = Listener::Gateway { port: 80, bind: None, caller: None };
+        let take = |request: http::request::Builder| {
+            let mut request = request.body(Body::empty()).unwrap();
+            let taken = Head::take(&mut request, gateway, &Options::default(), NormalizationType::Default);
+            taken.map(|_| request.uri().to_string()).map_err(|(failure, _)| failure)
+        };
+        let both = Request::get("http://reviews/a/%2e%2e;/b").header("host", "ratings");
+        assert_eq!(take(both).as_deref(), Ok("http://reviews/b"));
+        assert_eq!(take(Request::get("/").method("get").header("host", "a")), Err(Failure::MalformedRequest));
     }
 
     #[test]

@@ -33,14 +33,13 @@ use crate::chance::Chance;
 use crate::clock::WallClock;
 use crate::cluster::ClusterHandle;
 use crate::hops::Nature;
-use crate::inbound::{Authorizers, RemoteKeys, Trials};
+use crate::inbound::{Authorizers, Trials};
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
 use crate::serve::PeerAddress;
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
-pub(crate) use self::head::take_path_by;
 pub use added::AddedHeader;
 pub use route_info::RouteInfo;
 
@@ -60,15 +59,13 @@ pub(crate) struct Shared {
     pub(crate) replays: Arc<Memory>,
     /// What policies on trial would have decided.
     pub(crate) trials: Trials,
-    /// Keys of issuers of tokens, where they are fetched.
-    pub(crate) keys: RemoteKeys,
 }
 
 impl Shared {
     pub(crate) fn new(live: LiveHandle, chance: Chance, options: Options) -> Self {
         let mirrors = Slots::new(options.mirrors_at_once);
         let replays = Memory::new(options.replay_memory);
-        Self { live, chance, options, mirrors, replays, trials: Trials::default(), keys: RemoteKeys::default() }
+        Self { live, chance, options, mirrors, replays, trials: Trials::default() }
     }
 }
 
@@ -173,9 +170,17 @@ impl Journey {
         listener: Listener,
         request: &mut Request<Body>,
     ) -> Result<Self, Unrouted> {
-        let head = Head::take(request, listener, live.snapshot().path_normalization(), shared.options.left_out)
+        if !live.is_complete() {
+            return Err(Unrouted {
+                failure: Failure::NotReady,
+                grpc: mesh_core::route::reply::is_grpc(request.headers()),
+            });
+        }
+        let head = Head::take(request, listener, &shared.options, live.snapshot().path_normalization())
             .map_err(|(failure, grpc)| Unrouted { failure, grpc })?;
-        if let Listener::Gateway { caller, .. } = listener {
+        if let Listener::Gateway { caller, .. } = listener
+            && !live.snapshot().authorization().is_empty()
+        {
             let peer = request.extensions().get::<PeerAddress>().and_then(PeerAddress::ip);
             inbound::let_in_at_gateway(&shared, &live, head.view(request), peer, caller.map(|caller| caller.ip()))
                 .map_err(|failure| Unrouted { failure, grpc: head.grpc })?;

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_lc_rs::hmac;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use mesh_tower::inbound::{CheckAnswer, CheckRequest, Checking, ExternalAuthorizer};
 use mesh_tower::mesh_core::jwt::base64url;
-use mesh_tower::{Mesh, Profile};
+use mesh_tower::{Mesh, MeshBuilder, Profile};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -48,14 +51,19 @@ fn token() -> String {
     format!("{signed}.{}", base64url::encode(signature.as_ref()))
 }
 
+/// Lets in whom a token names.
 async fn mesh(port: u16) -> Mesh {
+    let allow = json!([{"action": "ALLOW", "rules": [{"from": [{"source": {"requestPrincipals": ["i/*"]}}]}]}]);
+    under(port, &allow).build().await.unwrap()
+}
+
+fn under(port: u16, policies: &serde_json::Value) -> MeshBuilder {
     let rules = json!([{"jwtRules": [{
         "issuer": "i", "jwksUri": format!("http://127.0.0.1:{port}/keys"),
         "outputClaimToHeaders": [{"header": "x-user", "claim": "sub"}],
     }]}]);
-    let allow = json!([{"action": "ALLOW", "rules": [{"from": [{"source": {"requestPrincipals": ["i/*"]}}]}]}]);
-    let yaml = [documents("RequestAuthentication", &rules), documents("AuthorizationPolicy", &allow)].join("\n---\n");
-    Mesh::builder().config_yaml("case.yaml", yaml).profile(Profile::Safe).build().await.unwrap()
+    let yaml = [documents("RequestAuthentication", &rules), documents("AuthorizationPolicy", policies)].join("\n---\n");
+    Mesh::builder().config_yaml("case.yaml", yaml).profile(Profile::Safe)
 }
 
 async fn ask(mesh: &Mesh, token: Option<&str>) -> crate::case::Outcome {
@@ -93,4 +101,44 @@ async fn without_keys_no_token_is_good_and_nobody_asks_again_at_once() {
         assert_eq!(ask(&mesh, Some(&token())).await.status, Some(401));
         assert!(once > before && fetches.load(Ordering::SeqCst) == once, "{once} fetches");
     }
+}
+
+/// Gives each request this token.
+#[derive(Clone, Debug)]
+struct Brings(String);
+
+impl ExternalAuthorizer for Brings {
+    fn check(&self, _: CheckRequest) -> Checking {
+        let value = format!("Bearer {}", self.0).parse().unwrap();
+        Box::pin(async { CheckAnswer::Allow(HeaderMap::from_iter([(AUTHORIZATION, value)])) })
+    }
+}
+
+#[tokio::test]
+async fn who_is_asked_comes_before_the_token_and_may_bring_one() {
+    let (port, _) = issuer(key_set()).await;
+    let policies = json!([
+        {"name": "ask", "action": "CUSTOM", "provider": {"name": "brings"}, "rules": [{"to": [{"operation": {"paths": ["/"]}}]}]},
+        {"name": "allow", "action": "ALLOW", "rules": [{"from": [{"source": {"requestPrincipals": ["i/ann"]}}]}]},
+    ]);
+    let mesh = under(port, &policies).external_authorizer("brings", Brings(token())).build().await.unwrap();
+    // The first waits for an answer, then for keys.
+    for own in [None, Some("x.y.z")] {
+        let outcome = ask(&mesh, own).await;
+        assert_eq!(outcome.status, Some(200));
+        assert!(outcome.reached[0].1.contains(&("x-user".to_owned(), "ann".to_owned())), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_keys_that_are_renewed_for_an_unknown_one() {
+    let (port, fetches) = issuer(key_set()).await;
+    let mesh = mesh(port).await;
+    assert_eq!(ask(&mesh, Some(&token())).await.status, Some(200));
+    // An id that anybody can make up makes nobody ask again at once.
+    let head = base64url::encode(json!({"alg": "HS256", "kid": "made-up"}).to_string().as_bytes());
+    let token = token();
+    let made_up = format!("{head}{}", &token[token.find('.').unwrap()..]);
+    assert_eq!(ask(&mesh, Some(&made_up)).await.status, Some(401));
+    assert_eq!(fetches.load(Ordering::SeqCst), 1);
 }

@@ -3,8 +3,10 @@
 use std::pin::Pin;
 use std::sync::Mutex;
 
+use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Response};
 use mesh_tower::inbound::{CheckAnswer, CheckRequest, Checking, ExternalAuthorizer, PeerIdentity};
+use mesh_tower::source::ChannelSource;
 use mesh_tower::{Body, Mesh, Profile};
 use serde_json::json;
 
@@ -94,4 +96,27 @@ async fn a_provider_that_nobody_stands_for_denies() {
     let mesh = mesh(CUSTOM, &json!({}), Profile::Safe).await;
     assert_eq!(ask(&mesh, None, "/asked", &[]).await.status, Some(403));
     assert_eq!(ask(&mesh, None, "/other", &[]).await.status, Some(200));
+}
+
+#[tokio::test]
+async fn nobody_is_served_before_every_source_has_delivered() {
+    let (handle, source) = ChannelSource::new("control");
+    let mesh = Mesh::builder().source(source).build().await.unwrap();
+    assert_eq!(ask(&mesh, FRONTEND, "/", &[]).await.status, Some(503));
+    assert!(mesh.ready().now_or_never().is_none());
+    // One that is refused has delivered nothing.
+    assert!(!handle.replace_yaml("a.yaml", "kind: [").await.unwrap().accepted);
+    assert_eq!(ask(&mesh, FRONTEND, "/", &[]).await.status, Some(503));
+    assert!(handle.replace_yaml("a.yaml", "").await.unwrap().accepted);
+    mesh.ready().await;
+    assert_eq!(ask(&mesh, FRONTEND, "/", &[]).await.status, Some(200));
+}
+
+#[tokio::test]
+async fn a_source_that_ends_without_a_word_is_not_waited_for() {
+    let (handle, source) = ChannelSource::new("control");
+    let mesh = Mesh::builder().source(source).build().await.unwrap();
+    drop(handle);
+    mesh.ready().await;
+    assert_eq!(ask(&mesh, None, "/", &[]).await.status, Some(200));
 }

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 
 use clap::{Args, Subcommand, ValueEnum};
 use http::header::HeaderMap;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, Version};
 use mesh_core::authz::{Access, RuleName, Verdict};
 use mesh_core::jwt::Claims;
-use mesh_core::path_normalization::normalize;
-use mesh_core::{PeerView, Profile, RequestView, Scheme, Site};
+use mesh_core::request_form::{self, Head};
+use mesh_core::route::internal_headers;
+use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme, Site};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -274,17 +275,11 @@ impl Line {
         let target = asked.path.as_deref().unwrap_or("/");
         let (target, _fragment) = target.split_once('#').unwrap_or((target, ""));
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        if method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
-            return Ok(Answer::rejected("a method in lower case (400)"));
-        }
-        if method == Method::CONNECT || !path.starts_with('/') {
-            return Ok(Answer::rejected("the path does not begin with a slash (404)"));
-        }
-        let normal = match normalize(path, world.snapshot().path_normalization()) {
-            Err(failure) => return Ok(Answer::rejected(failure.to_string())),
+        let mut headers = asked.headers.read()?;
+        let normal = match into_form(world, &method, path, &mut headers, self.peer.principal.is_some()) {
+            Err(failure) => return Ok(Answer::rejected(format!("{failure} ({})", failure.http_status().as_u16()))),
             Ok(normal) => normal.unwrap_or_else(|| path.to_owned()),
         };
-        let mut headers = asked.headers.read()?;
         let host = headers.remove("host").and_then(|host| host.to_str().ok().map(str::to_owned));
         let principal = self.peer.principal.as_deref().map(|principal| match principal.contains("://") {
             true => principal.to_owned(),
@@ -309,6 +304,25 @@ impl Line {
         };
         Ok(decided(world, &Access::request(&view)))
     }
+}
+
+/// What the mesh makes of a request before policies look at it, or why it answers it itself.
+fn into_form(
+    world: &World,
+    method: &Method,
+    path: &str,
+    headers: &mut HeaderMap,
+    over_tls: bool,
+) -> Result<Option<String>, Failure> {
+    let profile = world.site.profile;
+    let head = Head { version: Version::HTTP_11, method, scheme: None, authority: None, headers };
+    request_form::check(&head, profile)?;
+    if *method == Method::CONNECT {
+        return Err(Failure::NoRoute);
+    }
+    request_form::prepare_headers(headers, over_tls)?;
+    internal_headers::join_lines(headers);
+    request_form::normalize_for(profile, path, world.snapshot().path_normalization())
 }
 
 fn decided(world: &World, access: &Access<'_>) -> Answer {
@@ -375,5 +389,7 @@ mod tests {
         assert_eq!(asks(r#"{"principal": null}"#, "{}").decision, "deny");
         assert_eq!(asks(friend, r#"{"path": "/%00"}"#).decision, "reject");
         assert_eq!(asks(friend, r#"{"method": "get"}"#).decision, "reject");
+        assert_eq!(asks(friend, r#"{"headers": [["host", "a"], ["host", "b"]]}"#).decision, "reject");
+        assert_eq!(asks(friend, r#"{"headers": [["connection", "upgrade"], ["upgrade", "irc"]]}"#).decision, "reject");
     }
 }

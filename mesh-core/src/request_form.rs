@@ -1,0 +1,177 @@
+//! The form that a request must have, and is given, before anything is decided about it: one rule for the server side,
+//! for gateways and for whoever asks what they would say.
+//!
+//! What could be judged as one thing and served as another is refused. Under [`Profile::Safe`] that is more than Envoy
+//! refuses; what is stricter is named at each check.
+
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Version};
+use mesh_config::api::mesh_config::NormalizationType;
+
+use crate::path_normalization::{normalize, normalize_fully};
+use crate::route::internal_headers;
+use crate::{Failure, Profile};
+
+/// What a server has read of a request, as far as its form goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// By which version of HTTP it came.
+    pub version: Version,
+    /// `:method`
+    pub method: &'a Method,
+    /// The scheme of the target, where one is written.
+    pub scheme: Option<&'a str>,
+    /// The authority of the target, where one is written; `:authority` on HTTP/2.
+    pub authority: Option<&'a str>,
+    /// The headers, `host` among them.
+    pub headers: &'a HeaderMap,
+}
+
+/// Refuses a head that a server may not take. Gives what `host` has to become for the application to be told the authority
+/// that policies are asked about.
+///
+/// A safe mesh also refuses, on HTTP/2, a method in lower case and a `host` other than `:authority`, on HTTP/1 a user name
+/// in the host, and on both a scheme other than `http` and `https`.
+///
+/// # Errors
+/// [`Failure::MalformedRequest`]
+pub fn check(head: &Head<'_>, profile: Profile) -> Result<Option<HeaderValue>, Failure> {
+    let strict = profile != Profile::Istio;
+    let is_http2 = head.version == Version::HTTP_2;
+    // Envoy's parser of HTTP/1 takes none; on HTTP/2 it does.
+    let odd_method = head.method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) && (strict || !is_http2);
+    // A target that is a host alone is for CONNECT; a port is a number; on HTTP/2 the scheme is the caller's word.
+    let is_no_target = head.authority.is_some() && head.scheme.is_none() && head.method != Method::CONNECT;
+    let odd_scheme = strict && head.scheme.is_some_and(|scheme| !matches!(scheme, "http" | "https"));
+    if odd_method || is_no_target || odd_scheme || head.authority.is_some_and(names_no_port) {
+        return Err(Failure::MalformedRequest);
+    }
+    let host = single_host(head.headers)?;
+    let names = || host.map(HeaderValue::as_bytes).into_iter().chain(head.authority.map(str::as_bytes));
+    let has = |bytes: &[u8]| names().any(|name| name.iter().any(|byte| bytes.contains(byte)));
+    // A user is taken by Envoy on HTTP/1, and matched with the host.
+    if has(b"/?#\\") || (has(b"@") && (strict || is_http2)) {
+        return Err(Failure::MalformedRequest);
+    }
+    match head.authority.zip(host).filter(|(authority, host)| authority.as_bytes() != host.as_bytes()) {
+        Some(_) if strict && is_http2 => Err(Failure::MalformedRequest),
+        Some((authority, _)) => HeaderValue::from_str(authority).map(Some).map_err(|_| Failure::MalformedRequest),
+        None => Ok(None),
+    }
+}
+
+/// The one line of `host`: of two, one would be judged and perhaps the other served.
+///
+/// # Errors
+/// [`Failure::MalformedRequest`] for more than one.
+pub fn single_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Failure> {
+    let mut lines = headers.get_all(HOST).iter();
+    match (lines.next(), lines.next()) {
+        (_, Some(_)) => Err(Failure::MalformedRequest),
+        (host, None) => Ok(host),
+    }
+}
+
+/// Whether a port is written that is none.
+fn names_no_port(authority: &str) -> bool {
+    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'));
+    port.is_some_and(|port| !port.is_empty() && port.parse::<u16>().is_err())
+}
+
+/// Brings the headers of a request to a workload into the form in which policies see them: what concerns the connection
+/// goes, the scheme is told, and a certificate that nobody checked is not.
+///
+/// # Errors
+/// Those of [`remove_hop_by_hop`](internal_headers::remove_hop_by_hop).
+pub fn prepare_headers(headers: &mut HeaderMap, over_tls: bool) -> Result<(), Failure> {
+    internal_headers::remove_hop_by_hop(headers)?;
+    let scheme = HeaderValue::from_static(if over_tls { "https" } else { "http" });
+    headers.entry(X_FORWARDED_PROTO).or_insert(scheme);
+    // Only a caller with a certificate could have sent it honestly.
+    headers.remove(X_FORWARDED_CLIENT_CERT);
+    Ok(())
+}
+
+/// Brings a path (without its query) into the form that rules are written for, that policies see and that is passed on;
+/// `None` if it is in it. A safe mesh goes on until nothing changes, Envoy does it once.
+///
+/// # Errors
+/// [`Failure::PathRejected`] for a path without a slash at its beginning, and those of [`normalize`] and
+/// [`normalize_fully`].
+pub fn normalize_for(profile: Profile, path: &str, level: NormalizationType) -> Result<Option<String>, Failure> {
+    if !path.starts_with('/') {
+        return Err(Failure::PathRejected);
+    }
+    if profile == Profile::Istio { normalize(path, level) } else { normalize_fully(path, level) }
+}
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `GET` with these lines of `host`, on HTTP/1 or 2.
+    fn checked(
+        http2: bool,
+        authority: Option<&str>,
+        hosts: &[&str],
+        profile: Profile,
+    ) -> Result<Option<String>, Failure> {
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(HOST, host.parse().unwrap());
+        }
+        let version = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
+        let scheme = authority.map(|_| "http");
+        let head = Head { version, method: &Method::GET, scheme, authority, headers: &headers };
+        check(&head, profile).map(|host| host.map(|host| host.to_str().unwrap().to_owned()))
+    }
+
+    const BAD: Result<Option<String>, Failure> = Err(Failure::MalformedRequest);
+
+    #[test]
+    fn two_hosts_are_malformed_even_if_they_are_the_same() {
+        for profile in [Profile::Safe, Profile::Istio] {
+            assert_eq!(checked(false, None, &["a", "b"], profile), BAD);
+            assert_eq!(checked(false, None, &["a", "a"], profile), BAD);
+            assert_eq!(checked(true, Some("a"), &["a", "a"], profile), BAD);
+            assert_eq!(checked(false, None, &["a"], profile), Ok(None));
+        }
+    }
+
+    #[test]
+    fn the_host_that_is_told_is_the_authority() {
+        let told = Ok(Some("a".to_owned()));
+        assert_eq!(checked(false, Some("a"), &["b"], Profile::Safe), told);
+        assert_eq!(checked(true, Some("a"), &["b"], Profile::Istio), told);
+        assert_eq!(checked(true, Some("a"), &["b"], Profile::Safe), BAD);
+        assert_eq!(checked(true, Some("a"), &["a"], Profile::Safe), Ok(None));
+    }
+
+    #[test]
+    fn a_user_name_counts_as_envoy_counts_it_unless_the_mesh_is_safe() {
+        assert_eq!(checked(false, None, &["x@a"], Profile::Istio), Ok(None));
+        assert_eq!(checked(true, Some("x@a"), &[], Profile::Istio), BAD);
+        assert_eq!(checked(false, None, &["x@a"], Profile::Safe), BAD);
+    }
+
+    #[test]
+    fn ports_are_numbers_and_hosts_have_no_path() {
+        for bad in ["a:x", "a:70000", "a/b", "a?b", "a#b", "a\\b"] {
+            assert_eq!(checked(false, Some(bad), &[], Profile::Istio), BAD, "{bad}");
+        }
+        for good in ["a", "a:80", "a:", "[::1]", "[::1]:80"] {
+            assert_eq!(checked(false, Some(good), &[], Profile::Safe), Ok(None), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_safe_mesh_resolves_what_decoding_brings_out() {
+        let of = |profile| normalize_for(profile, "/a/%2e%2e;/b", NormalizationType::Base).unwrap();
+        assert_eq!(of(Profile::Istio).as_deref(), Some("/a/..;/b"));
+        assert_eq!(of(Profile::Safe).as_deref(), Some("/b"));
+        assert_eq!(normalize_for(Profile::Safe, "*", NormalizationType::None), Err(Failure::PathRejected));
+    }
+}
