@@ -65,11 +65,8 @@ impl Copy {
 #[derive(Debug)]
 pub(crate) struct Repeatable(Source);
 
+/// In place in the one future of a request: a box would cost every request.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives in place in the one future of a request; a box would cost every request"
-)]
 enum Source {
     /// For one try; there again if it was not sent.
     Once(Option<Request<Body>>),
