@@ -80,6 +80,9 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Connections, Self::PendingRequests, Self::Requests, Self::Retries];
+
     /// The field of the DestinationRule that sets it.
     pub const fn field(self) -> &'static str {
         match self {

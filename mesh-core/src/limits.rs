@@ -3,7 +3,7 @@
 //! As Envoy's circuit breakers: per cluster, not per endpoint, and refused at once instead of
 //! waited for.
 
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use crate::Failure;
@@ -28,7 +28,7 @@ impl Default for Limits {
     }
 }
 
-/// What is in use of a cluster's limits.
+/// What is in use of a cluster's limits, and how often each of them was in somebody's way.
 #[derive(Debug)]
 pub struct Permits {
     limits: Limits,
@@ -36,6 +36,8 @@ pub struct Permits {
     pending_requests: AtomicU32,
     requests: AtomicU32,
     retries: AtomicU32,
+    /// Refusals, in the order of [`Limit::ALL`].
+    refused: [AtomicU64; Limit::ALL.len()],
 }
 
 impl Permits {
@@ -47,18 +49,32 @@ impl Permits {
             pending_requests: AtomicU32::new(0),
             requests: AtomicU32::new(0),
             retries: AtomicU32::new(0),
+            refused: std::array::from_fn(|_| AtomicU64::new(0)),
         })
     }
 
-    /// Takes one, until the permit is dropped.
+    /// Takes one, until the permit is dropped; counts a [refusal](Self::refused).
     ///
     /// # Errors
     /// [`Failure::Overflow`] if the limit is reached.
     pub fn try_acquire(self: &Arc<Self>, limit: Limit) -> Result<Permit, Failure> {
-        self.try_acquire_below(limit, u32::MAX)
+        self.try_acquire_below(limit, u32::MAX).inspect_err(|_| self.count_refusal(limit))
     }
 
-    /// Takes one where fewer than `most` are in use, and fewer than the limit.
+    /// Counts that the limit, or something that stands in its place, was in somebody's way.
+    pub fn count_refusal(&self, limit: Limit) {
+        self.refused[limit as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the limit was in somebody's way: requests and retries that were refused, connections that
+    /// were not opened. Envoy's `upstream_cx_overflow`, `upstream_rq_pending_overflow` (which takes requests
+    /// and those that wait together) and `upstream_rq_retry_overflow`.
+    pub fn refused(&self, limit: Limit) -> u64 {
+        self.refused[limit as usize].load(Ordering::Relaxed)
+    }
+
+    /// Takes one where fewer than `most` are in use, and fewer than the limit. Counts nothing if there is none:
+    /// there may be another way.
     ///
     /// # Errors
     /// [`Failure::Overflow`] if as many are in use.
@@ -131,6 +147,7 @@ mod tests {
         let held = permits.try_acquire(Limit::Requests).unwrap();
         let refused = permits.try_acquire(Limit::Requests).unwrap_err();
         assert_eq!(refused, Failure::Overflow(Limit::Requests));
+        assert_eq!(Limit::ALL.map(|limit| permits.refused(limit)), [0, 0, 1, 0]);
         drop(held);
         assert!(permits.try_acquire(Limit::Requests).is_ok());
         assert_eq!(permits.in_use(Limit::Requests), 0);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ use crate::discovery::{Resolver, WatchGuard};
 use crate::endpoint::{EndpointPool, Network, PoolOptions};
 use crate::gauges::ClusterGauges;
 use crate::identity::{IdentityHandle, Originator};
+
+use self::refusals::Refusals;
 
 /// What clusters need from the process they live in.
 #[derive(Clone, Debug)]
@@ -74,6 +76,9 @@ struct Shared {
     health: AtomicU64,
     /// Held while members are built anew because endpoints were ejected, came back or grew older.
     renewing: Mutex<()>,
+    refusals: Refusals,
+    /// Retries that were left out, since the request's body was too long to be kept.
+    skipped_retries: AtomicU64,
     network: Network,
     identity: IdentityHandle,
     /// Begins TLS as the policy says.
@@ -93,6 +98,8 @@ impl Shared {
             budget: RetryBudget::new(spec, environment.profile, now),
             cursors: Cursors::default(),
             renewing: Mutex::default(),
+            refusals: Refusals::default(),
+            skipped_retries: AtomicU64::new(0),
             handles: AtomicU64::new(0),
             health: AtomicU64::new(0),
             network: environment.network.clone(),
@@ -129,6 +136,8 @@ struct Lookup {
     _watch: WatchGuard,
     /// Whether there was an answer.
     answered: watch::Receiver<bool>,
+    /// The same once somebody has seen it, without the lock of the other.
+    was_answered: AtomicBool,
 }
 
 /// How many places a pass-through cluster remembers; past that it starts over.
@@ -143,6 +152,11 @@ struct Place {
     members: ArcSwap<Members>,
     /// When it was last looked up, or somebody went to do so; `None` for never.
     asked: Mutex<Option<Instant>>,
+    /// Held by who looks it up: the others wait where nothing is known yet, so that all of them come to the same
+    /// pools.
+    looking: tokio::sync::Mutex<()>,
+    /// Look-ups that came to an end.
+    looked: AtomicU64,
 }
 
 impl Place {
@@ -154,6 +168,10 @@ impl Place {
             *asked = Some(now);
         }
         due
+    }
+
+    fn was_asked(&self, now: Instant) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 }
 
@@ -201,7 +219,11 @@ impl ClusterHandle {
                     first,
                 };
                 let apply = move |answers: Vec<_>| update.apply(&answers);
-                Some(Lookup { _watch: resolver.watch(targets.clone(), *logical, *refresh, apply), answered })
+                Some(Lookup {
+                    _watch: resolver.watch(targets.clone(), *logical, *refresh, apply),
+                    answered,
+                    was_answered: AtomicBool::new(false),
+                })
             }
             _ => None,
         };
@@ -237,7 +259,8 @@ impl ClusterHandle {
     /// What is in use.
     pub(crate) fn gauges(&self) -> ClusterGauges {
         let members = self.members.load();
-        ClusterGauges::of(&self.spec, &self.shared.permits, members.hosts.iter())
+        let skipped = self.shared.skipped_retries.load(Ordering::Relaxed);
+        ClusterGauges::of(&self.spec, &self.shared.permits, skipped, members.hosts.iter())
     }
 
     /// Chooses an endpoint for a try.
@@ -276,11 +299,12 @@ impl ClusterHandle {
     /// before it uses it. Nothing to wait for is the usual case.
     pub(crate) async fn looked_up(&self) {
         let Some(lookup) = &self.lookup else { return };
-        if *lookup.answered.borrow() {
+        if lookup.was_answered.load(Ordering::Relaxed) {
             return;
         }
         let mut answered = lookup.answered.clone();
-        let _late = tokio::time::timeout(LOOKUP_TIMEOUT, answered.wait_for(|answered| *answered)).await;
+        let late = tokio::time::timeout(LOOKUP_TIMEOUT, answered.wait_for(|answered| *answered)).await;
+        lookup.was_answered.fetch_or(late.is_ok(), Ordering::Relaxed);
     }
 
     /// Whether a try would find an endpoint.
@@ -293,18 +317,33 @@ impl ClusterHandle {
     pub(crate) async fn members_at(&self, host: &str, port: u16) -> Result<Arc<Members>, Failure> {
         let place = self.place(format!("{host}:{port}"));
         let current = place.members.load_full();
-        let due = place.is_due(crate::clock::now());
-        if !current.pools.is_empty() && !due {
+        if !current.pools.is_empty() && !place.is_due(crate::clock::now()) {
             return Ok(current);
         }
+        // Boxed, since it is rare: it would make every call larger.
+        Box::pin(self.look_at(&place, host, port)).await
+    }
+
+    /// Looks a place up, or waits for who is doing so.
+    async fn look_at(&self, place: &Place, host: &str, port: u16) -> Result<Arc<Members>, Failure> {
+        let looked = place.looked.load(Ordering::Acquire);
+        let _looking = place.looking.lock().await;
+        let current = place.members.load_full();
+        if place.looked.load(Ordering::Acquire) != looked {
+            // Somebody else has found out meanwhile.
+            return if current.pools.is_empty() { Err(Failure::NoHealthyUpstream) } else { Ok(current) };
+        }
         let target = DnsTarget::of(host, port);
-        let Ok(answers) = self.resolver.once(&target).await else {
+        let answers = self.resolver.once(&target).await;
+        place.looked.fetch_add(1, Ordering::Release);
+        let Ok(answers) = answers else {
             // What is known serves on while the resolver has no answer.
             return if current.pools.is_empty() { Err(Failure::NoHealthyUpstream) } else { Ok(current) };
         };
         let endpoints: Vec<_> = answers.into_iter().map(|address| endpoint_at(&target, address)).collect();
         let members = Arc::new(build_members(&self.spec, &self.shared, &endpoints, &members_of(&current)));
         place.members.store(Arc::clone(&members));
+        place.was_asked(crate::clock::now());
         Ok(members)
     }
 
@@ -317,7 +356,12 @@ impl ClusterHandle {
             dynamic.clear();
         }
         let nobody = build_members(&self.spec, &self.shared, &[], &[]);
-        let place = Arc::new(Place { members: ArcSwap::from_pointee(nobody), asked: Mutex::default() });
+        let place = Arc::new(Place {
+            members: ArcSwap::from_pointee(nobody),
+            asked: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            looked: AtomicU64::new(0),
+        });
         dynamic.insert(name.into(), Arc::clone(&place));
         place
     }
@@ -462,6 +506,7 @@ fn set_of(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members 
 pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 mod observed;
+mod refusals;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use mesh_core::explain::{Endpoint, Explainer, Explanation, Question};
 use mesh_core::snapshot::GatewayServer;
 
 use crate::Body;
+use crate::gauges::Refused;
 use crate::live::Live;
 use crate::outbound::Listener;
 
@@ -38,6 +39,10 @@ impl Live {
     fn say_health(&self, explanation: &mut Explanation) {
         let Some(destination) = &mut explanation.destination else { return };
         let cluster = self.clusters().iter().find(|cluster| *cluster.spec().name == *destination.cluster);
+        if let Some(cluster) = cluster {
+            let limits = destination.policy.iter_mut().find(|line| line.name == "limits");
+            limits.into_iter().for_each(|line| line.value.push_str(&refused(&cluster.gauges().refused)));
+        }
         let states = cluster.map(|cluster| cluster.endpoints_now()).unwrap_or_default();
         if states.is_empty() {
             return;
@@ -54,6 +59,19 @@ impl Live {
         };
         destination.endpoints = states.iter().map(of).collect();
     }
+}
+
+/// How often the limits were in the way, in the words of the line that says them; empty if never.
+fn refused(refused: &Refused) -> String {
+    let counts = [
+        (refused.connections, "connections"),
+        (refused.pending_requests, "waiting requests"),
+        (refused.requests, "requests"),
+        (refused.retries, "retries"),
+    ];
+    let said: Vec<_> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if said.is_empty() { String::new() } else { format!(" (refused so far: {})", said.join(", ")) }
 }
 
 /// Tells the explanation of a routed request to who listens for it. It costs more than the request itself, and nothing

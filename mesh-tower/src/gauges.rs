@@ -1,4 +1,4 @@
-//! What is in use at one moment: slots, endpoints, memory.
+//! What is in use at one moment: slots, endpoints, memory; and what there was no room for.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub struct ClusterGauges {
     pub connections: u32,
     /// Requests that wait for a connection.
     pub pending_requests: u32,
-    /// Requests whose answers have not been read to their ends.
+    /// Requests that have a connection and whose answers have not been read to their ends.
     pub requests: u32,
     /// Retries that wait for their turn or for their answer.
     pub retries: u32,
@@ -50,6 +50,36 @@ pub struct ClusterGauges {
     pub endpoints: usize,
     /// Those that outlier detection has out of rotation.
     pub ejected: usize,
+    /// How often each limit was in somebody's way since the cluster's policy last changed.
+    pub refused: Refused,
+    /// Retries that the policy asked for, but the request's body, too long to be kept, did not allow; since the
+    /// cluster's policy last changed.
+    pub skipped_retries: u64,
+}
+
+/// How often each limit of a cluster was in somebody's way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// Connections that were not opened (`tcp.maxConnections`); who wanted them waits for those that there are.
+    pub connections: u64,
+    /// Requests that were turned away, since too many wait for a connection (`http.http1MaxPendingRequests`).
+    pub pending_requests: u64,
+    /// Requests that were turned away, since too many are under way (`http.http2MaxRequests`).
+    pub requests: u64,
+    /// Retries that were not sent (`http.maxRetries`, or the retry budget).
+    pub retries: u64,
+}
+
+impl Refused {
+    fn of(permits: &Permits) -> Self {
+        Self {
+            connections: permits.refused(Limit::Connections),
+            pending_requests: permits.refused(Limit::PendingRequests),
+            requests: permits.refused(Limit::Requests),
+            retries: permits.refused(Limit::Retries),
+        }
+    }
 }
 
 impl Gauges {
@@ -75,6 +105,7 @@ impl ClusterGauges {
     pub(crate) fn of<'e>(
         spec: &ClusterSpec,
         permits: &Permits,
+        skipped_retries: u64,
         endpoints: impl Iterator<Item = &'e Arc<EndpointState>> + Clone,
     ) -> Self {
         Self {
@@ -86,6 +117,8 @@ impl ClusterGauges {
             active: endpoints.clone().map(|endpoint| endpoint.active()).sum(),
             endpoints: endpoints.clone().count(),
             ejected: endpoints.filter(|endpoint| endpoint.is_ejected()).count(),
+            refused: Refused::of(permits),
+            skipped_retries,
         }
     }
 

@@ -39,6 +39,28 @@ pub(crate) fn outcome_of<R>(result: &Result<Response<R>, BoxError>) -> Outcome {
     }
 }
 
+/// The same for who may send a request again. That a connection was refused says nothing there, since the service
+/// inside may have called somebody on its way, after it had done what it was asked for: only errors of ours tell that
+/// nothing was sent, and those of which `is_unsent` says so.
+pub(crate) fn outcome_of_try<R>(result: &Result<Response<R>, BoxError>, is_unsent: IsUnsent) -> Outcome {
+    match result {
+        Err(error) if is_unsent(error) => Outcome::Failed(Failure::ConnectFailed),
+        Err(error) if !is_ours(error) && failure_of(error) == Failure::ConnectFailed => {
+            Outcome::Failed(Failure::ConnectionTerminated)
+        }
+        _ => outcome_of(result),
+    }
+}
+
+/// Tells of an error of a service that nothing was sent.
+pub(crate) type IsUnsent = fn(&BoxError) -> bool;
+
+/// Whether the error, or one of its causes, is a mesh's: what it says is meant for this request.
+fn is_ours(error: &BoxError) -> bool {
+    let causes = std::iter::successors(Some(&**error as &(dyn StdError + 'static)), |error| cause_of(*error));
+    causes.into_iter().any(|error| error.is::<Error>())
+}
+
 /// What an error of the service inside means: what it or one of its causes says that we know, else
 /// that the connection broke.
 pub(crate) fn failure_of(error: &BoxError) -> Failure {
@@ -84,6 +106,17 @@ mod tests {
         assert_eq!(failure_of(&io::Error::other(refused()).into()), Failure::ConnectFailed);
         assert_eq!(failure_of(&Error::with_source(Failure::RefusedStream, refused()).into()), Failure::RefusedStream);
         assert_eq!(failure_of(&io::Error::other(Error::from(Failure::NoRoute)).into()), Failure::NoRoute);
+    }
+
+    #[test]
+    fn a_refused_connection_may_be_another_one_than_that_of_the_request() {
+        let refused: Result<Response<()>, BoxError> = Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
+        let terminated = Outcome::Failed(Failure::ConnectionTerminated);
+        assert_eq!(outcome_of_try(&refused, |_| false), terminated);
+        let unsent = Outcome::Failed(Failure::ConnectFailed);
+        assert_eq!(outcome_of_try(&refused, |error| error.is::<io::Error>()), unsent);
+        let ours: Result<Response<()>, BoxError> = Err(io::Error::other(Error::from(Failure::ConnectFailed)).into());
+        assert_eq!(outcome_of_try(&ours, |_| false), unsent);
     }
 
     #[test]

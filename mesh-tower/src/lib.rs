@@ -37,6 +37,7 @@
 //! | [`retry::RetryLayer`] | tries again: conditions, pauses, budget, bodies played again |
 //! | [`timeout::TimeoutLayer`] | limits the time of the whole exchange, `grpc-timeout` included |
 //! | [`limit::LimitLayer`] | limits the requests at once; over it they fail at once |
+//! | [`balance::BalanceLayer`] | spreads requests over several endpoints |
 //! | [`outlier::OutlierLayer`] | leaves a service that keeps failing alone for a while |
 //! | [`fault::FaultLayer`] | delays and aborts on purpose |
 //! | [`mirror::MirrorLayer`] | copies a share of the requests |
@@ -72,6 +73,7 @@
     )
 )]
 
+pub mod balance;
 pub mod body;
 mod builder;
 mod chance;
@@ -116,7 +118,7 @@ pub use builder::{BuildError, MeshBuilder};
 pub use client::{MeshClient, ResponseFuture};
 pub use error::{BoxError, Error};
 pub use gateway::{Gateway, GatewayBuilder};
-pub use gauges::{ClusterGauges, Gauges};
+pub use gauges::{ClusterGauges, Gauges, Refused};
 pub use inbound::spawn;
 pub use live::Live;
 pub use mesh::Mesh;

@@ -6,7 +6,7 @@ use http::Request;
 use http::request::Parts;
 
 use crate::Body;
-use crate::body::replay::memory::Memory;
+use crate::body::replay::memory::{Memory, Reserved};
 use crate::body::replay::{GivenUp, Replay};
 use crate::mirror::slots::Slots;
 
@@ -26,6 +26,15 @@ impl<'a> Keep<'a> {
     /// What is kept of all bodies is limited too.
     pub(crate) const fn within(limit: usize, memory: &'a Arc<Memory>) -> Self {
         Self { limit, memory: Some(memory) }
+    }
+
+    /// What is all there already is kept whatever its length, since keeping it copies nothing, but counts among
+    /// what is kept of all bodies.
+    fn whole(self, body: Body) -> Recording {
+        use http_body::Body as _;
+        let mut room = Reserved::of(self.memory.map(Arc::clone));
+        let is_kept = usize::try_from(body.size_hint().lower()).is_ok_and(|length| room.grow(length));
+        Recording::Whole { body, room: is_kept.then_some(room), is_out: false }
     }
 
     fn record(self, body: Body) -> Replay {
@@ -56,11 +65,8 @@ impl Copy {
 #[derive(Debug)]
 pub(crate) struct Repeatable(Source);
 
+/// In place in the one future of a request: a box would cost every request.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives in place in the one future of a request; a box would cost every request"
-)]
 enum Source {
     /// For one try; there again if it was not sent.
     Once(Option<Request<Body>>),
@@ -70,8 +76,14 @@ enum Source {
 
 #[derive(Debug)]
 enum Recording {
-    /// Small enough, and all there.
-    Whole(Body),
+    /// All there.
+    Whole {
+        body: Body,
+        /// What it takes of what is kept of all bodies; `None` if there was no room: then it is for one try.
+        room: Option<Reserved>,
+        /// Whether it is with that one try.
+        is_out: bool,
+    },
     Stream(Replay),
 }
 
@@ -83,7 +95,7 @@ impl Repeatable {
         }
         let (head, body) = request.into_parts();
         let body = match body.try_clone() {
-            Some(_) => Recording::Whole(body),
+            Some(_) => keep.whole(body),
             None => Recording::Stream(keep.record(body)),
         };
         Self(Source::Many { head: Box::new(head), body })
@@ -98,7 +110,12 @@ impl Repeatable {
             Source::Many { head, body } => (head, body),
         };
         let body = match body {
-            Recording::Whole(body) => body.try_clone()?,
+            Recording::Whole { is_out: true, .. } => return None,
+            Recording::Whole { body, room: Some(_), .. } => body.try_clone()?,
+            Recording::Whole { body, room: None, is_out } => {
+                *is_out = true;
+                std::mem::take(body)
+            }
             Recording::Stream(replay) => Body::new(replay.attempt().ok()?),
         };
         Some(Request::from_parts((**head).clone(), body))
@@ -106,8 +123,13 @@ impl Repeatable {
 
     /// Takes back a request of which nothing was sent.
     pub(crate) fn give_back(&mut self, unsent: Option<Box<Request<Body>>>) {
-        if let (Source::Once(slot), Some(request)) = (&mut self.0, unsent) {
-            *slot = Some(*request);
+        match (&mut self.0, unsent) {
+            (Source::Once(slot), Some(request)) => *slot = Some(*request),
+            (Source::Many { body: Recording::Whole { body, is_out, .. }, .. }, Some(request)) if *is_out => {
+                *body = request.into_body();
+                *is_out = false;
+            }
+            _ => {}
         }
     }
 
@@ -115,7 +137,7 @@ impl Repeatable {
     pub(crate) fn can_go_again(&self) -> bool {
         match &self.0 {
             Source::Once(request) => request.is_some(),
-            Source::Many { body: Recording::Whole(_), .. } => true,
+            Source::Many { body: Recording::Whole { is_out, .. }, .. } => !is_out,
             Source::Many { body: Recording::Stream(replay), .. } => replay.is_replayable(),
         }
     }
@@ -126,7 +148,7 @@ impl Repeatable {
         let Source::Many { head, body } = &self.0 else { return None };
         let mut given_up = None;
         let body = match body {
-            Recording::Whole(body) => body.try_clone()?,
+            Recording::Whole { body, .. } => body.try_clone()?,
             Recording::Stream(replay) => {
                 let tee = replay.tee_counted(lag, slots.cut_counter());
                 given_up = Some(tee.given_up());
@@ -205,6 +227,29 @@ mod tests {
         request.give_back(sent.map(Box::new));
         assert!(request.can_go_again());
         assert_eq!(text(request.next_request()).await, "hello");
+    }
+
+    #[tokio::test]
+    async fn what_is_in_memory_already_counts_among_all_that_is_kept() {
+        let whole = || {
+            let (head, _) = streaming(&[]).into_parts();
+            Request::from_parts(head, Body::from("hello"))
+        };
+        let memory = Memory::new(9);
+        let mut first = Repeatable::new(whole(), true, Keep::within(1, &memory));
+        let mut second = Repeatable::new(whole(), true, Keep::within(1, &memory));
+        assert_eq!(memory.used(), 5);
+        for _ in 0..2 {
+            assert_eq!(text(first.next_request()).await, "hello");
+        }
+        // No room for the second: it is sent once, or as often as it comes back unsent.
+        let unsent = second.next_request();
+        assert!(!second.can_go_again() && second.next_request().is_none());
+        second.give_back(unsent.map(Box::new));
+        assert!(second.can_go_again());
+        assert_eq!(text(second.next_request()).await, "hello");
+        drop(first);
+        assert_eq!(memory.used(), 0);
     }
 
     #[tokio::test]

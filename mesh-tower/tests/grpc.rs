@@ -9,6 +9,8 @@
 )]
 
 mod common_grpc;
+#[path = "support/refusing.rs"]
+mod refusing;
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use tonic::{Code, Request, Status};
 use common_grpc::client::EchoClient;
 use common_grpc::python::{SCRIPT, python};
 use common_grpc::{Text, World, eventually, text, times};
+use refusing::Refusing;
 
 /// Both are HTTP/2 to the endpoint.
 const PROTOCOLS: [&str; 2] = ["GRPC", "HTTP2"];
@@ -170,8 +173,8 @@ async fn a_timeout_before_the_headers_is_unavailable_and_after_them_no_success()
 
 #[tokio::test]
 async fn an_endpoint_that_is_not_there_is_unavailable() {
-    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let text_of = common_grpc::documents("GRPC", port);
+    let nobody = Refusing::new();
+    let text_of = common_grpc::documents("GRPC", nobody.address.port());
     let mesh = mesh_tower::Mesh::builder().config_yaml("echo.yaml", text_of).build().await.unwrap();
     let origin = "http://echo:9000".parse().unwrap();
     let status = EchoClient::with_interceptor(mesh.client(), Want("answer"), origin).say(text("x")).await.unwrap_err();

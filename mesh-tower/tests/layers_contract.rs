@@ -15,12 +15,15 @@
 mod probe;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
+use mesh_tower::balance::BalanceLayer;
 use mesh_tower::fault::FaultLayer;
 use mesh_tower::limit::LimitLayer;
 use mesh_tower::local_reply::LocalReplyLayer;
+use mesh_tower::mesh_core::lb::LbSpec;
 use mesh_tower::mesh_core::retry::RetryPolicy;
 use mesh_tower::mirror::MirrorLayer;
 use mesh_tower::outlier::OutlierLayer;
@@ -183,11 +186,14 @@ macro_rules! contract {
 
 const A_MINUTE: Duration = Duration::from_secs(60);
 
+const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 80);
+
 contract!(retry, RetryLayer::new(RetryPolicy::new(2, "5xx")), errors_of_ours_stay: true);
 contract!(retry_of_nothing, RetryLayer::new(RetryPolicy::new(0, "")), errors_of_ours_stay: true);
 contract!(timeout, TimeoutLayer::new(A_MINUTE), errors_of_ours_stay: true);
 contract!(limit, LimitLayer::new(2), errors_of_ours_stay: true);
 contract!(outlier, OutlierLayer::consecutive_5xx(5), errors_of_ours_stay: true);
+contract!(balance, BalanceLayer::new(LbSpec::LeastRequest, [HERE]), errors_of_ours_stay: true);
 contract!(fault, FaultLayer::new(), errors_of_ours_stay: true);
 contract!(fault_with_delay, FaultLayer::new().delay(100.0, Duration::from_millis(1)), errors_of_ours_stay: true);
 contract!(mirror, MirrorLayer::new(Probe::new(Step::Answer), 100.0), errors_of_ours_stay: true);
@@ -206,6 +212,7 @@ mod all_together {
             .layer(FaultLayer::new())
             .layer(LimitLayer::new(2))
             .layer(OutlierLayer::consecutive_5xx(5))
+            .layer(BalanceLayer::new(LbSpec::LeastRequest, [HERE]))
             .service(probe)
     }
 
@@ -233,13 +240,18 @@ mod all_together {
 #[tokio::test(start_paused = true)]
 async fn what_a_cancelled_call_held_is_free_again() {
     let (limit, mirror) = (LimitLayer::new(1), MirrorLayer::new(Probe::new(Step::Hang), 100.0));
+    let balance = BalanceLayer::new(LbSpec::LeastRequest, [HERE]);
     for millis in [0, 1, 30, 500] {
         let retry = RetryLayer::new(RetryPolicy::new(5, "5xx").per_try_timeout(Duration::from_millis(20)));
-        let mut service =
-            tower::ServiceBuilder::new().layer(&mirror).layer(retry).layer(&limit).service(Probe::new(Step::Hang));
+        let mut service = tower::ServiceBuilder::new()
+            .layer(&mirror)
+            .layer(retry)
+            .layer(&limit)
+            .layer(&balance)
+            .service(Probe::new(Step::Hang));
         let call = ServiceExt::<Request<Body>>::ready(&mut service).await.unwrap().call(request());
         drop(tokio::time::timeout(Duration::from_millis(millis), call).await);
-        assert_eq!(limit.in_use(), 0, "after {millis} ms");
+        assert_eq!((limit.in_use(), balance.active()[0].1), (0, 0), "after {millis} ms");
     }
     tokio::time::sleep(A_MINUTE).await;
     assert_eq!(mirror.copies(), 0);

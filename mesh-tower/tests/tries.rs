@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect")]
 
+#[path = "support/refusing.rs"]
+mod refusing;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,6 +15,8 @@ use http_body_util::BodyExt as _;
 use mesh_tower::{Body, Mesh, Profile, ResponseFlags, RouteInfo};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
+
+use self::refusing::Refusing;
 
 /// Answers with the status in the path, and says which try it was.
 async fn endpoint() -> SocketAddr {
@@ -25,11 +30,6 @@ async fn endpoint() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
     address
-}
-
-/// A port at which nobody listens.
-async fn closed() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 /// A mesh with one service at some endpoints, a rule and a policy.
@@ -111,7 +111,8 @@ async fn what_is_asked_for_over_https_never_leaves_in_plaintext() {
 #[tokio::test]
 async fn a_try_that_could_not_connect_counts_for_those_after_it() {
     let rule = format!("retries: {{attempts: 5, retryOn: connect-failure}}, {ROUTE}");
-    let mesh = mesh(&[closed().await, endpoint().await], &rule, "loadBalancer: {simple: ROUND_ROBIN}").await;
+    let closed = Refusing::new();
+    let mesh = mesh(&[closed.address, endpoint().await], &rule, "loadBalancer: {simple: ROUND_ROBIN}").await;
     let (one, two) = (
         send(&mesh, Request::get("http://a.example.com/")).await,
         send(&mesh, Request::get("http://a.example.com/")).await,

@@ -262,6 +262,14 @@ impl Default for PoolSpec {
     }
 }
 
+impl PoolSpec {
+    /// How many requests one new HTTP/2 connection can take at once, as far as this side has a say in it.
+    pub const fn requests_at_once(&self) -> u32 {
+        let most = self.max_requests_per_connection;
+        if most > 0 && most < self.max_concurrent_streams { most } else { self.max_concurrent_streams }
+    }
+}
+
 /// TCP keep-alive; what is not set is the operating system's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Keepalive {

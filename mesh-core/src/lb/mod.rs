@@ -43,12 +43,13 @@ pub enum LbSpec {
     RoundRobin,
     /// By the request's hash, on a ring (`consistentHash`, `ringHash`).
     RingHash {
-        /// Least number of entries; 1024 unless set.
+        /// Least number of entries; 1024 unless set, 8 Mi at most. Eight bytes each for every set of endpoints:
+        /// 64 MiB for the largest, built anew when an endpoint is ejected or comes back.
         minimum_size: u64,
     },
     /// By the request's hash, in a table (`consistentHash.maglev`).
     Maglev {
-        /// Number of places, a prime; 65537 unless set.
+        /// Number of places, a prime; 65537 unless set, 5000011 at most. Four bytes each: 256 KiB, or 20 MB.
         table_size: u64,
     },
 }

@@ -1,6 +1,8 @@
 //! `ringHash`: endpoints stand on a ring many times each; a request goes to the next one from its
 //! hash on. When one leaves, only its own requests move.
 
+use std::fmt::Write as _;
+
 use twox_hash::XxHash64;
 
 use super::{Choice, HostIdx, Hosts, Picker, Weighted};
@@ -12,12 +14,14 @@ pub(super) const MINIMUM_SIZE: u64 = 1024;
 /// No ring has more entries; Envoy's default.
 const MAXIMUM_SIZE: u64 = 8 * 1024 * 1024;
 
+/// Eight bytes an entry, so that the largest ring takes 64 MiB and the usual one 8 KiB.
 #[derive(Debug)]
 pub(super) struct Ring {
-    /// In order.
-    hashes: Box<[u64]>,
-    /// Whose each of them is.
-    hosts: Box<[u32]>,
+    /// Hashes in order, each with the index of its endpoint in place of its lowest bits. Those are ten for a thousand
+    /// endpoints, and two of eight million hashes that differ in no other are as good as never met.
+    entries: Box<[u64]>,
+    /// How many bits the indexes take.
+    bits: u32,
 }
 
 impl Ring {
@@ -27,7 +31,8 @@ impl Ring {
         let minimum = minimum.min(MAXIMUM_SIZE) as f64;
         let least = hosts.iter().map(|host| host.share).fold(1.0, f64::min);
         let scale = ((least * minimum).ceil() / least).min(MAXIMUM_SIZE as f64);
-        let mut ring: Vec<(u64, u32)> = Vec::with_capacity(scale.ceil() as usize);
+        let bits = hosts.iter().map(|host| u32::BITS - host.index.leading_zeros()).max().unwrap_or_default();
+        let mut ring: Vec<u64> = Vec::with_capacity(scale.ceil() as usize + 1);
         // Sums run over all of them, so that rounding evens out.
         let (mut current, mut target) = (0.0, 0.0);
         for host in hosts {
@@ -37,23 +42,27 @@ impl Ring {
             let mut number = 0_u64;
             while current < target {
                 key.truncate(prefix);
-                key.push_str(&number.to_string());
-                ring.push((XxHash64::oneshot(0, key.as_bytes()), host.index));
+                let _never_fails = write!(key, "{number}");
+                let hash = XxHash64::oneshot(0, key.as_bytes());
+                ring.push(hash >> bits << bits | u64::from(host.index));
                 number += 1;
                 current += 1.0;
             }
         }
         ring.sort_unstable();
-        let (hashes, hosts): (Vec<u64>, Vec<u32>) = ring.into_iter().unzip();
-        Self { hashes: hashes.into(), hosts: hosts.into() }
+        Self { entries: ring.into(), bits }
     }
 
     /// The owner of the first entry from the hash on, for each further attempt that of the next entry.
     fn at(&self, hash: u64, attempt: usize) -> u32 {
-        let place = self.hashes.partition_point(|entry| *entry < hash) + attempt;
+        let place = self.entries.partition_point(|entry| entry >> self.bits < hash >> self.bits) + attempt;
         // Behind the last entry comes the first, once.
-        let behind = if place - attempt == self.hashes.len() { place - attempt } else { 0 };
-        self.hosts[(place - behind) % self.hosts.len()]
+        let behind = if place - attempt == self.entries.len() { place - attempt } else { 0 };
+        self.owner(self.entries[(place - behind) % self.entries.len()])
+    }
+
+    fn owner(&self, entry: u64) -> u32 {
+        (entry & ((1 << self.bits) - 1)) as u32
     }
 }
 
@@ -69,6 +78,10 @@ mod tests {
 
     use super::*;
     use crate::lb::testing::{equal, weighted};
+
+    fn owners(ring: &Ring) -> Vec<u32> {
+        ring.entries.iter().map(|entry| ring.owner(*entry)).collect()
+    }
 
     fn ring(addresses: &[&str]) -> Ring {
         Ring::new(MINIMUM_SIZE, &equal(addresses))
@@ -112,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_ring_has_at_least_its_minimum_and_whole_numbers_of_the_least() {
-        let entries = |minimum, weights: &[u32]| Ring::new(minimum, &weighted(weights)).hosts.len();
+        let entries = |minimum, weights: &[u32]| Ring::new(minimum, &weighted(weights)).entries.len();
         assert_eq!(entries(1024, &[1, 1, 1]), 1026);
         assert_eq!(entries(1024, &[1]), 1024);
         assert_eq!(entries(1, &[1, 2]), 3);
@@ -120,11 +133,23 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_takes_eight_bytes_an_entry_and_has_no_more_than_the_most() {
+        let weights = weighted(&[1, 1 << 30]);
+        assert!(Ring::new(1 << 16, &weights).entries.len() as u64 <= MAXIMUM_SIZE + 1);
+        let thousand: Vec<String> = (0..1_000).map(|n| format!("10.0.{}.{}:80", n / 250, n % 250)).collect();
+        let thousand = equal(&thousand.iter().map(String::as_str).collect::<Vec<_>>());
+        let ring = Ring::new(MINIMUM_SIZE, &thousand);
+        assert_eq!((ring.entries.len(), ring.bits, size_of_val(&*ring.entries)), (2_000, 10, 16_000));
+        assert!((0..1_000).all(|host| owners(&ring).iter().filter(|owner| **owner == host).count() == 2));
+    }
+
+    #[test]
     fn hashes_before_the_first_entry_and_behind_the_last_go_to_the_first() {
         let ring = ring(&["a", "b", "c"]);
-        assert_eq!(ring.at(0, 0), ring.hosts[0]);
-        assert_eq!(ring.at(u64::MAX, 0), ring.hosts[0]);
-        assert_eq!(ring.at(u64::MAX, 1), ring.hosts[1]);
+        let owners = owners(&ring);
+        assert_eq!(ring.at(0, 0), owners[0]);
+        assert_eq!(ring.at(u64::MAX, 0), owners[0]);
+        assert_eq!(ring.at(u64::MAX, 1), owners[1]);
     }
 
     proptest! {
@@ -153,8 +178,8 @@ mod tests {
             let ring = Ring::new(4096, &weighted(&weights));
             let total: u32 = weights.iter().sum();
             for (host, weight) in (0_u32..).zip(&weights) {
-                let entries = ring.hosts.iter().filter(|owner| **owner == host).count() as f64;
-                let expected = ring.hosts.len() as f64 * f64::from(*weight) / f64::from(total);
+                let entries = owners(&ring).iter().filter(|owner| **owner == host).count() as f64;
+                let expected = ring.entries.len() as f64 * f64::from(*weight) / f64::from(total);
                 // A rest from the one before, and one from the end of the ring.
                 prop_assert!((entries - expected).abs() < 2.0, "{} {}", entries, expected);
             }

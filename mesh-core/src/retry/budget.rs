@@ -67,23 +67,27 @@ impl RetryBudget {
     }
 
     /// A slot for one more retry, to be held while that try lasts; `None` if it may not begin now,
-    /// by this budget or by the limit of retries.
+    /// by this budget or by the limit of retries, which is [counted](Permits::refused).
     pub fn try_acquire(&self, now: Instant, permits: &Arc<Permits>) -> Option<Permit> {
         let below = |most| permits.try_acquire_below(Limit::Retries, most).ok();
-        match &self.kind {
+        let slot = match &self.kind {
             Kind::Unlimited => below(u32::MAX),
             Kind::Configured(spec) => below(spec.share_of(active(permits))),
             Kind::Safe(bucket) => below(safe_share(active(permits))).or_else(|| {
                 let has_room = permits.in_use(Limit::Retries) < permits.limit(Limit::Retries);
                 (has_room && bucket.take(now)).then(|| below(u32::MAX)).flatten()
             }),
+        };
+        if slot.is_none() {
+            permits.count_refusal(Limit::Retries);
         }
+        slot
     }
 }
 
-/// Requests under way; those that wait for a connection are among them.
+/// Requests under way, and those that wait for a connection.
 fn active(permits: &Permits) -> u32 {
-    permits.in_use(Limit::Requests)
+    permits.in_use(Limit::Requests).saturating_add(permits.in_use(Limit::PendingRequests))
 }
 
 impl BudgetSpec {

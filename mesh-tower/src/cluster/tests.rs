@@ -54,6 +54,40 @@ async fn a_name_without_an_address_is_asked_for_each_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_who_come_first_to_a_place_share_its_look_up_and_its_connections() {
+    let fake = FakeDns::slow(Duration::from_millis(50));
+    fake.answer("else.where", &[1]);
+    let handle = ClusterHandle::new(cluster(EndpointSource::OriginalDestination { port: None }), &environment(&fake));
+    let first = futures_util::future::join_all((0..10).map(|_| handle.members_at("else.where", 80))).await;
+    let first: Vec<_> = first.into_iter().map(Result::unwrap).collect();
+    assert!(first.iter().all(|members| Arc::ptr_eq(&members.pools[0], &first[0].pools[0])));
+    assert_eq!(fake.asked("else.where"), 1);
+    // Nor does each of them ask in turn for what is not there.
+    let began = crate::clock::now();
+    let nobody = futures_util::future::join_all((0..10).map(|_| handle.members_at("nowhere", 80))).await;
+    assert!(nobody.iter().all(Result::is_err));
+    assert_eq!((fake.asked("nowhere"), crate::clock::now() - began), (1, Duration::from_millis(50)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_pace_of_look_ups_keeps_the_endpoints_although_nobody_answers() {
+    let fake = FakeDns::default();
+    fake.answer("db", &[1]);
+    let dns = |seconds| {
+        let targets = vec![DnsTarget::of("db", 80)];
+        cluster(EndpointSource::Dns { targets, logical: false, refresh: Duration::from_secs(seconds) })
+    };
+    let first = ClusterHandle::new(dns(5), &environment(&fake));
+    first.looked_up().await;
+    fake.fail("db");
+    let environment = Environment { resolver: first.resolver.clone(), ..environment(&fake) };
+    let second = first.successor(dns(30), &environment);
+    drop(first);
+    sleep(Duration::from_secs(300)).await;
+    assert_eq!(last_bytes(&second.current(crate::clock::now())), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cluster_that_gets_another_name_keeps_its_permits_and_its_endpoints_until_there_is_an_answer() {
     let fake = FakeDns::default();
     fake.answer("one", &[1]);

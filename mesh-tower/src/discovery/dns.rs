@@ -71,15 +71,20 @@ impl Discovery for Dns {
         if let Some(address) = literal(host, port) {
             return Addresses::fixed([address]);
         }
-        let name = Name { host: host.into(), port, refresh: refresh.max(SHORTEST_REFRESH) };
+        let name = Name { host: host.into(), port };
+        let refresh = refresh.max(SHORTEST_REFRESH);
         let mut watched = lock(&self.watched);
-        if let Some(sender) = watched.get(&name) {
+        let paces = watched.entry(name.clone()).or_default();
+        if let Some((_, sender)) = paces.iter().find(|(pace, _)| *pace == refresh) {
             return Addresses::new(sender.subscribe());
         }
-        let (sender, receiver) = watch::channel(None);
-        watched.insert(name.clone(), sender.clone());
+        // What is known at another pace is known.
+        let known = paces.iter().find_map(|(_, sender)| sender.borrow().clone().filter(|known| !known.is_empty()));
+        let (sender, receiver) = watch::channel(known);
+        paces.push((refresh, sender.clone()));
         let lookups = Lookups {
             name,
+            refresh,
             sender,
             resolve: Arc::clone(&self.resolve),
             watched: Arc::clone(&self.watched),
@@ -101,14 +106,15 @@ impl Discovery for Dns {
 struct Name {
     host: Box<str>,
     port: u16,
-    refresh: Duration,
 }
 
-type Watched = HashMap<Name, watch::Sender<Option<Arc<[SocketAddr]>>>>;
+/// Those who are told, by how often the name is looked up for them.
+type Watched = HashMap<Name, Vec<(Duration, watch::Sender<Option<Arc<[SocketAddr]>>>)>>;
 
 /// The lookups of one name, in a task of their own.
 struct Lookups {
     name: Name,
+    refresh: Duration,
     sender: watch::Sender<Option<Arc<[SocketAddr]>>>,
     resolve: Arc<dyn Resolve>,
     watched: Arc<Mutex<Watched>>,
@@ -134,8 +140,11 @@ impl Lookups {
     fn is_wanted(&self) -> bool {
         let mut watched = lock(&self.watched);
         let wanted = self.sender.receiver_count() > 0;
-        if !wanted {
-            watched.remove(&self.name);
+        if !wanted && let Some(paces) = watched.get_mut(&self.name) {
+            paces.retain(|(pace, _)| *pace != self.refresh);
+            if paces.is_empty() {
+                watched.remove(&self.name);
+            }
         }
         wanted
     }
@@ -150,7 +159,7 @@ impl Lookups {
                 }
                 self.failures = 0;
                 self.publish(&addresses);
-                self.name.refresh
+                self.refresh
             }
             Err(error) => {
                 if self.failures == 0 {
@@ -162,7 +171,7 @@ impl Lookups {
                     self.publish(&[]);
                 }
                 let backoff = FIRST_RETRY.saturating_mul(1 << (self.failures - 1).min(16));
-                backoff.min(self.name.refresh)
+                backoff.min(self.refresh)
             }
         }
     }
@@ -239,6 +248,27 @@ mod tests {
         fake.fail("db");
         seconds(600).await;
         assert_eq!(addresses.current().as_deref(), Some(&[address(1)][..]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_pace_begins_with_what_was_known_at_the_one_before() {
+        let fake = FakeDns::default();
+        fake.answer("db", &[1]);
+        let dns = Dns::new(fake.clone());
+        let mut before = dns.watch("db", 80, REFRESH);
+        before.settled().await;
+        fake.fail("db");
+        let after = dns.watch("db", 80, REFRESH / 2);
+        drop(before);
+        seconds(600).await;
+        assert_eq!(after.current().as_deref(), Some(&[address(1)][..]));
+        // Somewhere else is another matter.
+        let mut elsewhere = dns.watch("db", 81, REFRESH);
+        elsewhere.settled().await;
+        assert_eq!(elsewhere.current().as_deref(), Some(&[][..]));
+        drop((after, elsewhere));
+        seconds(600).await;
+        assert!(lock(&dns.watched).is_empty());
     }
 
     #[tokio::test(start_paused = true)]

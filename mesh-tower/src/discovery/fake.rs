@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -18,9 +19,15 @@ pub(crate) struct FakeDns(Arc<Mutex<Names>>);
 struct Names {
     answers: HashMap<String, Vec<u8>>,
     asked: HashMap<String, usize>,
+    takes: Duration,
 }
 
 impl FakeDns {
+    /// One that takes its time for each answer.
+    pub(crate) fn slow(takes: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Names { takes, ..Names::default() })))
+    }
+
     /// From now on `host` is at `10.0.0.x`, for each given x.
     pub(crate) fn answer(&self, host: &str, last: &[u8]) {
         self.0.lock().unwrap().answers.insert(host.into(), last.into());
@@ -45,6 +52,13 @@ impl Resolve for FakeDns {
             Some(last) => Ok(last.iter().map(|last| SocketAddr::from(([10, 0, 0, *last], port))).collect()),
             None => Err(io::Error::new(io::ErrorKind::NotFound, "no such name")),
         };
-        std::future::ready(answer).boxed()
+        let takes = names.takes;
+        async move {
+            if !takes.is_zero() {
+                tokio::time::sleep(takes).await;
+            }
+            answer
+        }
+        .boxed()
     }
 }

@@ -250,7 +250,7 @@ impl Pool {
         let Some(runtime) = state.runtime.clone() else { return };
         let room = match protocol {
             Protocol::Http1 => 1,
-            Protocol::Http2 => self.options.pool.max_concurrent_streams.min(state.streams.unwrap_or(u32::MAX)).max(1),
+            Protocol::Http2 => self.options.pool.requests_at_once().min(state.streams.unwrap_or(u32::MAX)).max(1),
         } as usize;
         let mut begun = Vec::new();
         while state.lane(protocol).opening.saturating_mul(room) < state.lane(protocol).waiters.len()

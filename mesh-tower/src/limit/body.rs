@@ -11,20 +11,21 @@ use pin_project::pin_project;
 /// box, and so is a type of its own.
 #[pin_project]
 #[derive(Debug)]
-pub struct ResponseBody<R> {
+pub struct ResponseBody<R, H = Permit> {
     #[pin]
     inner: R,
-    permit: Option<Permit>,
+    /// What it holds until then.
+    held: Option<H>,
 }
 
-impl<R: Body> ResponseBody<R> {
-    pub(super) fn new(inner: R, permit: Option<Permit>) -> Self {
-        let permit = permit.filter(|_| !inner.is_end_stream());
-        Self { inner, permit }
+impl<R: Body, H> ResponseBody<R, H> {
+    pub(super) fn new(inner: R, held: Option<H>) -> Self {
+        let held = held.filter(|_| !inner.is_end_stream());
+        Self { inner, held }
     }
 }
 
-impl<R: Body> Body for ResponseBody<R> {
+impl<R: Body, H> Body for ResponseBody<R, H> {
     type Data = R::Data;
     type Error = R::Error;
 
@@ -34,7 +35,7 @@ impl<R: Body> Body for ResponseBody<R> {
         // Nobody asks for more after the last frame of a known length, or after trailers.
         let goes_on = matches!(&frame, Some(Ok(frame)) if !frame.is_trailers()) && !this.inner.is_end_stream();
         if !goes_on {
-            *this.permit = None;
+            *this.held = None;
         }
         Poll::Ready(frame)
     }

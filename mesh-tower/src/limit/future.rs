@@ -10,51 +10,51 @@ use pin_project::pin_project;
 use super::ResponseBody;
 use crate::{BoxError, Error};
 
-/// The response of a [`Limit`](super::Limit) to come.
+/// The response of a [`Limit`](super::Limit), or of another service that holds something until then, to come.
 #[pin_project]
 #[derive(Debug)]
-pub struct ResponseFuture<F> {
+pub struct ResponseFuture<F, H = Permit> {
     #[pin]
-    state: State<F>,
+    state: State<F, H>,
 }
 
 #[pin_project(project = Projection)]
 #[derive(Debug)]
-enum State<F> {
+enum State<F, H> {
     Calling {
         #[pin]
         future: F,
         /// Until the response has it.
-        permit: Option<Permit>,
+        held: Option<H>,
     },
     Refused(Failure),
 }
 
-impl<F> ResponseFuture<F> {
-    pub(super) fn calling(future: F, permit: Permit) -> Self {
-        Self { state: State::Calling { future, permit: Some(permit) } }
+impl<F, H> ResponseFuture<F, H> {
+    pub(crate) fn calling(future: F, held: H) -> Self {
+        Self { state: State::Calling { future, held: Some(held) } }
     }
 
-    pub(super) fn refused(failure: Failure) -> Self {
+    pub(crate) fn refused(failure: Failure) -> Self {
         Self { state: State::Refused(failure) }
     }
 }
 
-impl<F, R, E> Future for ResponseFuture<F>
+impl<F, H, R, E> Future for ResponseFuture<F, H>
 where
     F: Future<Output = Result<Response<R>, E>>,
     E: Into<BoxError>,
     R: http_body::Body,
 {
-    type Output = Result<Response<ResponseBody<R>>, BoxError>;
+    type Output = Result<Response<ResponseBody<R, H>>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            Projection::Calling { future, permit } => {
+            Projection::Calling { future, held } => {
                 let result = ready!(future.poll(cx));
-                let permit = permit.take();
+                let held = held.take();
                 Poll::Ready(match result {
-                    Ok(response) => Ok(response.map(|inner| ResponseBody::new(inner, permit))),
+                    Ok(response) => Ok(response.map(|inner| ResponseBody::new(inner, held))),
                     Err(error) => Err(error.into()),
                 })
             }

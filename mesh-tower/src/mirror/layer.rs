@@ -32,7 +32,7 @@ impl<M> MirrorLayer<M> {
         }
     }
 
-    /// Another time limit for a copy, from the call to the end of its response.
+    /// Another time limit for a copy, from the end of the request's body to the end of its response.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }

@@ -1,8 +1,8 @@
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use mesh_core::deadline::Deadline;
 use mesh_core::limits::Permit;
 use tower::ServiceExt as _;
 use tower_service::Service;
@@ -11,6 +11,7 @@ use super::MirrorLayer;
 use super::slots::unless_given_up;
 use crate::layers::accessors;
 use crate::repeatable::{Keep, Repeatable};
+use crate::timeout::clock::Clock;
 use crate::{Body, BoxError, body};
 
 /// How far a copy may lie behind the main call's body, in bytes.
@@ -50,15 +51,17 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> S::Future {
-        let request = request.map(Body::new);
+        let mut request = request.map(Body::new);
         let Some(permit) = self.layer.draw() else { return self.inner.call(request) };
+        let mut clock = Clock::new(Deadline::of(self.layer.timeout), crate::clock::now());
+        clock.watch(request.body_mut(), false);
         let mut request = Repeatable::new(request, true, Keep::new(0));
         let copy = request.copy(LAG, &self.layer.slots);
         // The first reading of a recording is always to be had.
         let call = self.inner.call(request.next_request().unwrap_or_default());
         if let Some(copy) = copy {
             let (copy, given_up) = copy.into_parts();
-            let delivering = deliver(self.layer.mirror.clone(), copy, self.layer.timeout, permit);
+            let delivering = deliver(self.layer.mirror.clone(), copy, clock, permit);
             tokio::spawn(unless_given_up(given_up, delivering));
         }
         call
@@ -66,7 +69,7 @@ where
 }
 
 /// Sends a copy, within its time limit.
-async fn deliver<M, R>(mirror: M, copy: Request<Body>, limit: Duration, _permit: Permit)
+async fn deliver<M, R>(mirror: M, copy: Request<Body>, mut clock: Clock, _permit: Permit)
 where
     M: Service<Request<Body>, Response = Response<R>>,
     M::Error: Into<BoxError>,
@@ -78,7 +81,7 @@ where
             Err(error) => tracing::debug!(%error, "mirrored request failed"),
         }
     };
-    if tokio::time::timeout(limit, answer).await.is_err() {
+    if clock.bounded(answer).await.is_err() {
         tracing::debug!("mirrored request took too long");
     }
 }

@@ -73,6 +73,9 @@ fn after_upstream(mut response: Response<Body>, journey: &Journey, trail: &Trail
 /// A request that was routed and failed: the rule's response header operations act on the reply too.
 pub(super) fn failed(error: &Error, journey: Journey, mut trail: Trail) -> Response<Body> {
     trail.failed(error);
+    if let (Failure::Overflow(limit), Ok(cluster)) = (error.failure(), journey.cluster()) {
+        trail.refused_by(limit, cluster.permits());
+    }
     let reply = local_reply::reply(error, journey.grpc());
     let reply = with_operations(reply, &journey, &exchange(&journey, &trail));
     close(reply, journey, trail)
@@ -114,6 +117,8 @@ fn close(mut response: Response<Body>, journey: Journey, trail: Trail) -> Respon
         attempts = trail.attempts(),
         flags = %trail.flags(),
         details = trail.details(),
+        limit = trail.over_limit().map(|(limit, _)| limit.field()),
+        limit_value = trail.over_limit().map(|(_, value)| value),
         "request done"
     );
     trail.attach(&mut response, Some(journey));

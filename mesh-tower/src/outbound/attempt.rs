@@ -95,6 +95,9 @@ fn tried_at(
         Err(Missed { error, .. }) if error.failure() == Failure::TlsNotServed => return Tried::nowhere(error),
         Err(Missed { error, queued: false }) => {
             let outcome = Outcome::Failed(error.failure());
+            if let Failure::Overflow(limit) = error.failure() {
+                cluster.note_refusal(limit);
+            }
             (Err(error), outcome)
         }
     };
@@ -158,13 +161,18 @@ async fn exchange(
     outgoing: &mut Outgoing,
     clock: &mut Clock,
 ) -> Result<Response<Body>, Missed> {
-    let request_permit = cluster.permits().try_acquire(Limit::Requests)?;
     let active = member.state.begin();
     let protocol = protocol_of(cluster.spec().protocol, outgoing);
     let mut reconnects = 0;
+    // A stream that is then not used wears its connection all the same where that serves only so many.
+    if protocol == Protocol::Http2 && cluster.spec().pool.max_requests_per_connection > 0 {
+        drop(cluster.permits().try_acquire(Limit::Requests)?);
+    }
     loop {
         let checkout = clock.bounded(connection(cluster, member, outgoing, protocol)).await;
         let ready_connection = checkout.map_err(|late| Missed { error: late.into(), queued: true })??;
+        // As in Envoy a request counts once it has a connection: those that wait have a limit of their own.
+        let request_permit = cluster.permits().try_acquire(Limit::Requests)?;
         cluster.on_connected(&member.state);
         let ready = clock.now();
         let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Request;
 use mesh_core::deadline::Deadline;
 use mesh_core::lb::Pick;
 use mesh_core::limits::Permit;
@@ -15,7 +16,7 @@ use super::{Journey, attempt};
 use crate::cluster::ClusterHandle;
 use crate::mirror::slots::unless_given_up;
 use crate::timeout::clock::Clock;
-use crate::{body, hops};
+use crate::{Body, body, hops};
 
 /// The mirrors that this request's draw hits. What is asked because of a copy has none: a service that is
 /// its own mirror would copy for ever.
@@ -24,9 +25,17 @@ fn hits(journey: &Journey) -> impl Iterator<Item = &Mirror> {
     mirrors.filter(|_| !journey.nature().is_copy)
 }
 
-/// Whether a copy of the request is needed.
-pub(super) fn is_due(journey: &Journey) -> bool {
-    hits(journey).next().is_some()
+/// The clocks of the copies that are due. As in Envoy a copy's time runs from the moment at which the caller has sent
+/// the whole request: while it is still sending, nobody can have answered.
+pub(super) fn clocks(journey: &Journey, request: &mut Request<Body>) -> Vec<Clock> {
+    let limit = journey.route().timeout.unwrap_or(journey.shared.options.mirror_timeout);
+    let now = crate::clock::now();
+    let clock = |_: &Mirror| {
+        let mut clock = Clock::new(Deadline::of(limit), now);
+        clock.watch(request.body_mut(), false);
+        clock
+    };
+    hits(journey).map(clock).collect()
 }
 
 /// Sends the copies, each in a task of its own: they never delay, fail or change the main call.
@@ -35,11 +44,11 @@ pub(super) fn is_due(journey: &Journey) -> bool {
 ///
 /// None is sent when the main cluster has no healthy endpoint, as in Envoy. A mirror to a cluster
 /// that does not exist is nothing.
-pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing) {
-    if !is_due(journey) || !main.has_healthy_endpoint() {
+pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing, clocks: Vec<Clock>) {
+    if clocks.is_empty() || !main.has_healthy_endpoint() {
         return;
     }
-    for mirror in hits(journey) {
+    for (mirror, clock) in hits(journey).zip(clocks) {
         let Some(cluster) = mirror.cluster.id.and_then(|id| journey.live.cluster(id)) else { continue };
         let Some(slot) = journey.shared.mirrors.take() else { continue };
         let options = &journey.shared.options;
@@ -49,8 +58,6 @@ pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing)
         if !options.left_out.has(AddedHeader::Nature) {
             copy.headers_mut().insert(hops::MIRRORED, hops::TRUE);
         }
-        let limit = journey.route().timeout.unwrap_or(options.mirror_timeout);
-        let clock = Clock::new(Deadline::of(limit), crate::clock::now());
         let copy = Outgoing::new(copy, false, &journey.shared);
         let delivering = deliver(Arc::clone(cluster), Arc::clone(&journey.shared), journey.grpc(), copy, clock, slot);
         tokio::spawn(unless_given_up(given_up, delivering));

@@ -16,6 +16,7 @@ mod outgoing;
 mod response;
 mod retry;
 mod route_info;
+mod timed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Holds what a request occupies until its response has been read to the end.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -10,9 +10,9 @@ use hyper::body::Incoming;
 use mesh_core::cluster::endpoint::Active;
 use mesh_core::limits::Permit;
 
+use super::timed::Timed;
 use crate::endpoint::Lease;
 use crate::timeout::clock::Clock;
-use crate::timeout::cut_off::CutOff;
 use crate::{Body, BoxError};
 
 /// What one try occupies.
@@ -35,11 +35,20 @@ impl Holding {
             return response.map(|_| Body::empty());
         }
         if response.body().is_end_stream() {
-            self.lease.finish();
+            self.finish();
             return response.map(|_| Body::empty());
         }
-        let cut_off = clock.cut_off();
-        response.map(|inner| Body::new(Held { inner: Some(inner), holding: Some(self), cut_off }))
+        match clock.cut_off() {
+            Some(cut_off) => response.map(|inner| Body::new(Timed::new(inner, self, cut_off))),
+            None => response.map(|inner| Body::new(Held { inner, holding: Some(self) })),
+        }
+    }
+
+    /// All has been read: the connection may serve others. Who waits for it finds the slot free.
+    pub(super) fn finish(self) {
+        let Self { _request: request, _active: active, lease } = self;
+        drop((request, active));
+        lease.finish();
     }
 
     /// Lasts as long as the other protocol is spoken, wherever the two ends of it are then.
@@ -49,13 +58,12 @@ impl Holding {
     }
 }
 
-/// A response body that gives up its holding when it ends.
+/// A response body that gives up its holding when it ends, and may take as long as it likes: as in Istio, which sets
+/// no idle timeout for streams, a caller that does not read on occupies what it holds.
 #[derive(Debug)]
 struct Held {
-    /// `None` once it was cut off.
-    inner: Option<Incoming>,
+    inner: Incoming,
     holding: Option<Holding>,
-    cut_off: CutOff,
 }
 
 impl http_body::Body for Held {
@@ -64,42 +72,38 @@ impl http_body::Body for Held {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
-        match Pin::new(&mut *inner).poll_frame(cx) {
-            Poll::Ready(frame) => {
-                match &frame {
-                    Some(Err(_)) => this.holding = None,
-                    Some(Ok(frame)) if !frame.is_trailers() && !inner.is_end_stream() => {}
-                    _ => this.finish(),
-                }
-                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-            }
-            Poll::Pending => this.poll_late(cx),
+        let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
+        match what_is_left(frame.as_ref(), &this.inner) {
+            Left::More => {}
+            Left::Nothing => this.holding.take().into_iter().for_each(Holding::finish),
+            Left::Broken => this.holding = None,
         }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(http_body::Body::is_end_stream)
+        self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+        self.inner.size_hint()
     }
 }
 
-impl Held {
-    /// All has been read: the connection may serve others.
-    fn finish(&mut self) {
-        if let Some(holding) = self.holding.take() {
-            holding.lease.finish();
-        }
-    }
+/// What is to come behind a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    More,
+    /// It was the last: the connection may serve others.
+    Nothing,
+    Broken,
+}
 
-    /// Cuts the body off when the route's timeout is over: the caller sees a reset.
-    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let late = std::task::ready!(self.cut_off.poll(cx));
-        self.holding = None;
-        self.inner = None;
-        Poll::Ready(Some(Err(late.into())))
+pub(super) fn what_is_left(frame: Option<&Result<Frame<Bytes>, hyper::Error>>, body: &Incoming) -> Left {
+    use http_body::Body as _;
+    match frame {
+        Some(Err(_)) => Left::Broken,
+        Some(Ok(frame)) if !frame.is_trailers() && !body.is_end_stream() => Left::More,
+        _ => Left::Nothing,
     }
 }

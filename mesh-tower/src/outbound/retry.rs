@@ -7,6 +7,7 @@ use http::{Request, Response, Version};
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::UpstreamProtocol;
 use mesh_core::cluster::endpoint::EndpointState;
+use mesh_core::failure::Limit;
 use mesh_core::lb::Pick;
 use mesh_core::retry::{Attempts, Next, RetryPolicy, asked};
 use mesh_core::{Failure, ResponseFlags};
@@ -28,9 +29,7 @@ pub(super) async fn send(
     trail: &mut Trail,
 ) -> Result<Response<Body>, Error> {
     let policy = journey.route().retry.as_ref();
-    let copies = policy.is_some_and(|policy| needs_copy(policy, journey, cluster, request)) || mirror::is_due(journey);
-    let mut outgoing = Outgoing::new(std::mem::take(request), copies, &journey.shared);
-    mirror::send(journey, cluster, &outgoing);
+    let (mut outgoing, copies) = begin(journey, cluster, request);
     let chance = &journey.shared.chance;
     let mut attempts = Attempts::new(policy);
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
@@ -61,10 +60,13 @@ pub(super) async fn send(
         }
         if !outgoing.can_go_again() {
             trail.retry_skipped();
+            cluster.count_skipped_retry();
             return answered(result, retries);
         }
         outgoing.end_retry();
         let Some(permit) = cluster.budget().try_acquire(crate::clock::now(), cluster.permits()) else {
+            cluster.note_refusal(Limit::Retries);
+            trail.refused_by(Limit::Retries, cluster.permits());
             trail.retries_spent();
             trail.flag(ResponseFlags::UO);
             return answered(result, retries);
@@ -75,6 +77,16 @@ pub(super) async fn send(
         clock.bounded(tokio::time::sleep(pause)).await.map_err(|failure| Error::from(failure).retried(true))?;
         outgoing.hold(permit);
     }
+}
+
+/// The request as tries need it, and whether it is kept for more than one; its mirrors are on their way.
+fn begin(journey: &Journey, cluster: &ClusterHandle, request: &mut Request<Body>) -> (Outgoing, bool) {
+    let policy = journey.route().retry.as_ref();
+    let mirrors = mirror::clocks(journey, request);
+    let copies = policy.is_some_and(|policy| needs_copy(policy, journey, cluster, request)) || !mirrors.is_empty();
+    let outgoing = Outgoing::new(std::mem::take(request), copies, &journey.shared);
+    mirror::send(journey, cluster, &outgoing, mirrors);
+    (outgoing, copies)
 }
 
 /// The pause that the answer asks for, where that is to be heeded.

@@ -9,6 +9,8 @@ use http::Response;
 use mesh_core::ResponseFlags;
 use mesh_core::cluster::EndpointAddress;
 use mesh_core::cluster::endpoint::EndpointState;
+use mesh_core::failure::Limit;
+use mesh_core::limits::Permits;
 use mesh_core::route::{Action, Route, Routed};
 
 use super::Journey;
@@ -24,6 +26,7 @@ pub struct RouteInfo {
     flags: ResponseFlags,
     details: &'static str,
     skipped_retries: u32,
+    over_limit: Option<(Limit, u32)>,
 }
 
 impl RouteInfo {
@@ -59,6 +62,12 @@ impl RouteInfo {
     /// Retries that the policy asked for but the request's body, too long to be kept, did not allow.
     pub fn skipped_retries(&self) -> u32 {
         self.skipped_retries
+    }
+
+    /// The limit that turned the request, or a retry of it, away, and its value; `u32::MAX` where it was the retry
+    /// budget. The response has the flag `UO` then.
+    pub fn over_limit(&self) -> Option<(Limit, u32)> {
+        self.over_limit
     }
 
     /// Envoy's response flags.
@@ -99,6 +108,7 @@ pub(crate) struct Trail {
     flags: ResponseFlags,
     details: &'static str,
     skipped_retries: u32,
+    over_limit: Option<(Limit, u32)>,
     spent: bool,
 }
 
@@ -111,6 +121,7 @@ impl Trail {
             flags: ResponseFlags::NONE,
             details: "",
             skipped_retries: 0,
+            over_limit: None,
             spent: false,
         }
     }
@@ -140,6 +151,15 @@ impl Trail {
             EndpointAddress::Socket(address) => Some(*address),
             _ => None,
         }
+    }
+
+    pub(crate) fn over_limit(&self) -> Option<(Limit, u32)> {
+        self.over_limit
+    }
+
+    /// Notes the limit that was in the way.
+    pub(crate) fn refused_by(&mut self, limit: Limit, permits: &Permits) {
+        self.over_limit = Some((limit, permits.limit(limit)));
     }
 
     /// Counts a try, whether there is an endpoint for it or not.
@@ -187,6 +207,7 @@ impl Trail {
             flags: self.flags,
             details: self.details,
             skipped_retries: self.skipped_retries,
+            over_limit: self.over_limit,
         };
         response.extensions_mut().insert(info);
     }

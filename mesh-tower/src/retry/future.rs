@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use http::{HeaderMap, Request, Response};
@@ -12,7 +13,7 @@ use tower::ServiceExt as _;
 use tower_service::Service;
 
 use super::layer::Shared;
-use crate::layers::outcome_of;
+use crate::layers::outcome_of_try;
 use crate::repeatable::{Keep, Repeatable};
 use crate::timeout::clock::Clock;
 use crate::{Body, BoxError, Error, Failure, hops};
@@ -72,11 +73,12 @@ where
             tracing::debug!("no retry: it has been tried again further on");
             return answered(result, retried);
         }
-        let outcome = outcome_of(&result);
+        let outcome = outcome_of_try(&result, shared.is_unsent);
         let Next::RetryAfter(pause) = chance.with(|rng| attempts.next(&outcome, rng)) else {
             return answered(result, retried);
         };
         if !request.can_go_again() {
+            shared.skipped.fetch_add(1, Ordering::Relaxed);
             tracing::debug!("no retry: the request's body is too long to be kept");
             return answered(result, retried);
         }

@@ -1,12 +1,16 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use mesh_core::failure::Limit;
 use mesh_core::limits::{Limits, Permits};
 use mesh_core::retry::RetryPolicy;
 use mesh_core::retry::budget::{BudgetSpec, RetryBudget};
 use tower_layer::Layer;
 
 use super::Retry;
+use crate::BoxError;
 use crate::chance::Chance;
+use crate::layers::IsUnsent;
 
 /// Tries requests again.
 #[derive(Clone, Debug)]
@@ -23,6 +27,9 @@ pub(super) struct Shared {
     /// Nothing is limited here; it counts requests and retries for the budget.
     pub(super) permits: Arc<Permits>,
     pub(super) chance: Arc<Chance>,
+    pub(super) is_unsent: IsUnsent,
+    /// Retries that were left out, since the body was too long; shared by all copies.
+    pub(super) skipped: Arc<AtomicU64>,
 }
 
 impl RetryLayer {
@@ -35,6 +42,8 @@ impl RetryLayer {
                 budget: Arc::new(RetryBudget::safe(crate::clock::now())),
                 permits: Permits::new(Limits::default()),
                 chance: Arc::default(),
+                is_unsent: |_| false,
+                skipped: Arc::default(),
             }),
         }
     }
@@ -59,6 +68,32 @@ impl RetryLayer {
     pub fn without_budget(mut self) -> Self {
         Arc::make_mut(&mut self.shared).budget = Arc::new(RetryBudget::unlimited());
         self
+    }
+
+    /// Which errors of the service inside come before anything of a request was sent: `connect-failure` is for them,
+    /// and nothing speaks against another try. None unless set, since a refused connection may be one that the
+    /// service opened on the way, after it had done what it was asked for. Errors of this crate say it themselves.
+    ///
+    /// Around a client of hyper-util:
+    ///
+    /// ```ignore
+    /// use hyper_util::client::legacy::Error;
+    /// layer.unsent(|error| error.downcast_ref::<Error>().is_some_and(Error::is_connect))
+    /// ```
+    #[must_use]
+    pub fn unsent(mut self, is_unsent: fn(&BoxError) -> bool) -> Self {
+        Arc::make_mut(&mut self.shared).is_unsent = is_unsent;
+        self
+    }
+
+    /// Retries that the policy asked for but the request's body, too long to be kept, did not allow.
+    pub fn skipped(&self) -> u64 {
+        self.shared.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Retries that the budget did not allow.
+    pub fn refused(&self) -> u64 {
+        self.shared.permits.refused(Limit::Retries)
     }
 
     /// Makes the pauses reproducible, for tests.

@@ -12,7 +12,11 @@
 //! policy is code and whose requests have to be cloned.
 //!
 //! An error of the service inside that is not one of ours counts as a connection that broke (`reset`,
-//! `5xx`), unless one of its causes says more: hyper's and the system's are known.
+//! `5xx`), unless one of its causes is hyper's and says more. Whether anything had been sent by then cannot be
+//! known from here: where it can, [`RetryLayer::unsent`] says so.
+//!
+//! Nothing is added to the requests. `x-envoy-attempt-count`, which a mesh's own retries set, says for which of its
+//! tries an endpoint is asked, and who sends to it from here is not known to be the last to try.
 //!
 //! ```
 //! use std::sync::atomic::{AtomicU32, Ordering};

@@ -68,13 +68,13 @@ impl Clock {
         self.body_ended()?.checked_add(self.deadline.timeout()?)
     }
 
-    /// What ends an answer that takes too long.
-    pub(crate) fn cut_off(&self) -> CutOff {
-        let Some(timeout) = self.deadline.timeout() else { return CutOff::default() };
+    /// What ends an answer that takes too long; `None` for one that may take as long as it likes.
+    pub(crate) fn cut_off(&self) -> Option<CutOff> {
+        let timeout = self.deadline.timeout()?;
         match (self.body_ended(), &self.body) {
-            (Some(ended), _) => CutOff::at(ended.checked_add(timeout)),
-            (None, Some(body)) => CutOff::after(Arc::clone(body), timeout),
-            (None, None) => CutOff::default(),
+            (Some(ended), _) => ended.checked_add(timeout).map(CutOff::at),
+            (None, Some(body)) => Some(CutOff::after(Arc::clone(body), timeout)),
+            (None, None) => None,
         }
     }
 

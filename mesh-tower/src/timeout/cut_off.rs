@@ -10,7 +10,7 @@ use super::timer::Timer;
 use crate::Error;
 use crate::body::ended::BodyEnd;
 
-/// The end of a response body's time. Its timer is armed when the body first makes its reader wait.
+/// The end of a response body's time. Its timer is armed when it is first asked.
 #[derive(Debug, Default)]
 pub(crate) struct CutOff {
     end: End,
@@ -28,13 +28,12 @@ enum End {
 }
 
 impl CutOff {
-    /// `None` for a body that may take as long as it likes.
-    pub(crate) fn at(at: Option<Instant>) -> Self {
-        Self { end: at.map_or(End::Never, End::At), timer: None }
+    pub(crate) const fn at(at: Instant) -> Self {
+        Self { end: End::At(at), timer: None }
     }
 
     /// For an answer that began before the end of its request.
-    pub(crate) fn after(request: Arc<BodyEnd>, timeout: Duration) -> Self {
+    pub(crate) const fn after(request: Arc<BodyEnd>, timeout: Duration) -> Self {
         Self { end: End::After(request, timeout), timer: None }
     }
 

@@ -36,7 +36,7 @@ where
         let this = self.project();
         match this.future.poll(cx) {
             Poll::Ready(Ok(response)) => {
-                let cut_off = this.clock.cut_off();
+                let cut_off = this.clock.cut_off().unwrap_or_default();
                 Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, cut_off))))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),

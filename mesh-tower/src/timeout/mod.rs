@@ -7,7 +7,10 @@
 //! VirtualService, as in Envoy.
 //!
 //! A gRPC caller's `grpc-timeout` shortens the limit, and stands alone in a layer
-//! [without one](TimeoutLayer::of_callers). Around a [retry](crate::retry) the limit covers all tries
+//! [without one](TimeoutLayer::of_callers). The service inside is told the limit in that header, so that nobody
+//! further on works for longer than somebody waits; not how much of it is left at a retry inside, which a mesh tells
+//! each try, nor by `x-envoy-expected-rq-timeout-ms`, which is between proxies. A response that nobody reads is not
+//! cut off until somebody does: where it occupies a connection, a mesh's client gives that back in time. Around a [retry](crate::retry) the limit covers all tries
 //! and their pauses; a limit for each try is the retry policy's own. One timer serves a request, and it
 //! is armed only where the request has to wait.
 //!

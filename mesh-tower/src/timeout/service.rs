@@ -2,8 +2,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use mesh_core::deadline::Deadline;
+use http::{HeaderName, Request, Response};
+use mesh_core::deadline::{Deadline, format_grpc_timeout};
 use mesh_core::route::reply::is_grpc;
 use tower_service::Service;
 
@@ -11,6 +11,8 @@ use super::clock::Clock;
 use super::{ResponseBody, ResponseFuture};
 use crate::layers::accessors;
 use crate::{Body, BoxError};
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// A service with a time limit; made by a [`TimeoutLayer`](super::TimeoutLayer).
 #[derive(Clone, Debug)]
@@ -48,6 +50,9 @@ where
         let deadline = Deadline::new(self.limit, None, is_grpc(headers), headers);
         let mut clock = Clock::new(deadline, crate::clock::now());
         let mut request = request.map(Body::new);
+        if let Some(limit) = deadline.expected(None).filter(|_| deadline.tells_grpc()) {
+            request.headers_mut().insert(GRPC_TIMEOUT, format_grpc_timeout(limit));
+        }
         clock.watch(request.body_mut(), false);
         ResponseFuture::new(self.inner.call(request), clock)
     }

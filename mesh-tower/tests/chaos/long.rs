@@ -20,8 +20,8 @@ use crate::scenario::{PLAIN, Scenario, Served, app, assert_nothing_lost_or_repea
 
 const PIECE: usize = 64 * 1024;
 
-/// 256 MiB.
-const PIECES: usize = 4_096;
+/// 1 GiB.
+const PIECES: usize = 16_384;
 
 /// A body of so many pieces, none of which is there before it is asked for.
 fn long(content: &Bytes) -> Body {
@@ -186,13 +186,22 @@ fn ringed(addresses: &[SocketAddr], weight: u32, size: u64) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ring_is_refused_or_has_room_in_memory() {
-    let mut scenario = Scenario::begin("23 large rings", 15, 64).await;
+    // The largest ring takes 64 MiB.
+    let mut scenario = Scenario::begin("23 large rings", 15, 72).await;
     let ledger = Ledger::good();
     let addresses = [ledger.endpoint().await, ledger.endpoint().await];
     let refused = scenario.with_text(ringed(&addresses, 1, 8 * 1024 * 1024 + 1)).build().await;
     assert!(refused.is_err(), "no ring is larger than 8 Mi");
+    let refused = scenario.with_text(ringed(&addresses, 1, 1 << 32)).build().await;
+    assert!(refused.is_err(), "nor does its size wrap round");
     // What is refused stands in the log.
-    scenario.errors = 2;
+    scenario.errors = 4;
+    let largest = scenario.with_text(ringed(&addresses, 1, 8 * 1024 * 1024)).build().await.unwrap();
+    let tally = load::run(&largest.client(), 8, (0..200).map(|n| Ask::get(10_000 + n).header("x-user", "ann"))).await;
+    assert_eq!(tally.acknowledged(), 200, "{:?}", tally.statuses());
+    assert_eq!(tally.outcomes.iter().map(|outcome| &outcome.info.endpoint).collect::<BTreeSet<_>>().len(), 1);
+    largest.shutdown(Duration::from_secs(1)).await;
+    drop(largest);
     // The sum of the weights has no room in 32 bits.
     let mesh = scenario.with_text(ringed(&addresses, u32::MAX, 100_000)).build().await.unwrap();
     let users = ["ann", "bob", "cid", "dan", "eve", "flo", "gus", "hal", "ida", "jim", "kay", "leo"];

@@ -18,9 +18,12 @@ use crate::ledger::{ID, Ledger, Reply};
 use crate::load::{self, Ask};
 use crate::scenario::{ON_PURPOSE, PLAIN, Scenario, Served, app, speaking};
 
+/// Of which most are given up.
+const REQUESTS: usize = 200_000;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_are_given_up_at_any_moment_leave_nothing_behind() {
-    let scenario = Scenario::begin("25 cancellation storm", 30, 128).await;
+    let scenario = Scenario::begin("25 cancellation storm", 90, 128).await;
     let ledger = Ledger::new(|seen| Reply::ok().after(Duration::from_millis(seen.path.len() as u64 % 20)));
     let mut script = scenario.chance();
     let faultd = Faultd::start(ledger.endpoint().await, move |_| match script.u8(..10) {
@@ -42,7 +45,7 @@ async fn requests_that_are_given_up_at_any_moment_leave_nothing_behind() {
     let body = content(20_000);
     let paths: Vec<_> = (0..40).map(|length| format!("http://app/{}", "x".repeat(length))).collect();
     let mut chance = scenario.chance();
-    let calls = (0..24_000).map(|n| {
+    let calls = (0..REQUESTS).map(|n| {
         let ask = if n % 2 == 0 { Ask::post(n, &body) } else { Ask::get(n) };
         let ask = ask.to(&paths[n % paths.len()]);
         (meshes[n % 3 % 2].client(), ask, Duration::from_micros(chance.u64(0..50_000)))
@@ -60,7 +63,7 @@ async fn requests_that_are_given_up_at_any_moment_leave_nothing_behind() {
         })
         .await;
     let given_up = given_up.into_inner();
-    assert!(given_up > 4_000, "{given_up} of 24000 were given up");
+    assert!(given_up > REQUESTS / 6, "{given_up} of {REQUESTS} were given up");
     for (id, entry) in ledger.entries() {
         assert!(entry.method == http::Method::GET || entry.begun <= 1, "{id} was sent {} times", entry.begun);
     }
@@ -96,7 +99,7 @@ async fn a_panic_of_the_application_fails_the_request_it_was_made_for_and_no_oth
     for protocol in ["HTTP", "HTTP2"] {
         let text = app(&[served.address], PLAIN, &["timeout: 5s"]);
         let mesh = scenario.with_text(speaking(protocol, &text)).build().await.unwrap();
-        let asks = (0..3_000).map(|n| {
+        let asks = (0..25_000).map(|n| {
             let path = match n % 300 {
                 0 => "handler",
                 100 => "later",
@@ -116,7 +119,7 @@ async fn a_panic_of_the_application_fails_the_request_it_was_made_for_and_no_oth
         }
         meshes.push(mesh);
     }
-    scenario.errors = 60;
+    scenario.errors = 500;
     let own = served.mesh.clone();
     scenario.end(meshes.into_iter().chain([own]), served).await;
 }

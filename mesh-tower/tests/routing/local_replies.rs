@@ -9,7 +9,8 @@ use super::edge;
 use crate::support::ask::ask;
 use crate::support::curl::Curl;
 use crate::support::documents::{policy, service, subsets};
-use crate::support::raw::{Does, Raw, Refusing};
+use crate::support::raw::{Does, Raw};
+use crate::support::refusing::Refusing;
 use crate::support::upstream::Upstream;
 
 const GATEWAY: &str = "---

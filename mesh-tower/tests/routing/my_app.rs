@@ -7,7 +7,8 @@ use mesh_tower::{Body, Mesh};
 
 use super::how_to::{MyApp, URL};
 use crate::support::ask::{ask, send, shares};
-use crate::support::raw::{Does, Raw, Refusing};
+use crate::support::raw::{Does, Raw};
+use crate::support::refusing::Refusing;
 use crate::support::{documents, lies_in_band};
 
 #[tokio::test]

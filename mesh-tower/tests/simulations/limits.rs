@@ -1,10 +1,14 @@
 //! Limits of a cluster.
 
 use std::future::IntoFuture as _;
+use std::io;
+use std::sync::{Arc, Mutex};
 
-use mesh_tower::testing::{Reply, Workload};
+use mesh_tower::Refused;
+use mesh_tower::mesh_core::failure::Limit;
+use mesh_tower::testing::{Reply, TestMesh, Workload};
 
-use super::{GET, NO_RETRIES, Setting, ms, secs};
+use super::{GET, NO_RETRIES, PLAIN, Setting, ms, secs};
 
 fn slow() -> Reply {
     Reply::status(200).after(ms(100))
@@ -146,5 +150,137 @@ async fn callers_that_give_up_give_back_what_they_held() {
         mesh.assert_idle();
         mesh.reply("a", &Reply::status(200));
         mesh.run(GET).times(20).await.assert_success(1.0);
+    }
+}
+
+/// What the cluster of `a` has refused.
+fn refused(mesh: &TestMesh) -> Refused {
+    mesh.mesh().gauges().clusters.iter().find(|cluster| cluster.name.contains("|a.")).unwrap().refused
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_turned_away_is_counted_by_the_limit_that_did_it() {
+    let counts = |refused: Refused| [refused.connections, refused.pending_requests, refused.requests, refused.retries];
+    let policy = "connectionPool: {http: {http2MaxRequests: 3}}";
+    let mesh = Setting { policy, rule: "" }.endpoint(slow()).await;
+    let run = mesh.run(GET).times(10).at_once(10).await;
+    run.assert_flags("UO", 7);
+    assert_eq!(counts(refused(&mesh)), [0, 0, 7, 0]);
+    let over: Vec<_> = run.iter().filter_map(|answer| answer.info().unwrap().over_limit()).collect();
+    assert_eq!(over, [(Limit::Requests, 3); 7]);
+    let limits = mesh.explain(GET).destination.unwrap().policy.into_iter().find(|line| line.name == "limits").unwrap();
+    assert_eq!(limits.value, "3 requests (refused so far: 7 requests)");
+
+    let policy = "connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}";
+    let mesh = Setting { policy, rule: "" }.endpoint(slow()).await;
+    mesh.run(GET).await.assert_success(1.0);
+    mesh.run(GET).times(4).at_once(4).await.assert_flags("UO", 2);
+    let [connections, waiting, requests, retries] = counts(refused(&mesh));
+    assert!(connections > 0);
+    assert_eq!([waiting, requests, retries], [2, 0, 0]);
+
+    let policy = "connectionPool: {http: {maxRetries: 1}}";
+    let rule = "retries: {attempts: 1, retryOn: 5xx}";
+    let mesh = Setting { policy, rule }.endpoint(Reply::status(503).after(ms(10))).await;
+    mesh.run(GET).times(5).at_once(5).await.assert_flags("UO", 4);
+    assert_eq!(counts(refused(&mesh)), [0, 0, 0, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_turned_away_is_told_with_the_limit_and_its_value() {
+    let policy = "connectionPool: {http: {http2MaxRequests: 3}}";
+    let mesh = Setting { policy, rule: "" }.endpoint(slow()).await;
+    let written = Written::default();
+    // Tests on other threads, where nobody listens, may just have said so for all.
+    for _ in 0..20 {
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+        let _listening = tracing::subscriber::set_default(subscriber.finish());
+        mesh.run(GET).times(10).at_once(10).await.assert_flags("UO", 7);
+        if !written.text().is_empty() {
+            break;
+        }
+        mesh.advance(secs(1)).await;
+    }
+    let text = written.text();
+    let told: Vec<&str> = text.lines().filter(|line| line.contains("over the limit")).collect();
+    assert_eq!(told.len(), 1, "one of seven that come at once: {text}");
+    for what in ["WARN", "a.default.svc", "limit=\"connectionPool.http.http2MaxRequests\"", "value=3", "refused="] {
+        assert!(told[0].contains(what), "{what}: {}", told[0]);
+    }
+}
+
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_connection_takes_no_slot_of_the_requests() {
+    let policy = "connectionPool: {tcp: {maxConnections: 1}, http: {http2MaxRequests: 1}}";
+    let mesh = Setting { policy, rule: "" }.endpoint(slow()).await;
+    let run = mesh.run(GET).times(5).at_once(5).await;
+    run.assert_success(1.0);
+    assert_eq!(run.iter().map(|answer| answer.took()).max(), Some(ms(500)), "one after the other");
+    assert_eq!(mesh.connections_opened(), 1);
+    mesh.assert_idle();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_turned_away_wears_no_connection() {
+    let policy = "connectionPool: {http: {http2MaxRequests: 1, maxRequestsPerConnection: 2}}";
+    for workload in [Workload::of("a"), Workload::of("a").http2()] {
+        let mesh = Setting { policy, rule: "" }.with(workload.replying(slow())).start().await;
+        mesh.run(GET).await.assert_success(1.0);
+        let held = mesh.run(GET).into_future();
+        let refused = async {
+            mesh.advance(ms(50)).await;
+            mesh.run(GET).times(20).await.assert_flags("UO", 20);
+        };
+        tokio::join!(held, refused).0.assert_success(1.0);
+        assert!(mesh.connections_opened() <= 2, "{} opened", mesh.connections_opened());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_for_one_request_each_are_opened_at_the_same_time() {
+    let policy = "connectionPool: {http: {maxRequestsPerConnection: 1}}";
+    for workload in [Workload::of("a"), Workload::of("a").http2()] {
+        let mesh = Setting { policy, rule: "" }.with(workload.replying(slow())).start().await;
+        let run = mesh.run(GET).times(8).at_once(8).await;
+        run.assert_success(1.0);
+        assert_eq!(mesh.connections_opened(), 8);
+        assert!(run.iter().all(|answer| answer.took() == ms(100)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_the_length_of_the_body_does_not_allow_is_counted() {
+    let rule = "retries: {attempts: 2, retryOn: 5xx}";
+    let mesh = Setting { policy: PLAIN, rule }
+        .with(Workload::of("a").replying(Reply::status(503)))
+        .configure(|mesh| mesh.replay_memory(10))
+        .start()
+        .await;
+    for (body, tries, skipped) in [("short", 3, 0), ("longer than what may be kept", 1, 1)] {
+        let run = mesh.run("POST http://a/1").body(body).await;
+        run.assert_tries(tries);
+        let cluster = mesh.mesh().gauges().clusters.into_iter().find(|cluster| cluster.name.contains("|a.")).unwrap();
+        assert_eq!(cluster.skipped_retries, skipped);
     }
 }

@@ -6,11 +6,71 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::Request;
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt as _, StreamBody};
 use mesh_tower::Body;
-use mesh_tower::testing::Reply;
+use mesh_tower::testing::{Reply, Workload};
 
 use super::{GET, PLAIN, Setting, ms, secs};
+
+/// More than any buffer on the way takes.
+fn long_answer() -> Reply {
+    Reply::slow_body(ms(1), (0..200).map(|_| Bytes::from(vec![b'x'; 64 * 1024])))
+}
+
+fn get() -> Request<Body> {
+    Request::get(GET.strip_prefix("GET ").unwrap()).body(Body::empty()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_reads_holds_nothing_longer_than_the_timeout() {
+    let policy = "connectionPool: {http: {http2MaxRequests: 1}}";
+    let setting = Setting { policy, rule: "timeout: 1s" };
+    for workload in [Workload::of("a"), Workload::of("a").http2()] {
+        let mesh = setting.with(workload.replying(long_answer())).start().await;
+        let answer = mesh.client().send(get()).await;
+        mesh.advance(ms(900)).await;
+        mesh.run(GET).await.assert_flags("UO", 1);
+        mesh.advance(ms(300)).await;
+        mesh.assert_idle();
+        // What was not over in time never looks as if it were.
+        let error = answer.into_body().collect().await.unwrap_err();
+        assert!(error.to_string().contains("timeout"), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_read_too_slowly_is_cut_off_and_a_short_one_can_be_read_late() {
+    let setting = Setting { policy: PLAIN, rule: "timeout: 1s" };
+    for workload in [Workload::of("a"), Workload::of("a").http2()] {
+        let mesh = setting.with(workload.replying(long_answer())).start().await;
+        let mut body = mesh.client().send(get()).await.into_body();
+        let read = async {
+            while body.frame().await.unwrap().is_ok() {
+                mesh.advance(ms(100)).await;
+            }
+        };
+        let began = tokio::time::Instant::now();
+        read.await;
+        // What had come by then is still there to be read.
+        assert!(began.elapsed() >= secs(1) && began.elapsed() < secs(3), "{:?}", began.elapsed());
+
+        mesh.reply("a", &Reply::status(200).body("hello"));
+        let answer = mesh.client().send(get()).await;
+        mesh.advance(secs(60)).await;
+        mesh.assert_idle();
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "hello");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_timeout_an_answer_waits_for_its_reader_as_in_istio() {
+    let mesh = Setting { policy: PLAIN, rule: "" }.endpoint(long_answer()).await;
+    let answer = mesh.client().send(get()).await;
+    mesh.advance(secs(3_000)).await;
+    assert_eq!(mesh.mesh().gauges().clusters.iter().map(|cluster| cluster.requests).sum::<u32>(), 1);
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes().len(), 200 * 64 * 1024);
+    mesh.assert_idle();
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_takes_too_long_is_answered_for_the_endpoint() {
@@ -42,6 +102,45 @@ async fn the_timeout_begins_when_the_request_has_been_sent() {
     let request = Request::post("http://a/1").body(Body::new(StreamBody::new(pieces))).unwrap();
     assert_eq!(mesh.client().send(request).await.status(), 200);
     assert_eq!(mesh.calls()[0].body().len(), 30);
+}
+
+/// A request whose caller takes six seconds to send it.
+fn slow_upload() -> Request<Body> {
+    let pieces = stream::unfold(6, |left: u32| async move {
+        tokio::time::sleep(secs(1)).await;
+        (left > 0).then(|| (Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"piece"))), left - 1))
+    });
+    Request::post("http://a/1").body(Body::new(StreamBody::new(pieces))).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_mirror_begins_when_the_caller_has_sent_the_request() {
+    let rule = "timeout: 2s, mirror: {host: shadow}";
+    let touchy = "
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: shadow}
+spec: {host: shadow, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 100}}}
+";
+    let mesh = Setting { policy: PLAIN, rule }
+        .with(Workload::of("a"))
+        .with(Workload::of("shadow"))
+        .config_yaml("shadow.yaml", touchy)
+        .start()
+        .await;
+    assert_eq!(mesh.client().send(slow_upload()).await.status(), 200);
+    mesh.advance(ms(100)).await;
+    assert_eq!(mesh.calls_to("shadow")[0].body().len(), 30, "it was there to the end");
+    mesh.assert_healthy("shadow");
+    mesh.assert_idle();
+    // One that does not answer after that has its time, and is told apart as what it is.
+    mesh.reply("shadow", &Reply::hang());
+    mesh.client().send(slow_upload()).await;
+    mesh.advance(ms(1_900)).await;
+    assert_eq!(mesh.mesh().gauges().mirrors, 1);
+    mesh.advance(ms(200)).await;
+    mesh.assert_idle();
+    mesh.assert_ejected("shadow");
 }
 
 #[tokio::test(start_paused = true)]

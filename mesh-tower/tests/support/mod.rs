@@ -6,6 +6,7 @@ pub(crate) mod cases;
 pub(crate) mod curl;
 pub(crate) mod documents;
 pub(crate) mod raw;
+pub(crate) mod refusing;
 pub(crate) mod upstream;
 
 use std::time::Duration;

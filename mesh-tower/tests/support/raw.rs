@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -65,21 +65,5 @@ async fn serve(mut stream: TcpStream, does: Does, requests: Arc<AtomicUsize>) {
             stream.write_all(text.as_bytes()).await.unwrap();
             stream.shutdown().await.unwrap();
         }
-    }
-}
-
-/// A port that refuses connections, and that nobody else can get meanwhile.
-#[derive(Debug)]
-pub(crate) struct Refusing {
-    pub(crate) address: SocketAddr,
-    _bound: Socket,
-}
-
-impl Refusing {
-    pub(crate) fn new() -> Self {
-        // Bound, but not listening.
-        let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-        Self { address: bound.local_addr().unwrap().as_socket().unwrap(), _bound: bound }
     }
 }

@@ -28,18 +28,18 @@ impl Memory {
 
 /// What one recording takes of it; given back when dropped.
 #[derive(Debug, Default)]
-pub(super) struct Reserved {
+pub(crate) struct Reserved {
     memory: Option<Arc<Memory>>,
     bytes: usize,
 }
 
 impl Reserved {
-    pub(super) fn of(memory: Option<Arc<Memory>>) -> Self {
+    pub(crate) fn of(memory: Option<Arc<Memory>>) -> Self {
         Self { memory, bytes: 0 }
     }
 
     /// Whether there is room for more; takes it.
-    pub(super) fn grow(&mut self, bytes: usize) -> bool {
+    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let room = self.memory.as_ref().is_none_or(|memory| memory.take(bytes));
         if room {
             self.bytes += bytes;
@@ -47,14 +47,14 @@ impl Reserved {
         room
     }
 
-    pub(super) fn shrink(&mut self, bytes: usize) {
+    pub(crate) fn shrink(&mut self, bytes: usize) {
         self.bytes -= bytes;
         if let Some(memory) = &self.memory {
             memory.used.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn shrink_to_nothing(&mut self) {
+    pub(crate) fn shrink_to_nothing(&mut self) {
         self.shrink(self.bytes);
     }
 }

@@ -17,9 +17,17 @@ async fn rude(answer: &'static [u8]) -> Server {
     .await
 }
 
+/// A port at which nobody listens, and which nobody gets meanwhile: one that was merely free may be another test's by
+/// now, or the one that a connection to it comes from, which then reaches itself.
+fn refusing() -> (SocketAddr, socket2::Socket) {
+    let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    bound.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    (bound.local_addr().unwrap().as_socket().unwrap(), bound)
+}
+
 #[tokio::test]
 async fn a_refused_connection_names_its_endpoint() {
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (address, _bound) = refusing();
     for protocol in BOTH {
         let error = pool(address).checkout(protocol, false).await.unwrap_err();
         assert_eq!(error.failure(), Failure::ConnectFailed);
@@ -182,12 +190,9 @@ fn a_runtime_that_shuts_down_with_requests_in_line_comes_to_its_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_comes_while_others_are_told_of_a_failure_is_told_too() {
-    let refusing = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
+    let (address, _bound) = refusing();
     for protocol in BOTH {
-        let pool = pool(refusing);
+        let pool = pool(address);
         let asking: Vec<_> = (0..8)
             .map(|_| {
                 let pool = Arc::clone(&pool);

@@ -96,6 +96,25 @@ async fn streams_share_a_connection_up_to_our_own_limit() {
 }
 
 #[tokio::test]
+async fn streams_that_have_their_connections_for_themselves_do_not_wait_for_each_other() {
+    let server = Server::start(None, Duration::from_millis(40)).await;
+    let spec = PoolSpec { max_requests_per_connection: 1, ..PoolSpec::default() };
+    let (pool, _) = pool_with(server.address, spec, Limits::default());
+    let waiting: Vec<_> = (0..6)
+        .map(|_| {
+            let pool = Arc::clone(&pool);
+            tokio::spawn(async move { ask(&pool, Protocol::Http2).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    assert_eq!(pool.counts().opening, 6, "all at once");
+    for asked in waiting {
+        asked.await.unwrap().unwrap();
+    }
+    assert_eq!(server.opened(), 6);
+}
+
+#[tokio::test]
 async fn who_waits_for_a_stream_at_the_limit_of_connections_gets_the_next_that_ends() {
     let server = Server::start(Some(1), Duration::from_millis(10)).await;
     let limits = Limits { connections: 1, ..Limits::default() };

@@ -44,6 +44,9 @@ pub(super) fn cases() -> Vec<Case> {
             .endpoints(3)
             .policy(pool(json!({}), json!({"http2MaxRequests": 2})))
             .ask(slow().at_once(5, 40).shows(&["200 -", "503 UO"]).without_places()),
+        Case::new("limit of requests leaves those alone that wait for a connection")
+            .policy(pool(json!({"maxConnections": 1}), json!({"http2MaxRequests": 1})))
+            .ask(ask(&["delay:100:200"]).at_once(4, 10).shows(&["200 -"])),
         Case::new("limit of requests is no matter of retries")
             .policy(pool(json!({}), json!({"http2MaxRequests": 1})))
             .rule(retried.clone())
@@ -76,6 +79,10 @@ pub(super) fn cases() -> Vec<Case> {
             .policy(pool(json!({}), json!({"maxRequestsPerConnection": 1})))
             .ask(ask(&["200"]).times(5).shows(&["200 -"]))
             .ask(single()),
+        Case::new("limit of requests on a connection over HTTP/2, all at once")
+            .http2()
+            .policy(pool(json!({}), json!({"maxRequestsPerConnection": 1})))
+            .ask(ask(&["delay:300:200"]).with("http", 2).at_once(4, 0).shows(&["200 -"]).alike_in_time()),
         Case::new("limits of all kinds, crowded")
             .endpoints(2)
             .policy(pool(json!({"maxConnections": 2}), json!({"http1MaxPendingRequests": 2, "http2MaxRequests": 6})))
