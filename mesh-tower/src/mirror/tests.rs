@@ -140,6 +140,18 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Waiting<S> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_of_a_copy_begins_when_the_caller_has_sent_the_request() {
+    let ((mut main, inner), (mut copies, mirror)) = (reading(), reading());
+    let pieces = futures_util::stream::unfold(5, |left: u32| async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        (left > 0).then(|| (Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"x"))), left - 1))
+    });
+    let service = MirrorLayer::new(mirror, 100.0).timeout(Duration::from_secs(2)).layer(inner);
+    service.oneshot(post(Body::new(StreamBody::new(pieces)))).await.unwrap();
+    assert_eq!(copies.recv().await.unwrap(), main.recv().await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
 async fn copies_over_the_limit_are_skipped_and_counted() {
     let mirror = service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, BoxError>>());
     let (mut main, inner) = reading();

@@ -74,11 +74,18 @@ impl RetryLayer {
     /// and nothing speaks against another try. None unless set, since a refused connection may be one that the
     /// service opened on the way, after it had done what it was asked for. Errors of this crate say it themselves.
     ///
-    /// Around a client of hyper-util:
+    /// ```
+    /// use std::io::{Error, ErrorKind};
     ///
-    /// ```ignore
-    /// use hyper_util::client::legacy::Error;
-    /// layer.unsent(|error| error.downcast_ref::<Error>().is_some_and(Error::is_connect))
+    /// use mesh_tower::mesh_core::retry::RetryPolicy;
+    /// use mesh_tower::retry::RetryLayer;
+    ///
+    /// // Around a client that connects and sends, and does nothing else.
+    /// fn is_refused(error: &Error) -> bool {
+    ///     error.kind() == ErrorKind::ConnectionRefused
+    /// }
+    /// let retries = RetryLayer::new(RetryPolicy::new(2, "connect-failure"));
+    /// let retries = retries.unsent(|error| error.downcast_ref::<Error>().is_some_and(is_refused));
     /// ```
     #[must_use]
     pub fn unsent(mut self, is_unsent: fn(&BoxError) -> bool) -> Self {

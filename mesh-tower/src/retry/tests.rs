@@ -86,6 +86,33 @@ async fn other_answers_and_other_errors_are_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_connection_is_tried_again_only_where_it_is_known_to_be_that_of_the_request() {
+    let calls = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&calls);
+    let refused = service_fn(move |_: Request<Body>| {
+        *counted.lock().unwrap() += 1;
+        async { Err::<Response<Body>, _>(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)) }
+    });
+    let layer = RetryLayer::new(RetryPolicy::new(2, "connect-failure"));
+    layer.layer(refused.clone()).oneshot(request("x")).await.unwrap_err();
+    assert_eq!(std::mem::take(&mut *calls.lock().unwrap()), 1, "the service may have done what it was asked for");
+    let layer = layer.unsent(|error| error.is::<std::io::Error>());
+    layer.layer(refused).oneshot(request("x")).await.unwrap_err();
+    assert_eq!(*calls.lock().unwrap(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_tried_again_is_counted() {
+    let (_seen, service) = scripted(&[503; 9]);
+    let layer = retries(2).max_replay(4).budget(BudgetSpec { percent: 0.0, min_concurrency: 0 });
+    let service = layer.layer(service);
+    service.clone().oneshot(request(streaming(vec![Bytes::from_static(b"longer")]))).await.unwrap();
+    assert_eq!((layer.skipped(), layer.refused()), (1, 0));
+    service.oneshot(request("x")).await.unwrap();
+    assert_eq!((layer.skipped(), layer.refused()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_of_ours_says_whether_there_were_retries() {
     for (on, retried) in [("5xx", true), ("503", false)] {
         let broken =

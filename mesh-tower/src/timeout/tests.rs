@@ -72,6 +72,24 @@ async fn a_grpc_caller_may_ask_for_less_but_not_for_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_grpc_service_is_told_how_long_it_has_and_no_other() {
+    let told = service_fn(|request: Request<Body>| async move {
+        let told = request.headers().get("grpc-timeout").map(|told| told.to_str().unwrap().to_owned());
+        Ok::<_, BoxError>(Response::new(Body::from(told.unwrap_or_default())))
+    });
+    for (layer, asked, kind, expected) in [
+        (TimeoutLayer::new(5 * SECOND), "8S", "application/grpc", "5000m"),
+        (TimeoutLayer::new(5 * SECOND), "2S", "application/grpc", "2000m"),
+        (TimeoutLayer::of_callers(), "2S", "application/grpc", "2000m"),
+        (TimeoutLayer::new(5 * SECOND), "8S", "application/json", "8S"),
+    ] {
+        let request = Request::get("/").header("grpc-timeout", asked).header("content-type", kind);
+        let answer = layer.layer(told).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), expected, "{asked} {kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_clock_starts_when_the_request_has_been_sent() {
     let reading = service_fn(|request: Request<Body>| async move {
         request.into_body().collect().await?;
