@@ -135,7 +135,7 @@ defaultConfig: {discoveryAddress: 'istiod:15012', tracing: {sampling: 10}, concu
             "zoneAwareLbSetting",
             "accessLogFile",
             "defaultProviders",
-            "extensionProviders",
+            "extensionProviders[prometheus]",
             "defaultConfig.tracing",
             "defaultConfig.concurrency",
             "defaultConfig.discoveryAddress",

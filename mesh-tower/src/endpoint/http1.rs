@@ -1,18 +1,21 @@
 //! HTTP/1.1: one request at a time on a connection.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt as _;
-use futures_util::future::{Either, ready};
+use futures_util::future::{self, Either};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use mesh_core::Failure;
 use mesh_core::cluster::PoolSpec;
+use pin_project::pin_project;
 use tokio::task::AbortHandle;
 
 use super::connector::{Broken, Socket};
@@ -124,7 +127,7 @@ impl Free {
     }
 
     pub(super) fn lease(self, pool: &Arc<Pool>) -> Connection {
-        Connection { free: Some(self), clean: true, kept_alive: true, pool: Arc::clone(pool) }
+        Connection { free: Some(self), ending: None, clean: true, kept_alive: true, pool: Arc::clone(pool) }
     }
 }
 
@@ -136,6 +139,8 @@ impl Free {
 pub(crate) struct Connection {
     /// `Some` until it is taken apart.
     free: Option<Free>,
+    /// What drives it to its end, where nobody can send on it any more.
+    ending: Option<Task>,
     clean: bool,
     /// Whether the peer keeps it open after this answer.
     kept_alive: bool,
@@ -166,7 +171,7 @@ impl Connection {
 
     /// Hands a request to the connection.
     pub(super) fn send(mut self, mut request: Request<Body>) -> impl Future<Output = Answer> {
-        let Some(free) = &mut self.free else { return Either::Left(ready(Err(Failure::LocalReset.into()))) };
+        let Some(free) = &mut self.free else { return Either::Left(future::ready(Err(Failure::LocalReset.into()))) };
         self.clean = false;
         let may_be_closed = free.used;
         free.served += 1;
@@ -177,18 +182,18 @@ impl Connection {
         announce_body(&mut request);
         let upload = Upload::asking(&mut request);
         let answer = free.sender.try_send_request(request);
-        Either::Right(answer.map(move |answer| match answer {
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => self.switch(response, may_switch),
-            Ok(response) => {
-                self.kept_alive = is_kept_alive(&response);
-                Ok((response, Lease::Http1 { connection: self, upload }))
-            }
-            Err(mut failed) => {
-                upload.release();
-                let unsent = failed.take_message().map(|request| head.restore(request));
-                Err(Unanswered::new(failed.into_error(), unsent, may_be_closed))
-            }
-        }))
+        let rest = Some(Sent { connection: self, upload, head, may_be_closed, may_switch });
+        Either::Right(Answering { answer, rest })
+    }
+
+    /// Whether the connection takes no request any more. If not, whoever waits is woken when that changes.
+    fn is_closed(&mut self, cx: &mut Context<'_>) -> bool {
+        self.free.as_mut().is_some_and(|free| matches!(free.sender.poll_ready(cx), Poll::Ready(Err(_))))
+    }
+
+    /// Gives up the right to send, not the connection: what is under way goes on.
+    fn let_go(&mut self) {
+        self.ending = self.free.take().map(|free| free.task);
     }
 
     /// From here on nothing is said in HTTP any more.
@@ -217,6 +222,69 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(free) = self.free.take_if(|_| self.clean) {
             self.pool.give_http1(free);
+        }
+    }
+}
+
+/// What is kept of a request until its answer is here.
+struct Sent {
+    connection: Connection,
+    upload: Upload,
+    head: Absolute,
+    may_be_closed: bool,
+    may_switch: bool,
+}
+
+/// A request on its way.
+///
+/// A request that is handed over in the very moment in which its connection closes may lie where nobody looks any more. It
+/// comes back, unsent, only when nobody can hand over requests either.
+#[pin_project]
+struct Answering<F> {
+    #[pin]
+    answer: F,
+    rest: Option<Sent>,
+}
+
+impl<F> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>,
+{
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut this = self.project();
+        let mut answer = this.answer.as_mut().poll(cx);
+        if let (Poll::Pending, Some(sent)) = (&answer, this.rest.as_mut())
+            && sent.connection.is_closed(cx)
+        {
+            sent.connection.let_go();
+            answer = this.answer.poll(cx);
+        }
+        let answer = ready!(answer);
+        match this.rest.take() {
+            Some(sent) => Poll::Ready(sent.answered(answer)),
+            // Polled after it was ready.
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Sent {
+    fn answered(mut self, answer: Result<Response<Incoming>, TrySendError<Request<Body>>>) -> Answer {
+        match answer {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                self.connection.switch(response, self.may_switch)
+            }
+            Ok(response) => {
+                self.connection.kept_alive = is_kept_alive(&response);
+                Ok((response, Lease::Http1 { connection: self.connection, upload: self.upload }))
+            }
+            Err(mut failed) => {
+                self.upload.release();
+                let unsent = failed.take_message().map(|request| self.head.restore(request));
+                Err(Unanswered::new(failed.into_error(), unsent, self.may_be_closed))
+            }
         }
     }
 }

@@ -47,6 +47,11 @@ pub(crate) struct Stream {
     lease: StreamLease,
 }
 
+/// Takes the connections that are closed off the list.
+pub(super) fn take_closed(list: &mut Vec<Shared>) -> Vec<Shared> {
+    list.extract_if(.., |shared| shared.sender.is_closed()).collect()
+}
+
 /// A stream on the first connection that has room. A connection that may take no more leaves the
 /// list, and ends with its last stream.
 pub(super) fn take(list: &mut Vec<Shared>, spec: &PoolSpec, pool: &Arc<Pool>) -> Option<Stream> {
@@ -114,7 +119,12 @@ const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
 
 /// Speaks HTTP/2 on a socket and waits for the settings of the peer, so that nobody opens a stream
 /// that it would refuse.
-pub(super) async fn handshake(io: TokioIo<Socket>, id: u64, options: &PoolOptions) -> Result<Shared, Broken> {
+pub(super) async fn handshake(
+    io: TokioIo<Socket>,
+    id: u64,
+    options: &PoolOptions,
+    pool: &Arc<Pool>,
+) -> Result<Shared, Broken> {
     let progress = Arc::new(AtomicWaker::new());
     let executor = Executor { progress: Arc::clone(&progress), is_watched: Arc::default() };
     let mut builder = http2::Builder::new(executor);
@@ -145,10 +155,13 @@ pub(super) async fn handshake(io: TokioIo<Socket>, id: u64, options: &PoolOption
         }
     });
     tokio::time::timeout(options.connect_timeout, settings).await.map_err(|_| Failure::ConnectTimeout)??;
+    let pool = Arc::clone(pool);
     tokio::spawn(async move {
         if let Err(error) = poll_fn(drive).await {
             tracing::trace!(%error, "connection ended");
         }
+        // A request that was handed over in that very moment comes back when nobody can hand over one any more.
+        pool.forget_closed();
     });
     let now = crate::clock::now();
     Ok(Shared { id, sender, allowed, streams: 0, served: 0, born: now, idle_since: Some(now) })
@@ -156,20 +169,22 @@ pub(super) async fn handshake(io: TokioIo<Socket>, id: u64, options: &PoolOption
 
 impl Stream {
     /// Hands a request to the connection.
-    pub(super) fn send(mut self, mut request: Request<Body>) -> impl Future<Output = Answer> {
+    pub(super) fn send(self, mut request: Request<Body>) -> impl Future<Output = Answer> {
         let version = std::mem::replace(request.version_mut(), Version::HTTP_2);
         let upload = Upload::of(&mut request);
         never_index(request.headers_mut());
-        let answer = self.sender.try_send_request(request);
+        let Self { mut sender, used, lease } = self;
+        // Not kept until the answer: see `forget_closed`.
+        let answer = sender.try_send_request(request);
         answer.map(move |answer| match answer {
-            Ok(response) => Ok((response, Lease::Http2 { _stream: self.lease, _upload: upload })),
+            Ok(response) => Ok((response, Lease::Http2 { _stream: lease, _upload: upload })),
             Err(mut failed) => {
                 upload.release();
                 let unsent = failed.take_message().map(|mut request| {
                     *request.version_mut() = version;
                     request
                 });
-                Err(Unanswered::new(failed.into_error(), unsent, self.used))
+                Err(Unanswered::new(failed.into_error(), unsent, used))
             }
         })
     }

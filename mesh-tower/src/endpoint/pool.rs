@@ -318,6 +318,13 @@ impl Pool {
         self.serve_http2(state);
     }
 
+    /// Lets go of connections that take nothing any more.
+    pub(super) fn forget_closed(&self) {
+        let closed = http2::take_closed(&mut self.lock().http2);
+        // Once nothing is locked any more: what comes back by it may want a connection.
+        drop(closed);
+    }
+
     /// There is room for another stream.
     pub(super) fn stream_ended(self: &Arc<Self>, connection: u64) {
         let mut state = self.lock();
@@ -447,7 +454,7 @@ impl Opening {
                 }
                 Err(broken) => self.fail(&broken),
             },
-            Protocol::Http2 => match http2::handshake(io, self.id, &pool.options).await {
+            Protocol::Http2 => match http2::handshake(io, self.id, &pool.options, &pool).await {
                 Ok(connection) => {
                     self.end(&mut pool.lock());
                     pool.give_http2(connection);

@@ -56,7 +56,7 @@ impl Guard {
 
     /// Takes a request that is in form on to its end, at a gateway. Gives what is to be added to the answer.
     pub(crate) async fn admitted<B>(
-        &self,
+        self,
         live: &Live,
         request: &mut Request<B>,
     ) -> Result<Option<Box<HeaderMap>>, Refused> {

@@ -265,32 +265,43 @@ pub(crate) fn send(
         // Whoever answers, and whatever the answer would be: none to HEAD has a body.
         let bodiless = request.method() == Method::HEAD;
         let mut trail = Trail::new(crate::clock::now());
-        let mut added = None;
         let begun = match take_head(&shared, &live, listener, &mut request) {
-            Ok((head, None)) => Journey::begin(shared, live, listener, head, &mut request),
+            Ok((head, None)) => {
+                Journey::begin(shared, live, listener, head, &mut request).map(|journey| (journey, None))
+            }
             // Boxed, since what is awaited for it is large.
-            Ok((head, Some(guard))) => match Box::pin(guard.admitted(&live, &mut request)).await {
-                Ok(headers) => {
-                    added = headers;
-                    Journey::begin(shared, live, listener, head, &mut request)
-                }
-                Err(response) => Err(Unrouted::Refused(response)),
-            },
+            Ok((head, Some(guard))) => Box::pin(admit(guard, shared, live, listener, head, &mut request)).await,
             Err(unrouted) => Err(unrouted),
         };
-        let mut response = match begun {
-            Ok(mut journey) => match outbound(&mut journey, &mut request, &mut trail).await {
-                Ok(response) => answer::finish(response, journey, trail),
-                Err(error) => answer::failed(&error, journey, trail),
-            },
+        let response = match begun {
+            Ok((mut journey, added)) => {
+                let mut response = match outbound(&mut journey, &mut request, &mut trail).await {
+                    Ok(response) => answer::finish(response, journey, trail),
+                    Err(error) => answer::failed(&error, journey, trail),
+                };
+                if let Some(added) = added {
+                    inbound::append(response.headers_mut(), &added);
+                }
+                response
+            }
             Err(Unrouted::Failed { failure, grpc }) => answer::unrouted(&failure.into(), grpc, trail),
             Err(Unrouted::Refused(response)) => answer::refused(*response, trail),
         };
-        if let Some(added) = added {
-            inbound::append(response.headers_mut(), &added);
-        }
         if bodiless { response.map(|_| Body::empty()) } else { response }
     }
+}
+
+/// Lets a request in at a gateway, if it may come in. With what is to be added to its answer.
+async fn admit(
+    guard: Guard,
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    listener: Listener,
+    head: Head,
+    request: &mut Request<Body>,
+) -> Result<(Journey, Option<Box<HeaderMap>>), Unrouted> {
+    let added = guard.admitted(&live, request).await.map_err(Unrouted::Refused)?;
+    Ok((Journey::begin(shared, live, listener, head, request)?, added))
 }
 
 /// Brings a request into canonical form. At a gateway there may be somebody who has to let it in.

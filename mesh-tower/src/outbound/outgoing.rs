@@ -29,8 +29,6 @@ pub(crate) struct Outgoing {
     is_burnt: bool,
     /// Whether a try's status is looked for in trailers, too.
     peeks: bool,
-    /// Where it may not go.
-    barred: Option<Barred>,
 }
 
 /// Blocks of addresses that a request may not go to, whatever a name resolves to: an extension of it.
@@ -41,15 +39,15 @@ impl Outgoing {
     /// Keeps a copy only where `copies` says that there may be another try or a mirror.
     pub(crate) fn new(request: Request<Body>, copies: bool, shared: &Shared) -> Self {
         let keep = Keep::within(shared.options.replay_limit, &shared.replays);
-        let barred = request.extensions().get::<Barred>().cloned();
         let request = Repeatable::new(request, copies, keep);
         let peeks = copies && shared.options.peek_trailers;
-        Self { request, tries: 0, retry: None, left_out: shared.options.left_out, is_burnt: false, peeks, barred }
+        Self { request, tries: 0, retry: None, left_out: shared.options.left_out, is_burnt: false, peeks }
     }
 
     /// Whether it may not go to an endpoint.
     pub(crate) fn is_barred_from(&self, endpoint: &EndpointState) -> bool {
-        let Some(Barred(networks)) = &self.barred else { return false };
+        let extensions = self.request.head(Request::extensions, |head| &head.extensions);
+        let Some(Barred(networks)) = extensions.and_then(|extensions| extensions.get()) else { return false };
         match endpoint.address() {
             EndpointAddress::Socket(at) => networks.iter().any(|network| network.reaches(at.ip())),
             // No name leads there.
