@@ -11,5 +11,6 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
 
+pub mod authorization;
 pub mod decision;
 pub mod stats;
