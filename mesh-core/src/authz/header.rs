@@ -58,6 +58,17 @@ impl HeaderMatch {
         Self { elements: true, ..self }
     }
 
+    /// The header, and the values of which one has to be there, where nothing else matches. Of several lines it may be all
+    /// of them joined.
+    pub(super) fn exact(&self) -> Option<(&HeaderName, Vec<&[u8]>)> {
+        match &self.source {
+            Source::Named(name) if !self.elements => {
+                Some((name, self.values.iter().map(TextMatch::exact).collect::<Option<_>>()?))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the header is there and as asked for.
     pub(super) fn matches(&self, request: &RequestView<'_>) -> bool {
         match &self.source {
@@ -129,7 +140,9 @@ mod tests {
     #[test]
     fn white_space_around_a_value_hides_nothing_from_what_closes_and_opens_nothing() {
         for sent in [" admin", "admin\t", "  admin "] {
-            assert!(matches(&["admin"], Lines::AnyOrJoined, &[sent]) && matches(&["*min"], Lines::AnyOrJoined, &[sent]));
+            assert!(
+                matches(&["admin"], Lines::AnyOrJoined, &[sent]) && matches(&["*min"], Lines::AnyOrJoined, &[sent])
+            );
             assert!(!matches(&["admin"], Lines::Every, &[sent]) && !matches(&["admin"], Lines::Any, &[sent]));
         }
         assert!(matches(&["a,b"], Lines::AnyOrJoined, &["a ", " b"]));

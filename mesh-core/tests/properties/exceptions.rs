@@ -60,9 +60,16 @@ fn an_escape_that_decoding_brings_out_is_decoded_by_a_safe_mesh_alone() {
 
 #[test]
 fn a_policy_with_a_character_that_is_escaped_in_paths_never_matches() {
-    for (raw, escaped) in
-        [("|", "%7C"), ("{", "%7B"), ("}", "%7D"), ("^", "%5E"), ("<", "%3C"), (">", "%3E"), ("\"", "%22"), ("`", "%60")]
-    {
+    for (raw, escaped) in [
+        ("|", "%7C"),
+        ("{", "%7B"),
+        ("}", "%7D"),
+        ("^", "%5E"),
+        ("<", "%3C"),
+        (">", "%3E"),
+        ("\"", "%22"),
+        ("`", "%60"),
+    ] {
         for profile in [Profile::Istio, Profile::Safe] {
             let (path, named) = (format!("/a{raw}b"), format!("/a{escaped}b"));
             assert_eq!(normal(profile, &path), named);

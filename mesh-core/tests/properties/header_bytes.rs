@@ -77,7 +77,10 @@ fn a_denial_is_triggered_whatever_bytes_stand_around_or_beside_what_it_names() {
         assert_eq!(allows(&named, &[&odd]), trimmed(&odd) != WORD, "{what}");
         assert!(!allows(&is_there, &[&odd]), "{what}");
         // What is not exactly the word is something else, also beside it.
-        assert!(!allows(&all_but, &[&odd]) && !allows(&all_but, &[&odd, word]) && !allows(&all_but, &[word, &odd]), "{what}");
+        assert!(
+            !allows(&all_but, &[&odd]) && !allows(&all_but, &[&odd, word]) && !allows(&all_but, &[word, &odd]),
+            "{what}"
+        );
     }
     println!("{swept} values");
 }

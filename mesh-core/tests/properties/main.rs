@@ -28,5 +28,10 @@ fn number<N: std::str::FromStr>(name: &str, default: N) -> N {
 fn cases(default: u32) -> ProptestConfig {
     let cases = number("MESH_PROPERTIES", default);
     // What is left out by an assumption is not counted, and may be most of it.
-    ProptestConfig { cases, failure_persistence: None, max_global_rejects: cases.saturating_mul(8), ..Default::default() }
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_global_rejects: cases.saturating_mul(8),
+        ..Default::default()
+    }
 }

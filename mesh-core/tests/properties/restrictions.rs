@@ -30,7 +30,9 @@ fn collect(value: &Value, at: &str, found: &mut Vec<String>) {
                 found.push(at);
             }
         }
-        Value::Array(list) => list.iter().enumerate().for_each(|(n, value)| collect(value, &format!("{at}/{n}"), found)),
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(n, value)| collect(value, &format!("{at}/{n}"), found))
+        }
         _ => {}
     }
 }
