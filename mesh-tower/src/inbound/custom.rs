@@ -22,8 +22,8 @@ pub trait ExternalAuthorizer: fmt::Debug + Send + Sync + 'static {
 /// The answer of an [`ExternalAuthorizer`], when it comes.
 pub type Checking = Pin<Box<dyn Future<Output = CheckAnswer> + Send>>;
 
-/// What is told about a request: all but its body.
-#[derive(Clone, Debug)]
+/// What is told about a request: all but its body. It prints the names of headers alone, and not the query.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct CheckRequest {
     /// The method.
@@ -38,8 +38,19 @@ pub struct CheckRequest {
     pub identity: Option<PeerIdentity>,
 }
 
-/// What becomes of the request.
-#[derive(Debug)]
+impl fmt::Debug for CheckRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckRequest")
+            .field("method", &self.method)
+            .field("path", &self.uri.path())
+            .field("headers", &self.headers.keys())
+            .field("address", &self.address)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What becomes of the request. Headers and answers do not print.
 pub enum CheckAnswer {
     /// It goes on to the other policies. These headers replace those that it came with.
     Allow(HeaderMap),
@@ -47,6 +58,16 @@ pub enum CheckAnswer {
     Deny(Response<Body>),
     /// Nobody could say: it is denied as by a policy (403).
     Failed,
+}
+
+impl fmt::Debug for CheckAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow(headers) => f.debug_tuple("Allow").field(&headers.keys()).finish(),
+            Self::Deny(response) => f.debug_tuple("Deny").field(&response.status()).finish(),
+            Self::Failed => f.write_str("Failed"),
+        }
+    }
 }
 
 /// The authorizers by the names of their providers.
