@@ -3,6 +3,7 @@
 //! | command | measures |
 //! |-|-|
 //! | `cargo bench -p benches` | the decision alone: route, split, endpoint, at 10 to 10,000 routes |
+//! | `cargo bench -p benches --bench authorization` | who may do what, by 10 and 1,000 policies |
 //! | `cargo run --release -p benches --bin allocations` | allocations of that decision |
 //! | `cargo run --release -p benches --bin compare` | whole requests, with and without the mesh |
 //!
@@ -11,5 +12,6 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
 
+pub mod authorization;
 pub mod decision;
 pub mod stats;

@@ -1,6 +1,7 @@
 //! The objects that count, each once, in Istio's order.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use crate::api::kubernetes::{
     Deployment, EndpointSlice, Endpoints, KubernetesGateway, Namespace, Node, Pod, Secret, Service,
@@ -34,13 +35,21 @@ use crate::{analyze, validate};
 /// assert!(report.is_empty() && set.validate().is_empty());
 /// assert_eq!(set.virtual_services().count(), 1);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ConfigSet {
     shelves: BTreeMap<Kind, Shelf>,
 }
 
+/// The names of the objects alone: what they say may be keys, and whoever holds a mesh prints it with the rest.
+impl fmt::Debug for ConfigSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let documents = self.shelves.values().flat_map(|shelf| shelf.in_order.values());
+        f.debug_set().entries(documents.map(|document| document.resource.id().to_string())).finish()
+    }
+}
+
 /// The objects of one kind.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct Shelf {
     in_order: BTreeMap<Order, Document>,
     orders: HashMap<NamespacedName, Order>,

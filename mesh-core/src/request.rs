@@ -1,5 +1,6 @@
 //! What routing may look at.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use http::{HeaderMap, Method};
@@ -8,7 +9,9 @@ use crate::Failure;
 use crate::jwt::Claims;
 
 /// A borrowed view of a request: built for free, copied freely.
-#[derive(Clone, Copy, Debug)]
+///
+/// It prints the names of headers alone, and not the query: either may hold what nobody else may know.
+#[derive(Clone, Copy)]
 pub struct RequestView<'a> {
     /// `:method`, compared with case.
     pub method: &'a Method,
@@ -26,6 +29,29 @@ pub struct RequestView<'a> {
     pub peer: PeerView<'a>,
     /// The listener port: the port of the URI, or that of the gateway server.
     pub port: u16,
+}
+
+impl fmt::Debug for RequestView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestView")
+            .field("method", self.method)
+            .field("scheme", &self.scheme)
+            .field("authority", &self.authority)
+            .field("path", &self.path)
+            .field("headers", &Names(self.headers))
+            .field("peer", &self.peer)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Prints the names of headers without their values.
+pub(crate) struct Names<'a>(pub(crate) &'a HeaderMap);
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
 }
 
 /// The scheme of a request.

@@ -4,16 +4,19 @@
 //! What could be judged as one thing and served as another is refused. Under [`Profile::Safe`] that is more than Envoy
 //! refuses; what is stricter is named at each check.
 
+use std::fmt;
+
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 use mesh_config::api::mesh_config::NormalizationType;
 
 use crate::path_normalization::{normalize, normalize_fully};
+use crate::request::Names;
 use crate::route::internal_headers;
 use crate::{Failure, Profile};
 
-/// What a server has read of a request, as far as its form goes.
-#[derive(Clone, Copy, Debug)]
+/// What a server has read of a request, as far as its form goes. It prints the names of headers alone.
+#[derive(Clone, Copy)]
 pub struct Head<'a> {
     /// By which version of HTTP it came.
     pub version: Version,
@@ -25,6 +28,18 @@ pub struct Head<'a> {
     pub authority: Option<&'a str>,
     /// The headers, `host` among them.
     pub headers: &'a HeaderMap,
+}
+
+impl fmt::Debug for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("version", &self.version)
+            .field("method", self.method)
+            .field("scheme", &self.scheme)
+            .field("authority", &self.authority)
+            .field("headers", &Names(self.headers))
+            .finish()
+    }
 }
 
 /// Refuses a head that a server may not take. Gives what `host` has to become for the application to be told the authority

@@ -31,6 +31,7 @@ pub(crate) mod typed;
 pub(crate) use self::typed::from_str_noting;
 pub(crate) use self::typed::{from_node, from_str};
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -43,13 +44,20 @@ use crate::locate::{NodeId, SyntaxError, Tree};
 use crate::resource::{Kind, Lookup, Resource, ResourceId, for_each_kind, lookup};
 
 /// An object and where it was written.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Document {
     /// Where it was written.
     pub origin: Origin,
     /// The object.
     pub resource: Resource,
+}
+
+/// Name and place alone: what the object says may be keys, and whoever holds a mesh prints it with the rest.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({} at {})", self.resource.id(), self.origin)
+    }
 }
 
 /// A document of an object made in code takes the object's own origin.

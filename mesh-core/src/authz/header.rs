@@ -32,7 +32,8 @@ enum Source {
 pub(super) enum Lines {
     /// One of them, as in Envoy.
     Any,
-    /// One of them, or all of them joined by commas: nothing that some reader might see slips through.
+    /// One of them, or all of them joined by commas, with or without the white space around them: nothing that some
+    /// reader might see slips through.
     AnyOrJoined,
     /// Every one: whichever of them a reader takes, it is one that is let in.
     Every,
@@ -57,6 +58,17 @@ impl HeaderMatch {
         Self { elements: true, ..self }
     }
 
+    /// The header, and the values of which one has to be there, where nothing else matches. Of several lines it may be all
+    /// of them joined.
+    pub(super) fn exact(&self) -> Option<(&HeaderName, Vec<&[u8]>)> {
+        match &self.source {
+            Source::Named(name) if !self.elements => {
+                Some((name, self.values.iter().map(TextMatch::exact).collect::<Option<_>>()?))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the header is there and as asked for.
     pub(super) fn matches(&self, request: &RequestView<'_>) -> bool {
         match &self.source {
@@ -78,8 +90,11 @@ impl HeaderMatch {
             Lines::Every => lines().next().is_some() && lines().all(|line| self.value_matches(line)),
             Lines::Any => lines().any(|line| self.value_matches(line)),
             Lines::AnyOrJoined => {
-                let joined = |by: &[u8]| self.value_matches(&lines().collect::<Vec<_>>().join(by));
-                lines().any(|line| self.value_matches(line)) || (lines().count() > 1 && (joined(b",") || joined(b", ")))
+                // HTTP/2 hands on the white space around a value, which readers pass over.
+                let trimmed = || lines().map(<[u8]>::trim_ascii);
+                let joined = |by: &[u8]| self.value_matches(&trimmed().collect::<Vec<_>>().join(by));
+                lines().chain(trimmed()).any(|line| self.value_matches(line))
+                    || (lines().count() > 1 && (joined(b",") || joined(b", ")))
             }
         }
     }
@@ -120,6 +135,17 @@ mod tests {
         assert!(matches(&["a,b"], Lines::AnyOrJoined, &["a", "b"]));
         assert!(matches(&["a, b"], Lines::AnyOrJoined, &["a", "b"]));
         assert!(matches(&["a", "b"], Lines::Every, &["a", "b"]));
+    }
+
+    #[test]
+    fn white_space_around_a_value_hides_nothing_from_what_closes_and_opens_nothing() {
+        for sent in [" admin", "admin\t", "  admin "] {
+            assert!(
+                matches(&["admin"], Lines::AnyOrJoined, &[sent]) && matches(&["*min"], Lines::AnyOrJoined, &[sent])
+            );
+            assert!(!matches(&["admin"], Lines::Every, &[sent]) && !matches(&["admin"], Lines::Any, &[sent]));
+        }
+        assert!(matches(&["a,b"], Lines::AnyOrJoined, &["a ", " b"]));
     }
 
     #[test]

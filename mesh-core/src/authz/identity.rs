@@ -23,9 +23,19 @@ impl PrincipalMatch {
         match &self.0 {
             // Any identity, whatever its scheme.
             TextMatch::Present => !identity.is_empty(),
-            text => identity.strip_prefix(SCHEME).is_some_and(|rest| text.matches(rest.as_bytes())),
+            text => without_scheme(identity).is_some_and(|rest| text.matches(rest.as_bytes())),
         }
     }
+
+    /// The one identity that it can be, without its scheme.
+    pub(super) fn exact(&self) -> Option<&[u8]> {
+        self.0.exact()
+    }
+}
+
+/// An identity as principals are compared with.
+pub(super) fn without_scheme(identity: &str) -> Option<&str> {
+    identity.strip_prefix(SCHEME)
 }
 
 /// A namespace, in which every star stands for any text.
@@ -53,24 +63,42 @@ impl NamespaceMatch {
             None => false,
         })
     }
+
+    /// The segment behind `/ns/` that an identity of it has to have, where that is one.
+    pub(super) fn exact(&self) -> Option<&str> {
+        let [part] = &*self.parts else { return None };
+        part.strip_prefix("/ns/")?.strip_suffix('/').filter(|namespace| !namespace.contains('/'))
+    }
 }
 
 /// A service account of one namespace, in any trust domain.
 #[derive(Clone, Debug)]
-pub struct AccountMatch(Regex);
+pub struct AccountMatch {
+    identity: Regex,
+    namespace: Box<str>,
+    account: Box<str>,
+}
 
 impl AccountMatch {
     /// Reads `account`, which is one of `namespace`, or `namespace/account`.
     pub fn parse(text: &str, namespace: &str) -> Option<Self> {
         let (namespace, account) = text.split_once('/').unwrap_or((namespace, text));
-        let (namespace, account) = (regex::escape(namespace), regex::escape(account));
+        let (escaped, escaped_account) = (regex::escape(namespace), regex::escape(account));
         // Other attributes may stand beside those that count.
-        Regex::new(&format!(r"\Aspiffe://.+/ns/{namespace}/(?:.+/|)sa/{account}(?:/.+)?\z")).ok().map(Self)
+        let pattern = format!(r"\Aspiffe://.+/ns/{escaped}/(?:.+/|)sa/{escaped_account}(?:/.+)?\z");
+        let identity = Regex::new(&pattern).ok()?;
+        Some(Self { identity, namespace: namespace.into(), account: account.into() })
     }
 
     /// Whether an identity is of the account.
     pub fn matches(&self, identity: &str) -> bool {
-        self.0.is_match(identity)
+        self.identity.is_match(identity)
+    }
+
+    /// The segments behind `/ns/` and `/sa/` that an identity of it has to have, where each is one.
+    pub(super) fn exact(&self) -> Option<(&str, &str)> {
+        let are_segments = !self.namespace.contains('/') && !self.account.contains('/');
+        are_segments.then_some((&*self.namespace, &*self.account))
     }
 }
 

@@ -10,8 +10,8 @@ use super::text::TextMatch;
 pub enum PathMatch {
     /// One of the forms of text.
     Text(TextMatch),
-    /// With `{*}`, one segment that is not empty, or `{**}`, any number of them.
-    Template(Regex),
+    /// With `{*}`, one segment that is not empty, or `{**}`, any number of them; before it, what stands before the first.
+    Template(Box<str>, Regex),
 }
 
 impl PathMatch {
@@ -24,14 +24,16 @@ impl PathMatch {
             return None;
         }
         let segments: Vec<String> = path.split('/').map(segment).collect();
-        Regex::new(&format!(r"\A(?s-u:{})\z", segments.join("/"))).ok().map(Self::Template)
+        let start = path.split('{').next().unwrap_or_default();
+        let regex = Regex::new(&format!(r"\A(?s-u:{})\z", segments.join("/"))).ok()?;
+        Some(Self::Template(start.into(), regex))
     }
 
     /// Whether a path is as it says.
     pub fn matches(&self, path: &str) -> bool {
         match self {
             Self::Text(text) => text.matches(path.as_bytes()),
-            Self::Template(template) => template.is_match(path.as_bytes()),
+            Self::Template(_, template) => template.is_match(path.as_bytes()),
         }
     }
 }

@@ -10,12 +10,12 @@ use crate::identity::TrustDomains;
 /// Matches an access if one of `from`, one of `to` and all of `when` do. What is empty matches everything.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rule {
-    from: Box<[AllOf]>,
-    to: Box<[AllOf]>,
-    when: AllOf,
+    pub(super) from: Box<[AllOf]>,
+    pub(super) to: Box<[AllOf]>,
+    pub(super) when: AllOf,
 }
 
-type AllOf = Box<[Condition]>;
+pub(super) type AllOf = Box<[Condition]>;
 
 impl Rule {
     /// Whether the rule matches.

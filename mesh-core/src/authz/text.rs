@@ -37,6 +37,14 @@ impl TextMatch {
         }
     }
 
+    /// The one value that matches, where there is only one.
+    pub(super) fn exact(&self) -> Option<&[u8]> {
+        match self {
+            Self::Exact(exact) => Some(exact),
+            _ => None,
+        }
+    }
+
     /// The same, upper and lower case of ASCII letters being alike.
     pub fn matches_in_any_case(&self, value: &[u8]) -> bool {
         self.matches_by(value, |text, part| text.eq_ignore_ascii_case(part))

@@ -27,6 +27,11 @@ impl RequestPrincipalMatch {
         Self { issuer, subject }
     }
 
+    /// The one subject that it can have.
+    pub(super) fn exact_subject(&self) -> Option<&[u8]> {
+        self.subject.exact()
+    }
+
     /// Whether a token is of this principal. One without a subject is of none.
     pub fn matches(&self, claims: &Claims) -> bool {
         let is = |name: &str, text: &TextMatch| claims.text(name).is_some_and(|value| text.matches(value.as_bytes()));

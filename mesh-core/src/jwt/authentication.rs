@@ -1,5 +1,6 @@
 //! The rules of the `RequestAuthentication`s of a workload, and what they make of a request.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
@@ -37,13 +38,22 @@ pub struct Rule {
 /// The names that lead to a claim, from the outermost object inwards.
 type Way = Box<[Box<str>]>;
 
-/// Where the keys of an issuer are.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Where the keys of an issuer are. Keys do not print: one that tokens are signed with by agreement is a secret.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Keys {
     /// A JSON Web Key Set in the configuration.
     Inline(Arc<str>),
     /// They have to be fetched.
     Remote(RemoteKeys),
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inline(_) => f.write_str("Inline(..)"),
+            Self::Remote(at) => f.debug_tuple("Remote").field(at).finish(),
+        }
+    }
 }
 
 /// Where keys are fetched.
@@ -55,8 +65,7 @@ pub enum RemoteKeys {
     Discovered(Arc<str>),
 }
 
-/// A request whose token was accepted.
-#[derive(Debug)]
+/// A request whose token was accepted. What the token says does not print.
 pub struct Accepted<'a> {
     /// What the token says.
     pub claims: Claims,
@@ -64,6 +73,12 @@ pub struct Accepted<'a> {
     encoded_payload: String,
     original: serde_json::Map<String, serde_json::Value>,
     found: Vec<&'a Location>,
+}
+
+impl fmt::Debug for Accepted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted").field("claims", &self.claims).field("found", &self.found).finish_non_exhaustive()
+    }
 }
 
 impl Authentication {
