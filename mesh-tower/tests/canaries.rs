@@ -3,7 +3,7 @@
 //! Each secret is a word that stands nowhere else. They are put where secrets are, all of it is made to talk, at level
 //! `TRACE`, and what was said is searched for the words.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::fmt::Write as _;
 use std::io;

@@ -7,7 +7,7 @@
 //! MESH_PROPERTIES=1000000 cargo test --release -p mesh-core --test properties
 //! ```
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod exceptions;
 mod header_bytes;

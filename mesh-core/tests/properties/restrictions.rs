@@ -31,7 +31,7 @@ fn collect(value: &Value, at: &str, found: &mut Vec<String>) {
             }
         }
         Value::Array(list) => {
-            list.iter().enumerate().for_each(|(n, value)| collect(value, &format!("{at}/{n}"), found))
+            list.iter().enumerate().for_each(|(n, value)| collect(value, &format!("{at}/{n}"), found));
         }
         _ => {}
     }
