@@ -3,7 +3,7 @@
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 use mesh_core::Profile;
-use mesh_core::request_form::{Head, check, prepare_headers, single_host};
+use mesh_core::request_form::{Head, Told, check, prepare_headers, single_host};
 
 /// Reads lines as the head of a request: version, method, authority, then headers.
 pub fn head(bytes: &[u8]) {
@@ -34,7 +34,7 @@ pub fn head(bytes: &[u8]) {
         assert_eq!(authority.map(str::as_bytes), Some(host.as_bytes()));
         headers.insert(HOST, host);
     }
-    if prepare_headers(&mut headers, false).is_err() {
+    if prepare_headers(&mut headers, Told::default()).is_err() {
         return;
     }
     let is_left = |name: &str| headers.contains_key(name);
@@ -43,6 +43,6 @@ pub fn head(bytes: &[u8]) {
     assert!(!is_left("upgrade") || headers.get_all("connection").iter().count() == 1, "{headers:?}");
     // What is in form stays as it is.
     let mut again = headers.clone();
-    assert!(prepare_headers(&mut again, false).is_ok(), "{headers:?}");
+    assert!(prepare_headers(&mut again, Told::default()).is_ok(), "{headers:?}");
     assert_eq!(again, headers);
 }
