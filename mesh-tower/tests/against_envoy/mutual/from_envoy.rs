@@ -98,11 +98,18 @@ async fn what_does_not_prove_itself_comes_to_no_application() {
     let envoy = Envoy::run(&binary, &sidecar::of_client(&ways, address).to_string()).await;
     for way in &ways {
         let Answer { status, text } = app::through(envoy.address, &way.name, None).await;
-        println!("{}: {status} {text}", way.name);
         if way.name.starts_with("principal-not-allowed") {
             assert_eq!((status, text.as_str()), (StatusCode::FORBIDDEN, "RBAC: access denied"), "{}", way.name);
         } else {
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{}: {text}", way.name);
+        }
+        // Who has refused whom: Envoy counts what it has found wrong itself.
+        for (counter, cause) in [("san", ["other-server", "other-trust"]), ("error", ["other-root"; 2])] {
+            if way.tls.is_some() {
+                let found = cause.iter().any(|cause| way.name.starts_with(cause));
+                let counted = envoy.counted(&format!("cluster.{}.ssl.fail_verify_{counter}", way.name)).await;
+                assert_eq!(counted > 0, found, "{}: fail_verify_{counter} is {counted}", way.name);
+            }
         }
     }
     assert_eq!(count.get(), 0, "the application has had requests");

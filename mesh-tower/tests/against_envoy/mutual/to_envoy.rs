@@ -100,7 +100,6 @@ async fn envoy_refuses_clients_that_do_not_prove_themselves() {
                 let before = server.envoy.counted(&counter).await;
                 let documents = service(server.envoy.address, protocol, "") + &destination_rule(tls);
                 let Answer { status, text } = app::ask(&client(None, documents).await).await;
-                println!("{case}: {protocol} {version}: {status} {text}");
                 assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{case}, {protocol}, {version}: {text}");
                 let counted = server.envoy.counted(&counter).await;
                 assert!(counted > before, "{case}, {protocol}, {version}: Envoy does not count it as {counter}");
@@ -134,7 +133,6 @@ async fn our_client_refuses_an_envoy_that_is_not_whom_it_expects() {
                 let address: SocketAddr = server.envoy.address;
                 let documents = service(address, protocol, endpoint) + rule;
                 let Answer { status, text } = app::ask(&client(Some(identity(&own, believed)), documents).await).await;
-                println!("{case}: {protocol} {version}: {status} {text}");
                 assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{case}, {protocol}, {version}: {text}");
             }
             assert_eq!(server.count.get(), 0, "{case}: the application has had requests");
