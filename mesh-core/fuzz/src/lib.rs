@@ -3,11 +3,13 @@
 mod authorization;
 mod head;
 mod path;
+mod spiffe_id;
 mod token;
 
 pub use self::authorization::authorization;
 pub use self::head::head;
 pub use self::path::path;
+pub use self::spiffe_id::spiffe_id;
 pub use self::token::token;
 
 #[cfg(test)]
@@ -31,6 +33,7 @@ mod tests {
             super::token(&bytes);
             super::authorization(&bytes);
             super::head(&bytes);
+            super::spiffe_id(&bytes);
         }
     }
 }

@@ -11,6 +11,7 @@
 
 mod exceptions;
 mod header_bytes;
+mod identities;
 mod paths;
 mod restrictions;
 mod world;
