@@ -3,7 +3,7 @@
 //!
 //! Each case says in Istio's words what applies to a service ([`case`]). The mesh gets that as it is
 //! ([`documents`]); Envoy gets what Istio would make of it ([`bootstrap`]). Both call the same endpoints, which do with
-//! each request as the case says.
+//! each request as the case says. Beside that the two call each other, over mutual TLS ([`mutual`]).
 //!
 //! ```text
 //! ENVOY=/usr/bin/envoy cargo test -p mesh-tower --test against_envoy -- --nocapture
@@ -20,6 +20,8 @@
 
 #[path = "support/anybody.rs"]
 mod anybody;
+#[path = "tls/authority.rs"]
+mod authority;
 #[path = "conformance/caller.rs"]
 mod caller;
 #[path = "conformance/place.rs"]
@@ -34,6 +36,8 @@ mod secure;
 mod upstream;
 #[path = "conformance/wire.rs"]
 mod wire;
+#[path = "tls/world.rs"]
+mod world;
 
 #[path = "against_envoy/bootstrap/mod.rs"]
 mod bootstrap;
@@ -47,11 +51,11 @@ mod compare;
 mod documents;
 #[path = "against_envoy/envoy.rs"]
 mod envoy;
+#[path = "against_envoy/mutual/mod.rs"]
+mod mutual;
 #[path = "against_envoy/play.rs"]
 mod play;
 
-use std::io::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -69,12 +73,7 @@ const AT_ONCE: usize = 6;
 
 #[test]
 fn the_mesh_does_what_envoy_does() {
-    let Some(binary) = std::env::var_os("ENVOY").map(PathBuf::from) else {
-        // Past the capture of the test harness, so that it is seen.
-        let _unseen = std::io::stderr().write_all(b"SKIPPED: ENVOY is not set, which names a binary to compare with\n");
-        return;
-    };
-    assert!(binary.is_file(), "ENVOY is set, but {} is not there", binary.display());
+    let Some(binary) = envoy::binary() else { return };
     let only = std::env::var("ENVOY_CASES").unwrap_or_default();
     let mut cases = cases::all();
     cases.retain(|case| case.name.contains(&only));

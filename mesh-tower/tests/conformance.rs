@@ -65,6 +65,7 @@ const GATED: &[&str] = &[
     "oracle/gateway",
     "oracle/field",
     "oracle/inbound",
+    "oracle/resilience",
 ];
 
 /// The groups of recordings, each with how many of its scenarios are played at once: those that are mostly waiting, many.

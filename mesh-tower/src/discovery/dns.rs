@@ -27,15 +27,23 @@ pub trait Resolve: Send + Sync + 'static {
 /// The resolver of the operating system: name servers, the hosts file and whatever else it asks.
 ///
 /// It does not tell how long an answer is good for, so the refresh interval decides when it is asked
-/// again.
+/// again. Of a name with addresses of both families those of IPv4 count, as in Istio outside of dual-stack clusters: the
+/// others would be endpoints of their own, which a host without IPv6 never reaches.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 
 impl Resolve for SystemResolver {
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         let host = host.to_owned();
-        async move { Ok(tokio::net::lookup_host((host.as_str(), port)).await?.collect()) }.boxed()
+        async move { Ok(of_one_family(tokio::net::lookup_host((host.as_str(), port)).await?.collect())) }.boxed()
     }
+}
+
+fn of_one_family(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    if addresses.iter().any(SocketAddr::is_ipv4) {
+        addresses.retain(SocketAddr::is_ipv4);
+    }
+    addresses
 }
 
 /// Discovery by name lookups. Watchers of one name share its lookups.
@@ -217,6 +225,16 @@ mod tests {
 
     fn address(last: u8) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, last], 80))
+    }
+
+    #[test]
+    fn of_both_families_the_one_counts_that_every_host_has() {
+        let of = |texts: &[&str]| {
+            let all = texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 80)).collect();
+            of_one_family(all).iter().map(|address| address.ip().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["::1", "127.0.0.1", "::2", "127.0.0.2"]), ["127.0.0.1", "127.0.0.2"]);
+        assert_eq!(of(&["::1", "::2"]), ["::1", "::2"]);
     }
 
     async fn seconds(count: u64) {

@@ -1,8 +1,9 @@
 //! A running Envoy, and what it logs about each request.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) struct Envoy {
     pub(crate) address: SocketAddr,
+    admin: SocketAddr,
     log: Arc<Mutex<HashMap<String, Logged>>>,
     _process: Child,
     _folder: TempDir,
@@ -37,12 +39,27 @@ pub(crate) struct Logged {
     pub(crate) attempts: u32,
 }
 
+/// The binary to compare with; without one it is said, past the capture of the test harness so that it is seen.
+pub(crate) fn binary() -> Option<PathBuf> {
+    let Some(binary) = std::env::var_os("ENVOY").map(PathBuf::from) else {
+        let _unseen = std::io::stderr().write_all(b"SKIPPED: ENVOY is not set, which names a binary to compare with\n");
+        return None;
+    };
+    assert!(binary.is_file(), "ENVOY is set, but {} is not there", binary.display());
+    Some(binary)
+}
+
 impl Envoy {
     /// With the configuration of these cases, once it takes requests.
     pub(crate) async fn start(binary: &Path, cases: &[Case], place: Place) -> Self {
+        Self::run(binary, &place.enter(&bootstrap::of(cases).to_string())).await
+    }
+
+    /// With a configuration of one listener, once it takes requests.
+    pub(crate) async fn run(binary: &Path, configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (config, admin) = (folder.path().join("envoy.json"), folder.path().join("admin"));
-        std::fs::write(&config, place.enter(&bootstrap::of(cases).to_string())).unwrap();
+        std::fs::write(&config, configuration).unwrap();
         let mut process = Command::new(binary)
             .arg("--config-path")
             .arg(&config)
@@ -57,8 +74,8 @@ impl Envoy {
             .unwrap();
         let log = Arc::default();
         tokio::spawn(follow(process.stdout.take().unwrap(), Arc::clone(&log)));
-        let address = listening(&admin, &mut process).await;
-        Self { address, log, _process: process, _folder: folder }
+        let (admin, address) = listening(&admin, &mut process).await;
+        Self { address, admin, log, _process: process, _folder: folder }
     }
 
     /// What it logged about a request that has ended.
@@ -71,6 +88,14 @@ impl Envoy {
             assert!(begun.elapsed() < PATIENCE, "Envoy logs nothing about request {mark}");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    /// What it has counted under a name.
+    pub(crate) async fn counted(&self, name: &str) -> u64 {
+        let page = get(self.admin, &format!("/stats?format=json&filter={name}")).await.expect("a page of counters");
+        let counters = page["stats"].as_array().expect("counters");
+        let found = counters.iter().find(|counter| counter["name"] == name);
+        found.and_then(|counter| counter["value"].as_u64()).unwrap_or_else(|| panic!("no counter {name} in {page}"))
     }
 }
 
@@ -85,8 +110,8 @@ async fn follow(output: ChildStdout, log: Arc<Mutex<HashMap<String, Logged>>>) {
     }
 }
 
-/// The address of its one listener.
-async fn listening(admin: &Path, process: &mut Child) -> SocketAddr {
+/// The addresses of its administration and of its one listener.
+async fn listening(admin: &Path, process: &mut Child) -> (SocketAddr, SocketAddr) {
     let begun = Instant::now();
     loop {
         assert!(process.try_wait().unwrap().is_none(), "Envoy has ended; its standard error says why");
@@ -99,7 +124,7 @@ async fn listening(admin: &Path, process: &mut Child) -> SocketAddr {
         let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
         let port = address["port_value"].as_u64().and_then(|port| u16::try_from(port).ok());
         if let Some(port) = port.filter(|port| *port != 0) {
-            return ([127, 0, 0, 1], port).into();
+            return (admin, ([127, 0, 0, 1], port).into());
         }
     }
 }

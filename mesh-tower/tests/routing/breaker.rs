@@ -108,19 +108,23 @@ async fn ten_per_cent_of_two_endpoints_eject_nobody_and_the_report_says_so() {
     assert!(finding.message.contains("10 % (the default) of 2 endpoints"), "{finding}");
 }
 
+/// As in Envoy a request counts once it has a connection: at as many connections the next ones wait.
 #[tokio::test]
-async fn a_hundred_requests_at_once_are_the_limit_of_the_other_rule() {
+async fn with_a_hundred_requests_on_a_hundred_connections_fifty_more_wait_by_the_other_rule() {
     let Some(app) = MyApp::start().await else { return };
     let client = app.caller(&["destinationrule-my-app.yaml"]).await.client();
     app.v1.hold();
     app.v2.hold();
     let under_way = fill(&app, &client, 100).await;
-    for _ in 0..5 {
-        assert_overflow(&ask(&client, URL, &[]).await);
+    let mut more = ask_at_once(&client, 60);
+    for _ in 0..10 {
+        assert_overflow(&more.join_next().await.unwrap().unwrap());
     }
+    assert_eq!(app.v1.count() + app.v2.count(), 100);
     app.v1.let_go();
     app.v2.let_go();
-    assert_eq!(under_way.join_all().await.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200; 100]);
+    let answers = under_way.join_all().await.into_iter().chain(more.join_all().await);
+    assert_eq!(answers.map(|answer| answer.status).collect::<Vec<_>>(), [200; 150]);
     assert_eq!(ask(&client, URL, &[]).await.status, 200);
 }
 

@@ -56,17 +56,17 @@ fn virtual_host(case: &Case) -> Value {
     })
 }
 
-fn filter(name: &str, kind: &str) -> Value {
+pub(crate) fn filter(name: &str, kind: &str) -> Value {
     json!({"name": format!("envoy.filters.http.{name}"), "typed_config": typed(kind, json!({}))})
 }
 
 /// With the name of its message.
-fn typed(kind: &str, mut value: Value) -> Value {
+pub(crate) fn typed(kind: &str, mut value: Value) -> Value {
     value["@type"] = format!("type.googleapis.com/envoy.{kind}").into();
     value
 }
 
-fn address(address: &str, port: u16) -> Value {
+pub(crate) fn address(address: &str, port: u16) -> Value {
     json!({"socket_address": {"address": address, "port_value": port}})
 }
 
