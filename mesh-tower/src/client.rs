@@ -115,6 +115,6 @@ mod tests {
     async fn what_a_call_awaits_is_small() {
         let mesh = Mesh::builder().workload("default/a").build().await.unwrap();
         let call = mesh.client().send(Request::new(Body::empty()));
-        assert!(size_of_val(&call) <= 2176, "{} bytes", size_of_val(&call));
+        assert!(size_of_val(&call) <= 2048, "{} bytes", size_of_val(&call));
     }
 }

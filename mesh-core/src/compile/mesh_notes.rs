@@ -55,7 +55,11 @@ fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
     note(!mesh.access_log_format.is_empty(), "accessLogFormat", NO_ACCESS_LOG);
     note(mesh.access_log_encoding != AccessLogEncoding::Text, "accessLogEncoding", NO_ACCESS_LOG);
     note(mesh.enable_tracing == Some(true), "enableTracing", NO_TRACES);
-    note(mesh.default_providers.is_some(), "defaultProviders", NOBODY_ASKED);
+    note(
+        mesh.default_providers.is_some(),
+        "defaultProviders",
+        "nothing is logged, counted or traced by a provider yet",
+    );
     for provider in mesh.extension_providers.iter().filter(|provider| !HttpProvider::acts(provider)) {
         note(true, &format!("extensionProviders[{}]", provider.name), NOBODY_ASKED);
     }

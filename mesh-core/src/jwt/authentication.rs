@@ -11,7 +11,8 @@ use mesh_config::api::request_authentication::{JwtPresence, JwtRule};
 
 use super::output;
 use super::{Claims, Location, Locations, Refusal, Token};
-use crate::RequestView;
+use crate::network::Network;
+use crate::{Profile, RequestView};
 
 /// The rules by which tokens are accepted.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +64,15 @@ pub enum RemoteKeys {
     At(Arc<str>),
     /// Where the OpenID configuration of the issuer says.
     Discovered(Arc<str>),
+}
+
+impl RemoteKeys {
+    /// Addresses that keys are not fetched from where an operator says nothing about it: the link-local ones, where the
+    /// machines of a cloud are told their secrets and no issuer has its keys. None under [`Profile::Istio`].
+    pub fn barred_by_default(profile: Profile) -> Option<Arc<[Network]>> {
+        let blocks = ["169.254.0.0/16", "fe80::/10"];
+        (profile != Profile::Istio).then(|| blocks.iter().filter_map(|block| Network::parse(block)).collect())
+    }
 }
 
 /// A request whose token was accepted. What the token says does not print.

@@ -9,6 +9,7 @@ use tower_service::Service;
 
 use super::{BalanceLayer, ResponseBody, ResponseFuture};
 use crate::BoxError;
+use crate::endpoint::host_of;
 use crate::layers::accessors;
 
 /// The endpoint that a request goes to; in the request's extensions.
@@ -70,10 +71,4 @@ fn direct<B>(request: &mut Request<B>, to: &EndpointAddress) {
     parts.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
     // Nothing is missing: it cannot fail.
     *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-}
-
-/// The authority without user information, which has no place in `host`.
-fn host_of(authority: &Authority) -> &str {
-    let text = authority.as_str();
-    text.rsplit_once('@').map_or(text, |(_, host)| host)
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{self, Either};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, UPGRADE};
-use http::uri::{Authority, PathAndQuery, Uri};
+use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -23,7 +23,7 @@ use super::kept::Kept;
 use super::lease::Lease;
 use super::pool::Pool;
 use super::upload::Upload;
-use super::{Answer, Unanswered, reaper};
+use super::{Answer, Unanswered, host_of, reaper};
 use crate::Body;
 
 /// A connection without a request.
@@ -352,12 +352,6 @@ fn announce_body(request: &mut Request<Body>) {
     if is_left_out {
         request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-}
-
-/// The authority without user information, which has no place in `host`.
-fn host_of(authority: &Authority) -> &str {
-    let text = authority.as_str();
-    text.rsplit_once('@').map_or(text, |(_, host)| host)
 }
 
 #[cfg(test)]

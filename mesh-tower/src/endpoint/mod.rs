@@ -132,3 +132,9 @@ impl Checkout {
         }
     }
 }
+
+/// The authority without user information, which has no place in `host`.
+pub(crate) fn host_of(authority: &http::uri::Authority) -> &str {
+    let text = authority.as_str();
+    text.rsplit_once('@').map_or(text, |(_, host)| host)
+}

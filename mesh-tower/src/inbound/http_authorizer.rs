@@ -94,7 +94,7 @@ fn unanswered(provider: &HttpProvider, is_grpc: bool) -> CheckAnswer {
 /// What the caller gets: for gRPC the status mapped, and the body as its text.
 fn denial(status: StatusCode, mut headers: HeaderMap, body: Bytes, is_grpc: bool) -> Response<Body> {
     // Of the connection to the service.
-    let _odd = internal_headers::remove_hop_by_hop(&mut headers);
+    internal_headers::remove_hop_by_hop_of_response(&mut headers, false);
     if is_grpc {
         reply::put_grpc_status(&mut headers, grpc_code_of(status), &body);
     } else if !body.is_empty() {

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::{BodyExt as _, Limited};
-use mesh_core::Profile;
 use mesh_core::jwt::RemoteKeys;
-use mesh_core::network::Network;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -133,8 +131,7 @@ struct Fetcher {
 impl Fetcher {
     fn new(shared: Arc<Shared>) -> Self {
         let options = &shared.options;
-        let is_safe = options.profile == Profile::Safe;
-        let barred = options.barred_keys.clone().or_else(|| is_safe.then(link_local));
+        let barred = options.barred_keys.clone().or_else(|| RemoteKeys::barred_by_default(options.profile));
         Self { barred: barred.map(Barred), client: MeshClient::new(shared, Listener::Mesh { port: None }) }
     }
 
@@ -162,9 +159,4 @@ impl Fetcher {
         let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.ok()?;
         String::from_utf8(body.to_bytes().to_vec()).ok()
     }
-}
-
-/// Where the machines of a cloud are told their secrets. No issuer has its keys there.
-fn link_local() -> Arc<[Network]> {
-    ["169.254.0.0/16", "fe80::/10"].iter().filter_map(|block| Network::parse(block)).collect()
 }

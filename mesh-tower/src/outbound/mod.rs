@@ -170,6 +170,15 @@ enum Unrouted {
     Refused(Box<Response<Body>>),
 }
 
+impl Unrouted {
+    fn answer(self, trail: Trail) -> Response<Body> {
+        match self {
+            Self::Failed { failure, grpc } => answer::unrouted(&failure.into(), grpc, trail),
+            Self::Refused(response) => answer::refused(*response, trail),
+        }
+    }
+}
+
 impl Journey {
     /// Finds the rule of a request: the first matching route of its host's virtual host. One draw a request.
     fn begin(
@@ -265,30 +274,31 @@ pub(crate) fn send(
         // Whoever answers, and whatever the answer would be: none to HEAD has a body.
         let bodiless = request.method() == Method::HEAD;
         let mut trail = Trail::new(crate::clock::now());
-        let begun = match take_head(&shared, &live, listener, &mut request) {
+        // What is matched on here lasts no longer than the statement: it would be kept while the endpoint is waited for.
+        let (mut journey, added) = match match take_head(&shared, &live, listener, &mut request) {
             Ok((head, None)) => {
                 Journey::begin(shared, live, listener, head, &mut request).map(|journey| (journey, None))
             }
             // Boxed, since what is awaited for it is large.
             Ok((head, Some(guard))) => Box::pin(admit(guard, shared, live, listener, head, &mut request)).await,
             Err(unrouted) => Err(unrouted),
+        } {
+            Ok(begun) => begun,
+            Err(unrouted) => return without_body(bodiless, unrouted.answer(trail)),
         };
-        let response = match begun {
-            Ok((mut journey, added)) => {
-                let mut response = match outbound(&mut journey, &mut request, &mut trail).await {
-                    Ok(response) => answer::finish(response, journey, trail),
-                    Err(error) => answer::failed(&error, journey, trail),
-                };
-                if let Some(added) = added {
-                    inbound::append(response.headers_mut(), &added);
-                }
-                response
-            }
-            Err(Unrouted::Failed { failure, grpc }) => answer::unrouted(&failure.into(), grpc, trail),
-            Err(Unrouted::Refused(response)) => answer::refused(*response, trail),
+        let mut response = match outbound(&mut journey, &mut request, &mut trail).await {
+            Ok(response) => answer::finish(response, journey, trail),
+            Err(error) => answer::failed(&error, journey, trail),
         };
-        if bodiless { response.map(|_| Body::empty()) } else { response }
+        if let Some(added) = added {
+            inbound::append(response.headers_mut(), &added);
+        }
+        without_body(bodiless, response)
     }
+}
+
+fn without_body(bodiless: bool, response: Response<Body>) -> Response<Body> {
+    if bodiless { response.map(|_| Body::empty()) } else { response }
 }
 
 /// Lets a request in at a gateway, if it may come in. With what is to be added to its answer.
