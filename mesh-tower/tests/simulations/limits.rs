@@ -187,6 +187,19 @@ async fn what_is_turned_away_is_counted_by_the_limit_that_did_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_budget_that_nobody_asked_for_is_explained_with_what_it_refused() {
+    let rule = "retries: {attempts: 5, retryOn: 5xx, backoff: 1ms}";
+    let mesh = Setting { policy: PLAIN, rule }.endpoint(Reply::status(503)).await;
+    mesh.run(GET).times(10).await;
+    let Refused { retries, .. } = refused(&mesh);
+    assert!(retries > 0);
+    let policy = mesh.explain(GET).destination.unwrap().policy;
+    let budget = policy.into_iter().find(|line| line.name == "retry budget").unwrap();
+    let said = format!("one retry for 5 requests, and 10 a second (refused so far: {retries} retries)");
+    assert_eq!((budget.value, &*budget.place.object), (said, "default"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_turned_away_is_told_with_the_limit_and_its_value() {
     let policy = "connectionPool: {http: {http2MaxRequests: 3}}";
     let mesh = Setting { policy, rule: "" }.endpoint(slow()).await;
