@@ -4,9 +4,9 @@ use std::future::IntoFuture as _;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use mesh_tower::Refused;
 use mesh_tower::mesh_core::failure::Limit;
 use mesh_tower::testing::{Reply, TestMesh, Workload};
+use mesh_tower::{Profile, Refused};
 
 use super::{GET, NO_RETRIES, PLAIN, Setting, ms, secs};
 
@@ -189,7 +189,8 @@ async fn what_is_turned_away_is_counted_by_the_limit_that_did_it() {
 #[tokio::test(start_paused = true)]
 async fn the_budget_that_nobody_asked_for_is_explained_with_what_it_refused() {
     let rule = "retries: {attempts: 5, retryOn: 5xx, backoff: 1ms}";
-    let mesh = Setting { policy: PLAIN, rule }.endpoint(Reply::status(503)).await;
+    let builder = Setting { policy: PLAIN, rule }.with(Workload::of("a").replying(Reply::status(503)));
+    let mesh = builder.configure(|mesh| mesh.profile(Profile::Safe)).start().await;
     mesh.run(GET).times(10).await;
     let Refused { retries, .. } = refused(&mesh);
     assert!(retries > 0);
