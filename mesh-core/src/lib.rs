@@ -38,6 +38,7 @@ pub mod jwt;
 pub mod lb;
 pub mod limits;
 pub mod network;
+pub mod opening;
 pub mod outlier;
 pub mod path_normalization;
 pub mod request;

@@ -18,7 +18,7 @@ use crate::identity::{IdentityHandle, WorkloadTls};
 use crate::inbound::InboundLayer;
 use crate::live::Live;
 use crate::outbound::{Listener as Route, Shared};
-use crate::serve::{self, Drain, DrainWatch, Listener, Security, ServeOptions};
+use crate::serve::{self, Drain, DrainWatch, Listener, Manner, Security, ServeOptions};
 use crate::source::{Applied, Apply as _};
 use crate::{Body, BoxError, Gauges, MeshBuilder};
 
@@ -156,7 +156,8 @@ impl Mesh {
             Some(address) => self.inbound().at(address),
             None => self.inbound(),
         };
-        serve::run(listener, inbound.layer(app), self.inner.watch.clone(), options, security).await;
+        let manner = Manner { options, profile: self.inner.shared.options.profile, security };
+        serve::run(listener, inbound.layer(app), self.inner.watch.clone(), manner).await;
         Ok(())
     }
 
@@ -174,8 +175,9 @@ impl Mesh {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
-        let options = ServeOptions::default();
-        serve::run(listener, app, self.inner.watch.clone(), options, Security::Plaintext).await;
+        let (options, profile) = (ServeOptions::default(), self.inner.shared.options.profile);
+        let manner = Manner { options, profile, security: Security::Plaintext };
+        serve::run(listener, app, self.inner.watch.clone(), manner).await;
         Ok(())
     }
 

@@ -2,12 +2,14 @@
 
 mod authorization;
 mod head;
+mod opening;
 mod path;
 mod spiffe_id;
 mod token;
 
 pub use self::authorization::authorization;
 pub use self::head::head;
+pub use self::opening::opening;
 pub use self::path::path;
 pub use self::spiffe_id::spiffe_id;
 pub use self::token::token;
@@ -33,6 +35,7 @@ mod tests {
             super::token(&bytes);
             super::authorization(&bytes);
             super::head(&bytes);
+            super::opening(&bytes);
             super::spiffe_id(&bytes);
         }
     }
