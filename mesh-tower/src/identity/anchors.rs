@@ -17,7 +17,7 @@ pub(super) struct Anchors {
     anchors: Arc<[TrustAnchor<'static>]>,
     /// Of each, in the same order.
     limits: Arc<[Limits]>,
-    revoked: Arc<[webpki::OwnedCertRevocationList]>,
+    revoked: Arc<[webpki::CertRevocationList<'static>]>,
 }
 
 /// What is to be checked of an authority.
@@ -59,7 +59,8 @@ impl Anchors {
     pub(super) fn with_revoked(mut self, text: &[u8]) -> Result<Self, BadMaterial> {
         let lists = pem::revocation_lists(text)?;
         let read = |list: &rustls_pki_types::CertificateRevocationListDer<'_>| {
-            webpki::OwnedCertRevocationList::from_der(list.as_ref()).map_err(|_| BadMaterial::RevocationList)
+            let list = webpki::OwnedCertRevocationList::from_der(list.as_ref());
+            list.map(webpki::CertRevocationList::Owned).map_err(|_| BadMaterial::RevocationList)
         };
         self.revoked = lists.iter().map(read).collect::<Result<_, _>>()?;
         Ok(self)
@@ -82,8 +83,7 @@ impl Anchors {
         now: UnixTime,
     ) -> Result<(), Error> {
         let good = |path: &VerifiedPath<'_>| self.check_issuers(path, now);
-        let lists: Vec<_> = self.revoked.iter().map(|list| webpki::CertRevocationList::Owned(list.clone())).collect();
-        let lists: Vec<_> = lists.iter().collect();
+        let lists: Vec<_> = self.revoked.iter().collect();
         let revocation = webpki::RevocationOptionsBuilder::new(&lists).ok().map(|options| {
             options
                 .with_depth(webpki::RevocationCheckDepth::Chain)
