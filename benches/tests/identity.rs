@@ -14,16 +14,15 @@ fn run(program: &str, arguments: &[&str]) -> (bool, String) {
 fn every_pair_of_ends_shakes_hands_and_takes_sessions_up_again() {
     let (is_good, text) = run(env!("CARGO_BIN_EXE_handshakes"), &["--rounds", "2", "--seconds", "0.1"]);
     assert!(is_good, "{text}");
-    for pair in ["bare to bare", "bare to mesh", "mesh to bare", "mesh to mesh"] {
-        assert!(text.contains(pair), "{text}");
-    }
     let (full, resumed) = text.split_once("sessions taken up again").unwrap();
+    // The last pair has no end that could tell.
     let shares = |text: &str| -> Vec<u32> {
         let lines = text.lines().filter(|line| line.contains(" to ") && line.ends_with('%'));
         lines.map(|line| line.split_whitespace().rev().nth(1).unwrap().parse().unwrap()).collect()
     };
-    assert_eq!(shares(full), [0, 0, 0], "{text}");
-    assert!(shares(resumed)[..3].iter().all(|share| *share > 50), "{text}");
+    assert_eq!(shares(full), [0; 4], "{text}");
+    let shares = shares(resumed);
+    assert!(shares.len() == 4 && shares[..3].iter().all(|share| *share > 50), "{text}");
 }
 
 #[test]

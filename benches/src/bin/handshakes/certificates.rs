@@ -20,6 +20,16 @@ use crate::BoxError;
 pub(crate) const NAME: &str = "server.default.svc.cluster.local";
 const PROTOCOL: &[u8] = b"http/1.1";
 
+/// Which end keeps sessions from being taken up again; the other is as it is without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sessions {
+    Kept,
+    /// The client takes none up.
+    NotTakenUp,
+    /// The server gives none out.
+    NotGiven,
+}
+
 /// Who signs all of them. Keys are of ECDSA with P-256, as Istio's are unless told otherwise.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -52,13 +62,13 @@ impl Authority {
     }
 
     /// A server that asks for certificates, as rustls has it by default, but for sessions where there are to be none.
-    pub(crate) fn server(&self, resumes: bool) -> Result<ServerConfig, BoxError> {
+    pub(crate) fn server(&self, sessions: Sessions) -> Result<ServerConfig, BoxError> {
         let (chain, key) = pair(&self.issue("server")?)?;
         let clients = WebPkiClientVerifier::builder_with_provider(self.roots()?, provider()).build()?;
         let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
         let mut config = builder.with_client_cert_verifier(clients).with_single_cert(chain, key)?;
         config.alpn_protocols = vec![PROTOCOL.to_vec()];
-        if !resumes {
+        if sessions == Sessions::NotGiven {
             config.send_tls13_tickets = 0;
             config.session_storage = Arc::new(NoServerSessionStorage {});
         }
@@ -66,14 +76,14 @@ impl Authority {
     }
 
     /// A client that shows one. To servers of the mesh it makes itself known as one of the mesh.
-    pub(crate) fn client(&self, resumes: bool) -> Result<ClientConfig, BoxError> {
+    pub(crate) fn client(&self, sessions: Sessions) -> Result<ClientConfig, BoxError> {
         let (chain, key) = pair(&self.issue("client")?)?;
         let servers = WebPkiServerVerifier::builder_with_provider(self.roots()?, provider()).build()?;
         let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
         let builder = builder.with_webpki_verifier(servers);
         let mut config = builder.with_client_auth_cert(chain, key)?;
         config.alpn_protocols = vec![b"istio-http/1.1".to_vec(), b"istio".to_vec(), PROTOCOL.to_vec()];
-        if !resumes {
+        if sessions == Sessions::NotTakenUp {
             config.resumption = Resumption::disabled();
         }
         Ok(config)

@@ -1,13 +1,14 @@
 //! `cargo run --release -p benches --bin handshakes`: mutual TLS of the mesh, against rustls with the same cryptography and
 //! keys, both ends verifying.
 //!
-//! Each request makes a connection of its own over loopback; both ends are in this process. The pairs are measured one
-//! after the other, round by round, the order turning: bare to bare is what the others are compared with. What counts is
-//! the ratio within a round. On the side of the mesh it includes all else that the mesh does for a connection and its
-//! request.
+//! Each request makes a connection of its own over loopback; both ends are in this process. In each round every pair of
+//! ends is measured with TLS and in plaintext, one after the other, the order turning. What TLS costs a pair is the
+//! difference in CPU time for one connection, so that what its ends do besides (routes, policies, limits) does not count;
+//! and what counts is the ratio to the bare pair in the same round. Time of the CPU, since other processes have their share
+//! of the other.
 //!
-//! With full handshakes it is always a bare end that keeps no sessions, so that the two ends of the mesh are compared one
-//! by one. Sessions are taken up again in all pairs of the second table; where a bare end tells, it is counted.
+//! Full handshakes come about where a bare end keeps no sessions, so the ends of the mesh are compared with it one by one:
+//! a server that gives sessions out to a client that takes none up, and a client with a server that gives none.
 
 #![allow(clippy::print_stdout, reason = "a table is what this program is for")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
@@ -21,9 +22,10 @@ use std::time::{Duration, Instant};
 use benches::stats::Spread;
 use clap::Parser;
 use mesh_tower::Mesh;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
 
-use crate::certificates::Authority;
+use crate::certificates::{Authority, Sessions};
 use crate::sides::{Client, Resumed};
 
 /// What servers and clients may fail with.
@@ -35,42 +37,61 @@ struct Options {
     /// Length of one measurement
     #[arg(long, default_value_t = 0.2)]
     seconds: f64,
-    /// Rounds, each with one measurement a pair
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Rounds, each with two measurements a pair
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Handshakes under way
+    /// Connections under way
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     concurrency: u32,
     /// Worker threads of both ends together
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Exit with 1 when the median ratio of a pair is below this
+    /// Exit with 1 when the median ratio of what TLS costs is below this for a pair
     #[arg(long, value_name = "RATIO")]
     fail_under: Option<f64>,
 }
 
-/// A client and the server that it calls.
+/// Two ends, with TLS and without.
 struct Pair {
     name: &'static str,
-    client: Client,
+    secure: Client,
+    plain: Client,
     /// Where the server is the one that tells.
     resumed: Option<Resumed>,
-    rates: Vec<f64>,
+    rounds: Vec<Round>,
     calls: u64,
-    _server: Option<Mesh>,
+    _servers: Vec<Mesh>,
+}
+
+/// Connections a second of a round, and CPU time of one in microseconds, with TLS and without.
+#[derive(Clone, Copy)]
+struct Round {
+    rate: f64,
+    secure: f64,
+    plain: f64,
+}
+
+impl Round {
+    fn tls(self) -> f64 {
+        self.secure - self.plain
+    }
 }
 
 fn main() -> Result<ExitCode, BoxError> {
     let options = Options::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(options.threads).enable_all().build()?;
     let mut is_good = true;
-    for resumes in [false, true] {
-        let mut pairs = runtime.block_on(pairs(resumes))?;
-        println!("{}", if resumes { "\nsessions taken up again" } else { "full handshakes" });
-        println!("{:<18}{:>14}{:>34}{:>10}", "client to server", "handshakes/s", "ratio to bare (spread)", "resumed");
+    for (title, sessions, ends) in [
+        ("full handshakes, the client takes no session up", Sessions::NotTakenUp, &["bare to mesh"][..]),
+        ("full handshakes, the server gives no session out", Sessions::NotGiven, &["mesh to bare"]),
+        ("sessions taken up again", Sessions::Kept, &["bare to mesh", "mesh to bare", "mesh to mesh"]),
+    ] {
+        let mut pairs = runtime.block_on(pairs(sessions, ends))?;
+        println!("{title}");
+        println!("{:<16}{:>14}{:>10}{:>32}{:>10}", "", "connections/s", "TLS, us", "ratio to bare (spread)", "resumed");
         for pair in &mut pairs {
             measure(&runtime, pair, &options)?;
-            pair.rates.clear();
+            pair.rounds.clear();
         }
         for round in 0..options.rounds as usize {
             for turn in 0..pairs.len() {
@@ -79,33 +100,52 @@ fn main() -> Result<ExitCode, BoxError> {
             }
         }
         is_good &= report(&pairs, &options);
+        println!();
     }
     Ok(ExitCode::from(u8::from(!is_good)))
 }
 
-async fn pairs(resumes: bool) -> Result<Vec<Pair>, BoxError> {
+/// The bare pair, and others.
+async fn pairs(sessions: Sessions, ends: &[&'static str]) -> Result<Vec<Pair>, BoxError> {
     let authority = Authority::new()?;
-    let (bare, resumed) = sides::bare_server(&authority, resumes).await?;
-    let (mesh, server) = sides::mesh_server(&authority).await?;
-    let pair = |name, client, resumed| Pair { name, client, resumed, rates: Vec::new(), calls: 0, _server: None };
-    let mut pairs = vec![pair("bare to bare", Client::bare(&authority, bare, resumes)?, None)];
-    let mut to_mesh = pair("bare to mesh", Client::bare(&authority, mesh, resumes)?, None);
-    to_mesh._server = Some(server.clone());
-    pairs.push(to_mesh);
-    let (of_mesh, counted) = sides::bare_server(&authority, resumes).await?;
-    pairs.push(pair("mesh to bare", Client::mesh(&authority, of_mesh).await?, Some(counted)));
-    if resumes {
-        pairs.push(pair("mesh to mesh", Client::mesh(&authority, mesh).await?, None));
+    let mut pairs = Vec::new();
+    for name in ["bare to bare"].iter().chain(ends) {
+        let (mut servers, mut resumed) = (Vec::new(), None);
+        let mut addresses = Vec::new();
+        for authority in [Some(&authority), None] {
+            addresses.push(if name.ends_with("mesh") {
+                let (address, mesh) = sides::mesh_server(authority).await?;
+                servers.push(mesh);
+                address
+            } else {
+                let (address, counted) = sides::bare_server(authority, sessions).await?;
+                resumed.get_or_insert(counted);
+                address
+            });
+        }
+        let (secure, plain) = if name.starts_with("mesh") {
+            (Client::mesh(Some(&authority), addresses[0]).await?, Client::mesh(None, addresses[1]).await?)
+        } else {
+            (Client::bare(Some(&authority), addresses[0], sessions)?, Client::bare(None, addresses[1], sessions)?)
+        };
+        pairs.push(Pair { name, secure, plain, resumed, rounds: Vec::new(), calls: 0, _servers: servers });
     }
-    drop(resumed);
     Ok(pairs)
 }
 
-/// One window of load by one pair.
+/// One round of a pair.
 fn measure(runtime: &Runtime, pair: &mut Pair, options: &Options) -> Result<(), BoxError> {
+    let (calls, rate, secure) = window(runtime, &pair.secure, options)?;
+    let (_, _, plain) = window(runtime, &pair.plain, options)?;
+    pair.calls += calls;
+    pair.rounds.push(Round { rate, secure, plain });
+    Ok(())
+}
+
+/// One window of load: connections, their rate, and the CPU time of one.
+fn window(runtime: &Runtime, client: &Client, options: &Options) -> Result<(u64, f64, f64), BoxError> {
     let length = Duration::from_secs_f64(options.seconds);
-    let client = &pair.client;
-    let begin = Instant::now();
+    let (begin, cpu) = (Instant::now(), process_cpu());
     let calls = runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..options.concurrency {
@@ -125,22 +165,29 @@ fn measure(runtime: &Runtime, pair: &mut Pair, options: &Options) -> Result<(), 
         }
         Ok::<_, BoxError>(calls)
     })?;
-    pair.calls += calls;
-    pair.rates.push(calls as f64 / begin.elapsed().as_secs_f64());
-    Ok(())
+    let (took, cpu) = (begin.elapsed().as_secs_f64(), process_cpu().saturating_sub(cpu).as_secs_f64());
+    Ok((calls, calls as f64 / took, cpu * 1e6 / calls as f64))
+}
+
+/// User and system time of this process.
+fn process_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 fn report(pairs: &[Pair], options: &Options) -> bool {
     let Some(bare) = pairs.first() else { return false };
     let mut is_good = true;
     for pair in pairs {
-        let rates: Spread = pair.rates.iter().copied().collect();
-        let ratio: Spread = pair.rates.iter().zip(&bare.rates).map(|(rate, bare)| rate / bare).collect();
-        let counted = pair.resumed.as_ref().map_or(pair.client.resumed(), Resumed::count);
+        let spread = |figure: fn(&Round) -> f64| pair.rounds.iter().map(figure).collect::<Spread>();
+        let both = pair.rounds.iter().zip(&bare.rounds);
+        let ratio: Spread = both.map(|(round, bare)| bare.tls() / round.tls()).collect();
+        let counted = pair.resumed.as_ref().map_or(pair.secure.resumed(), Resumed::count);
         println!(
-            "{:<18}{:>14.0}{:>12.3} [{:.3} .. {:.3}]{:>12.0} %",
+            "{:<16}{:>14.0}{:>10.0}{:>12.3} [{:.3} .. {:.3}]{:>8.0} %",
             pair.name,
-            rates.median,
+            spread(|round| round.rate).median,
+            spread(|round| round.tls()).median,
             ratio.median,
             ratio.lowest,
             ratio.highest,

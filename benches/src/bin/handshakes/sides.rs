@@ -11,13 +11,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mesh_tower::identity::MemoryIdentity;
 use mesh_tower::{Body, Mesh, MeshClient};
-use rustls::{ClientConfig, HandshakeKind};
+use rustls::HandshakeKind;
 use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::BoxError;
-use crate::certificates::{Authority, NAME};
+use crate::certificates::{Authority, NAME, Sessions};
 
 /// Counts the sessions that were taken up again, as one side of a connection sees it.
 #[derive(Clone, Debug, Default)]
@@ -33,9 +34,13 @@ impl Resumed {
     }
 }
 
-/// Serves with tokio-rustls and hyper.
-pub(crate) async fn bare_server(authority: &Authority, resumes: bool) -> Result<(SocketAddr, Resumed), BoxError> {
-    let acceptor = TlsAcceptor::from(Arc::new(authority.server(resumes)?));
+/// Serves with tokio-rustls and hyper; without an authority in plaintext.
+pub(crate) async fn bare_server(
+    authority: Option<&Authority>,
+    sessions: Sessions,
+) -> Result<(SocketAddr, Resumed), BoxError> {
+    let acceptor = authority.map(|authority| authority.server(sessions)).transpose()?;
+    let acceptor = acceptor.map(|config| TlsAcceptor::from(Arc::new(config)));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let resumed = Resumed::default();
@@ -45,26 +50,34 @@ pub(crate) async fn bare_server(authority: &Authority, resumes: bool) -> Result<
             let (acceptor, counted) = (acceptor.clone(), counted.clone());
             tokio::spawn(async move {
                 let _ = stream.set_nodelay(true);
+                let Some(acceptor) = acceptor else { return answer(stream).await };
                 let Ok(stream) = acceptor.accept(stream).await else { return };
                 counted.note(stream.get_ref().1.handshake_kind());
-                let answer = |_| async { Ok::<_, Infallible>(Response::new(Body::empty())) };
-                let mut server = hyper::server::conn::http1::Builder::new();
-                // As the mesh does: nobody else may hold a connection open.
-                server.timer(TokioTimer::new());
-                let _ended = server.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
+                answer(stream).await;
             });
         }
     });
     Ok((address, resumed))
 }
 
-/// Serves as a workload of the mesh, under `STRICT`.
-pub(crate) async fn mesh_server(authority: &Authority) -> Result<(SocketAddr, Mesh), BoxError> {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let answer = |_| async { Ok::<_, Infallible>(Response::new(Body::empty())) };
+    let mut server = hyper::server::conn::http1::Builder::new();
+    // As the mesh does: nobody else may hold a connection open.
+    server.timer(TokioTimer::new());
+    let _ended = server.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
+}
+
+/// Serves as a workload of the mesh: under `STRICT`, or without a certificate in plaintext.
+pub(crate) async fn mesh_server(authority: Option<&Authority>) -> Result<(SocketAddr, Mesh), BoxError> {
     let strict = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n\
                   metadata: {name: strict, namespace: default}\nspec: {mtls: {mode: STRICT}}\n";
-    let identity = MemoryIdentity::new(authority.material("server")?);
-    let builder = Mesh::builder().workload("default/server").config_yaml("strict", strict);
-    let mesh = builder.identity(identity).build().await?;
+    let mut builder = Mesh::builder().workload("default/server");
+    if let Some(authority) = authority {
+        let identity = MemoryIdentity::new(authority.material("server")?);
+        builder = builder.config_yaml("strict", strict).identity(identity);
+    }
+    let mesh = builder.build().await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let app = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
@@ -76,21 +89,28 @@ pub(crate) async fn mesh_server(authority: &Authority) -> Result<(SocketAddr, Me
 /// Makes a connection for each request.
 #[derive(Clone)]
 pub(crate) enum Client {
-    Bare { connector: TlsConnector, address: SocketAddr, name: ServerName<'static>, resumed: Resumed },
+    Bare { connector: Option<TlsConnector>, address: SocketAddr, name: ServerName<'static>, resumed: Resumed },
     Mesh { client: MeshClient, _mesh: Mesh },
 }
 
 impl Client {
-    pub(crate) fn bare(authority: &Authority, address: SocketAddr, resumes: bool) -> Result<Self, BoxError> {
-        let config: ClientConfig = authority.client(resumes)?;
-        let (connector, name) = (TlsConnector::from(Arc::new(config)), ServerName::try_from(NAME)?);
-        Ok(Self::Bare { connector, address, name, resumed: Resumed::default() })
+    pub(crate) fn bare(
+        authority: Option<&Authority>,
+        address: SocketAddr,
+        sessions: Sessions,
+    ) -> Result<Self, BoxError> {
+        let config = authority.map(|authority| authority.client(sessions)).transpose()?;
+        let connector = config.map(|config| TlsConnector::from(Arc::new(config)));
+        Ok(Self::Bare { connector, address, name: ServerName::try_from(NAME)?, resumed: Resumed::default() })
     }
 
-    pub(crate) async fn mesh(authority: &Authority, address: SocketAddr) -> Result<Self, BoxError> {
-        let identity = MemoryIdentity::new(authority.material("client")?);
-        let builder = Mesh::builder().workload("default/client").config_yaml("server", documents(address));
-        let mesh = builder.identity(identity).build().await?;
+    pub(crate) async fn mesh(authority: Option<&Authority>, address: SocketAddr) -> Result<Self, BoxError> {
+        let mode = if authority.is_some() { "ISTIO_MUTUAL" } else { "DISABLE" };
+        let mut builder = Mesh::builder().workload("default/client").config_yaml("server", documents(address, mode));
+        if let Some(authority) = authority {
+            builder = builder.identity(MemoryIdentity::new(authority.material("client")?));
+        }
+        let mesh = builder.build().await?;
         Ok(Self::Mesh { client: mesh.client(), _mesh: mesh })
     }
 
@@ -111,15 +131,20 @@ impl Client {
             Self::Bare { connector, address, name, resumed } => {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
+                let Some(connector) = connector else { return ask(stream).await };
                 let stream = connector.connect(name.clone(), stream).await?;
                 resumed.note(stream.get_ref().1.handshake_kind());
-                let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-                tokio::spawn(connection);
-                let request = Request::get("/").header("host", NAME).body(Body::empty())?;
-                read(sender.send_request(request).await?).await
+                ask(stream).await
             }
         }
     }
+}
+
+async fn ask(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<(), BoxError> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::get("/").header("host", NAME).body(Body::empty())?;
+    read(sender.send_request(request).await?).await
 }
 
 async fn read<B>(response: Response<B>) -> Result<(), BoxError>
@@ -135,14 +160,14 @@ where
 }
 
 /// A service whose connections serve one request each.
-fn documents(address: SocketAddr) -> String {
+fn documents(address: SocketAddr, mode: &str) -> String {
     format!(
         "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: server, namespace: default}}\nspec:\n  \
          hosts: [{NAME}]\n  location: MESH_INTERNAL\n  resolution: STATIC\n  \
          ports: [{{number: 80, name: main, protocol: HTTP}}]\n  \
          endpoints: [{{address: {}, ports: {{main: {}}}, serviceAccount: server}}]\n---\n\
          apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: server, namespace: default}}\n\
-         spec:\n  host: {NAME}\n  trafficPolicy:\n    tls: {{mode: ISTIO_MUTUAL}}\n    \
+         spec:\n  host: {NAME}\n  trafficPolicy:\n    tls: {{mode: {mode}}}\n    \
          connectionPool: {{http: {{maxRequestsPerConnection: 1}}}}\n",
         address.ip(),
         address.port()
