@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderName, Request, Response};
+use mesh_config::api::mesh_config::ForwardClientCertDetails;
 use tower_service::Service;
 
 use super::future::Waiting;
@@ -45,7 +46,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let record = Record::new(&request);
         let Some(guard) = &self.guard else {
-            return match headers::prepare(&mut request) {
+            return match headers::prepare(&mut request, ForwardClientCertDetails::Undefined) {
                 Err(failure) => self.refuse(guard::refusal(failure, &request), record),
                 Ok(()) => self.enter(request, record, false),
             };
