@@ -14,6 +14,7 @@ use crate::gateway_tls::TlsServer;
 use crate::host_index::{HostIndex, host_of};
 use crate::identity::TrustDomains;
 use crate::jwt::Authentication;
+use crate::mesh_tls::MeshTls;
 use crate::network::Network;
 use crate::route::search::RouteSearch;
 use crate::route::{Action, ClusterRef, Forward, Route, RouteId, Routed, WeightedDestination};
@@ -45,6 +46,7 @@ pub struct Snapshot {
     pub(crate) trusted_proxies: u32,
     pub(crate) peer_modes: PeerModes,
     pub(crate) trust_domains: TrustDomains,
+    pub(crate) tls: MeshTls,
     pub(crate) authorization: Authorization,
     pub(crate) authentication: Authentication,
     pub(crate) providers: Vec<Arc<HttpProvider>>,
@@ -179,6 +181,11 @@ impl Snapshot {
     /// The trust domains whose identities are this mesh's.
     pub fn trust_domains(&self) -> &TrustDomains {
         &self.trust_domains
+    }
+
+    /// What the mesh says of TLS for all workloads.
+    pub fn tls(&self) -> &MeshTls {
+        &self.tls
     }
 
     /// Whose tokens are accepted at this workload.

@@ -143,6 +143,11 @@ async fn open(address: &EndpointAddress, options: &PoolOptions) -> io::Result<St
 }
 
 fn tcp(stream: TcpStream, options: &PoolOptions) -> io::Result<Stream> {
+    // Where nobody listens on a port of the range from which the system takes its own, it may lead a socket to itself:
+    // whatever is sent would come back as the answer.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
     stream.set_nodelay(true)?;
     if let Some(keepalive) = &options.pool.keepalive {
         SockRef::from(&stream).set_tcp_keepalive(&probes(keepalive))?;
@@ -289,5 +294,26 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mesh_core::cluster::PoolSpec;
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_that_the_system_leads_to_itself_is_a_refused_connection() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let own = socket.local_addr().unwrap();
+        let stream = socket.connect(own).await.unwrap();
+        let network = Network::System;
+        let options = PoolOptions { connect_timeout: Duration::from_secs(1), pool: PoolSpec::default(), network };
+        assert_eq!(tcp(stream, &options).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 }

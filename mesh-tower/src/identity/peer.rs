@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use mesh_core::PeerView;
 use mesh_core::identity::SpiffeId;
+use mesh_core::mesh_tls::ToldOfClients;
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
@@ -122,10 +123,10 @@ impl TlsPeer {
         id: Option<SpiffeId>,
         server_name: Option<Box<str>>,
         own: Option<&SpiffeId>,
-        whole: bool,
+        told: ToldOfClients,
     ) -> Self {
         let not_after = der::facts(leaf).map(|facts| facts.not_after);
-        Self { id, server_name, not_after, forwarded: forwarded(leaf, own, whole) }
+        Self { id, server_name, not_after, forwarded: forwarded(leaf, own, told) }
     }
 
     /// Its element of `x-forwarded-client-cert`.
@@ -134,8 +135,8 @@ impl TlsPeer {
     }
 }
 
-/// An element of `x-forwarded-client-cert` as Istio has Envoy write it; gateways tell the whole certificate too.
-fn forwarded(leaf: &CertificateDer<'_>, own: Option<&SpiffeId>, whole: bool) -> Option<HeaderValue> {
+/// An element of `x-forwarded-client-cert` as Istio has Envoy write it; whose it is, and its hash, are always told.
+fn forwarded(leaf: &CertificateDer<'_>, own: Option<&SpiffeId>, told: ToldOfClients) -> Option<HeaderValue> {
     let parsed = EndEntityCert::try_from(leaf).ok()?;
     let mut text = String::new();
     if let Some(own) = own {
@@ -145,18 +146,20 @@ fn forwarded(leaf: &CertificateDer<'_>, own: Option<&SpiffeId>, whole: bool) -> 
     for byte in sha256(leaf) {
         let _infallible = write!(text, "{byte:02x}");
     }
-    if whole {
+    if told.certificate {
         let _infallible = write!(text, ";Cert=\"{}\"", pem_in_a_url(leaf));
     }
-    let subject = der::name_in_words(der::facts(leaf)?.subject).replace('\\', "\\\\").replace('"', "\\\"");
-    let _infallible = write!(text, ";Subject=\"{subject}\"");
-    for uri in parsed.valid_uri_names() {
+    if told.subject {
+        let subject = der::name_in_words(der::facts(leaf)?.subject).replace('\\', "\\\\").replace('"', "\\\"");
+        let _infallible = write!(text, ";Subject=\"{subject}\"");
+    }
+    for uri in parsed.valid_uri_names().filter(|_| told.uri) {
         // A URI that would begin another field of the header is left out.
         if !uri.contains([';', ',', '"', '=']) {
             let _infallible = write!(text, ";URI={uri}");
         }
     }
-    if whole {
+    if told.dns {
         for name in parsed.valid_dns_names() {
             let _infallible = write!(text, ";DNS={name}");
         }

@@ -1,5 +1,6 @@
 //! Whose certificate it is: the checks of a peer of the mesh, on either side of a connection.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_core::identity::{NotAnId, SpiffeId, TrustDomains};
@@ -8,24 +9,31 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::anchors::{self, Anchors};
+use super::state::Credentials;
 use super::{Material, der};
 
 /// Whom a peer of the mesh may be.
 #[derive(Clone, Debug)]
 pub(super) struct MeshTrust {
-    pub(super) material: Arc<Material>,
-    pub(super) domains: Arc<TrustDomains>,
+    material: Arc<Material>,
+    domains: Arc<TrustDomains>,
+    roots: Arc<BTreeMap<Box<str>, Anchors>>,
 }
 
 impl MeshTrust {
+    /// As a process with this material has it.
+    pub(super) fn new(material: Arc<Material>, credentials: &Credentials) -> Self {
+        Self { material, domains: Arc::clone(&credentials.domains), roots: Arc::clone(&credentials.roots) }
+    }
+
     /// The roots that vouch for identities of a trust domain: its own, where it has some; those of our own domain for
     /// the mesh's own name and its aliases. Nobody else's.
     fn roots(&self, domain: &str) -> Option<&Anchors> {
-        if let Some(own) = self.material.roots.get(domain) {
+        if let Some(own) = self.roots.get(domain) {
             return Some(own);
         }
         let ours = self.material.id.trust_domain();
-        self.domains.contains(domain).then(|| self.material.roots.get(ours)).flatten()
+        self.domains.contains(domain).then(|| self.roots.get(ours)).flatten()
     }
 
     /// Who a peer is, by its certificate alone.
@@ -54,7 +62,7 @@ impl MeshTrust {
 
     /// Every authority, as it is hinted to clients.
     pub(super) fn subjects(&self) -> Vec<rustls::DistinguishedName> {
-        self.material.roots.values().flat_map(Anchors::subjects).collect()
+        self.roots.values().flat_map(Anchors::subjects).collect()
     }
 }
 

@@ -7,9 +7,9 @@ use rustls::server::ClientHello;
 use rustls::{ServerConfig, ServerConnection};
 use webpki::EndEntityCert;
 
+use super::choice::chosen;
 use super::peer::TlsPeer;
 use super::peer_check::{MeshTrust, identity_of};
-use super::provider::provider;
 use super::state::{Credentials, IdentityHandle};
 use super::verifiers::MeshClients;
 use crate::live::LiveHandle;
@@ -70,7 +70,8 @@ impl WorkloadTls {
         let id = identity_of(leaf, &parsed).ok()?;
         let name = connection.server_name().map(Box::from);
         let own = self.identity.current().material.as_ref().map(|material| material.id().clone());
-        let peer = TlsPeer::certified(leaf, Some(id), name, own.as_ref(), false);
+        let told = self.live.current().snapshot().tls().told;
+        let peer = TlsPeer::certified(leaf, Some(id), name, own.as_ref(), told);
         peer.not_after.is_some_and(|end| self.identity.options().calendar.seconds() <= end).then_some(peer)
     }
 
@@ -84,10 +85,11 @@ impl WorkloadTls {
 fn configs(credentials: &Credentials, identity: &IdentityHandle) -> Option<Configs> {
     let material = credentials.material.clone()?;
     let key = Arc::clone(&material.key);
-    let trust = MeshTrust { material, domains: Arc::clone(&credentials.domains) };
+    let trust = MeshTrust::new(material, credentials);
     let calendar = Arc::new(identity.options().calendar.clone());
-    let mut config = ServerConfig::builder_with_details(Arc::clone(provider()), calendar)
-        .with_safe_default_protocol_versions()
+    let (provider, versions) = chosen(&credentials.tls.workloads);
+    let mut config = ServerConfig::builder_with_details(provider, calendar)
+        .with_protocol_versions(&versions)
         .ok()?
         .with_client_cert_verifier(Arc::new(MeshClients::new(trust)))
         .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)));

@@ -106,8 +106,9 @@ impl Guard {
         if !live.is_complete() {
             return Err(Failure::NotReady);
         }
+        self.check_mode(live, request)?;
         headers::check(request, self.profile())?;
-        headers::prepare(request)?;
+        headers::prepare(request, live.snapshot().tls().told.details)?;
         internal_headers::join_lines(request.headers_mut());
         request_form::take_path(request, self.profile(), live.snapshot().path_normalization())
     }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::UNIX_EPOCH;
 
 use http::header::HOST;
 use http::uri::Authority;
 use http::{Request, Response};
+use mesh_core::authn::MtlsMode;
 use mesh_core::authz::{Access, Decision, Remote, Verdict};
 use mesh_core::route::{internal_headers, reply};
 use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
@@ -30,6 +32,8 @@ pub(crate) struct Guard {
     remote: Remote,
     /// That of the connection, where it is known; else whether the caller has an identity tells.
     scheme: Option<Scheme>,
+    /// Whether it was said already that `STRICT` meets callers without an identity.
+    told: Arc<AtomicBool>,
 }
 
 /// Whom to ask before policies decide.
@@ -37,13 +41,14 @@ pub(super) type Questions = Vec<Arc<dyn ExternalAuthorizer>>;
 
 impl Guard {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, at: None, remote: Remote::LastForwarded, scheme: None }
+        Self { shared, at: None, remote: Remote::LastForwarded, scheme: None, told: Arc::default() }
     }
 
     /// At a gateway, which has found out who the original client is.
     pub(crate) fn at_gateway(shared: Arc<Shared>, port: u16, client: Option<IpAddr>, scheme: Scheme) -> Self {
         let remote = client.map_or(Remote::LastForwarded, Remote::At);
-        Self { shared, at: Some(SocketAddr::from(([0, 0, 0, 0], port))), remote, scheme: Some(scheme) }
+        let at = Some(SocketAddr::from(([0, 0, 0, 0], port)));
+        Self { shared, at, remote, scheme: Some(scheme), told: Arc::default() }
     }
 
     pub(super) fn at(self, address: SocketAddr) -> Self {
@@ -67,6 +72,26 @@ impl Guard {
     pub(super) fn seconds(&self) -> i64 {
         let since = self.shared.options.wall.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// Keeps out, under `STRICT`, whom no mutual TLS has proved. Connections to the mesh's own server are refused before; this
+    /// is for the server of another kind that the layer is mounted in.
+    pub(super) fn check_mode<B>(&self, live: &Live, request: &Request<B>) -> Result<(), Failure> {
+        let mode = live.snapshot().peer_modes().at(self.at.map_or(0, |at| at.port()));
+        if mode != MtlsMode::Strict || request.extensions().get::<PeerIdentity>().is_some() {
+            return Ok(());
+        }
+        let refuses = self.profile() == Profile::Safe;
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let effect = if refuses { "refused" } else { "let in all the same" };
+            tracing::warn!(
+                target: TARGET,
+                effect,
+                "a PeerAuthentication says STRICT, and the server around this layer tells no identity of its callers \
+                 (PeerIdentity): let Mesh::serve have the listener, or let the server tell whom mutual TLS has proved"
+            );
+        }
+        if refuses { Err(Failure::AccessDenied) } else { Ok(()) }
     }
 
     /// Whom to ask about a request, before its token is judged. A provider that nobody stands for is a denial.

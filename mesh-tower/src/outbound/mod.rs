@@ -47,6 +47,7 @@ pub use route_info::RouteInfo;
 
 use self::added::LeftOut;
 use self::head::Head;
+pub(crate) use self::head::ToldAtGateway;
 use self::route_info::Trail;
 
 /// What all requests of a mesh share.
