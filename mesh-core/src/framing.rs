@@ -166,19 +166,14 @@ impl Framing {
         if line.is_empty() {
             return self.head_ended();
         }
-        // All but three names are told apart by their first letter, mostly.
-        if !matches!(line[0] | 0x20, b'c' | b't' | b'u') {
-            return Ok(());
-        }
-        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
-        let (name, value) = (&line[..colon], line.get(colon + 1..).unwrap_or_default().trim_ascii());
-        if name.eq_ignore_ascii_case(b"content-length") {
+        // No parser takes a name with a space behind it.
+        if let Some(value) = value_of(b"content-length", line) {
             self.head.has_length = true;
             self.head.length = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        } else if let Some(value) = value_of(b"transfer-encoding", line) {
             self.head.codings += 1;
             self.head.is_chunked = value.eq_ignore_ascii_case(b"chunked");
-        } else if name.eq_ignore_ascii_case(b"upgrade") {
+        } else if value_of(b"upgrade", line).is_some() {
             self.head.asks_for_another = true;
         }
         Ok(())
@@ -204,6 +199,13 @@ impl Framing {
         }
         Ok(())
     }
+}
+
+/// The value of a line of a head, if it has this name.
+fn value_of<'l>(name: &[u8], line: &'l [u8]) -> Option<&'l [u8]> {
+    let has_colon = line.get(name.len()) == Some(&b':');
+    let (start, value) = line.split_at_checked(name.len() + 1).filter(|_| has_colon)?;
+    start[..name.len()].eq_ignore_ascii_case(name).then(|| value.trim_ascii())
 }
 
 /// The size in front of a chunk, extensions left out.
