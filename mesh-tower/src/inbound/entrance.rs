@@ -27,13 +27,13 @@ pub(super) enum Wait {
     /// Keys that are being fetched.
     Keys(Pin<Box<dyn Future<Output = ()> + Send>>),
     /// Those who are asked about it.
-    Answer(Pin<Box<dyn Future<Output = Answered> + Send>>),
+    Answer(Pin<Box<dyn Future<Output = Box<Answered>> + Send>>),
 }
 
 /// What a request has waited for.
 pub(super) enum Waited {
     Keys,
-    Answer(Answered),
+    Answer(Box<Answered>),
 }
 
 /// What those have said who were asked, and the body that was taken for them.
@@ -121,7 +121,8 @@ impl Guard {
                 token::authenticate(self, live, request, false)?;
                 self.decide_for(live, request)
             }
-            Waited::Answer(Answered { outcome, body }) => {
+            Waited::Answer(answered) => {
+                let Answered { outcome, body } = *answered;
                 if let Some(body) = body {
                     check_body::put_back(request, body);
                 }
@@ -179,14 +180,14 @@ fn refused<B>(failure: Failure, request: &Request<B>) -> Refused {
 }
 
 /// Asks one after the other; the first that does not allow ends it.
-async fn ask(questions: Questions, mut request: CheckRequest, body: Option<Body>) -> Answered {
+async fn ask(questions: Questions, mut request: CheckRequest, body: Option<Body>) -> Box<Answered> {
     let most = questions.iter().filter_map(|question| question.body()).map(|wanted| wanted.most).max();
     let body = match body.zip(most) {
         Some((body, most)) => Some(Begun::read(body, most).await),
         None => None,
     };
     let mut changes = Changes { headers: None, to_caller: HeaderMap::new(), reroutes: true };
-    let ended = |answer, body| Answered { outcome: Err(answer), body };
+    let ended = |answer, body| Box::new(Answered { outcome: Err(answer), body });
     if body.as_ref().is_some_and(Begun::has_failed) {
         // The caller is gone: nobody is asked about half a request.
         return ended(CheckAnswer::Failed, body);
@@ -210,7 +211,7 @@ async fn ask(questions: Questions, mut request: CheckRequest, body: Option<Body>
             refusal => return ended(refusal, body),
         }
     }
-    Answered { outcome: Ok(changes), body }
+    Box::new(Answered { outcome: Ok(changes), body })
 }
 
 /// As Envoy says it.

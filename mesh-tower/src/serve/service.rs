@@ -96,7 +96,6 @@ pub(super) struct ResponseFuture<S: Service<Request<Body>>> {
 }
 
 #[pin_project(project = ReplyProjection)]
-#[expect(clippy::large_enum_variant, reason = "the small variant is the rare one; a box would cost every request")]
 enum Reply<S: Service<Request<Body>>> {
     App(#[pin] Oneshot<S, Request<Body>>),
     /// `None` once it is given.
