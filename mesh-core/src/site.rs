@@ -55,8 +55,8 @@ pub enum Profile {
     Istio,
     /// As `Istio`, with deviations that are harmless to an honest client:
     ///
-    /// * where neither a retry budget nor `maxRetries` is set, retries are held to 20 % of the active
-    ///   requests plus 10 a second (Istio: no limit);
+    /// * where neither a retry budget nor `maxRetries` is set, retries are held to 20 % of the requests
+    ///   plus 10 a second (Istio: no limit);
     /// * retries and mirrored copies are marked (`x-mesh-retry`, `x-mesh-mirrored`; answers
     ///   `x-mesh-retries: spent`), so that the meshes behind and before do not multiply them;
     /// * the deadline of a request holds for the calls made for it;
