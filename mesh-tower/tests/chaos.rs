@@ -15,8 +15,13 @@
 mod content;
 #[path = "support/documents.rs"]
 mod documents;
+
 #[path = "chaos/faultd.rs"]
 mod faultd;
+#[path = "chaos/judged.rs"]
+mod judged;
+#[path = "chaos/lag.rs"]
+mod lag;
 #[path = "chaos/ledger.rs"]
 mod ledger;
 #[path = "chaos/load.rs"]
@@ -25,6 +30,12 @@ mod load;
 mod raw;
 #[path = "chaos/scenario.rs"]
 mod scenario;
+#[path = "chaos/served.rs"]
+mod served;
+#[path = "chaos/total.rs"]
+mod total;
+#[path = "chaos/watch.rs"]
+mod watch;
 
 #[path = "chaos/framing.rs"]
 mod framing;
@@ -32,12 +43,16 @@ mod framing;
 mod goaway;
 #[path = "chaos/killed.rs"]
 mod killed;
+#[path = "chaos/layers.rs"]
+mod layers;
 #[path = "chaos/long.rs"]
 mod long;
 #[path = "chaos/mirrors.rs"]
 mod mirrors;
 #[path = "chaos/names.rs"]
 mod names;
+#[path = "chaos/panics.rs"]
+mod panics;
 #[path = "chaos/refused.rs"]
 mod refused;
 #[path = "chaos/storms.rs"]

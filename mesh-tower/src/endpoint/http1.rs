@@ -119,6 +119,11 @@ impl Free {
         self.born
     }
 
+    /// Whether it has served somebody, or has been waiting.
+    pub(super) fn is_used(&self) -> bool {
+        self.used
+    }
+
     /// Whether it may take another request.
     pub(super) fn is_good(&self, spec: &PoolSpec, now: Instant) -> bool {
         let old = spec.max_connection_duration.is_some_and(|most| now.saturating_duration_since(self.born) >= most);

@@ -81,8 +81,9 @@ where
         if !self.peer.is_tls() && !self.settings.security.takes_plaintext() {
             return ResponseFuture { reply: Reply::Outdated, open };
         }
-        let request = self.prepare(request);
-        ResponseFuture { reply: Reply::App(self.app.clone().oneshot(request)), open }
+        // What is added may panic, too, and other requests of this connection are under way.
+        let prepared = catch_unwind(AssertUnwindSafe(|| self.app.clone().oneshot(self.prepare(request))));
+        ResponseFuture { reply: prepared.map_or(Reply::Panicked, Reply::App), open }
     }
 }
 
@@ -100,6 +101,8 @@ enum Reply<S: Service<Request<Body>>> {
     App(#[pin] Oneshot<S, Request<Body>>),
     TooOld,
     Outdated,
+    /// What the server's options add has panicked.
+    Panicked,
 }
 
 impl<S, R> Future for ResponseFuture<S>
@@ -120,6 +123,7 @@ where
                 },
                 Err(_) => failed(&"it panicked".into()).map(Either::Right),
             },
+            ReplyProjection::Panicked => failed(&"what is added to its requests panicked".into()).map(Either::Right),
             ReplyProjection::TooOld => too_old().map(Either::Right),
             ReplyProjection::Outdated => outdated().map(Either::Right),
         };
