@@ -102,11 +102,12 @@ async fn where_all_endpoints_refuse_requests_fail_fast() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         n += 1;
     }
+    drop(client);
     let judged = Judged::by(&ledger, &tally);
     scenario.end(judged, [mesh], (faultds, ledger)).await;
 }
 
-/// Looks all the time how many endpoints are ejected, and gives the most.
+/// Looks all the time, two thousand times a second, how many endpoints are ejected, and gives the most.
 fn watch_ejections(mesh: &Mesh, over: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
     let (mesh, over) = (mesh.clone(), Arc::clone(over));
     std::thread::spawn(move || {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _};
 
 use crate::judged::Judged;
-use crate::watch::{Rss, Troubles};
+use crate::watch::{Processors, Rss, Troubles};
 use crate::{documents, total};
 
 /// One after the other: they measure the memory of the process.
@@ -25,6 +25,7 @@ pub(crate) struct Scenario {
     pub(crate) seed: u64,
     tasks: usize,
     began: Instant,
+    processors: Processors,
     wall: Duration,
     rss: Rss,
     /// More than this may not be added to the memory of the process, in MiB.
@@ -36,7 +37,7 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    /// Waits for its turn. It may take so many seconds, and so many MiB beside what is there.
+    /// Waits for its turn. It may take so many seconds, those left out in which others have the machine, and so many MiB beside what is there.
     pub(crate) async fn begin(name: &'static str, seconds: u64, memory: usize) -> Self {
         let turn = TURN.lock().await;
         keep_timers().await;
@@ -47,6 +48,7 @@ impl Scenario {
             seed,
             tasks: alive(),
             began: Instant::now(),
+            processors: Processors::now(),
             wall: Duration::from_secs(seconds),
             rss: Rss::watch(),
             memory,
@@ -92,13 +94,14 @@ impl Scenario {
             .unwrap_or_else(|text| panic!("{text}: {} instead of {}", alive(), self.tasks));
         judged.assert_budgeted(name);
         let took = self.began.elapsed();
+        let alone = self.processors.alone(took);
         let grown = self.rss.grown();
-        println!("{name}: {took:.1?}, {grown} MiB");
+        println!("{name}: {took:.1?}, {alone:.1?} of it on a machine of one's own, {grown} MiB");
         assert!(grown <= self.memory, "{name}: {grown} MiB more, and {} are allowed", self.memory);
-        assert!(took <= self.wall, "{name}: {took:?}, and {:?} are allowed", self.wall);
+        assert!(alone <= self.wall, "{name}: {alone:?} of {took:?}, and {:?} are allowed", self.wall);
         let troubles = Troubles::count() - self.troubles;
         assert_eq!(troubles, self.errors, "{name}: panics and errors in the log");
-        total::note(name, took);
+        total::note(name, took, alone);
     }
 }
 

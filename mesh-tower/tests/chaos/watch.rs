@@ -1,4 +1,4 @@
-//! What is watched beside the scenarios: the memory of the process, panics, errors in the log.
+//! What is watched beside the scenarios: the memory of the process, who has the processors, panics, errors in the log.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -44,6 +44,44 @@ fn resident() -> usize {
     let mut pages = text.split(' ').skip(1).map(|pages| pages.parse::<usize>().unwrap_or_default());
     let (all, of_files) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
     all.saturating_sub(of_files) * 4096
+}
+
+/// The processors of the machine, and who has had them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Processors {
+    count: u32,
+    /// Time of all processors together, by everybody.
+    busy: Duration,
+    /// The same by this process.
+    own: Duration,
+}
+
+impl Processors {
+    /// What there was until now. Linux counts in hundredths of a second, whatever it runs on.
+    pub(crate) fn now() -> Self {
+        let time = |hundredths: i64| Duration::from_millis(10 * hundredths.unsigned_abs());
+        let numbers = |text: &str| text.split(' ').filter_map(|part| part.parse().ok()).collect::<Vec<i64>>();
+        let machine = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+        let mut processors = machine.lines().take_while(|line| line.starts_with("cpu"));
+        // User, nice, system, idle, waiting for disks, two kinds of interrupts, and what the host took.
+        let all = numbers(processors.next().unwrap_or_default());
+        let idle: i64 = all.iter().skip(3).take(2).sum();
+        let busy = all.iter().take(8).sum::<i64>() - idle;
+        let process = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let own = numbers(process.rsplit(')').next().unwrap_or_default());
+        // The eleventh and twelfth number behind the name and the state: in the program, and in the kernel for it.
+        let own = own.iter().skip(10).take(2).sum();
+        Self { count: processors.count().try_into().unwrap_or(1).max(1), busy: time(busy), own: time(own) }
+    }
+
+    /// What it would have taken since on a machine of one's own: what others took of the processors is left out, though
+    /// what this process had of them is the least.
+    pub(crate) fn alone(self, took: Duration) -> Duration {
+        let now = Self::now();
+        let own = now.own - self.own;
+        let others = (now.busy - self.busy).saturating_sub(own);
+        took.saturating_sub(others / self.count).max(own / self.count)
+    }
 }
 
 /// Counts panics that are not on purpose, and what is logged as an error.
