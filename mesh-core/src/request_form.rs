@@ -8,7 +8,7 @@ use std::fmt;
 
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
-use mesh_config::api::mesh_config::NormalizationType;
+use mesh_config::api::mesh_config::{ForwardClientCertDetails, NormalizationType};
 
 use crate::path_normalization::{normalize, normalize_fully};
 use crate::request::Names;
@@ -89,7 +89,9 @@ pub fn single_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Failure>
 
 /// Whether a port is written that is none.
 fn names_no_port(authority: &str) -> bool {
-    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'));
+    // A user in front of the host has a colon of its own.
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let port = host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'));
     port.is_some_and(|port| !port.is_empty() && port.parse::<u16>().is_err())
 }
 
@@ -100,6 +102,8 @@ pub struct Told<'a> {
     pub over_tls: bool,
     /// What its caller's certificate proves, as an element of `x-forwarded-client-cert`; `None` without one.
     pub certificate: Option<&'a HeaderValue>,
+    /// What becomes of what the caller says in that header.
+    pub details: ForwardClientCertDetails,
 }
 
 /// Brings the headers of a request to a workload into the form in which policies see them: what concerns the connection
@@ -111,17 +115,27 @@ pub fn prepare_headers(headers: &mut HeaderMap, told: Told<'_>) -> Result<(), Fa
     internal_headers::remove_hop_by_hop(headers)?;
     let scheme = HeaderValue::from_static(if told.over_tls { "https" } else { "http" });
     headers.entry(X_FORWARDED_PROTO).or_insert(scheme);
-    tell_certificate(headers, told.certificate);
+    tell_certificate(headers, told.certificate, told.details);
     Ok(())
 }
 
-/// Tells of the caller's certificate what the connection proves, behind what a caller of the mesh tells of its own
-/// callers. Without a certificate nobody could have sent the header honestly.
-fn tell_certificate(headers: &mut HeaderMap, proved: Option<&HeaderValue>) {
-    let Some(proved) = proved else {
-        headers.remove(X_FORWARDED_CLIENT_CERT);
-        return;
+/// Tells of the caller's certificate what the connection proves, unless told otherwise behind what a caller of the mesh tells
+/// of its own callers. Without a certificate nobody could have sent the header honestly, so that it stays only where it always
+/// is to (`ALWAYS_FORWARD_ONLY`).
+pub fn tell_certificate(headers: &mut HeaderMap, proved: Option<&HeaderValue>, details: ForwardClientCertDetails) {
+    use ForwardClientCertDetails as Details;
+    let proved = match (details, proved) {
+        (Details::AlwaysForwardOnly, _) | (Details::ForwardOnly, Some(_)) => return,
+        (Details::Undefined | Details::AppendForward | Details::SanitizeSet, Some(proved)) => proved,
+        (Details::Sanitize, _) | (_, None) => {
+            headers.remove(X_FORWARDED_CLIENT_CERT);
+            return;
+        }
     };
+    if details == Details::SanitizeSet {
+        headers.insert(X_FORWARDED_CLIENT_CERT, proved.clone());
+        return;
+    }
     let mut told: Vec<u8> = Vec::new();
     for line in headers.get_all(X_FORWARDED_CLIENT_CERT) {
         told.extend_from_slice(line.as_bytes());

@@ -8,12 +8,13 @@ use foldhash::fast::RandomState;
 use mesh_config::api::mesh_config::NormalizationType;
 
 use crate::authn::PeerModes;
-use crate::authz::{Authorization, HttpProvider};
+use crate::authz::{Authorization, Provider};
 use crate::cluster::{ClusterId, ClusterSpec};
 use crate::gateway_tls::TlsServer;
 use crate::host_index::{HostIndex, host_of};
 use crate::identity::TrustDomains;
 use crate::jwt::Authentication;
+use crate::mesh_tls::MeshTls;
 use crate::network::Network;
 use crate::route::search::RouteSearch;
 use crate::route::{Action, ClusterRef, Forward, Route, RouteId, Routed, WeightedDestination};
@@ -45,9 +46,10 @@ pub struct Snapshot {
     pub(crate) trusted_proxies: u32,
     pub(crate) peer_modes: PeerModes,
     pub(crate) trust_domains: TrustDomains,
+    pub(crate) tls: MeshTls,
     pub(crate) authorization: Authorization,
     pub(crate) authentication: Authentication,
-    pub(crate) providers: Vec<Arc<HttpProvider>>,
+    pub(crate) providers: Vec<Arc<Provider>>,
 }
 
 /// The virtual hosts of one listener.
@@ -181,6 +183,11 @@ impl Snapshot {
         &self.trust_domains
     }
 
+    /// What the mesh says of TLS for all workloads.
+    pub fn tls(&self) -> &MeshTls {
+        &self.tls
+    }
+
     /// Whose tokens are accepted at this workload.
     pub fn authentication(&self) -> &Authentication {
         &self.authentication
@@ -196,8 +203,8 @@ impl Snapshot {
         !self.authorization.is_empty() || !self.authentication.is_empty()
     }
 
-    /// Whom to ask over HTTP where a `CUSTOM` policy names this provider of the mesh.
-    pub fn provider(&self, name: &str) -> Option<&Arc<HttpProvider>> {
+    /// Whom to ask where a `CUSTOM` policy names this provider of the mesh.
+    pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| *provider.name == *name)
     }
 

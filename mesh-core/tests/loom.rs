@@ -83,7 +83,8 @@ fn retries_stay_below_their_limit() {
 fn retries_stay_within_a_configured_budget() {
     loom::model(|| {
         let (permits, now) = (permits(u32::MAX), Instant::now());
-        let budget = Arc::new(RetryBudget::configured(BudgetSpec { percent: 0.0, min_concurrency: 1 }));
+        let budget =
+            Arc::new(RetryBudget::configured(BudgetSpec { percent: 0.0, min_concurrency: 1, interval: None }, now));
         let other = {
             let (permits, budget) = (Arc::clone(&permits), Arc::clone(&budget));
             thread::spawn(move || budget.try_acquire(now, &permits))

@@ -381,6 +381,7 @@ impl MeshBuilder {
             profile: self.site.profile,
             network: self.network,
             identity: identity.clone(),
+            first_turn: self.seed.map_or_else(|| fastrand::u32(..), |_| 0),
         };
         let live = LiveHandle::default();
         let keeper = Arc::new(Keeper::new(

@@ -1,6 +1,6 @@
 //! What this process knows about a cluster: its endpoints, their pools, permits and ejections.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
@@ -32,6 +32,8 @@ pub(crate) struct Environment {
     pub(crate) profile: Profile,
     pub(crate) network: Network,
     pub(crate) identity: IdentityHandle,
+    /// With which turn the rounds of a balancer begin.
+    pub(crate) first_turn: u32,
 }
 
 /// One endpoint with its connections.
@@ -96,7 +98,7 @@ impl Shared {
             next_sweep: AtomicU64::new(0),
             epoch: now,
             budget: RetryBudget::new(spec, environment.profile, now),
-            cursors: Cursors::default(),
+            cursors: Cursors::beginning_with(environment.first_turn),
             renewing: Mutex::default(),
             refusals: Refusals::default(),
             skipped_retries: AtomicU64::new(0),
@@ -459,13 +461,16 @@ fn build_members(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec]
 /// Endpoints that stay keep their state and connections. The pool of one that goes closes when the last
 /// request that may still choose it has ended.
 fn members_at(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], known: &[Member]) -> Vec<Member> {
-    let mut left: HashMap<&EndpointAddress, &Member> =
-        known.iter().map(|member| (member.state.address(), member)).collect();
+    // Two names may lead to one address: those are two endpoints, as in Envoy.
+    let mut left = HashMap::<&EndpointAddress, VecDeque<&Member>>::new();
+    for member in known {
+        left.entry(member.state.address()).or_default().push_back(member);
+    }
     // All that come together are as old as each other.
     let now = crate::clock::now();
     endpoints
         .iter()
-        .map(|endpoint| match left.remove(&endpoint.address) {
+        .map(|endpoint| match left.get_mut(&endpoint.address).and_then(VecDeque::pop_front) {
             Some(member) if member.state.spec() == endpoint => member.clone(),
             Some(member) => {
                 Member { state: Arc::new(member.state.successor(endpoint.clone())), pool: Arc::clone(&member.pool) }

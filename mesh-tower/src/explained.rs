@@ -6,10 +6,11 @@ use http::Request;
 use mesh_config::ConfigSet;
 use mesh_config::api::MeshConfig;
 use mesh_core::Site;
-use mesh_core::explain::{Endpoint, Explainer, Explanation, Question};
+use mesh_core::explain::{Endpoint, Explainer, Explanation, PolicyLine, Question};
 use mesh_core::snapshot::GatewayServer;
 
 use crate::Body;
+use crate::cluster::ClusterHandle;
 use crate::gauges::Refused;
 use crate::live::Live;
 use crate::outbound::Listener;
@@ -40,8 +41,7 @@ impl Live {
         let Some(destination) = &mut explanation.destination else { return };
         let cluster = self.clusters().iter().find(|cluster| *cluster.spec().name == *destination.cluster);
         if let Some(cluster) = cluster {
-            let limits = destination.policy.iter_mut().find(|line| line.name == "limits");
-            limits.into_iter().for_each(|line| line.value.push_str(&refused(&cluster.gauges().refused)));
+            say_refusals(&mut destination.policy, cluster);
         }
         let states = cluster.map(|cluster| cluster.endpoints_now()).unwrap_or_default();
         if states.is_empty() {
@@ -61,14 +61,37 @@ impl Live {
     }
 }
 
-/// How often the limits were in the way, in the words of the line that says them; empty if never.
-fn refused(refused: &Refused) -> String {
+/// Says how often the limits and the retry budget were in the way; and that there is a budget where nobody asked for one.
+fn say_refusals(policy: &mut Vec<PolicyLine>, cluster: &ClusterHandle) {
+    let Refused { connections, pending_requests, requests, retries } = cluster.gauges().refused;
+    let (by_limit, by_budget) = if cluster.budget().is_limited() { (0, retries) } else { (retries, 0) };
     let counts = [
-        (refused.connections, "connections"),
-        (refused.pending_requests, "waiting requests"),
-        (refused.requests, "requests"),
-        (refused.retries, "retries"),
+        (connections, "connections"),
+        (pending_requests, "waiting requests"),
+        (requests, "requests"),
+        (by_limit, "retries"),
     ];
+    if let Some(limits) = policy.iter_mut().find(|line| line.name == "limits") {
+        limits.value.push_str(&so_far(&counts));
+    }
+    if !cluster.budget().is_limited() {
+        return;
+    }
+    let known = policy.iter().position(|line| line.name == RETRY_BUDGET).unwrap_or_else(|| {
+        let mut line = PolicyLine::default();
+        RETRY_BUDGET.clone_into(&mut line.name);
+        line.value = cluster.budget().to_string();
+        "default".clone_into(&mut line.place.object);
+        policy.push(line);
+        policy.len() - 1
+    });
+    policy[known].value.push_str(&so_far(&[(by_budget, "retries")]));
+}
+
+const RETRY_BUDGET: &str = "retry budget";
+
+/// Counts of refusals in words; empty if there are none.
+fn so_far(counts: &[(u64, &str)]) -> String {
     let said: Vec<_> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     if said.is_empty() { String::new() } else { format!(" (refused so far: {})", said.join(", ")) }

@@ -31,6 +31,13 @@ macro_rules! accessors {
 
 pub(crate) use accessors;
 
+/// Gives back what the service inside has reserved for a call that it does not get: ready is an instance, not the
+/// service, and nobody may come for this one again.
+pub(crate) fn forgo<S: Clone>(inner: &mut S) {
+    let another = inner.clone();
+    *inner = another;
+}
+
 /// What a call of the service inside came to, in the terms that policies think in.
 pub(crate) fn outcome_of<R>(result: &Result<Response<R>, BoxError>) -> Outcome {
     match result {

@@ -88,6 +88,7 @@ mod explained;
 pub mod fault;
 pub mod gateway;
 mod gauges;
+mod grpc;
 mod hops;
 pub mod identity;
 pub mod inbound;

@@ -18,7 +18,7 @@ use crate::identity::{IdentityHandle, WorkloadTls};
 use crate::inbound::InboundLayer;
 use crate::live::Live;
 use crate::outbound::{Listener as Route, Shared};
-use crate::serve::{self, Drain, DrainWatch, Listener, Security, ServeOptions};
+use crate::serve::{self, Drain, DrainWatch, Listener, Manner, Security, ServeOptions};
 use crate::source::{Applied, Apply as _};
 use crate::{Body, BoxError, Gauges, MeshBuilder};
 
@@ -103,8 +103,12 @@ impl Mesh {
     /// finished application, since a route that is added later would stand outside. It does not know where it is
     /// served: where policies speak of our port or address, say it by [`InboundLayer::at`].
     ///
-    /// Connections are the other server's: `PeerAuthentication` does not act on them, and a caller has the identity that
-    /// the server says it has ([`PeerIdentity`](crate::inbound::PeerIdentity)), or none.
+    /// Connections are the other server's, and a caller has the identity that the server says it has
+    /// ([`PeerIdentity`](crate::inbound::PeerIdentity)), or none. So of `PeerAuthentication` only this acts here: where it
+    /// says `STRICT`, requests without an identity are answered 403, and the log says so once. Under
+    /// [`Profile::Istio`](crate::Profile::Istio) they are let in, and the log says that. The mode is that of the port of
+    /// [`InboundLayer::at`], else that of ports that no policy names. Which connections are begun with TLS, and whose
+    /// certificates count, is up to the other server.
     pub fn inbound(&self) -> InboundLayer {
         let layer = InboundLayer::new().carry(self.inner.shared.options.carried.iter().cloned());
         layer.guarded(Arc::clone(&self.inner.shared))
@@ -156,7 +160,8 @@ impl Mesh {
             Some(address) => self.inbound().at(address),
             None => self.inbound(),
         };
-        serve::run(listener, inbound.layer(app), self.inner.watch.clone(), options, security).await;
+        let manner = Manner { options, profile: self.inner.shared.options.profile, security };
+        serve::run(listener, inbound.layer(app), self.inner.watch.clone(), manner).await;
         Ok(())
     }
 
@@ -174,8 +179,9 @@ impl Mesh {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
-        let options = ServeOptions::default();
-        serve::run(listener, app, self.inner.watch.clone(), options, Security::Plaintext).await;
+        let (options, profile) = (ServeOptions::default(), self.inner.shared.options.profile);
+        let manner = Manner { options, profile, security: Security::Plaintext };
+        serve::run(listener, app, self.inner.watch.clone(), manner).await;
         Ok(())
     }
 

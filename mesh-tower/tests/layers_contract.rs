@@ -7,6 +7,7 @@
 //! | a clone has to be made ready itself and leaves the other alone | `clones_are_independent` |
 //! | a call that is dropped drops the one inside, and holds nothing any more | `cancellation_reaches_inside` |
 //! | an error keeps its cause | `errors_are_kept` |
+//! | what is refused is never passed on, and what was reserved for it is free again | `refusals` |
 //! | a service can be sent to other threads and shared between them | `services_cross_threads` |
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
@@ -21,6 +22,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use mesh_tower::balance::BalanceLayer;
 use mesh_tower::fault::FaultLayer;
+use mesh_tower::inbound::InboundLayer;
 use mesh_tower::limit::LimitLayer;
 use mesh_tower::local_reply::LocalReplyLayer;
 use mesh_tower::mesh_core::lb::LbSpec;
@@ -29,7 +31,7 @@ use mesh_tower::mirror::MirrorLayer;
 use mesh_tower::outlier::OutlierLayer;
 use mesh_tower::retry::RetryLayer;
 use mesh_tower::timeout::TimeoutLayer;
-use mesh_tower::{Body, BoxError, Error, Failure};
+use mesh_tower::{Body, BoxError, Error, Failure, Mesh};
 use tower::{Layer, Service, ServiceExt};
 
 use self::probe::{Broken, Probe, Step};
@@ -176,8 +178,8 @@ macro_rules! contract {
                 super::errors_are_kept($layer, $kept).await;
             }
 
-            #[test]
-            fn services_cross_threads() {
+            #[tokio::test]
+            async fn services_cross_threads() {
                 super::services_cross_threads($layer);
             }
         }
@@ -199,6 +201,83 @@ contract!(fault_with_delay, FaultLayer::new().delay(100.0, Duration::from_millis
 contract!(mirror, MirrorLayer::new(Probe::new(Step::Answer), 100.0), errors_of_ours_stay: true);
 contract!(mirror_that_hangs, MirrorLayer::new(Probe::new(Step::Hang), 100.0), errors_of_ours_stay: true);
 contract!(local_reply, LocalReplyLayer::new(), errors_of_ours_stay: false);
+contract!(inbound, InboundLayer::new(), errors_of_ours_stay: true);
+contract!(inbound_of_a_mesh, guarded(ALLOWED).await, errors_of_ours_stay: true);
+
+/// Who may call, by a header.
+const ALLOWED: &str = "ALLOW, rules: [{when: [{key: 'request.headers[secret]', notValues: [x]}]}]";
+const DENIED: &str = "DENY, rules: [{}]";
+
+/// The server side of a mesh with one policy.
+async fn guarded(policy: &str) -> InboundLayer {
+    let text = format!(
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: one, namespace: default}}\nspec: {{action: {policy}}}\n"
+    );
+    let mesh = Mesh::builder().workload("default/app").config_yaml("policy.yaml", text).build().await.unwrap();
+    mesh.inbound()
+}
+
+mod refusals {
+    use super::*;
+
+    /// Asks twice with the same instance: the one that was made ready for the first request is not kept from others.
+    async fn asked(layer: impl Wraps) {
+        let probe = Probe::new(Step::Answer);
+        let mut service = layer.layer(probe.clone());
+        for _ in 0..2 {
+            let called = service.ready().await.unwrap().call(request());
+            assert_eq!(probe.unused(), 0, "reserved for nobody, while the answer is awaited");
+            drop(called.await);
+            assert_eq!((probe.calls(), probe.unready_calls(), probe.unused()), (0, 0, 0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn over_the_limit() {
+        let layer = LimitLayer::new(0);
+        asked(&layer).await;
+        assert_eq!((layer.refused(), layer.in_use()), (2, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault() {
+        asked(FaultLayer::new().abort(100.0, StatusCode::IM_A_TEAPOT)).await;
+        let late = FaultLayer::new().delay(100.0, Duration::from_secs(1)).abort(100.0, StatusCode::IM_A_TEAPOT);
+        asked(late).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_to_send_it_to() {
+        asked(BalanceLayer::new(LbSpec::LeastRequest, [])).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ejection_between_readiness_and_call() {
+        let layer = OutlierLayer::consecutive_5xx(1);
+        let probe = Probe::new(Step::Answer);
+        let mut service = layer.layer(probe.clone());
+        ServiceExt::<Request<Body>>::ready(&mut service).await.unwrap();
+        assert_eq!(probe.unused(), 1);
+        layer.layer(Probe::new(Step::Fail)).oneshot(request()).await.unwrap_err();
+        assert!(service.call(request()).await.is_err());
+        assert_eq!((probe.calls(), probe.unused()), (0, 0));
+        asked(&layer).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_policy() {
+        asked(guarded(DENIED).await).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_no_application_may_see() {
+        let probe = Probe::new(Step::Answer);
+        let mut service = InboundLayer::new().layer(probe.clone());
+        let unnamed = Request::get("/").body(Body::empty()).unwrap();
+        let response = ServiceExt::<Request<Body>>::ready(&mut service).await.unwrap().call(unnamed).await.unwrap();
+        assert_eq!((response.status(), probe.calls(), probe.unused()), (StatusCode::BAD_REQUEST, 0, 0));
+    }
+}
 
 mod all_together {
     use super::*;

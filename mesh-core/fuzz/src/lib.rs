@@ -1,13 +1,17 @@
 //! What the fuzz targets do with the bytes that they are given.
 
 mod authorization;
+mod framing;
 mod head;
+mod opening;
 mod path;
 mod spiffe_id;
 mod token;
 
 pub use self::authorization::authorization;
+pub use self::framing::framing;
 pub use self::head::head;
+pub use self::opening::opening;
 pub use self::path::path;
 pub use self::spiffe_id::spiffe_id;
 pub use self::token::token;
@@ -32,7 +36,9 @@ mod tests {
             super::path(&bytes);
             super::token(&bytes);
             super::authorization(&bytes);
+            super::framing(&bytes);
             super::head(&bytes);
+            super::opening(&bytes);
             super::spiffe_id(&bytes);
         }
     }

@@ -10,6 +10,7 @@ pub mod policy;
 pub mod subset;
 pub mod tls;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -189,6 +190,16 @@ pub enum EndpointSource {
         /// In place of the authority's port (`targetPort`).
         port: Option<u16>,
     },
+}
+
+impl EndpointSource {
+    /// Of listed endpoints with one address only the first counts, as in Envoy's endpoint discovery, which serves such
+    /// clusters in Istio. Names that lead to one address stay several endpoints, as there.
+    pub fn keep_first_of_each(&mut self) {
+        let Self::Static(endpoints) = self else { return };
+        let mut seen = HashSet::with_capacity(endpoints.len());
+        endpoints.retain(|endpoint| seen.insert(endpoint.address.clone()));
+    }
 }
 
 /// A name whose addresses are endpoints.

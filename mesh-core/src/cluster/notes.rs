@@ -3,7 +3,7 @@
 //! What Istio ignores as well, such as `consecutiveErrors`, is for validation to tell.
 
 use mesh_config::api::destination_rule::{
-    ConnectionPoolSettings, LoadBalancerSettings, PortTrafficPolicy, RetryBudget, TrafficPolicy,
+    ConnectionPoolSettings, LoadBalancerSettings, PortTrafficPolicy, TrafficPolicy,
 };
 use mesh_config::api::tls::ClientTlsSettings;
 
@@ -22,7 +22,6 @@ pub fn without_effect(policy: &TrafficPolicy) -> Vec<LowerNote> {
     notes.load_balancer(policy.load_balancer.as_ref());
     notes.connection_pool(policy.connection_pool.as_ref());
     notes.tls(policy.tls.as_ref());
-    notes.retry_budget(policy.retry_budget.as_ref());
     notes.add(policy.tunnel.is_some(), "tunnel", "TCP and TLS routes are not served, so nothing is tunnelled");
     notes.add(policy.proxy_protocol.is_some(), "proxyProtocol", "connections begin without a PROXY header");
     for (index, entry) in policy.port_level_settings.iter().enumerate() {
@@ -72,15 +71,6 @@ impl Notes {
             tls.is_some_and(|tls| tls.insecure_skip_verify == Some(true)),
             "tls.insecureSkipVerify",
             "requests fail unless the process allows it (identity::danger::allow_insecure_skip_verify)",
-        );
-    }
-
-    fn retry_budget(&mut self, budget: Option<&RetryBudget>) {
-        let interval = budget.and_then(|budget| budget.budget_interval);
-        self.add(
-            interval.is_some_and(|interval| !interval.is_zero()),
-            "retryBudget.budgetInterval",
-            "only requests that are active count, not those of the interval",
         );
     }
 }

@@ -124,6 +124,7 @@ pub fn apply(policy: &EffectivePolicy<'_>, spec: &mut ClusterSpec) {
     spec.budget = policy.retry_budget.map(|budget| BudgetSpec {
         percent: budget.percent.unwrap_or(20.0),
         min_concurrency: if budget.min_retry_concurrency == 0 { 3 } else { budget.min_retry_concurrency },
+        interval: budget.budget_interval.map(|interval| interval.to_std()),
     });
     if spec.budget.is_some() {
         // The budget stands in place of `maxRetries`.

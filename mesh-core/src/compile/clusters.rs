@@ -210,10 +210,11 @@ impl<'a> Clusters<'a> {
         rule: Option<&MergedRule<'_>>,
     ) -> ClusterSpec {
         let subset = rule.and_then(|rule| rule.subset(subset_name));
-        let endpoints = match subset {
+        let mut endpoints = match subset {
             Some(subset) => subset::select(&port.endpoints, &subset.labels),
             None => port.endpoints.clone(),
         };
+        endpoints.keep_first_of_each();
         let effective = policy::effective(&PolicyInput {
             top: rule.and_then(MergedRule::policy),
             subset: subset.and_then(|subset| subset.traffic_policy.as_ref()),

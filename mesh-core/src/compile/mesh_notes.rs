@@ -1,17 +1,21 @@
 //! What MeshConfig asks for that does not act, by the names of its fields.
 
 use mesh_config::api::MeshConfig;
-use mesh_config::api::mesh_config::{AccessLogEncoding, ForwardClientCertDetails, MeshProxyConfig};
+use mesh_config::api::mesh_config::{AccessLogEncoding, MeshProxyConfig, MeshTlsProtocol, ProxyHeaders};
 use mesh_config::{Code, ConfigSet, Diagnostic};
 
 use super::findings::Findings;
-use crate::authz::HttpProvider;
+use crate::authz::service_of;
+use crate::mesh_tls::MeshTls;
 
 /// What has no counterpart in a program that carries its mesh in itself.
 const NO_COUNTERPART: &str = "there is nothing in process that it could set";
-const OWN_TLS: &str = "connections within the mesh take the versions and suites of this library, from TLS 1.2 on";
+const UNSPOKEN: &str = "it is not spoken here; the others of the list are";
+const NONE_SPOKEN: &str = "it is not spoken here, nor any other of the list: no such connection is made";
+const ONLY_1_3: &str =
+    "it is not spoken here, nor any other of the list: TLS 1.2 is not spoken, and TLS 1.3 is with its own";
+const UNREAD: &str = "Istio does not read it either: TLS 1.2 and 1.3 are spoken";
 const NO_TLS_ROUTES: &str = "connections that are not HTTP are not routed";
-const OWN_ROOTS: &str = "the roots that count come with the workload's certificate";
 const NO_ZONES: &str = "the zone of an endpoint plays no part";
 const NO_ACCESS_LOG: &str = "no access log is written";
 const NOBODY_ASKED: &str = "it is neither asked nor told anything: a CUSTOM policy that names it denies what it matches, unless \
@@ -44,11 +48,25 @@ fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
     note(unknown_hosts.is_some_and(|policy| policy.tls.is_some()), "outboundTrafficPolicy.tls", NO_TLS_ROUTES);
     let no_hop = "there is no hop between the mesh and the application";
     note(mesh.default_inbound_http_retry_policy.is_some(), "defaultInboundHttpRetryPolicy", no_hop);
-    note(mesh.mesh_mtls.is_some(), "meshMTLS", OWN_TLS);
-    note(mesh.tls_defaults.is_some(), "tlsDefaults", OWN_TLS);
+    let lowest = mesh.tls_defaults.as_ref().map(|tls| tls.min_protocol_version).unwrap_or_default();
+    note(lowest != MeshTlsProtocol::Auto, "tlsDefaults.minProtocolVersion", UNREAD);
+    of_tls(&MeshTls::of(mesh), &mut note);
     let always = "the certificates of servers are always checked";
     note(mesh.verify_certificate_at_client == Some(false), "verifyCertificateAtClient", always);
-    note(!mesh.ca_certificates.is_empty(), "caCertificates", OWN_ROOTS);
+    for (index, data) in mesh.ca_certificates.iter().enumerate() {
+        let field = format!("caCertificates[{index}]");
+        note(
+            data.spiffe_bundle_url.is_some(),
+            &format!("{field}.spiffeBundleUrl"),
+            "no bundle is fetched: give its roots as `pem`",
+        );
+        let by_signer = !data.cert_signers.is_empty();
+        note(
+            by_signer,
+            &format!("{field}.certSigners"),
+            "its roots count for no workload: nobody knows who has signed a certificate here",
+        );
+    }
     let by_zone = mesh.zone_aware_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
     note(by_zone, "zoneAwareLbSetting", NO_ZONES);
     note(!mesh.access_log_file.is_empty(), "accessLogFile", NO_ACCESS_LOG);
@@ -60,7 +78,7 @@ fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
         "defaultProviders",
         "nothing is logged, counted or traced by a provider yet",
     );
-    for provider in mesh.extension_providers.iter().filter(|provider| !HttpProvider::acts(provider)) {
+    for provider in mesh.extension_providers.iter().filter(|provider| service_of(provider).is_none()) {
         note(true, &format!("extensionProviders[{}]", provider.name), NOBODY_ASKED);
     }
     if let Some(proxy) = &mesh.default_config {
@@ -70,23 +88,28 @@ fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
     found
 }
 
+/// Algorithms that this library does not have, by the lists that name them.
+fn of_tls(tls: &MeshTls, note: &mut impl FnMut(bool, &str, &'static str)) {
+    for (field, choice) in [("meshMTLS", &tls.workloads), ("tlsDefaults", &tls.others)] {
+        let (suites, curves) = choice.unspoken();
+        let effect = if suites.len() == choice.cipher_suites.len() { ONLY_1_3 } else { UNSPOKEN };
+        suites.iter().for_each(|suite| note(true, &format!("{field}.cipherSuites[{suite}]"), effect));
+        let effect = if curves.len() == choice.curves.len() { NONE_SPOKEN } else { UNSPOKEN };
+        curves.iter().for_each(|curve| note(true, &format!("{field}.ecdhCurves[{curve}]"), effect));
+    }
+}
+
 fn of_proxy(proxy: &MeshProxyConfig, note: &mut impl FnMut(bool, &str, &'static str)) {
     let topology = proxy.gateway_topology.as_ref();
-    let certificates = topology.map(|topology| topology.forward_client_cert_details).unwrap_or_default();
-    let is_set = certificates != ForwardClientCertDetails::Undefined;
-    note(
-        is_set,
-        "defaultConfig.gatewayTopology.forwardClientCertDetails",
-        "callers' certificates are told as Istio does by default",
-    );
     let has_protocol = topology.is_some_and(|topology| topology.proxy_protocol.is_some());
     note(has_protocol, "defaultConfig.gatewayTopology.proxyProtocol", "connections begin without a PROXY header");
     note(proxy.tracing.is_some(), "defaultConfig.tracing", NO_TRACES);
-    note(proxy.proxy_headers.is_some(), "defaultConfig.proxyHeaders", "headers are added as Istio does by default");
+    for field in proxy.proxy_headers.iter().flat_map(ProxyHeaders::without_effect) {
+        note(true, &format!("defaultConfig.proxyHeaders.{field}"), "headers are added as Istio does by default");
+    }
     let shutdown = "how long a process goes on when it ends is for the program to say";
     note(proxy.drain_duration.is_some(), "defaultConfig.drainDuration", shutdown);
     note(proxy.termination_drain_duration.is_some(), "defaultConfig.terminationDrainDuration", shutdown);
-    note(!proxy.ca_certificates_pem.is_empty(), "defaultConfig.caCertificatesPem", OWN_ROOTS);
     note(!proxy.mesh_id.is_empty(), "defaultConfig.meshId", "nothing is counted under a mesh's name yet");
     for field in proxy.without_effect() {
         note(true, &format!("defaultConfig.{field}"), NO_COUNTERPART);
@@ -149,6 +172,25 @@ defaultConfig: {discoveryAddress: 'istiod:15012', tracing: {sampling: 10}, concu
     }
 
     #[test]
+    fn algorithms_that_are_not_spoken_are_listed_one_by_one() {
+        let mesh = "
+meshMTLS: {minProtocolVersion: TLSV1_2, cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256, AES128-SHA]}
+tlsDefaults: {minProtocolVersion: TLSV1_3, ecdhCurves: [P-521, P-256]}
+caCertificates: [{pem: A, trustDomains: [a]}, {pem: B, certSigners: [s]}, {spiffeBundleUrl: 'https://c'}]
+defaultConfig: {proxyHeaders: {forwardedClientCert: SANITIZE, server: {disabled: true}}}
+";
+        let expected = [
+            "tlsDefaults.minProtocolVersion",
+            "meshMTLS.cipherSuites[AES128-SHA]",
+            "tlsDefaults.ecdhCurves[P-521]",
+            "caCertificates[1].certSigners",
+            "caCertificates[2].spiffeBundleUrl",
+            "defaultConfig.proxyHeaders.server",
+        ];
+        assert_eq!(noted(mesh), expected);
+    }
+
+    #[test]
     fn what_acts_is_not_listed() {
         let mesh = "
 outboundTrafficPolicy: {mode: ALLOW_ANY}
@@ -165,7 +207,10 @@ rootNamespace: root
 pathNormalization: {normalization: NONE}
 localityLbSetting: {enabled: true}
 enableAutoMtls: false
-defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}
+defaultConfig: {gatewayTopology: {numTrustedProxies: 1, forwardClientCertDetails: SANITIZE}, caCertificatesPem: [A]}
+meshMTLS: {minProtocolVersion: TLSV1_3}
+tlsDefaults: {cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256], ecdhCurves: [X25519]}
+caCertificates: [{pem: A}]
 ";
         assert_eq!(noted(mesh), [""; 0]);
     }

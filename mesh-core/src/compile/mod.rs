@@ -35,6 +35,7 @@ use mesh_config::{ConfigSet, Report};
 use crate::Site;
 use crate::authn::PeerModes;
 use crate::identity::TrustDomains;
+use crate::mesh_tls::MeshTls;
 use crate::snapshot::Snapshot;
 
 use clusters::Clusters;
@@ -105,6 +106,7 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         trusted_proxies: mesh.num_trusted_proxies(),
         peer_modes: PeerModes::of_site(set, mesh.root_namespace(), site),
         trust_domains: TrustDomains::of(mesh),
+        tls: MeshTls::of(mesh),
         authorization,
         authentication: security::authentication(set, mesh, site),
         providers,

@@ -130,8 +130,11 @@ impl Explainer<'_> {
             add("tls", mode.to_owned(), levels.place("tls", |level| address(level.tls), &effective));
         }
         if let Some(budget) = &spec.budget {
-            let value = format!("{} % of the active requests, at least {}", budget.percent, budget.min_concurrency);
-            add("retry budget", value, levels.place("retryBudget", |level| address(level.retry_budget), &effective));
+            add(
+                "retry budget",
+                budget.to_string(),
+                levels.place("retryBudget", |level| address(level.retry_budget), &effective),
+            );
         }
         lines
     }

@@ -47,16 +47,27 @@ struct Group {
 
 /// Where the rounds of a cluster stand; goes from one of its sets to the next.
 #[derive(Debug, Default)]
-pub struct Cursors(Mutex<ByRound>);
+pub struct Cursors {
+    rounds: Mutex<ByRound>,
+    /// The turn with which each of them begins.
+    first: u32,
+}
 
 /// By the level and the locality of it; without one the round is that of the level's localities.
 type ByRound = HashMap<(usize, Option<usize>), Arc<AtomicU64>>;
 
 impl Cursors {
+    /// Rounds that begin with a turn of their own: processes that begin together with the first endpoint would all hit
+    /// it at once. Envoy draws it, too; [`Cursors::default`] begins with the first endpoint.
+    pub fn beginning_with(turn: u32) -> Self {
+        Self { first: turn, ..Self::default() }
+    }
+
     /// The cursor of a level's localities, or of one of them. Only building a set asks for it.
     fn of(&self, level: usize, group: Option<usize>) -> Arc<AtomicU64> {
-        let mut cursors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(cursors.entry((level, group)).or_default())
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = || Arc::new(AtomicU64::new(self.first.into()));
+        Arc::clone(rounds.entry((level, group)).or_insert_with(first))
     }
 }
 

@@ -46,7 +46,7 @@ impl BalanceLayer {
 
     /// The same over endpoints that have weights.
     pub fn weighted(lb: LbSpec, endpoints: impl IntoIterator<Item = EndpointSpec>) -> Self {
-        let cursors = Cursors::default();
+        let cursors = Cursors::beginning_with(fastrand::u32(..));
         let states = endpoints.into_iter().map(|endpoint| Arc::new(EndpointState::new(endpoint))).collect();
         let hosts = ArcSwap::from_pointee(Endpoints::set_of(lb, states, &cursors));
         let endpoints = Arc::new(Endpoints { lb, cursors, hosts });
@@ -63,7 +63,11 @@ impl BalanceLayer {
     /// Makes the choices reproducible, for tests.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
-        Self { chance: Arc::new(Chance::new(Some(seed))), ..self }
+        let Endpoints { lb, hosts, .. } = &*self.endpoints;
+        let (lb, cursors) = (*lb, Cursors::default());
+        let hosts = ArcSwap::from_pointee(Endpoints::set_of(lb, hosts.load().iter().cloned().collect(), &cursors));
+        let endpoints = Arc::new(Endpoints { lb, cursors, hosts });
+        Self { endpoints, chance: Arc::new(Chance::new(Some(seed))), ..self }
     }
 
     /// Other endpoints from now on. Those that stay keep their count; requests that are under way are left alone.

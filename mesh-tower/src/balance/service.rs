@@ -10,7 +10,7 @@ use tower_service::Service;
 use super::{BalanceLayer, ResponseBody, ResponseFuture};
 use crate::BoxError;
 use crate::endpoint::host_of;
-use crate::layers::accessors;
+use crate::layers::{accessors, forgo};
 
 /// The endpoint that a request goes to; in the request's extensions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +33,7 @@ impl<S> Balance<S> {
 
 impl<S, B, R> Service<Request<B>> for Balance<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
     S::Error: Into<BoxError>,
     R: http_body::Body,
 {
@@ -47,6 +47,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let Some(endpoint) = self.layer.choose(&request) else {
+            forgo(&mut self.inner);
             return ResponseFuture::refused(Failure::NoHealthyUpstream);
         };
         let active = endpoint.begin();

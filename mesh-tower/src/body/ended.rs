@@ -12,11 +12,21 @@ use http_body::{Frame, SizeHint};
 
 use crate::{Body, BoxError};
 
-/// The moment at which a body ended, for somebody who waits for it.
+/// Who waits for the end of a request's body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waits {
+    /// The clock of the request.
+    Clock,
+    /// What cuts the answer off, which may have begun before that end.
+    CutOff,
+}
+
+/// The moment at which a body ended, for those who wait for it.
 #[derive(Debug)]
 pub(crate) struct BodyEnd {
     at: OnceLock<Instant>,
-    waker: AtomicWaker,
+    /// One for each that may wait at the same time.
+    wakers: [AtomicWaker; 2],
     epoch: Instant,
     /// Microseconds since `epoch`, and one, at which a piece was taken of which the next has not been asked for; 0
     /// while the reader waits for one.
@@ -26,7 +36,7 @@ pub(crate) struct BodyEnd {
 impl BodyEnd {
     /// Of a body that nobody has begun to read at this moment.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { at: OnceLock::new(), waker: AtomicWaker::new(), epoch: now, taken: AtomicU64::new(0) }
+        Self { at: OnceLock::new(), wakers: Default::default(), epoch: now, taken: AtomicU64::new(0) }
     }
 
     /// Since when its reader has not asked for more; `None` if it waits for more, or has not begun.
@@ -49,14 +59,14 @@ impl BodyEnd {
         self.at.get().copied()
     }
 
-    /// Wakes `waker` when the body ends.
-    pub(crate) fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
+    /// Wakes `waker`, the last one of each who waits, when the body ends.
+    pub(crate) fn register(&self, who: Waits, waker: &Waker) {
+        self.wakers[who as usize].register(waker);
     }
 
     fn reached(&self) {
         if self.at.set(crate::clock::now()).is_ok() {
-            self.waker.wake();
+            self.wakers.iter().for_each(AtomicWaker::wake);
         }
     }
 }

@@ -29,14 +29,17 @@ impl ClusterHandle {
     /// Logs that a request or a retry was turned away: with which limit, its value, and how many there have been.
     /// One a second as a warning, the others for those who look closer.
     pub(crate) fn note_refusal(&self, limit: Limit) {
-        let permits = &self.shared.permits;
+        let shared = &self.shared;
+        let permits = &shared.permits;
         let (cluster, field, refused) = (&self.spec.name, limit.field(), permits.refused(limit));
-        // The retry budget has no number of its own.
         let value = Some(permits.limit(limit)).filter(|value| *value != u32::MAX);
-        if self.shared.refusals.is_due(limit, self.shared.epoch, crate::clock::now()) {
-            tracing::warn!(%cluster, limit = field, value, refused, "over the limit");
+        // It stands in the place of the limit of retries.
+        let budget = Some(&shared.budget).filter(|budget| limit == Limit::Retries && budget.is_limited());
+        let budget = budget.map(tracing::field::display);
+        if shared.refusals.is_due(limit, shared.epoch, crate::clock::now()) {
+            tracing::warn!(%cluster, limit = field, value, budget, refused, "over the limit");
         } else {
-            tracing::debug!(%cluster, limit = field, value, refused, "over the limit");
+            tracing::debug!(%cluster, limit = field, value, budget, refused, "over the limit");
         }
     }
 

@@ -11,6 +11,7 @@ fn environment(fake: &FakeDns) -> Environment {
         profile: Profile::Safe,
         network: Network::System,
         identity: IdentityHandle::default(),
+        first_turn: 0,
     }
 }
 
@@ -85,6 +86,23 @@ async fn another_pace_of_look_ups_keeps_the_endpoints_although_nobody_answers() 
     drop(first);
     sleep(Duration::from_secs(300)).await;
     assert_eq!(last_bytes(&second.current(crate::clock::now())), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_names_of_one_address_are_two_endpoints_and_keep_their_connections_at_each_look_up() {
+    let fake = FakeDns::default();
+    fake.answer("one", &[1]);
+    fake.answer("two", &[1]);
+    let targets = vec![DnsTarget::of("one", 80), DnsTarget::of("two", 80)];
+    let source = EndpointSource::Dns { targets, logical: false, refresh: Duration::from_secs(5) };
+    let handle = ClusterHandle::new(cluster(source), &environment(&fake));
+    handle.looked_up().await;
+    let pools = || handle.members.load().pools.iter().map(Arc::as_ptr).collect::<Vec<_>>();
+    let first = pools();
+    assert!(first.len() == 2 && first[0] != first[1], "{first:?}");
+    sleep(Duration::from_secs(20)).await;
+    assert!(fake.asked("one") > 2);
+    assert_eq!(pools(), first);
 }
 
 #[tokio::test(start_paused = true)]

@@ -175,7 +175,7 @@ impl Keeper {
         if broken {
             return self.refuse(report);
         }
-        self.environment.identity.set_domains(compiled.snapshot.trust_domains());
+        self.environment.identity.follow(compiled.snapshot.trust_domains(), compiled.snapshot.tls());
         let mesh = mesh.clone();
         let from = Compiled { set, mesh, site: self.site.clone() };
         let next = Live::next(&self.live.current(), (compiled.snapshot, from, complete), &self.environment);

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use std::{fmt, io};
 
 use hyper_util::rt::TokioIo;
@@ -86,17 +87,18 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Connects, TLS included, within the cluster's `connectTimeout`.
+/// Connects, TLS included, within the cluster's `connectTimeout`. Gives the time, too, that the certificate of the server
+/// counts yet.
 pub(super) async fn connect(
     address: &EndpointAddress,
     options: &PoolOptions,
     tls: Option<&TlsTarget>,
     protocol: Protocol,
-) -> Result<Stream, Broken> {
+) -> Result<(Stream, Option<Duration>), Broken> {
     let connecting = async {
         let stream = open(address, options).await.map_err(|error| Broken::unreachable(address, error))?;
         match tls {
-            None => Ok(stream),
+            None => Ok((stream, None)),
             Some(target) => begin_tls(address, stream, target, protocol).await,
         }
     };
@@ -116,14 +118,15 @@ async fn begin_tls(
     stream: Stream,
     target: &TlsTarget,
     protocol: Protocol,
-) -> Result<Stream, Broken> {
+) -> Result<(Stream, Option<Duration>), Broken> {
     let refused = |problem: NoTls| Broken { failure: Failure::TlsNotServed, cause: Some(Arc::new(problem)) };
     let (config, name) = target.originator.begin(&target.host, protocol).map_err(refused)?;
     let stream = TlsConnector::from(config).connect(name, stream).await;
     let stream = stream.map_err(|error| Broken::unreachable(address, error))?;
     let checked = target.originator.check(stream.get_ref().1, protocol);
-    checked.map_err(|problem| Broken { failure: Failure::ConnectFailed, cause: Some(Arc::new(problem)) })?;
-    Ok(Stream::Tls(Box::new(stream)))
+    let lasts =
+        checked.map_err(|problem| Broken { failure: Failure::ConnectFailed, cause: Some(Arc::new(problem)) })?;
+    Ok((Stream::Tls(Box::new(stream)), lasts))
 }
 
 async fn open(address: &EndpointAddress, options: &PoolOptions) -> io::Result<Stream> {
@@ -140,6 +143,11 @@ async fn open(address: &EndpointAddress, options: &PoolOptions) -> io::Result<St
 }
 
 fn tcp(stream: TcpStream, options: &PoolOptions) -> io::Result<Stream> {
+    // Where nobody listens on a port of the range from which the system takes its own, it may lead a socket to itself:
+    // whatever is sent would come back as the answer.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
     stream.set_nodelay(true)?;
     if let Some(keepalive) = &options.pool.keepalive {
         SockRef::from(&stream).set_tcp_keepalive(&probes(keepalive))?;
@@ -286,5 +294,26 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mesh_core::cluster::PoolSpec;
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_that_the_system_leads_to_itself_is_a_refused_connection() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let own = socket.local_addr().unwrap();
+        let stream = socket.connect(own).await.unwrap();
+        let network = Network::System;
+        let options = PoolOptions { connect_timeout: Duration::from_secs(1), pool: PoolSpec::default(), network };
+        assert_eq!(tcp(stream, &options).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 }

@@ -311,7 +311,7 @@ impl Pool {
     }
 
     fn keep(self: &Arc<Self>, state: &mut State, free: http1::Free, now: Instant) {
-        let due = reaper::due(&self.options.pool, free.born(), Some(now));
+        let due = reaper::due(&self.options.pool, free.life(), Some(now));
         http1::keep(&mut state.http1, free, now);
         self.wake_by(state, due);
     }
@@ -320,7 +320,7 @@ impl Pool {
     fn give_http2(self: &Arc<Self>, connection: http2::Shared) {
         let mut state = self.lock();
         state.streams = Some(connection.allowed());
-        let due = reaper::due(&self.options.pool, connection.born(), connection.idle_since());
+        let due = reaper::due(&self.options.pool, connection.life(), connection.idle_since());
         state.http2.push(connection);
         self.wake_by(&mut state, due);
         self.serve_http2(state);
@@ -338,8 +338,8 @@ impl Pool {
         let mut state = self.lock();
         let idle =
             state.http2.iter_mut().find(|shared| shared.id() == connection).and_then(http2::Shared::stream_ended);
-        if let Some((born, since)) = idle {
-            self.wake_by(&mut state, reaper::due(&self.options.pool, born, Some(since)));
+        if let Some((life, since)) = idle {
+            self.wake_by(&mut state, reaper::due(&self.options.pool, life, Some(since)));
         }
         if state.lane(Protocol::Http2).waiters.len() > 0 {
             self.serve_http2(state);

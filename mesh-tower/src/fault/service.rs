@@ -7,7 +7,7 @@ use tower_service::Service;
 use super::ResponseFuture;
 use crate::BoxError;
 use crate::chance::Chance;
-use crate::layers::accessors;
+use crate::layers::{accessors, forgo};
 
 /// A service with faults in front; made by a [`FaultLayer`](super::FaultLayer).
 #[derive(Clone, Debug)]
@@ -41,8 +41,14 @@ where
     fn call(&mut self, request: Q) -> Self::Future {
         match self.chance.with(|rng| self.policy.draw(rng)) {
             FaultDecision { delay: None, abort: None } => ResponseFuture::calling(self.inner.call(request)),
-            FaultDecision { delay: None, abort: Some(failure) } => ResponseFuture::aborted(failure),
-            FaultDecision { delay: Some(delay), abort: Some(failure) } => ResponseFuture::late_abort(delay, failure),
+            FaultDecision { delay: None, abort: Some(failure) } => {
+                forgo(&mut self.inner);
+                ResponseFuture::aborted(failure)
+            }
+            FaultDecision { delay: Some(delay), abort: Some(failure) } => {
+                forgo(&mut self.inner);
+                ResponseFuture::late_abort(delay, failure)
+            }
             FaultDecision { delay: Some(delay), abort: None } => {
                 // The one that was made ready is the one that will be called.
                 let next = self.inner.clone();

@@ -35,7 +35,7 @@ use tokio::task::JoinHandle;
 use crate::config::Keeper;
 use crate::identity::{GatewayTls, IdentityHandle};
 use crate::outbound::Shared;
-use crate::serve::{self, DrainWatch, Security, ServeOptions};
+use crate::serve::{self, DrainWatch, Manner, Security, ServeOptions};
 
 pub(crate) use self::server::GatewayService;
 
@@ -241,8 +241,9 @@ impl Listeners {
             let credentials = builder.credentials.clone();
             Security::Gateway(Arc::new(GatewayTls::new(live, identity, (server.port, server.bind), credentials)))
         };
-        let accepting =
-            tokio::spawn(serve::run(listener, service, builder.drain.clone(), builder.options.clone(), security));
+        let profile = builder.shared.options.profile;
+        let manner = Manner { options: builder.options.clone(), profile, security };
+        let accepting = tokio::spawn(serve::run(listener, service, builder.drain.clone(), manner));
         Ok(Open { address, accepting })
     }
 }

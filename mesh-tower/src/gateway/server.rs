@@ -11,20 +11,22 @@ use http::header::{HeaderName, HeaderValue, UPGRADE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use mesh_core::Scheme;
+use mesh_config::api::mesh_config::ForwardClientCertDetails;
 use mesh_core::gateway_tls::server_for;
 use mesh_core::snapshot::{GatewayServer, TableId};
+use mesh_core::{Scheme, request_form};
 use tower_service::Service;
 
-use crate::identity::Peer;
+use crate::identity::{Peer, TlsPeer};
 use crate::live::Live;
-use crate::outbound::{self, Listener, Shared};
+use crate::outbound::{self, Listener, Shared, ToldAtGateway};
 use crate::request_id::X_REQUEST_ID;
 use crate::serve::PeerAddress;
 use crate::{Body, BoxError, hops};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 const EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
 
 /// One listener of a gateway.
@@ -69,6 +71,7 @@ impl Service<Request<Body>> for GatewayService {
         let tls = request.extensions().get::<Peer>().filter(|peer| peer.is_tls()).cloned();
         let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
         let from = at_the_edge(request.headers_mut(), peer, live.snapshot().trusted_proxies(), scheme);
+        tell_certificate(&mut request, live.snapshot().tls().told_at_gateways);
         let table = self.table(&live, tls.as_ref());
         // Where the caller wants another protocol, its side of the connection is taken here.
         let caller = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
@@ -81,6 +84,23 @@ impl Service<Request<Body>> for GatewayService {
             }
             Ok(response)
         })
+    }
+}
+
+/// Takes what the inside is told of the caller's certificate out of the headers, which are not believed.
+fn tell_certificate(request: &mut Request<Body>, details: ForwardClientCertDetails) {
+    let proved = request.extensions().get::<Peer>().and_then(Peer::tls).and_then(TlsPeer::forwarded).cloned();
+    let headers = request.headers_mut();
+    if proved.is_none() && !headers.contains_key(CLIENT_CERT) {
+        return;
+    }
+    request_form::tell_certificate(headers, proved.as_ref(), details);
+    // Lines that are joined tell the same.
+    let lines: Vec<_> = headers.get_all(CLIENT_CERT).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(told) = HeaderValue::from_bytes(&lines.join(&b','))
+        && !told.is_empty()
+    {
+        request.extensions_mut().insert(ToldAtGateway(told));
     }
 }
 

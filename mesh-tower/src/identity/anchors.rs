@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::{CertificateError, Error};
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
-use super::der::{self, DIGITAL_SIGNATURE, KEY_CERT_SIGN};
+use super::der::{self, DIGITAL_SIGNATURE, Facts, KEY_CERT_SIGN};
 use super::pem::{self, BadMaterial};
 use super::provider;
 
@@ -17,7 +17,7 @@ pub(super) struct Anchors {
     anchors: Arc<[TrustAnchor<'static>]>,
     /// Of each, in the same order.
     limits: Arc<[Limits]>,
-    revoked: Arc<[webpki::OwnedCertRevocationList]>,
+    revoked: Arc<[Arc<webpki::CertRevocationList<'static>>]>,
 }
 
 /// What is to be checked of an authority.
@@ -47,6 +47,16 @@ impl Anchors {
         Ok(Self { anchors: anchors.into(), limits: limits.into(), revoked: Arc::new([]) })
     }
 
+    /// These and others, with the revocation lists of both.
+    pub(super) fn joined(&self, others: &Self) -> Self {
+        let revoked = self.revoked.iter().chain(others.revoked.iter()).cloned().collect();
+        Self {
+            anchors: self.anchors.iter().chain(others.anchors.iter()).cloned().collect(),
+            limits: self.limits.iter().chain(others.limits.iter()).copied().collect(),
+            revoked,
+        }
+    }
+
     /// Those of the operating system; what cannot be read there is passed over.
     pub(super) fn of_system() -> Result<Self, BadMaterial> {
         let found = rustls_native_certs::load_native_certs();
@@ -56,10 +66,17 @@ impl Anchors {
     }
 
     /// Refuses certificates that the lists name.
-    pub(super) fn with_revoked(mut self, text: &[u8]) -> Result<Self, BadMaterial> {
-        let lists = pem::revocation_lists(text)?;
-        let read = |list: &rustls_pki_types::CertificateRevocationListDer<'_>| {
-            webpki::OwnedCertRevocationList::from_der(list.as_ref()).map_err(|_| BadMaterial::RevocationList)
+    pub(super) fn with_revoked(self, text: &[u8]) -> Result<Self, BadMaterial> {
+        self.with_revocation_lists(&pem::revocation_lists(text)?)
+    }
+
+    pub(super) fn with_revocation_lists(
+        mut self,
+        lists: &[CertificateRevocationListDer<'_>],
+    ) -> Result<Self, BadMaterial> {
+        let read = |list: &CertificateRevocationListDer<'_>| {
+            let list = webpki::OwnedCertRevocationList::from_der(list.as_ref());
+            list.map(|list| Arc::new(list.into())).map_err(|_| BadMaterial::RevocationList)
         };
         self.revoked = lists.iter().map(read).collect::<Result<_, _>>()?;
         Ok(self)
@@ -82,8 +99,7 @@ impl Anchors {
         now: UnixTime,
     ) -> Result<(), Error> {
         let good = |path: &VerifiedPath<'_>| self.check_issuers(path, now);
-        let lists: Vec<_> = self.revoked.iter().map(|list| webpki::CertRevocationList::Owned(list.clone())).collect();
-        let lists: Vec<_> = lists.iter().collect();
+        let lists: Vec<_> = self.revoked.iter().map(|list| &**list).collect();
         let revocation = webpki::RevocationOptionsBuilder::new(&lists).ok().map(|options| {
             options
                 .with_depth(webpki::RevocationCheckDepth::Chain)
@@ -135,9 +151,8 @@ impl fmt::Debug for Anchors {
 }
 
 /// A workload's certificate has to be for signing handshakes, and not for signing certificates (X509-SVID 4.3).
-pub(super) fn check_leaf_usage(leaf: &CertificateDer<'_>) -> Result<(), Error> {
-    let usage = der::facts(leaf).and_then(|facts| facts.key_usage);
-    match usage {
+pub(super) fn check_leaf_usage(leaf: &Facts<'_>) -> Result<(), Error> {
+    match leaf.key_usage {
         Some(usage) if usage & DIGITAL_SIGNATURE != 0 && usage & KEY_CERT_SIGN == 0 => Ok(()),
         _ => Err(Error::InvalidCertificate(CertificateError::InvalidPurpose)),
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use mesh_config::api::tls::ClientTlsMode;
 use mesh_core::cluster::ClientTls;
+use mesh_core::mesh_tls::{MeshTls, TlsChoice};
 use mesh_core::secrets::Pem;
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
@@ -16,10 +17,10 @@ use rustls::{ClientConfig, ClientConnection};
 use rustls_pki_types::ServerName;
 
 use super::anchors::Anchors;
+use super::choice::chosen;
 use super::credentials::{self, read};
 use super::material::certified;
 use super::peer_check::MeshTrust;
-use super::provider::provider;
 use super::state::{Credentials, IdentityHandle};
 use super::verifiers::{AnyServer, MeshServers, NamedServers};
 use super::{BadMaterial, der};
@@ -44,6 +45,8 @@ struct Made {
     configs: [Arc<ClientConfig>; 2],
     name: ServerName<'static>,
     version: u64,
+    /// What the mesh said of TLS.
+    tls: Arc<MeshTls>,
     files: Files,
     looked: Instant,
 }
@@ -93,7 +96,11 @@ impl Originator {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         // Only mutual TLS of the mesh is made with the workload's certificate.
         let is_ours = self.settings.load().is_istio_mutual();
-        let known = made.get_mut(key).filter(|known| !is_ours || known.version == credentials.version);
+        let is_current = |known: &&mut Made| match is_ours {
+            true => known.version == credentials.version,
+            false => Arc::ptr_eq(&known.tls, &credentials.tls),
+        };
+        let known = made.get_mut(key).filter(is_current);
         let new = match known {
             Some(known) if now.saturating_duration_since(known.looked) < LOOK_AGAIN => {
                 return Ok((Arc::clone(&known.configs[protocol as usize]), known.name.clone()));
@@ -122,21 +129,24 @@ impl Originator {
         Ok(found)
     }
 
-    /// Checks what a session that was taken up again has not: that the server's certificate counts still.
+    /// Checks what a session that was taken up again has not: that the server's certificate counts still. Gives the time
+    /// that it will; `None` where nobody asks.
     ///
     /// # Errors
     /// If it does not, or is missing.
-    pub(crate) fn check(&self, connection: &ClientConnection, protocol: Protocol) -> Result<(), NoTls> {
+    pub(crate) fn check(&self, connection: &ClientConnection, protocol: Protocol) -> Result<Option<Duration>, NoTls> {
         let leaf = connection.peer_certificates().and_then(<[_]>::first).ok_or(NoTls::Expired)?;
-        let counts =
-            der::facts(leaf).is_some_and(|facts| self.identity.options().calendar.seconds() <= facts.not_after);
-        if !counts && !self.settings.load().insecure_skip_verify {
+        let left = der::facts(leaf)
+            .and_then(|facts| u64::try_from(facts.not_after - self.identity.options().calendar.seconds()).ok());
+        let is_checked = !self.settings.load().insecure_skip_verify;
+        if left.is_none() && is_checked {
             return Err(NoTls::Expired);
         }
         match (protocol, connection.alpn_protocol()) {
             (Protocol::Http2, Some(chosen)) if chosen != b"h2" => Err(NoTls::Protocol),
             (Protocol::Http1, Some(b"h2")) => Err(NoTls::Protocol),
-            _ => Ok(()),
+            // Its last second counts.
+            _ => Ok(left.filter(|_| is_checked).map(|left| Duration::from_secs(left.saturating_add(1)))),
         }
     }
 
@@ -186,7 +196,7 @@ impl Originator {
             [with(&["http/1.1"]), with(&["h2"])]
         };
         let files = files.iter().map(|(_, text)| super::sha256(text)).collect();
-        Ok(Made { configs, name, version: credentials.version, files, looked: now })
+        Ok(Made { configs, name, version: credentials.version, tls: Arc::clone(&credentials.tls), files, looked: now })
     }
 
     fn config<'t>(
@@ -202,7 +212,7 @@ impl Originator {
             ClientTlsMode::IstioMutual => {
                 let material = credentials.material.clone().ok_or(NoTls::NoIdentity)?;
                 let shown = CertifiedKey::clone(&material.key);
-                let trust = MeshTrust { material, domains: Arc::clone(&credentials.domains) };
+                let trust = MeshTrust::new(material, credentials);
                 (Arc::new(MeshServers { trust, names: settings.names.clone() }), Some(shown))
             }
             ClientTlsMode::Simple => (self.named(host, &text)?, None),
@@ -212,9 +222,12 @@ impl Originator {
                 (self.named(host, &text)?, Some(shown))
             }
         };
-        let builder = ClientConfig::builder_with_details(Arc::clone(provider()), calendar)
-            .with_safe_default_protocol_versions()
-            .map_err(|_| NoTls::Mode)?
+        // Among themselves workloads offer all that they speak, as in Istio: what is allowed is for servers to say.
+        let choice = if settings.is_istio_mutual() { &TlsChoice::default() } else { &credentials.tls.others };
+        let (provider, versions) = chosen(choice);
+        let builder = ClientConfig::builder_with_details(provider, calendar)
+            .with_protocol_versions(&versions)
+            .map_err(|_| NoTls::Unspoken)?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let mut config = match shown {
@@ -283,6 +296,8 @@ pub(crate) enum NoTls {
     Protocol,
     /// `insecureSkipVerify` does not act unless the process allows it.
     SkipVerify,
+    /// The mesh allows nothing that is spoken here.
+    Unspoken,
 }
 
 impl From<BadMaterial> for NoTls {
@@ -304,6 +319,7 @@ impl fmt::Display for NoTls {
             Self::SkipVerify => f.write_str(
                 "insecureSkipVerify acts only where the process allows it (identity::danger::allow_insecure_skip_verify)",
             ),
+            Self::Unspoken => f.write_str("of the curves that the MeshConfig allows (tlsDefaults) none is spoken here"),
         }
     }
 }

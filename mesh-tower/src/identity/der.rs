@@ -61,6 +61,22 @@ pub(super) fn facts<'a>(certificate: &'a CertificateDer<'_>) -> Option<Facts<'a>
     Some(found)
 }
 
+/// The certificates that stand one after the other; `None` if there is anything else.
+#[cfg(feature = "workload-api")]
+pub(super) fn split(mut bytes: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let mut certificates = Vec::new();
+    while !bytes.is_empty() {
+        let mut rest = Reader(bytes);
+        rest.optional(SEQUENCE)?;
+        let (one, others) = bytes.split_at(bytes.len() - rest.0.len());
+        let certificate = CertificateDer::from(one.to_vec());
+        facts(&certificate)?;
+        certificates.push(certificate);
+        bytes = others;
+    }
+    Some(certificates)
+}
+
 fn extension(mut extension: Reader<'_>, found: &mut Facts<'_>) -> Option<()> {
     let name = extension.expect(0x06)?;
     extension.optional(0x01);

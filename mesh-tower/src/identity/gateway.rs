@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 
 use mesh_config::api::tls::{ServerTlsMode, TlsProtocol};
 use mesh_core::gateway_tls::{ServerCertificate, ServerTls, server_for};
-use rustls::crypto::CryptoProvider;
+use mesh_core::mesh_tls::{TlsChoice, ToldOfClients};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
-use webpki::EndEntityCert;
+use rustls::{ServerConfig, ServerConnection};
 
 use super::anchors::Anchors;
+use super::choice::{Spoken, spoken};
 use super::credentials::{self, read, text};
+use super::leaf::Leaf;
 use super::material::certified;
 use super::peer::TlsPeer;
 use super::peer_check::{MeshTrust, identity_of};
 use super::pem::BadMaterial;
-use super::provider::provider;
 use super::state::IdentityHandle;
 use super::verifiers::{ClientConditions, GatewayClients, MeshClients};
 use crate::live::LiveHandle;
@@ -89,12 +89,13 @@ impl GatewayTls {
         let Some(leaf) = connection.peer_certificates().and_then(<[_]>::first) else {
             return Some(TlsPeer::uncertified(name));
         };
+        let leaf = Leaf::read(leaf).ok()?;
         let (mut id, mut own) = (None, None);
         if mode == ServerTlsMode::IstioMutual {
-            id = Some(identity_of(leaf, &EndEntityCert::try_from(leaf).ok()?).ok()?);
+            id = Some(identity_of(&leaf).ok()?);
             own = self.identity.current().material.as_ref().map(|material| material.id().clone());
         }
-        let peer = TlsPeer::certified(leaf, id, name, own.as_ref(), true);
+        let peer = TlsPeer::certified(&leaf, id, name, own.as_ref(), ToldOfClients::ALL);
         peer.not_after.is_some_and(|end| self.identity.options().calendar.seconds() <= end).then_some(peer)
     }
 
@@ -172,15 +173,15 @@ impl GatewayTls {
 
     fn make(&self, settings: &ServerTls) -> Result<Arc<ServerConfig>, BadMaterial> {
         let credentials = self.identity.current();
-        let (provider, versions) = allowed(settings);
+        let (provider, versions) = allowed(settings, &credentials.tls.others);
         let calendar = Arc::new(self.identity.options().calendar.clone());
         let builder = ServerConfig::builder_with_details(provider, calendar).with_protocol_versions(&versions);
-        let builder =
-            builder.map_err(|_| BadMaterial::Unreadable("no version of TLS is left that is spoken here".into()))?;
+        let builder = builder
+            .map_err(|_| BadMaterial::Unreadable("no version of TLS or no curve is left that is spoken here".into()))?;
         let mut config = if settings.mode == ServerTlsMode::IstioMutual {
             let material = credentials.material.clone().ok_or(BadMaterial::NoCertificate)?;
             let key = Arc::clone(&material.key);
-            let trust = MeshTrust { material, domains: Arc::clone(&credentials.domains) };
+            let trust = MeshTrust::new(material, &credentials);
             builder
                 .with_client_cert_verifier(Arc::new(MeshClients::new(trust)))
                 .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)))
@@ -250,8 +251,8 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// The cipher suites and versions that a server allows, of those that are spoken here.
-fn allowed(settings: &ServerTls) -> (Arc<CryptoProvider>, Vec<&'static SupportedProtocolVersion>) {
+/// What a server allows, of that which is spoken here; where it says nothing of it, what the mesh says.
+fn allowed(settings: &ServerTls, defaults: &TlsChoice) -> Spoken {
     let (lowest, highest) = settings.versions;
     let mut versions = Vec::new();
     if highest == TlsProtocol::Auto || highest == TlsProtocol::V1_3 {
@@ -260,30 +261,6 @@ fn allowed(settings: &ServerTls) -> (Arc<CryptoProvider>, Vec<&'static Supported
     if lowest != TlsProtocol::V1_3 && !matches!(highest, TlsProtocol::V1_0 | TlsProtocol::V1_1) {
         versions.push(&rustls::version::TLS12);
     }
-    if settings.cipher_suites.is_empty() {
-        return (Arc::clone(provider()), versions);
-    }
-    let mut provider = CryptoProvider::clone(provider());
-    provider.cipher_suites.retain(|suite| {
-        let is_named = || settings.cipher_suites.iter().any(|name| openssl_name(suite.suite()) == Some(name));
-        suite.tls13().is_some() || is_named()
-    });
-    if provider.cipher_suites.iter().all(|suite| suite.tls13().is_some()) {
-        versions.retain(|version| version.version == rustls::ProtocolVersion::TLSv1_3);
-    }
-    (Arc::new(provider), versions)
-}
-
-/// What OpenSSL, and so Istio, calls a cipher suite.
-fn openssl_name(suite: rustls::CipherSuite) -> Option<&'static str> {
-    use rustls::CipherSuite as Suite;
-    match suite {
-        Suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => Some("ECDHE-ECDSA-AES256-GCM-SHA384"),
-        Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => Some("ECDHE-ECDSA-AES128-GCM-SHA256"),
-        Suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 => Some("ECDHE-ECDSA-CHACHA20-POLY1305"),
-        Suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => Some("ECDHE-RSA-AES256-GCM-SHA384"),
-        Suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => Some("ECDHE-RSA-AES128-GCM-SHA256"),
-        Suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => Some("ECDHE-RSA-CHACHA20-POLY1305"),
-        _ => None,
-    }
+    let own = &settings.cipher_suites;
+    spoken(versions, if own.is_empty() { &defaults.cipher_suites } else { own }, &defaults.curves)
 }

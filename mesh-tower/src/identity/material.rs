@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use mesh_core::identity::{SpiffeId, TrustDomain};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use webpki::EndEntityCert;
 
 use super::anchors::Anchors;
@@ -27,6 +27,15 @@ pub struct Material {
     not_after: i64,
 }
 
+/// What makes a [`Material`], in DER.
+#[cfg(feature = "workload-api")]
+pub(super) struct Parts {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// In PKCS#8.
+    pub(super) key: Vec<u8>,
+    pub(super) roots: Anchors,
+}
+
 impl Material {
     /// Reads PEM: the certificate, followed by those that lead to its root, its private key, and the roots of its own
     /// trust domain.
@@ -39,13 +48,24 @@ impl Material {
         roots: impl AsRef<[u8]>,
     ) -> Result<Self, BadMaterial> {
         let key = certified(chain.as_ref(), key.as_ref())?;
+        Self::with(key, Anchors::from_pem(roots.as_ref())?)
+    }
+
+    /// Of what an agent tells in DER.
+    #[cfg(feature = "workload-api")]
+    pub(super) fn of(parts: Parts) -> Result<Self, BadMaterial> {
+        let key = rustls_pki_types::PrivatePkcs8KeyDer::from(parts.key);
+        Self::with(fitting(parts.chain, key.into())?, parts.roots)
+    }
+
+    fn with(key: CertifiedKey, roots: Anchors) -> Result<Self, BadMaterial> {
         let leaf = key.cert.first().ok_or(BadMaterial::NoCertificate)?;
         let id = {
             let parsed = EndEntityCert::try_from(leaf).map_err(|_| BadMaterial::Certificate)?;
             SpiffeId::of_uris(parsed.valid_uri_names()).map_err(BadMaterial::Identity)?
         };
         let not_after = der::facts(leaf).ok_or(BadMaterial::Certificate)?.not_after;
-        let roots = BTreeMap::from([(id.trust_domain().into(), Anchors::from_pem(roots.as_ref())?)]);
+        let roots = BTreeMap::from([(id.trust_domain().into(), roots)]);
         Ok(Self { key: Arc::new(key), id, roots, not_after })
     }
 
@@ -66,6 +86,25 @@ impl Material {
     pub fn with_revoked(mut self, lists: impl AsRef<[u8]>) -> Result<Self, BadMaterial> {
         if let Some(own) = self.roots.get_mut(self.id.trust_domain()) {
             *own = own.clone().with_revoked(lists.as_ref())?;
+        }
+        Ok(self)
+    }
+
+    /// Believes identities of another trust domain by roots that were read.
+    #[cfg(feature = "workload-api")]
+    pub(super) fn with_anchors(mut self, domain: &str, roots: Anchors) -> Self {
+        self.roots.insert(domain.into(), roots);
+        self
+    }
+
+    /// Refuses certificates of any trust domain that these lists name.
+    #[cfg(feature = "workload-api")]
+    pub(super) fn with_revoked_everywhere(
+        mut self,
+        lists: &[rustls_pki_types::CertificateRevocationListDer<'_>],
+    ) -> Result<Self, BadMaterial> {
+        for roots in self.roots.values_mut() {
+            *roots = roots.clone().with_revocation_lists(lists)?;
         }
         Ok(self)
     }
@@ -92,8 +131,12 @@ impl fmt::Debug for Material {
 
 /// A certificate chain with the key that belongs to it.
 pub(super) fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, BadMaterial> {
-    let chain: Vec<CertificateDer<'static>> = pem::certificates(chain)?;
-    CertifiedKey::from_der(chain, pem::key(key)?, provider::provider()).map_err(|error| match error {
+    fitting(pem::certificates(chain)?, pem::key(key)?)
+}
+
+/// A certificate chain with a key, which has to belong to it.
+fn fitting(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<CertifiedKey, BadMaterial> {
+    CertifiedKey::from_der(chain, key, provider::provider()).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => BadMaterial::KeyMismatch,
         rustls::Error::InvalidCertificate(_) => BadMaterial::Certificate,
         _ => BadMaterial::Key,

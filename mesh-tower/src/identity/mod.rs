@@ -14,6 +14,8 @@
 //! # Ok(()) }
 //! ```
 //!
+//! With the feature `workload-api` an agent of SPIFFE gives it: `WorkloadApi`.
+//!
 //! Material is replaced as a whole: new handshakes are made with the new one, with fresh session tickets, and what is
 //! broken leaves the last good one in use. Connections that are open stay; a server ends them with the certificate of their
 //! caller.
@@ -29,6 +31,7 @@
 //! Private keys are never printed, logged or given out.
 
 mod anchors;
+mod choice;
 mod client;
 mod credentials;
 pub mod danger;
@@ -36,6 +39,7 @@ mod der;
 mod files;
 mod gateway;
 mod inspect;
+mod leaf;
 mod material;
 mod memory;
 mod peer;
@@ -46,6 +50,8 @@ mod server;
 mod source;
 mod state;
 mod verifiers;
+#[cfg(feature = "workload-api")]
+mod workload_api;
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +63,8 @@ pub use memory::MemoryIdentity;
 pub use peer::Peer;
 pub use pem::BadMaterial;
 pub use source::{IdentitySink, IdentitySource};
+#[cfg(feature = "workload-api")]
+pub use workload_api::{WorkloadApi, WorkloadApiIdentity};
 
 pub(crate) use client::{NoTls, Originator};
 pub(crate) use gateway::GatewayTls;

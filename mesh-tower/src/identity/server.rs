@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mesh_core::authn::MtlsMode;
 use rustls::server::ClientHello;
 use rustls::{ServerConfig, ServerConnection};
-use webpki::EndEntityCert;
 
+use super::choice::chosen;
+use super::leaf::Leaf;
 use super::peer::TlsPeer;
 use super::peer_check::{MeshTrust, identity_of};
-use super::provider::provider;
 use super::state::{Credentials, IdentityHandle};
 use super::verifiers::MeshClients;
 use crate::live::LiveHandle;
@@ -65,12 +65,13 @@ impl WorkloadTls {
     /// Who has made a connection; nothing if its certificate does not count, as after a session was taken up again that
     /// is older than the certificate may be.
     pub(crate) fn peer(&self, connection: &ServerConnection) -> Option<TlsPeer> {
-        let leaf = connection.peer_certificates()?.first()?;
-        let parsed = EndEntityCert::try_from(leaf).ok()?;
-        let id = identity_of(leaf, &parsed).ok()?;
+        let leaf = Leaf::read(connection.peer_certificates()?.first()?).ok()?;
+        let id = identity_of(&leaf).ok()?;
         let name = connection.server_name().map(Box::from);
-        let own = self.identity.current().material.as_ref().map(|material| material.id().clone());
-        let peer = TlsPeer::certified(leaf, Some(id), name, own.as_ref(), false);
+        let credentials = self.identity.current();
+        let own = credentials.material.as_ref().map(|material| material.id());
+        let told = self.live.current().snapshot().tls().told;
+        let peer = TlsPeer::certified(&leaf, Some(id), name, own, told);
         peer.not_after.is_some_and(|end| self.identity.options().calendar.seconds() <= end).then_some(peer)
     }
 
@@ -84,10 +85,11 @@ impl WorkloadTls {
 fn configs(credentials: &Credentials, identity: &IdentityHandle) -> Option<Configs> {
     let material = credentials.material.clone()?;
     let key = Arc::clone(&material.key);
-    let trust = MeshTrust { material, domains: Arc::clone(&credentials.domains) };
+    let trust = MeshTrust::new(material, credentials);
     let calendar = Arc::new(identity.options().calendar.clone());
-    let mut config = ServerConfig::builder_with_details(Arc::clone(provider()), calendar)
-        .with_safe_default_protocol_versions()
+    let (provider, versions) = chosen(&credentials.tls.workloads);
+    let mut config = ServerConfig::builder_with_details(provider, calendar)
+        .with_protocol_versions(&versions)
         .ok()?
         .with_client_cert_verifier(Arc::new(MeshClients::new(trust)))
         .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)));

@@ -1,13 +1,16 @@
 //! The identity in use: shared by all servers and clients of a mesh, and replaced as a whole.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use mesh_core::identity::TrustDomains;
+use mesh_core::mesh_tls::MeshTls;
 
 use super::Material;
+use super::anchors::Anchors;
 use super::provider::Calendar;
 
 /// What handshakes are made with.
@@ -17,8 +20,41 @@ pub(super) struct Credentials {
     pub(super) material: Option<Arc<Material>>,
     /// Which trust domains are this mesh's.
     pub(super) domains: Arc<TrustDomains>,
+    /// What the mesh says of TLS.
+    pub(super) tls: Arc<MeshTls>,
+    /// By trust domain: those that come with the material, and the mesh's further ones.
+    pub(super) roots: Arc<BTreeMap<Box<str>, Anchors>>,
     /// Counts changes: configurations and session stores of an older one are not used again.
     pub(super) version: u64,
+}
+
+impl Credentials {
+    /// Roots of the mesh vouch for the domains that they are for, beside those that do already, and else for our own.
+    fn all_roots(&self) -> BTreeMap<Box<str>, Anchors> {
+        let Some(material) = &self.material else { return BTreeMap::new() };
+        let mut roots = material.roots.clone();
+        let own = material.id.trust_domain();
+        for further in &self.tls.roots {
+            let anchors = match Anchors::from_pem(further.pem.as_bytes()) {
+                Ok(anchors) => anchors,
+                Err(problem) => {
+                    tracing::warn!(%problem, "roots of the MeshConfig (caCertificates) cannot be read: they count for nobody");
+                    continue;
+                }
+            };
+            let named: Vec<&str> = match further.domains.as_slice() {
+                [] => vec![own],
+                domains => domains.iter().map(|domain| &**domain).collect(),
+            };
+            for domain in named {
+                let stands_for_own = if self.domains.contains(domain) { roots.get(own) } else { None };
+                let before = roots.get(domain).or(stands_for_own);
+                let joined = before.map_or_else(|| anchors.clone(), |before| before.joined(&anchors));
+                roots.insert(domain.into(), joined);
+            }
+        }
+        roots
+    }
 }
 
 /// The identity of a mesh; clones share it.
@@ -68,18 +104,22 @@ impl IdentityHandle {
         tracing::info!(%id, expires = ?expires, "certificate in use");
     }
 
-    /// Learns which trust domains are the mesh's.
-    pub(crate) fn set_domains(&self, domains: &TrustDomains) {
-        if *self.0.current.load().domains != *domains {
-            let domains = Arc::new(domains.clone());
-            self.change(|before| Credentials { domains: Arc::clone(&domains), ..before.clone() });
+    /// Learns which trust domains are the mesh's, and what it says of TLS.
+    pub(crate) fn follow(&self, domains: &TrustDomains, tls: &MeshTls) {
+        let current = self.0.current.load();
+        if *current.domains == *domains && *current.tls == *tls {
+            return;
         }
+        let (domains, tls) = (Arc::new(domains.clone()), Arc::new(tls.clone()));
+        self.change(|before| Credentials { domains: Arc::clone(&domains), tls: Arc::clone(&tls), ..before.clone() });
     }
 
     fn change(&self, change: impl Fn(&Credentials) -> Credentials) {
         self.0.current.rcu(|before| {
             let version = self.0.changes.fetch_add(1, Ordering::Relaxed) + 1;
-            Credentials { version, ..change(before) }
+            let mut next = Credentials { version, ..change(before) };
+            next.roots = Arc::new(next.all_roots());
+            next
         });
     }
 }

@@ -3,18 +3,20 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::UNIX_EPOCH;
 
 use http::header::HOST;
 use http::uri::Authority;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
+use mesh_core::authn::MtlsMode;
 use mesh_core::authz::{Access, Decision, Remote, Verdict};
 use mesh_core::route::{internal_headers, reply};
 use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 
 use super::PeerIdentity;
-use super::custom::{CheckRequest, ExternalAuthorizer};
-use super::http_authorizer::HttpAuthorizer;
+use super::custom::{Allowed, CheckRequest, ExternalAuthorizer};
+use super::provider::AskedService;
 use super::token::with_claims;
 use crate::live::Live;
 use crate::outbound::Shared;
@@ -30,6 +32,8 @@ pub(crate) struct Guard {
     remote: Remote,
     /// That of the connection, where it is known; else whether the caller has an identity tells.
     scheme: Option<Scheme>,
+    /// Whether it was said already that `STRICT` meets callers without an identity.
+    told: Arc<AtomicBool>,
 }
 
 /// Whom to ask before policies decide.
@@ -37,13 +41,14 @@ pub(super) type Questions = Vec<Arc<dyn ExternalAuthorizer>>;
 
 impl Guard {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, at: None, remote: Remote::LastForwarded, scheme: None }
+        Self { shared, at: None, remote: Remote::LastForwarded, scheme: None, told: Arc::default() }
     }
 
     /// At a gateway, which has found out who the original client is.
     pub(crate) fn at_gateway(shared: Arc<Shared>, port: u16, client: Option<IpAddr>, scheme: Scheme) -> Self {
         let remote = client.map_or(Remote::LastForwarded, Remote::At);
-        Self { shared, at: Some(SocketAddr::from(([0, 0, 0, 0], port))), remote, scheme: Some(scheme) }
+        let at = Some(SocketAddr::from(([0, 0, 0, 0], port)));
+        Self { shared, at, remote, scheme: Some(scheme), told: Arc::default() }
     }
 
     pub(super) fn at(self, address: SocketAddr) -> Self {
@@ -53,6 +58,10 @@ impl Guard {
     /// The version that a request is judged by, from its beginning to its end.
     pub(super) fn live(&self) -> Arc<Live> {
         self.shared.live.current()
+    }
+
+    pub(super) fn is_gateway(&self) -> bool {
+        self.scheme.is_some()
     }
 
     pub(super) fn profile(&self) -> Profile {
@@ -67,6 +76,26 @@ impl Guard {
     pub(super) fn seconds(&self) -> i64 {
         let since = self.shared.options.wall.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// Keeps out, under `STRICT`, whom no mutual TLS has proved. Connections to the mesh's own server are refused before; this
+    /// is for the server of another kind that the layer is mounted in.
+    pub(super) fn check_mode<B>(&self, live: &Live, request: &Request<B>) -> Result<(), Failure> {
+        let mode = live.snapshot().peer_modes().at(self.at.map_or(0, |at| at.port()));
+        if mode != MtlsMode::Strict || request.extensions().get::<PeerIdentity>().is_some() {
+            return Ok(());
+        }
+        let refuses = self.profile() == Profile::Safe;
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let effect = if refuses { "refused" } else { "let in all the same" };
+            tracing::warn!(
+                target: TARGET,
+                effect,
+                "a PeerAuthentication says STRICT, and the server around this layer tells no identity of its callers \
+                 (PeerIdentity): let Mesh::serve have the listener, or let the server tell whom mutual TLS has proved"
+            );
+        }
+        if refuses { Err(Failure::AccessDenied) } else { Ok(()) }
     }
 
     /// Whom to ask about a request, before its token is judged. A provider that nobody stands for is a denial.
@@ -103,6 +132,21 @@ impl Guard {
         }
     }
 
+    /// What is asked about.
+    pub(super) fn check_request<B>(&self, request: &Request<B>) -> CheckRequest {
+        CheckRequest {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            version: request.version(),
+            scheme: self.view(request).scheme,
+            body: None,
+            local: self.at,
+            address: request.extensions().get().cloned(),
+            identity: request.extensions().get().cloned(),
+        }
+    }
+
     fn access<'a>(&self, view: &'a RequestView<'a>) -> Access<'a> {
         Access { remote: self.remote, ..Access::request(view) }
     }
@@ -133,18 +177,23 @@ impl Guard {
 /// Who stands for a provider: whom the program brings, else the service that the mesh knows by the name.
 fn authorizer(shared: &Arc<Shared>, live: &Live, provider: &str) -> Option<Arc<dyn ExternalAuthorizer>> {
     let own = shared.options.authorizers.get(provider);
-    own.or_else(|| Some(Arc::new(HttpAuthorizer::of(provider, live, shared)?)))
+    own.or_else(|| Some(Arc::new(AskedService::of(provider, live, shared)?)))
 }
 
-/// What is asked about.
-pub(super) fn check_request<B>(request: &Request<B>) -> CheckRequest {
-    CheckRequest {
-        method: request.method().clone(),
-        uri: request.uri().clone(),
-        headers: request.headers().clone(),
-        address: request.extensions().get().cloned(),
-        identity: request.extensions().get().cloned(),
+/// Changes the headers of a request as an answer says, in Envoy's order; whether it says anything of them.
+pub(super) fn change(headers: &mut http::HeaderMap, allowed: &Allowed) -> bool {
+    replace(headers, &allowed.request_headers);
+    for (name, value) in &allowed.added_request_headers {
+        let lines: Vec<_> = headers.get_all(name).iter().chain([value]).map(HeaderValue::as_bytes).collect();
+        if let (true, Ok(joined)) = (headers.contains_key(name), HeaderValue::from_bytes(&lines.join(&b','))) {
+            headers.insert(name, joined);
+        }
     }
+    for name in &allowed.removed_request_headers {
+        headers.remove(name);
+    }
+    let says_nothing = allowed.request_headers.is_empty() && allowed.added_request_headers.is_empty();
+    !says_nothing || !allowed.removed_request_headers.is_empty()
 }
 
 /// Puts all lines of each new header in the place of those that were there.

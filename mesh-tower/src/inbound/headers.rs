@@ -2,6 +2,7 @@
 
 use http::header::HOST;
 use http::{Method, Request};
+use mesh_config::api::mesh_config::ForwardClientCertDetails;
 use mesh_core::request_form::{Told, prepare_headers, single_host};
 use mesh_core::{Failure, Profile};
 
@@ -18,7 +19,7 @@ pub(super) fn check<B>(request: &mut Request<B>, profile: Profile) -> Result<(),
 }
 
 /// Refuses what no application may see and brings the rest into form.
-pub(super) fn prepare<B>(request: &mut Request<B>) -> Result<(), Failure> {
+pub(super) fn prepare<B>(request: &mut Request<B>, details: ForwardClientCertDetails) -> Result<(), Failure> {
     let host = single_host(request.headers())?;
     if host.is_none() && request.uri().authority().is_none() {
         return Err(Failure::MalformedRequest);
@@ -30,7 +31,7 @@ pub(super) fn prepare<B>(request: &mut Request<B>) -> Result<(), Failure> {
     let over_tls = peer.as_ref().is_some_and(Peer::is_tls) || request.extensions().get::<PeerIdentity>().is_some();
     let certificate = peer.as_ref().and_then(Peer::tls).and_then(TlsPeer::forwarded);
     let headers = request.headers_mut();
-    prepare_headers(headers, Told { over_tls, certificate })?;
+    prepare_headers(headers, Told { over_tls, certificate, details })?;
     request_id::ensure(headers);
     Ok(())
 }
@@ -38,6 +39,8 @@ pub(super) fn prepare<B>(request: &mut Request<B>) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DEFAULT: ForwardClientCertDetails = ForwardClientCertDetails::Undefined;
 
     type Lines<'a> = &'a [(&'a str, &'a str)];
 
@@ -52,7 +55,7 @@ mod tests {
     /// The request's headers as the application sees them, those that every request gets left out.
     fn seen(lines: Lines<'_>) -> Result<Vec<(String, String)>, Failure> {
         let mut request = request(lines);
-        prepare(&mut request)?;
+        prepare(&mut request, DEFAULT)?;
         let headers = request.headers().iter();
         let mut seen: Vec<_> =
             headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
@@ -63,7 +66,7 @@ mod tests {
 
     fn header(lines: Lines<'_>, name: &str) -> String {
         let mut request = request(lines);
-        prepare(&mut request).unwrap();
+        prepare(&mut request, DEFAULT).unwrap();
         let values: Vec<&str> = request.headers().get_all(name).iter().map(|value| value.to_str().unwrap()).collect();
         assert_eq!(values.len(), 1, "{values:?}");
         values[0].to_owned()
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn requests_without_a_host_are_malformed() {
-        let prepared = |request: http::request::Builder| prepare(&mut request.body(()).unwrap());
+        let prepared = |request: http::request::Builder| prepare(&mut request.body(()).unwrap(), DEFAULT);
         assert_eq!(prepared(Request::get("/")), Err(Failure::MalformedRequest));
         assert_eq!(prepared(Request::get("http://app/")), Ok(()));
         assert_eq!(
@@ -130,7 +133,7 @@ mod tests {
 
     #[test]
     fn tunnels_and_the_server_itself_are_no_route() {
-        let prepared = |request: http::request::Builder| prepare(&mut request.body(()).unwrap());
+        let prepared = |request: http::request::Builder| prepare(&mut request.body(()).unwrap(), DEFAULT);
         assert_eq!(prepared(Request::connect("app:443")), Err(Failure::NoRoute));
         assert_eq!(prepared(Request::options("*").header("host", "app")), Err(Failure::NoRoute));
         assert_eq!(prepared(Request::options("/").header("host", "app")), Ok(()));

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderName, Request, Response};
+use mesh_config::api::mesh_config::ForwardClientCertDetails;
 use tower_service::Service;
 
 use super::future::Waiting;
 use super::guard::{self, Guard};
 use super::record::Record;
 use super::{RequestContext, ResponseBody, ResponseFuture, headers};
+use crate::Body;
+use crate::layers::{accessors, forgo};
 
 /// The server side of the mesh around a service; made by [`InboundLayer`](super::InboundLayer).
 #[derive(Clone, Debug)]
@@ -25,24 +28,12 @@ impl<S> Inbound<S> {
         Self { inner, carried, guard }
     }
 
-    /// The service inside.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The service inside.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The service inside.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
+    accessors!();
 }
 
 impl<S, B, R> Service<Request<B>> for Inbound<S>
 where
+    B: 'static,
     S: Service<Request<B>, Response = Response<R>> + Clone,
 {
     type Response = Response<ResponseBody<R>>;
@@ -56,14 +47,14 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let record = Record::new(&request);
         let Some(guard) = &self.guard else {
-            return match headers::prepare(&mut request) {
-                Err(failure) => ResponseFuture::refused(guard::refusal(failure, &request), record),
+            return match headers::prepare(&mut request, ForwardClientCertDetails::Undefined) {
+                Err(failure) => self.refuse(guard::refusal(failure, &request), record),
                 Ok(()) => self.enter(request, record, false),
             };
         };
         let live = guard.live();
         match guard.receive(&live, &mut request) {
-            Err(response) => ResponseFuture::refused(*response, record),
+            Err(response) => self.refuse(*response, record),
             Ok(None) => self.enter(request, record, true),
             Ok(Some(wait)) => {
                 let guard = guard.clone();
@@ -78,6 +69,14 @@ where
 }
 
 impl<S> Inbound<S> {
+    fn refuse<B, R>(&mut self, response: Response<Body>, record: Record) -> ResponseFuture<S, B>
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone,
+    {
+        forgo(&mut self.inner);
+        ResponseFuture::refused(response, record)
+    }
+
     /// Hands a request to the application.
     fn enter<B, R>(&mut self, mut request: Request<B>, record: Record, guarded: bool) -> ResponseFuture<S, B>
     where

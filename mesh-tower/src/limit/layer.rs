@@ -22,6 +22,11 @@ impl LimitLayer {
     pub fn in_use(&self) -> u32 {
         self.permits.in_use(Which::Requests)
     }
+
+    /// Requests that were turned away, through all services of this layer, since it was made.
+    pub fn refused(&self) -> u64 {
+        self.permits.refused(Which::Requests)
+    }
 }
 
 impl<S> Layer<S> for LimitLayer {

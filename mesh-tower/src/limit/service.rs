@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use super::{ResponseBody, ResponseFuture};
 use crate::BoxError;
-use crate::layers::accessors;
+use crate::layers::{accessors, forgo};
 
 /// A service that takes so many requests at once; made by a [`LimitLayer`](super::LimitLayer).
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl<S> Limit<S> {
 
 impl<S, B, R> Service<Request<B>> for Limit<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
     S::Error: Into<BoxError>,
     R: http_body::Body,
 {
@@ -42,7 +42,10 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match self.permits.try_acquire(Which::Requests) {
             Ok(permit) => ResponseFuture::calling(self.inner.call(request), permit),
-            Err(failure) => ResponseFuture::refused(failure),
+            Err(failure) => {
+                forgo(&mut self.inner);
+                ResponseFuture::refused(failure)
+            }
         }
     }
 }

@@ -12,7 +12,6 @@ use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 use super::added::AddedHeader;
 use super::{Listener, Options};
 use crate::hops::{self, Nature};
-use crate::identity::{Peer, TlsPeer};
 use crate::request_form::{self, take_path};
 use crate::{Body, inbound, request_id};
 
@@ -93,8 +92,10 @@ impl Head {
         if found.internal || headers.len() > headers.keys_len() {
             internal_headers::strip(headers);
         }
-        if matches!(listener, Listener::Gateway { is_tls: true, .. }) {
-            tell_certificate(request);
+        if matches!(listener, Listener::Gateway { .. })
+            && let Some(ToldAtGateway(told)) = request.extensions_mut().remove::<ToldAtGateway>()
+        {
+            request.headers_mut().insert("x-forwarded-client-cert", told);
         }
         let headers = request.headers_mut();
         let mut nature = if found.internal { Nature::of(headers) } else { Nature::default() };
@@ -196,13 +197,9 @@ fn scheme_of(request: &Request<Body>, listener: Listener, found: &Found) -> Resu
     Ok(scheme_told(request.headers())?.unwrap_or(own))
 }
 
-/// Tells what the caller of a gateway has proved by its certificate, in place of whatever was claimed.
-fn tell_certificate(request: &mut Request<Body>) {
-    let proved = request.extensions().get::<Peer>().and_then(Peer::tls).and_then(TlsPeer::forwarded).cloned();
-    if let Some(proved) = proved {
-        request.headers_mut().insert("x-forwarded-client-cert", proved);
-    }
-}
+/// What a gateway tells of its caller's certificate, in place of whatever was claimed: a request extension.
+#[derive(Clone, Debug)]
+pub(crate) struct ToldAtGateway(pub(crate) HeaderValue);
 
 /// Moves the authority into the URI: the `host` header where the caller set one, else the URI's
 /// own. Gives the listener port.

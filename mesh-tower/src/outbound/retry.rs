@@ -32,6 +32,7 @@ pub(super) async fn send(
     let (mut outgoing, copies) = begin(journey, cluster, request);
     let chance = &journey.shared.chance;
     let mut attempts = Attempts::new(policy);
+    cluster.budget().begin(trail.arrived());
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
     loop {
         let pick = Pick { tried: &tried, ..first_pick(journey, policy, trail) };

@@ -8,7 +8,7 @@ use tower_service::Service;
 use super::ResponseFuture;
 use super::watch::Watch;
 use crate::BoxError;
-use crate::layers::accessors;
+use crate::layers::{accessors, forgo};
 
 /// A service that is left alone while it is out; made by an [`OutlierLayer`](super::OutlierLayer).
 ///
@@ -37,7 +37,7 @@ impl<S: Clone> Clone for Outlier<S> {
 
 impl<S, B, R> Service<Request<B>> for Outlier<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
     S::Error: Into<BoxError>,
 {
     type Response = Response<R>;
@@ -51,6 +51,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if std::mem::take(&mut self.refuses) || self.watch.is_out() {
+            forgo(&mut self.inner);
             return ResponseFuture::refused(Arc::clone(&self.watch));
         }
         let grpc = is_grpc(request.headers());

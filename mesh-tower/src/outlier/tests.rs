@@ -155,7 +155,7 @@ async fn failures_of_this_side_are_counted_apart_where_that_is_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn while_it_is_out_a_busy_service_keeps_nobody_waiting() {
     /// Ready once, and never again.
-    #[derive(Debug)]
+    #[derive(Clone, Debug)]
     struct Once(bool);
     impl Service<Request<Body>> for Once {
         type Response = Response<Body>;

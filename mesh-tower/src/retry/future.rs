@@ -58,6 +58,7 @@ where
 {
     let Shared { policy, permits, chance, .. } = &*shared;
     let _active = permits.acquire_over_limit(Limit::Requests);
+    shared.budget.begin(crate::clock::now());
     let deadline = Deadline::new(None, policy.per_try_timeout, false, &HeaderMap::new());
     let mut clock = Clock::new(deadline, crate::clock::now());
     clock.watch(request.body_mut(), false);

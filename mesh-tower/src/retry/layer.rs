@@ -58,7 +58,7 @@ impl RetryLayer {
     /// Another budget.
     #[must_use]
     pub fn budget(mut self, budget: BudgetSpec) -> Self {
-        Arc::make_mut(&mut self.shared).budget = Arc::new(RetryBudget::configured(budget));
+        Arc::make_mut(&mut self.shared).budget = Arc::new(RetryBudget::configured(budget, crate::clock::now()));
         self
     }
 

@@ -104,7 +104,7 @@ async fn a_refused_connection_is_tried_again_only_where_it_is_known_to_be_that_o
 #[tokio::test(start_paused = true)]
 async fn what_was_not_tried_again_is_counted() {
     let (_seen, service) = scripted(&[503; 9]);
-    let layer = retries(2).max_replay(4).budget(BudgetSpec { percent: 0.0, min_concurrency: 0 });
+    let layer = retries(2).max_replay(4).budget(BudgetSpec { percent: 0.0, min_concurrency: 0, interval: None });
     let service = layer.layer(service);
     service.clone().oneshot(request(streaming(vec![Bytes::from_static(b"longer")]))).await.unwrap();
     assert_eq!((layer.skipped(), layer.refused()), (1, 0));
@@ -165,7 +165,7 @@ async fn pauses_grow_within_their_bounds_and_repeat_with_the_seed() {
 #[tokio::test(start_paused = true)]
 async fn the_budget_ends_retries_that_would_make_it_worse() {
     let (seen, service) = scripted(&[503; 9]);
-    let none = BudgetSpec { percent: 0.0, min_concurrency: 0 };
+    let none = BudgetSpec { percent: 0.0, min_concurrency: 0, interval: None };
     let service = retries(5).budget(none).layer(service);
     assert_eq!(service.oneshot(request("x")).await.unwrap().status(), 503);
     assert_eq!(seen.lock().unwrap().len(), 1);

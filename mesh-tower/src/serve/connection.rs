@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use mesh_core::Profile;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use tower_service::Service;
@@ -16,6 +17,7 @@ use crate::BoxError;
 use crate::identity::Peer;
 
 use super::drain::Participant;
+use super::limits::Limits;
 use super::secure::{Begun, SecureIo, Security};
 use super::service::ConnectionService;
 use super::state::ConnectionState;
@@ -27,12 +29,14 @@ use super::{Address, PeerAddress, ServeOptions};
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) options: ServeOptions,
+    limits: Limits,
     pub(super) security: Security,
     protocol: auto::Builder<TokioExecutor>,
 }
 
 impl Settings {
-    pub(super) fn new(options: ServeOptions, security: Security) -> Self {
+    pub(super) fn new(options: ServeOptions, profile: Profile, security: Security) -> Self {
+        let limits = Limits::of(&options, profile);
         let mut protocol = auto::Builder::new(TokioExecutor::new());
         protocol
             .http1()
@@ -40,7 +44,7 @@ impl Settings {
             // It would count the time between two requests too; the watchdog tells them apart.
             .header_read_timeout(None)
             .half_close(options.half_close)
-            .max_buf_size(options.max_header_bytes as usize)
+            .max_buf_size(limits.head_bytes as usize)
             .max_headers(options.max_headers);
         protocol
             .http2()
@@ -49,9 +53,12 @@ impl Settings {
             .keep_alive_timeout(options.keepalive_timeout)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(options.max_header_bytes)
-            .max_concurrent_streams(options.max_concurrent_streams);
-        Self { options, security, protocol }
+            .max_send_buf_size(SEND_BUFFER)
+            .max_header_list_size(limits.head_list_bytes)
+            .max_concurrent_streams(limits.streams)
+            .max_pending_accept_reset_streams(PENDING_RESETS)
+            .max_local_error_reset_streams(OWN_RESETS);
+        Self { options, limits, security, protocol }
     }
 }
 
@@ -67,7 +74,7 @@ where
 {
     let begun = tokio::select! {
         biased;
-        begun = settings.security.begin(io, settings.options.handshake_timeout) => begun,
+        begun = settings.security.begin(io, settings.options.handshake_timeout, settings.limits.refuses_silence) => begun,
         () = drain.ended() => return,
     };
     let Begun { io, peer: tls, lasts } = match begun {
@@ -78,7 +85,7 @@ where
         }
     };
     let state = Arc::new(ConnectionState::default());
-    let io = TrackedIo::new(io, Arc::clone(&state));
+    let io = TrackedIo::new(io, Arc::clone(&state), settings.limits.refuses_bare_feeds);
     let peer = Peer::new(PeerAddress(peer), tls);
     let service = ConnectionService::new(app, peer, Arc::clone(&state), Arc::clone(&settings));
     http(io, service, &mut drain, &state, &settings, lasts).await;
@@ -108,7 +115,8 @@ async fn http<I, S, R>(
     R::Error: Into<BoxError>,
 {
     let mut connection = pin!(settings.protocol.serve_connection_with_upgrades(TokioIo::new(io), service));
-    let mut watchdog = Watchdog::new(&settings.options);
+    let mut watchdog = Watchdog::new(&settings.options, &settings.limits);
+    let mut is_idle = false;
     let mut closing = Closing::No;
     // A certificate that counts for ever and a day needs no timer.
     let mut over = pin!(lasts.filter(|lasts| *lasts < LONGEST).map(tokio::time::sleep));
@@ -139,7 +147,16 @@ async fn http<I, S, R>(
                     tracing::debug!("connection closed: the head of a request took too long");
                     return;
                 }
-                Some(Finding::Idle) => connection.as_mut().graceful_shutdown(),
+                Some(Finding::Stalled) => {
+                    tracing::debug!("connection closed: an answer is not taken");
+                    return;
+                }
+                // Who keeps an answer from being sent is not waited for twice.
+                Some(Finding::Idle) if is_idle => return,
+                Some(Finding::Idle) => {
+                    is_idle = true;
+                    connection.as_mut().graceful_shutdown();
+                }
             },
         }
     }
@@ -175,6 +192,17 @@ impl Closing {
 
 /// What may lie unread of one request.
 const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// What may lie unsent of one answer.
+const SEND_BUFFER: usize = 128 * 1024;
+
+/// How many streams may be reset by the caller before anybody has looked at them. What is reset later is counted as
+/// [`ServeOptions::max_cancelled_requests`].
+const PENDING_RESETS: usize = 20;
+
+/// How many streams of a connection, all its life, may be reset by us for what is wrong with them. Callers that do not know
+/// yet how many streams they may open come to some hundreds.
+const OWN_RESETS: usize = 1024;
 
 /// What may lie unread of all requests on a connection: the memory that one caller can take. It has room
 /// for many whole streams, so that a handler that does not read its request does not hold up the others.

@@ -5,7 +5,8 @@
 //!
 //! A connection may be silent for as long as Envoy lets it (an hour), since a server that closes
 //! idle connections early races with the next request of its callers; but a caller that has begun
-//! a request head must finish it within [`ServeOptions::header_timeout`].
+//! a request head, or a connection, must finish it within [`ServeOptions::header_timeout`]. What else one caller
+//! can take up is limited by [`ServeOptions`], too.
 //!
 //! # The caller's address
 //!
@@ -34,8 +35,10 @@ mod accept;
 mod address;
 mod connection;
 mod drain;
+mod limits;
 mod listener;
 mod options;
+mod refusals;
 mod secure;
 mod service;
 mod state;
@@ -48,6 +51,7 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mesh_core::Profile;
 use tower_service::Service;
 
 use crate::Body;
@@ -60,11 +64,18 @@ pub use self::options::ServeOptions;
 pub(crate) use self::drain::{Drain, DrainWatch};
 pub(crate) use self::secure::Security;
 
+/// How the connections of a listener are served.
+pub(crate) struct Manner {
+    pub(crate) options: ServeOptions,
+    pub(crate) profile: Profile,
+    pub(crate) security: Security,
+}
+
 /// Accepts connections and answers their requests with `app`, until the drain begins; ends when
 /// every connection of the drain has ended.
 ///
 /// The connections live in tasks of their own: they outlast this future when it is dropped.
-pub(crate) async fn run<L, S, R>(mut listener: L, app: S, drain: DrainWatch, options: ServeOptions, security: Security)
+pub(crate) async fn run<L, S, R>(mut listener: L, app: S, drain: DrainWatch, manner: Manner)
 where
     L: Listener,
     S: Service<http::Request<Body>, Response = http::Response<R>> + Clone + Send + 'static,
@@ -73,7 +84,7 @@ where
     R: http_body::Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
-    let settings = Arc::new(connection::Settings::new(options, security));
+    let settings = Arc::new(connection::Settings::new(manner.options, manner.profile, manner.security));
     let mut listening = drain.listening();
     loop {
         let (io, peer) = tokio::select! {

@@ -13,19 +13,42 @@ type Extend = dyn Fn(&PeerAddress, &mut Extensions) + Send + Sync;
 
 /// Limits and switches of the connections that a server accepts.
 ///
-/// The defaults are Envoy's where it has one, and otherwise leave honest callers alone.
+/// The defaults are safe on the open internet, and leave honest callers alone. Every limit is in force unless it is switched
+/// off here, and none of them needs a timer of one's own. Where the default depends on the profile, `Profile::Safe` is
+/// stricter than Envoy with Istio's settings, which `Profile::Istio` does as:
+///
+/// | limit | unit, range | `Safe` | `Istio` |
+/// |---|---|---|---|
+/// | [`handshake_timeout`](Self::handshake_timeout) | time | 10 s, silence ends it | 10 s, silence is plaintext |
+/// | [`header_timeout`](Self::header_timeout) | time, or none | 30 s, from the beginning | 30 s, from the first byte |
+/// | [`idle_timeout`](Self::idle_timeout) | time, or none | 1 h | 1 h |
+/// | [`stall_timeout`](Self::stall_timeout) | time, or none | 5 min | none |
+/// | [`max_header_bytes`](Self::max_header_bytes) | bytes, 8,192 to 2^24 | 61,440; HTTP/2: 16,384 | 61,440 |
+/// | [`max_headers`](Self::max_headers) | lines | 100 | 100 |
+/// | [`max_request_bytes`](Self::max_request_bytes) | bytes, or none | none | none |
+/// | [`max_concurrent_streams`](Self::max_concurrent_streams) | streams of a connection, from 1 | 200 | 1,024 |
+/// | [`max_cancelled_requests`](Self::max_cancelled_requests) | requests of a connection, or none | 500 | 500 |
+///
+/// Floods of frames need no limit of ours: a PING and a change of SETTINGS is answered before the next one is read, and
+/// a connection ends that sends more than 5 frames for one head (or a quarter more than it has to), 20 streams that it
+/// resets before they are looked at, or many thousand frames with next to no content.
 #[derive(Clone)]
 pub struct ServeOptions {
     pub(super) handshake_timeout: Duration,
     pub(crate) workload_port: Option<u16>,
     pub(super) header_timeout: Option<Duration>,
     pub(super) idle_timeout: Option<Duration>,
-    pub(super) max_header_bytes: u32,
+    /// The outer one is there if it was said.
+    pub(super) stall_timeout: Option<Option<Duration>>,
+    pub(super) max_header_bytes: Option<u32>,
     pub(super) max_headers: usize,
-    pub(super) max_concurrent_streams: u32,
+    pub(super) max_request_bytes: Option<u64>,
+    pub(super) max_concurrent_streams: Option<u32>,
+    pub(super) max_cancelled_requests: Option<u32>,
     pub(super) keepalive_interval: Option<Duration>,
     pub(super) keepalive_timeout: Duration,
     pub(super) accept_http_10: bool,
+    pub(super) refuse_underscores: bool,
     pub(super) half_close: bool,
     pub(super) seen_address: Option<SocketAddr>,
     pub(super) extend: Vec<Arc<Extend>>,
@@ -39,20 +62,28 @@ impl ServeOptions {
             workload_port: None,
             header_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(3600)),
-            max_header_bytes: 60 * 1024,
+            stall_timeout: None,
+            max_header_bytes: None,
             max_headers: 100,
-            max_concurrent_streams: 1024,
+            max_request_bytes: None,
+            max_concurrent_streams: None,
+            max_cancelled_requests: Some(500),
             keepalive_interval: None,
             keepalive_timeout: Duration::from_secs(20),
             accept_http_10: false,
+            refuse_underscores: false,
             half_close: false,
             seen_address: None,
             extend: Vec::new(),
         }
     }
 
-    /// How long a TLS handshake may take, 10 s unless set; and how long it may take until the first byte shows whether there
-    /// is one, where both are taken: who has sent nothing by then counts as a caller without TLS.
+    /// How long a connection may take from its first moment to the end of its TLS handshake; 10 s unless set. It is closed
+    /// then, with nothing said.
+    ///
+    /// Where both TLS and plaintext are taken (`PERMISSIVE`), it is also how long the first byte may take. Who has sent
+    /// nothing by then is let go with `Profile::Safe`; with `Profile::Istio` it counts as a caller without TLS, as with
+    /// Envoy, whose listener filters go on after their timeout.
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
@@ -70,6 +101,10 @@ impl ServeOptions {
     /// How long the head of an HTTP/1 request may take from its first byte; 30 s unless set, `None`
     /// for no limit. Acts up to a quarter of this time late. The connection is closed without an
     /// answer.
+    ///
+    /// With `Profile::Safe` the first head of a connection may take that long from the beginning, as with most servers of
+    /// the web: a connection that says nothing costs its caller nothing, and us a file descriptor. Envoy, and so
+    /// `Profile::Istio`, counts such a one as idle. An HTTP/2 connection that has begun may wait for its first request.
     #[must_use]
     pub fn header_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.header_timeout = timeout.into();
@@ -84,15 +119,29 @@ impl ServeOptions {
         self
     }
 
-    /// The size of a request head, at least 8 KiB; 60 KiB unless set, as Envoy's
-    /// `max_request_headers_kb`. A larger one is answered 431.
+    /// How long a connection may stand whose caller takes nothing of an answer that is there for it (a window that it
+    /// keeps shut, or a socket that it does not read), while nothing else moves on the connection either; it is cut off
+    /// then. 5 min unless set with `Profile::Safe`, as Envoy's `stream_idle_timeout`; none with `Profile::Istio`, as Istio
+    /// switches that one off. `None` for no limit. Acts up to a quarter of the shortest of these times late. An
+    /// application that has nothing to say yet may take as long as it likes.
     #[must_use]
-    pub fn max_header_bytes(mut self, bytes: u32) -> Self {
-        self.max_header_bytes = bytes.max(8 * 1024);
+    pub fn stall_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.stall_timeout = Some(timeout.into());
         self
     }
 
-    /// The number of header lines of an HTTP/1 request; 100 unless set, as Envoy's
+    /// The size of a request head: bytes on the wire for HTTP/1; for HTTP/2 names and values unpacked, and 32 bytes for
+    /// each line. At least 8 KiB, at most 16 MiB. A larger one is answered 431.
+    ///
+    /// Unless set it is 60 KiB, as Envoy's `max_request_headers_kb`; with `Profile::Safe` 16 KiB on HTTP/2, where one byte
+    /// sent can stand for thousands kept, for each of many streams.
+    #[must_use]
+    pub fn max_header_bytes(mut self, bytes: u32) -> Self {
+        self.max_header_bytes = Some(bytes.clamp(8 * 1024, 16 * 1024 * 1024));
+        self
+    }
+
+    /// The number of header lines of a request, each `cookie` of HTTP/2 counted; 100 unless set, as Envoy's
     /// `max_headers_count`. More are answered 431.
     #[must_use]
     pub fn max_headers(mut self, count: usize) -> Self {
@@ -100,10 +149,32 @@ impl ServeOptions {
         self
     }
 
-    /// How many streams a caller may have open on an HTTP/2 connection; 1024 unless set.
+    /// The size of a request body in bytes; no limit unless set, as in Istio. What says that it is larger is answered
+    /// 413 before the application hears of it; what turns out to be larger breaks off with an error, of which the source is
+    /// [`http_body_util::LengthLimitError`] (axum's extractors answer it with 413).
+    ///
+    /// There is no default, since a body is not kept: of one that nobody reads no more than 256 KiB come in.
+    #[must_use]
+    pub fn max_request_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.max_request_bytes = bytes.into();
+        self
+    }
+
+    /// How many streams a caller may have open on an HTTP/2 connection, at least 1. 200 unless set with `Profile::Safe`:
+    /// what one caller can hold at once. 1,024 with `Profile::Istio`, as with Envoy. More are refused, and may be tried
+    /// again.
     #[must_use]
     pub fn max_concurrent_streams(mut self, streams: u32) -> Self {
-        self.max_concurrent_streams = streams;
+        self.max_concurrent_streams = Some(streams.max(1));
+        self
+    }
+
+    /// After how many requests an HTTP/2 connection is cut off of which the caller has cancelled at least half, each
+    /// within a second and before it was answered; 500 unless set, `None` for no limit. As Envoy's
+    /// `overload.premature_reset_total_stream_count`: to cancel is cheaper than to begin what is cancelled.
+    #[must_use]
+    pub fn max_cancelled_requests(mut self, requests: impl Into<Option<u32>>) -> Self {
+        self.max_cancelled_requests = requests.into();
         self
     }
 
@@ -121,6 +192,15 @@ impl ServeOptions {
     #[must_use]
     pub fn accept_http_10(mut self, accept: bool) -> Self {
         self.accept_http_10 = accept;
+        self
+    }
+
+    /// Whether a request with a header name that has an underscore in it is answered 400, as an Envoy at the edge does
+    /// (`headers_with_underscores_action`). Unless set it is taken, as by Istio; an application that reads headers as CGI
+    /// does cannot tell `x_user` from `x-user`.
+    #[must_use]
+    pub fn refuse_underscores(mut self, refuse: bool) -> Self {
+        self.refuse_underscores = refuse;
         self
     }
 
@@ -170,12 +250,16 @@ impl fmt::Debug for ServeOptions {
             .field("workload_port", &self.workload_port)
             .field("header_timeout", &self.header_timeout)
             .field("idle_timeout", &self.idle_timeout)
+            .field("stall_timeout", &self.stall_timeout)
             .field("max_header_bytes", &self.max_header_bytes)
             .field("max_headers", &self.max_headers)
+            .field("max_request_bytes", &self.max_request_bytes)
             .field("max_concurrent_streams", &self.max_concurrent_streams)
+            .field("max_cancelled_requests", &self.max_cancelled_requests)
             .field("keepalive_interval", &self.keepalive_interval)
             .field("keepalive_timeout", &self.keepalive_timeout)
             .field("accept_http_10", &self.accept_http_10)
+            .field("refuse_underscores", &self.refuse_underscores)
             .field("half_close", &self.half_close)
             .field("seen_address", &self.seen_address)
             .field("extensions", &self.extend.len())

@@ -7,8 +7,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mesh_core::authn::MtlsMode;
+use mesh_core::opening::Opening;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -34,19 +36,17 @@ pub(super) struct Begun<I> {
     pub(super) lasts: Option<Duration>,
 }
 
-/// The first byte of TLS: a handshake record.
-const HANDSHAKE: u8 = 0x16;
-
 impl Security {
-    /// Begins a connection; `Err` says why it ends here, without an answer.
-    pub(super) async fn begin<I>(&self, io: I, limit: Duration) -> Result<Begun<I>, Refused>
+    /// Begins a connection within a time; `Err` says why it ends here, without an answer. `refuses_silence` says what
+    /// becomes of who says nothing where plaintext is taken, too.
+    pub(super) async fn begin<I>(&self, io: I, limit: Duration, refuses_silence: bool) -> Result<Begun<I>, Refused>
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
         match self {
             Self::Plaintext => Ok(plaintext(Rewound::new(io))),
-            Self::Workload(tls) => by_mode(tls, io, limit).await,
-            Self::Gateway(tls) => tokio::time::timeout(limit, at_gateway(tls, io)).await.unwrap_or(Err(Refused::Slow)),
+            Self::Workload(tls) => by_mode(tls, io, limit, refuses_silence).await,
+            Self::Gateway(tls) => timeout(limit, at_gateway(tls, io)).await.unwrap_or(Err(Refused::Slow)),
         }
     }
 
@@ -62,6 +62,7 @@ impl Security {
 /// Why a connection is closed before it has begun.
 #[derive(Debug)]
 pub(super) enum Refused {
+    Broken,
     Handshake(io::Error),
     NotOurs,
     Plaintext,
@@ -72,6 +73,7 @@ pub(super) enum Refused {
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Broken => f.write_str("it begins as TLS does, and is none"),
             Self::Handshake(error) => write!(f, "the handshake failed: {error}"),
             Self::NotOurs => f.write_str("it is TLS of nobody in the mesh, or there is no certificate to answer with"),
             Self::Plaintext => f.write_str("it is plaintext, and the mode is STRICT"),
@@ -87,7 +89,7 @@ impl From<io::Error> for Refused {
     }
 }
 
-async fn by_mode<I>(tls: &WorkloadTls, io: I, limit: Duration) -> Result<Begun<I>, Refused>
+async fn by_mode<I>(tls: &WorkloadTls, io: I, limit: Duration, refuses_silence: bool) -> Result<Begun<I>, Refused>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
@@ -97,15 +99,21 @@ where
         return Ok(plaintext(Rewound::new(io)));
     }
     let mut io = Rewound::new(io);
-    let began = tokio::time::timeout(limit, io.first()).await;
-    match (began, mode) {
-        (Ok(Ok(Some(HANDSHAKE))), _) => {}
-        (Ok(Ok(_)) | Err(_), MtlsMode::Strict) => return Err(Refused::Plaintext),
-        // Silence is not TLS: whoever connects ahead of the first request waits as it does elsewhere.
-        (Ok(Ok(_)) | Err(_), _) => return Ok(plaintext(io)),
-        (Ok(Err(error)), _) => return Err(error.into()),
+    let began = Instant::now();
+    let opening = timeout(limit, io.opening()).await;
+    match (opening, mode) {
+        (Ok(Err(error)), _) => Err(error.into()),
+        (Ok(Ok(Opening::Tls)), _) => {
+            let left = limit.saturating_sub(began.elapsed());
+            timeout(left, handshake(tls, io, mode)).await.unwrap_or(Err(Refused::Slow))
+        }
+        (Ok(Ok(Opening::Plaintext)), MtlsMode::Strict) => Err(Refused::Plaintext),
+        (Ok(Ok(Opening::Plaintext)), _) => Ok(plaintext(io)),
+        (Ok(Ok(_)), _) => Err(Refused::Broken),
+        // Whoever connects ahead of the first request waits as it does elsewhere.
+        (Err(_), MtlsMode::Permissive) if io.is_silent() && !refuses_silence => Ok(plaintext(io)),
+        (Err(_), _) => Err(Refused::Slow),
     }
-    tokio::time::timeout(limit, handshake(tls, io, mode)).await.unwrap_or(Err(Refused::Slow))
 }
 
 async fn handshake<I>(tls: &WorkloadTls, io: Rewound<I>, mode: MtlsMode) -> Result<Begun<I>, Refused>
@@ -136,39 +144,53 @@ fn plaintext<I>(io: Rewound<I>) -> Begun<I> {
     Begun { io: SecureIo::Plain(io), peer: None, lasts: None }
 }
 
-/// A byte stream of which the first byte was looked at.
+/// A byte stream of which the first bytes were looked at.
 pub(super) struct Rewound<I> {
     io: I,
-    first: Option<u8>,
+    first: [u8; Opening::DECIDED_BY],
+    /// How many of them have come, and how many were read since.
+    come: usize,
+    read: usize,
 }
 
 impl<I> Rewound<I> {
     fn new(io: I) -> Self {
-        Self { io, first: None }
+        Self { io, first: [0; Opening::DECIDED_BY], come: 0, read: 0 }
+    }
+
+    fn is_silent(&self) -> bool {
+        self.come == 0
     }
 }
 
 impl<I: AsyncRead + Unpin> Rewound<I> {
-    /// The first byte, which is still to be read; `None` at the end.
-    async fn first(&mut self) -> io::Result<Option<u8>> {
-        let mut byte = [0];
-        let read = self.io.read(&mut byte).await?;
-        self.first = (read == 1).then_some(byte[0]);
-        Ok(self.first)
+    /// What the first bytes say, which are still to be read. A stream that ends without any says nothing more in plaintext.
+    async fn opening(&mut self) -> io::Result<Opening> {
+        loop {
+            let opening = Opening::of(&self.first[..self.come]);
+            if opening != Opening::Undecided {
+                return Ok(opening);
+            }
+            match self.io.read(&mut self.first[self.come..]).await? {
+                0 if self.is_silent() => return Ok(Opening::Plaintext),
+                0 => return Ok(Opening::Broken),
+                read => self.come += read,
+            }
+        }
     }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Rewound<I> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        match this.first {
-            Some(byte) if buffer.remaining() > 0 => {
-                this.first = None;
-                buffer.put_slice(&[byte]);
-                Poll::Ready(Ok(()))
-            }
-            _ => Pin::new(&mut this.io).poll_read(cx, buffer),
+        if this.read == this.come {
+            return Pin::new(&mut this.io).poll_read(cx, buffer);
         }
+        let unread = &this.first[this.read..this.come];
+        let given = &unread[..unread.len().min(buffer.remaining())];
+        buffer.put_slice(given);
+        this.read += given.len();
+        Poll::Ready(Ok(()))
     }
 }
 

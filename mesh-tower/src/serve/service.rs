@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use http_body_util::{Either, Full};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body_util::{Either, Full, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
 use pin_project::pin_project;
 use tower::ServiceExt as _;
@@ -21,9 +22,10 @@ use crate::BoxError;
 use crate::identity::Peer;
 use crate::inbound::PeerIdentity;
 
+use super::PeerAddress;
 use super::connection::Settings;
+use super::refusals::{failed, refusal};
 use super::state::{ConnectionState, OpenRequest};
-use super::{PeerAddress, ServeOptions};
 
 /// Makes hyper's requests the application's: own body, [`PeerAddress`] and whatever
 /// [`ServeOptions::extension`] adds.
@@ -45,18 +47,20 @@ impl<S> ConnectionService<S> {
         Self { app, peer, address, identity, state, settings }
     }
 
-    fn options(&self) -> &ServeOptions {
-        &self.settings.options
-    }
-
     fn prepare(&self, request: Request<Incoming>) -> Request<Body> {
-        let mut request = request.map(Body::new);
+        let options = &self.settings.options;
+        let mut request = match options.max_request_bytes {
+            None => request.map(Body::new),
+            Some(most) => {
+                request.map(|body| Body::new(Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX))))
+            }
+        };
         request.extensions_mut().insert(self.address.clone());
         request.extensions_mut().insert(self.peer.clone());
         if let Some(identity) = &self.identity {
             request.extensions_mut().insert(identity.clone());
         }
-        for extend in &self.options().extend {
+        for extend in &options.extend {
             extend(&self.address, request.extensions_mut());
         }
         request
@@ -67,23 +71,24 @@ impl<S, R> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
 where
     S: Service<Request<Body>, Response = Response<R>> + Clone,
     S::Error: Into<BoxError>,
+    R: http_body::Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = Infallible;
     type Future = ResponseFuture<S>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let open = Some(self.state.begin_request());
-        if request.version() <= Version::HTTP_10 && !self.options().accept_http_10 {
-            return ResponseFuture { reply: Reply::TooOld, open };
-        }
-        // A change of mode ends what has begun as plaintext: the next connection begins anew.
-        if !self.peer.is_tls() && !self.settings.security.takes_plaintext() {
-            return ResponseFuture { reply: Reply::Outdated, open };
+        let open = Some(self.state.begin_request(self.settings.options.max_cancelled_requests));
+        let asks_for_another = request.version() == Version::HTTP_11
+            && (request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT);
+        if let Some(response) = refusal(&request, self.peer.is_tls(), &self.state, &self.settings) {
+            return ResponseFuture { reply: Reply::Own(Some(response)), open, asks_for_another };
         }
         // What is added may panic, too, and other requests of this connection are under way.
         let prepared = catch_unwind(AssertUnwindSafe(|| self.app.clone().oneshot(self.prepare(request))));
-        ResponseFuture { reply: prepared.map_or(Reply::Panicked, Reply::App), open }
+        let panicked = |_| Reply::Own(Some(failed(&"what is added to its requests panicked".into())));
+        ResponseFuture { reply: prepared.map_or_else(panicked, Reply::App), open, asks_for_another }
     }
 }
 
@@ -93,28 +98,29 @@ pub(super) struct ResponseFuture<S: Service<Request<Body>>> {
     #[pin]
     reply: Reply<S>,
     open: Option<OpenRequest>,
+    /// Whether the connection might go on with another protocol.
+    asks_for_another: bool,
 }
 
 #[pin_project(project = ReplyProjection)]
-#[expect(clippy::large_enum_variant, reason = "the small variant is the rare one; a box would cost every request")]
 enum Reply<S: Service<Request<Body>>> {
     App(#[pin] Oneshot<S, Request<Body>>),
-    TooOld,
-    Outdated,
-    /// What the server's options add has panicked.
-    Panicked,
+    /// `None` once it is given.
+    Own(Option<Response<Full<Bytes>>>),
 }
 
 impl<S, R> Future for ResponseFuture<S>
 where
     S: Service<Request<Body>, Response = Response<R>>,
     S::Error: Into<BoxError>,
+    R: http_body::Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
 {
     type Output = Result<Response<ResponseBody<R>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = match this.reply.project() {
+        let mut response = match this.reply.project() {
             // After a panic it is not polled again: this ends here.
             ReplyProjection::App(future) => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                 Ok(polled) => match ready!(polled) {
@@ -123,12 +129,19 @@ where
                 },
                 Err(_) => failed(&"it panicked".into()).map(Either::Right),
             },
-            ReplyProjection::Panicked => failed(&"what is added to its requests panicked".into()).map(Either::Right),
-            ReplyProjection::TooOld => too_old().map(Either::Right),
-            ReplyProjection::Outdated => outdated().map(Either::Right),
+            ReplyProjection::Own(response) => response.take().unwrap_or_default().map(Either::Right),
         };
-        let open = this.open.take();
-        Poll::Ready(Ok(response.map(|body| ResponseBody { body: Some(body), _open: open })))
+        let mut open = this.open.take();
+        if let Some(open) = &mut open {
+            if *this.asks_for_another && response.status() != StatusCode::SWITCHING_PROTOCOLS && !open.resume() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            match http_body::Body::is_end_stream(response.body()) {
+                true => open.answered(),
+                false => open.gives(),
+            }
+        }
+        Poll::Ready(Ok(response.map(|body| ResponseBody { body: Some(body), open })))
     }
 }
 
@@ -140,7 +153,7 @@ pub(super) struct ResponseBody<R> {
     #[pin]
     body: Option<Either<R, Full<Bytes>>>,
     /// The request is under way until this body is dropped.
-    _open: Option<OpenRequest>,
+    open: Option<OpenRequest>,
 }
 
 impl<R> http_body::Body for ResponseBody<R>
@@ -153,8 +166,20 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
+        if let Some(open) = this.open {
+            open.taken();
+        }
         let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         if let Ok(polled) = catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
+            if let (Some(open), Poll::Ready(piece)) = (this.open, &polled) {
+                match piece {
+                    Some(Ok(_)) => open.gives(),
+                    None | Some(Err(_)) => open.answered(),
+                }
+                if this.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream()) {
+                    open.answered();
+                }
+            }
             return polled;
         }
         tracing::error!("the application panicked while its answer was being read");
@@ -169,30 +194,4 @@ where
     fn size_hint(&self) -> SizeHint {
         self.body.as_ref().map_or_else(SizeHint::default, http_body::Body::size_hint)
     }
-}
-
-/// The answer to HTTP/1.0, as Envoy gives it.
-fn too_old() -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from("Upgrade Required"));
-    *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
-/// The answer on a connection that has begun as plaintext where only mutual TLS is taken by now.
-fn outdated() -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
-/// The answer when the application gives none: axum and tonic never come here.
-fn failed(error: &BoxError) -> Response<Full<Bytes>> {
-    tracing::error!(%error, "the application failed to answer a request");
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
@@ -16,6 +17,12 @@ pub(super) struct ConnectionState {
     open: AtomicUsize,
     reading_head: AtomicBool,
     http2: AtomicBool,
+    waiting: AtomicUsize,
+    taken: AtomicUsize,
+    cancelled: AtomicUsize,
+    flawed: AtomicBool,
+    unfollowed: AtomicBool,
+    resumed: AtomicBool,
     ended: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
@@ -34,6 +41,10 @@ pub(super) struct Activity {
     pub(super) reading_head: bool,
     /// Whether the connection speaks HTTP/2.
     pub(super) http2: bool,
+    /// How many answers have more to give than their caller has taken.
+    pub(super) waiting: usize,
+    /// How many pieces of answers were taken so far.
+    pub(super) taken: usize,
 }
 
 impl ConnectionState {
@@ -43,15 +54,30 @@ impl ConnectionState {
             open: self.open.load(Ordering::Relaxed),
             reading_head: self.reading_head.load(Ordering::Relaxed),
             http2: self.http2.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            taken: self.taken.load(Ordering::Relaxed),
         }
     }
 
     /// The head of a request was read; the request is under way until the guard is dropped.
-    pub(super) fn begin_request(self: &Arc<Self>) -> OpenRequest {
+    pub(super) fn begin_request(self: &Arc<Self>, most_cancelled: Option<u32>) -> OpenRequest {
         self.heads.fetch_add(1, Ordering::Relaxed);
         self.open.fetch_add(1, Ordering::Relaxed);
         self.reading_head.store(false, Ordering::Relaxed);
-        OpenRequest(Arc::clone(self))
+        // With HTTP/1 a request is cancelled together with its connection.
+        let counted = most_cancelled.filter(|_| self.http2.load(Ordering::Relaxed));
+        let cancelling = counted.map(|most| (crate::clock::now(), most));
+        OpenRequest { state: Arc::clone(self), cancelling, is_waiting: false }
+    }
+
+    /// A caller has cancelled a request. Ends the connection if it does little else, as Envoy does.
+    fn on_cancelled(&self, most: u32) {
+        let cancelled = self.cancelled.fetch_add(1, Ordering::Relaxed) + 1;
+        let heads = self.heads.load(Ordering::Relaxed);
+        if cancelled * 2 >= heads.max(most as usize) {
+            tracing::debug!(cancelled, heads, "connection closed: its caller cancels what it asks");
+            self.end();
+        }
     }
 
     /// Bytes came in.
@@ -64,6 +90,32 @@ impl ConnectionState {
     /// The bytes begin as an HTTP/2 connection does.
     pub(super) fn on_http2(&self) {
         self.http2.store(true, Ordering::Relaxed);
+    }
+
+    /// The bytes of a request are flawed. Tells whether it is under way already; else it is refused when it comes.
+    pub(super) fn on_flaw(&self) -> bool {
+        self.flawed.store(true, Ordering::Relaxed);
+        self.open.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn is_flawed(&self) -> bool {
+        self.flawed.load(Ordering::Relaxed)
+    }
+
+    /// Bytes came behind a request for another protocol, before it was answered.
+    pub(super) fn on_unfollowed(&self) {
+        self.unfollowed.store(true, Ordering::Relaxed);
+    }
+
+    /// The other protocol was refused. Tells whether requests may follow: none may be among bytes that nobody has looked at.
+    pub(super) fn resume(&self) -> bool {
+        self.resumed.store(true, Ordering::Relaxed);
+        !self.unfollowed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the other protocol was refused since this was last asked.
+    pub(super) fn resumes(&self) -> bool {
+        self.resumed.swap(false, Ordering::Relaxed)
     }
 
     /// Makes the byte stream fail, wherever it is by now.
@@ -108,10 +160,119 @@ impl ConnectionState {
 
 /// A request under way: held by its future, then by its response body.
 #[derive(Debug)]
-pub(super) struct OpenRequest(Arc<ConnectionState>);
+pub(super) struct OpenRequest {
+    state: Arc<ConnectionState>,
+    /// When it began, and how many requests may be cancelled; nothing once it is answered, or where nobody counts.
+    cancelling: Option<(Instant, u32)>,
+    /// Whether there is more of its answer than was taken.
+    is_waiting: bool,
+}
+
+impl OpenRequest {
+    /// The answer is there to the end: whatever ends the request now is no cancelling.
+    pub(super) fn answered(&mut self) {
+        self.cancelling = None;
+    }
+
+    /// The connection goes on with requests; see [`ConnectionState::resume`].
+    pub(super) fn resume(&self) -> bool {
+        self.state.resume()
+    }
+
+    /// There is a piece of the answer for the caller to take, or that has come to be given to it.
+    pub(super) fn gives(&mut self) {
+        if !std::mem::replace(&mut self.is_waiting, true) {
+            self.state.waiting.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The caller has room for the next piece.
+    pub(super) fn taken(&mut self) {
+        if std::mem::replace(&mut self.is_waiting, false) {
+            self.state.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.state.taken.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.taken();
+        self.state.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some((began, most)) = self.cancelling
+            && crate::clock::now().saturating_duration_since(began) < PREMATURE
+        {
+            self.state.on_cancelled(most);
+        }
+    }
+}
+
+/// A request that is given up later than this was not made to be given up. Envoy's
+/// `overload.premature_reset_min_stream_lifetime_seconds`.
+const PREMATURE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection() -> Arc<ConnectionState> {
+        let state = Arc::new(ConnectionState::default());
+        state.on_http2();
+        state
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_who_cancels_half_of_what_it_asks_is_cut_off() {
+        let state = connection();
+        for n in 0..500 {
+            assert!(!state.has_ended(), "{n}");
+            let mut request = state.begin_request(Some(500));
+            if n % 2 == 0 {
+                request.answered();
+            }
+        }
+        assert!(state.has_ended());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_who_cancels_less_than_half_is_not() {
+        let state = connection();
+        for n in 0..5_000 {
+            let mut request = state.begin_request(Some(500));
+            if n % 5 < 3 {
+                request.answered();
+            }
+        }
+        assert!(!state.has_ended());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_up_after_a_while_does_not_count() {
+        let state = connection();
+        for _ in 0..1_000 {
+            let request = state.begin_request(Some(500));
+            tokio::time::advance(Duration::from_secs(1)).await;
+            drop(request);
+        }
+        for _ in 0..1_000 {
+            drop(state.begin_request(None));
+        }
+        assert!(!state.has_ended());
+    }
+
+    #[test]
+    fn an_answer_waits_from_a_piece_to_the_next() {
+        let state = connection();
+        let mut request = state.begin_request(None);
+        let seen = || (state.activity().waiting, state.activity().taken);
+        request.gives();
+        request.gives();
+        assert_eq!(seen(), (1, 0));
+        request.taken();
+        request.taken();
+        assert_eq!(seen(), (0, 1));
+        request.gives();
+        drop(request);
+        assert_eq!(seen(), (0, 2));
     }
 }

@@ -1,3 +1,5 @@
+mod limits;
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{self, Future};
@@ -36,6 +38,10 @@ impl Listener for Pipes {
     }
 }
 
+fn manner(profile: Profile, options: ServeOptions) -> Manner {
+    Manner { options, profile, security: Security::Plaintext }
+}
+
 /// A server that is reached through memory.
 struct Server {
     connect: mpsc::UnboundedSender<DuplexStream>,
@@ -52,9 +58,20 @@ impl Server {
         R: http_body::Body<Data = Bytes> + Send + 'static,
         R::Error: Into<BoxError>,
     {
+        Self::start_as(Profile::Safe, app, options)
+    }
+
+    fn start_as<S, R>(profile: Profile, app: S, options: ServeOptions) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<R>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        R: http_body::Body<Data = Bytes> + Send + 'static,
+        R::Error: Into<BoxError>,
+    {
         let (connect, pipes) = mpsc::unbounded_channel();
         let (drain, watch) = Drain::new();
-        let running = tokio::spawn(run(Pipes(pipes), app, watch, options, Security::Plaintext));
+        let running = tokio::spawn(run(Pipes(pipes), app, watch, manner(profile, options)));
         Self { connect, drain, running }
     }
 
@@ -121,7 +138,7 @@ fn axum_tonic_and_services_that_are_not_sync_can_be_served() {
         R::Error: Into<BoxError>,
     {
         let (_sender, pipes) = mpsc::unbounded_channel();
-        run(Pipes(pipes), app, Drain::new().1, ServeOptions::new(), Security::Plaintext)
+        run(Pipes(pipes), app, Drain::new().1, manner(Profile::Safe, ServeOptions::new()))
     }
     let count = Cell::new(0);
     let counting = service_fn(move |request: Request<Body>| {
@@ -144,7 +161,7 @@ async fn one_port_speaks_http1_and_http2() {
         Ok::<_, Infallible>(Response::new(Full::from(format!("{:?} {} {known}", request.version(), peer.unwrap()))))
     });
     let options = ServeOptions::new().extension(|peer| peer.socket().unwrap());
-    tokio::spawn(run(listener, app, watch, options, Security::Plaintext));
+    tokio::spawn(run(listener, app, watch, manner(Profile::Safe, options)));
 
     let stream = TcpStream::connect(address).await.unwrap();
     let caller = stream.local_addr().unwrap();
@@ -414,7 +431,7 @@ async fn a_shut_down_listener_is_closed() {
     let address = listener.local_addr().unwrap();
     let (drain, watch) = Drain::new();
     let running =
-        tokio::spawn(run(listener, service_fn(hello), watch.clone(), ServeOptions::new(), Security::Plaintext));
+        tokio::spawn(run(listener, service_fn(hello), watch.clone(), manner(Profile::Safe, ServeOptions::new())));
     let mut open = TcpStream::connect(address).await.unwrap();
     open.write_all(GET_AND_CLOSE.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -426,7 +443,7 @@ async fn a_shut_down_listener_is_closed() {
     assert!(TcpStream::connect(address).await.is_err());
     // A server that is started too late does not serve.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    timeout(seconds(5), run(listener, service_fn(hello), watch, ServeOptions::new(), Security::Plaintext))
+    timeout(seconds(5), run(listener, service_fn(hello), watch, manner(Profile::Safe, ServeOptions::new())))
         .await
         .unwrap();
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::ServeOptions;
+use super::limits::Limits;
 use super::state::Activity;
 
 /// Looks at a connection now and then, so that the requests themselves need not arm timers.
@@ -13,9 +14,14 @@ use super::state::Activity;
 pub(super) struct Watchdog {
     header_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
+    stall_timeout: Option<Duration>,
+    /// Whether the first head counts from the beginning.
+    refuses_silence: bool,
     interval: Option<Interval>,
     last: Activity,
     since: Instant,
+    /// When an answer was last taken further, or none was there to be taken.
+    taken: Instant,
 }
 
 /// What a standing connection does wrong.
@@ -25,19 +31,25 @@ pub(super) enum Finding {
     HeadTooSlow,
     /// Nothing is under way and nothing comes.
     Idle,
+    /// There is more of an answer, and its caller does not take it.
+    Stalled,
 }
 
 impl Watchdog {
-    pub(super) fn new(options: &ServeOptions) -> Self {
+    pub(super) fn new(options: &ServeOptions, limits: &Limits) -> Self {
         let now = Instant::now();
         let (header_timeout, idle_timeout) = (options.header_timeout, options.idle_timeout);
-        let interval = header_timeout.into_iter().chain(idle_timeout).min().map(|shortest| {
+        let stall_timeout = limits.stall_timeout;
+        let all = header_timeout.into_iter().chain(idle_timeout).chain(stall_timeout);
+        let interval = all.min().map(|shortest| {
             let period = (shortest / 4).clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
             let mut interval = interval_at(now + period, period);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
             interval
         });
-        Self { header_timeout, idle_timeout, interval, last: Activity::default(), since: now }
+        let refuses_silence = limits.refuses_silence;
+        let last = Activity::default();
+        Self { header_timeout, idle_timeout, stall_timeout, refuses_silence, interval, last, since: now, taken: now }
     }
 
     /// The time of the next look. Nothing is lost when it is dropped before.
@@ -50,18 +62,26 @@ impl Watchdog {
 
     /// Looks.
     pub(super) fn inspect(&mut self, activity: Activity, now: Instant) -> Option<Finding> {
-        if activity != self.last || activity.open > 0 {
-            self.last = activity;
+        let before = std::mem::replace(&mut self.last, activity);
+        if activity.waiting == 0 || (activity.heads, activity.taken) != (before.heads, before.taken) {
+            self.taken = now;
+        }
+        let over =
+            |limit: Option<Duration>, since: Instant| limit.is_some_and(|limit| now.duration_since(since) >= limit);
+        if over(self.stall_timeout, self.taken) {
+            return Some(Finding::Stalled);
+        }
+        let is_first = self.refuses_silence && activity.heads == 0;
+        // The first bytes of all begin nothing anew where the clock runs already.
+        if activity.open > 0 || (activity != before && !is_first) {
             self.since = now;
             return None;
         }
-        let stands = now.duration_since(self.since);
-        let over = |limit: Option<Duration>| limit.is_some_and(|limit| stands >= limit);
         // On HTTP/2 bytes may be a PING or a window, and the size of a head is limited anyway.
-        if activity.reading_head && !activity.http2 && over(self.header_timeout) {
+        if (activity.reading_head || is_first) && !activity.http2 && over(self.header_timeout, self.since) {
             return Some(Finding::HeadTooSlow);
         }
-        over(self.idle_timeout).then_some(Finding::Idle)
+        over(self.idle_timeout, self.since).then_some(Finding::Idle)
     }
 }
 
@@ -70,19 +90,28 @@ const LONGEST_PERIOD: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {
+    use mesh_core::Profile;
+
     use super::*;
 
-    const IDLE: Activity = Activity { heads: 1, open: 0, reading_head: false, http2: false };
+    const IDLE: Activity = Activity { heads: 1, open: 0, reading_head: false, http2: false, waiting: 0, taken: 0 };
 
-    fn watchdog() -> Watchdog {
-        Watchdog::new(
-            &ServeOptions::new().header_timeout(Duration::from_secs(10)).idle_timeout(Duration::from_secs(100)),
-        )
+    fn watchdog_of(options: &ServeOptions, profile: Profile) -> Watchdog {
+        Watchdog::new(options, &Limits::of(options, profile))
+    }
+
+    fn watchdog(profile: Profile) -> Watchdog {
+        let options =
+            ServeOptions::new().header_timeout(Duration::from_secs(10)).idle_timeout(Duration::from_secs(100));
+        watchdog_of(&options.stall_timeout(Duration::from_secs(50)), profile)
     }
 
     /// The second at which the first finding comes, when every second looks the same.
     fn found(activity: Activity) -> Option<(u64, Finding)> {
-        let mut watchdog = watchdog();
+        found_by(&mut watchdog(Profile::Safe), activity)
+    }
+
+    fn found_by(watchdog: &mut Watchdog, activity: Activity) -> Option<(u64, Finding)> {
         let start = Instant::now();
         (0..200).find_map(|second| {
             let finding = watchdog.inspect(activity, start + Duration::from_secs(second));
@@ -102,23 +131,46 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_at_first_is_slow_or_as_with_istio_idle() {
+        let silent = Activity { heads: 0, ..IDLE };
+        assert_eq!(found(silent), Some((10, Finding::HeadTooSlow)));
+        assert_eq!(found_by(&mut watchdog(Profile::Istio), silent), Some((100, Finding::Idle)));
+        // A connection of HTTP/2 may be made ahead of its requests.
+        assert_eq!(found(Activity { http2: true, ..silent }), Some((100, Finding::Idle)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_request_under_way_may_take_as_long_as_it_likes() {
         assert_eq!(found(Activity { open: 1, reading_head: true, ..IDLE }), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_request_starts_the_clock_anew() {
-        let mut watchdog = watchdog();
+    async fn an_answer_must_be_taken_while_it_is_there() {
+        let held = Activity { open: 2, waiting: 1, ..IDLE };
+        assert_eq!(found(held), Some((50, Finding::Stalled)));
+        let mut watchdog = watchdog(Profile::Safe);
         let start = Instant::now();
         for second in 0..500 {
-            let activity = Activity { heads: second, ..IDLE };
+            let taken = Activity { taken: second / 40, ..held };
+            assert_eq!(watchdog.inspect(taken, start + Duration::from_secs(second as u64)), None);
+        }
+        assert_eq!(found_by(&mut watchdog_of(&ServeOptions::new(), Profile::Istio), held), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_request_starts_the_clock_anew() {
+        let mut watchdog = watchdog(Profile::Safe);
+        let start = Instant::now();
+        for second in 0..500 {
+            let activity = Activity { heads: second + 1, ..IDLE };
             assert_eq!(watchdog.inspect(activity, start + Duration::from_secs(second as u64)), None);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_limits_nothing_is_looked_at() {
-        let mut watchdog = Watchdog::new(&ServeOptions::new().header_timeout(None).idle_timeout(None));
+        let options = ServeOptions::new().header_timeout(None).idle_timeout(None).stall_timeout(None);
+        let mut watchdog = watchdog_of(&options, Profile::Safe);
         assert!(tokio::time::timeout(Duration::from_secs(10_000), watchdog.tick()).await.is_err());
     }
 }

@@ -33,11 +33,13 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<R::Data>, BoxError>>> {
         let mut this = self.project();
-        let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        if let Poll::Ready(frame) = inner.poll_frame(cx) {
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
-        }
-        let late = ready!(this.cut_off.poll(cx));
+        let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let late = match inner.as_mut().poll_frame(cx) {
+            // One that always has more is cut off as well; what ends here had come in time.
+            Poll::Ready(Some(Ok(_))) if !inner.is_end_stream() && this.cut_off.is_over() => this.cut_off.strike(),
+            Poll::Ready(frame) => return Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
+            Poll::Pending => ready!(this.cut_off.poll(cx)),
+        };
         // What sends it is told by that nobody reads it any more.
         this.inner.set(None);
         Poll::Ready(Some(Err(late.into())))

@@ -20,7 +20,7 @@ use pin_project::pin_project;
 use super::cut_off::CutOff;
 use super::timer::Timer;
 use crate::Body;
-use crate::body::ended::{BodyEnd, Ended};
+use crate::body::ended::{BodyEnd, Ended, Waits};
 
 /// When a request, and the current try of it, have to be over.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Clock {
             return Poll::Pending;
         }
         if let Some(body) = &self.body {
-            body.register(cx.waker());
+            body.register(Waits::Clock, cx.waker());
         }
         let ended = match self.body_ended() {
             Some(ended) => ended,

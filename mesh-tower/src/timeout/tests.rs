@@ -48,6 +48,27 @@ async fn what_takes_too_long_is_a_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_always_has_more_is_cut_off_and_one_that_is_whole_is_not() {
+    let endless = service_fn(|_: Request<Body>| async {
+        let pieces = std::iter::repeat_with(|| Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"more"))));
+        Ok::<_, BoxError>(Response::new(Body::new(StreamBody::new(tokio_stream::iter(pieces)))))
+    });
+    let mut body = TimeoutLayer::new(2 * SECOND).layer(endless).oneshot(to("/")).await.unwrap().into_body();
+    let began = crate::clock::now();
+    let error = loop {
+        match body.frame().await.unwrap() {
+            Ok(_) => tokio::time::sleep(SECOND / 4).await,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((failure(error), since(began)), (Failure::RequestTimeout, 2 * SECOND));
+    assert!(body.frame().await.is_none());
+    let whole = TimeoutLayer::new(2 * SECOND).layer(service_fn(slow)).oneshot(to("/1")).await.unwrap();
+    tokio::time::sleep(5 * SECOND).await;
+    assert_eq!(whole.into_body().collect().await.unwrap().to_bytes(), "done");
+}
+
+#[tokio::test(start_paused = true)]
 async fn zero_and_what_never_comes_are_no_limit() {
     for limit in [Duration::ZERO, Duration::MAX] {
         let service = TimeoutLayer::new(limit).layer(service_fn(slow));

@@ -4,9 +4,9 @@ use std::future::IntoFuture as _;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use mesh_tower::Refused;
 use mesh_tower::mesh_core::failure::Limit;
 use mesh_tower::testing::{Reply, TestMesh, Workload};
+use mesh_tower::{Profile, Refused};
 
 use super::{GET, NO_RETRIES, PLAIN, Setting, ms, secs};
 
@@ -184,6 +184,20 @@ async fn what_is_turned_away_is_counted_by_the_limit_that_did_it() {
     let mesh = Setting { policy, rule }.endpoint(Reply::status(503).after(ms(10))).await;
     mesh.run(GET).times(5).at_once(5).await.assert_flags("UO", 4);
     assert_eq!(counts(refused(&mesh)), [0, 0, 0, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_that_nobody_asked_for_is_explained_with_what_it_refused() {
+    let rule = "retries: {attempts: 5, retryOn: 5xx, backoff: 1ms}";
+    let builder = Setting { policy: PLAIN, rule }.with(Workload::of("a").replying(Reply::status(503)));
+    let mesh = builder.configure(|mesh| mesh.profile(Profile::Safe)).start().await;
+    mesh.run(GET).times(10).await;
+    let Refused { retries, .. } = refused(&mesh);
+    assert!(retries > 0);
+    let policy = mesh.explain(GET).destination.unwrap().policy;
+    let budget = policy.into_iter().find(|line| line.name == "retry budget").unwrap();
+    let said = format!("one retry for 5 requests, and 10 a second (refused so far: {retries} retries)");
+    assert_eq!((budget.value, &*budget.place.object), (said, "default"));
 }
 
 #[tokio::test(start_paused = true)]

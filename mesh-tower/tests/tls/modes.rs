@@ -145,3 +145,31 @@ async fn slow_and_silent_openings_hold_up_nobody() {
         assert_eq!(caller(&client).await, "cluster.local/ns/default/sa/client");
     }
 }
+
+#[tokio::test]
+async fn a_server_of_another_kind_keeps_out_under_strict_whom_it_proves_nothing_of() {
+    use mesh_tower::Profile;
+    use mesh_tower::inbound::PeerIdentity;
+    use tower::ServiceExt as _;
+    use tower_layer::Layer as _;
+
+    let app = axum::Router::new().route("/", axum::routing::get(|| async { "hello" }));
+    let strict_at_9443 = peer_authentication(
+        "{selector: {matchLabels: {app: app}}, mtls: {mode: PERMISSIVE}, portLevelMtls: {9443: {mode: STRICT}}}",
+    );
+    for (profile, port, proved, expected) in [
+        (Profile::Safe, 9443, false, StatusCode::FORBIDDEN),
+        (Profile::Safe, 9443, true, StatusCode::OK),
+        (Profile::Safe, 8080, false, StatusCode::OK),
+        (Profile::Istio, 9443, false, StatusCode::OK),
+    ] {
+        let mesh = builder(NOBODY).config_yaml("p", strict_at_9443.clone()).profile(profile).build().await.unwrap();
+        let service = mesh.inbound().at(([127, 0, 0, 1], port).into()).layer(app.clone());
+        let mut request = http::Request::get("/").header("host", "app").body(axum::body::Body::empty()).unwrap();
+        if proved {
+            request.extensions_mut().insert(PeerIdentity::new("spiffe://cluster.local/ns/a/sa/b", None));
+        }
+        let answer = service.oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), expected, "{profile:?} {port} {proved}");
+    }
+}

@@ -92,11 +92,23 @@ pub(crate) async fn caller(mesh: &Mesh) -> String {
 
 /// TLS of a server that is no mesh.
 pub(crate) fn web_config(chain: &str, key: &str) -> std::sync::Arc<rustls::ServerConfig> {
+    let groups = rustls::crypto::aws_lc_rs::default_provider().kx_groups;
+    web_config_of(chain, key, rustls::DEFAULT_VERSIONS, &groups)
+}
+
+/// The same, with versions and groups.
+pub(crate) fn web_config_of(
+    chain: &str,
+    key: &str,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    groups: &[&'static dyn rustls::crypto::SupportedKxGroup],
+) -> std::sync::Arc<rustls::ServerConfig> {
     use rustls_pki_types::pem::PemObject as _;
     let chain =
         rustls_pki_types::CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap();
     let key = rustls_pki_types::PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.kx_groups = groups.to_vec();
+    let config = rustls::ServerConfig::builder_with_provider(provider.into()).with_protocol_versions(versions).unwrap();
     std::sync::Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap())
 }

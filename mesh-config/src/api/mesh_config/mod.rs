@@ -35,7 +35,10 @@ pub use extension_provider::{
     OpenTelemetryTracingProvider, PrometheusMetricsProvider, ZipkinTracingProvider,
 };
 pub use form::{MeshConfigError, MeshConfigForm};
-pub use proxy::{ForwardClientCertDetails, GatewayTopology, MeshProxyConfig, MeshTracing, ZipkinAddress};
+pub use proxy::{
+    ForwardClientCertDetails, GatewayTopology, MeshProxyConfig, MeshTracing, ProxyHeaders, SetCurrentClientCertDetails,
+    ZipkinAddress,
+};
 
 message! {
     /// Settings of the mesh as a whole.

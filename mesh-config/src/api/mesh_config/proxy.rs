@@ -22,7 +22,7 @@ message! {
         pub tracing: Option<MeshTracing>,
         /// Which headers are added to requests and responses.
         #[serde(alias = "proxy_headers")]
-        pub proxy_headers: Option<Value>,
+        pub proxy_headers: Option<ProxyHeaders>,
         /// How long open connections may go on when the process ends. Default: 45 s.
         #[serde(alias = "drain_duration")]
         pub drain_duration: Option<Duration>,
@@ -196,6 +196,80 @@ message! {
         /// Reads the caller's address from the PROXY protocol. Unset: not.
         #[serde(alias = "proxy_protocol")]
         pub proxy_protocol: Option<Value>,
+    }
+}
+
+message! {
+    /// Which headers are added to requests and responses.
+    pub struct ProxyHeaders {
+        /// What becomes of the caller's `x-forwarded-client-cert` at workloads. Unset: the caller's certificate is added.
+        #[serde(alias = "forwarded_client_cert")]
+        pub forwarded_client_cert: ForwardClientCertDetails,
+        /// What of the caller's certificate is told.
+        #[serde(alias = "set_current_client_cert_details")]
+        pub set_current_client_cert_details: Option<SetCurrentClientCertDetails>,
+        /// `x-request-id`. Has no effect in process.
+        #[serde(alias = "request_id")]
+        pub request_id: Option<Value>,
+        /// `server`. Has no effect in process.
+        pub server: Option<Value>,
+        /// `x-envoy-attempt-count`. Has no effect in process.
+        #[serde(alias = "attempt_count")]
+        pub attempt_count: Option<Value>,
+        /// Envoy's `x-envoy-` headers of responses. Has no effect in process.
+        #[serde(alias = "envoy_debug_headers")]
+        pub envoy_debug_headers: Option<Value>,
+        /// Istio's headers about workloads. Has no effect in process.
+        #[serde(alias = "metadata_exchange_headers")]
+        pub metadata_exchange_headers: Option<Value>,
+        /// Case of header names in HTTP/1. Has no effect in process.
+        #[serde(alias = "preserve_http1_header_case")]
+        pub preserve_http1_header_case: Option<bool>,
+        /// `x-forwarded-host`. Has no effect in process.
+        #[serde(alias = "x_forwarded_host")]
+        pub x_forwarded_host: Option<Value>,
+        /// `x-forwarded-port`. Has no effect in process.
+        #[serde(alias = "x_forwarded_port")]
+        pub x_forwarded_port: Option<Value>,
+    }
+}
+
+impl ProxyHeaders {
+    /// The fields that are set and have no effect in process, by their names in YAML.
+    #[must_use]
+    pub fn without_effect(&self) -> Vec<&'static str> {
+        let chain = self.set_current_client_cert_details.as_ref().and_then(|details| details.chain);
+        [
+            ("requestId", self.request_id.is_some()),
+            ("server", self.server.is_some()),
+            ("attemptCount", self.attempt_count.is_some()),
+            ("envoyDebugHeaders", self.envoy_debug_headers.is_some()),
+            ("metadataExchangeHeaders", self.metadata_exchange_headers.is_some()),
+            ("preserveHttp1HeaderCase", self.preserve_http1_header_case == Some(true)),
+            ("xForwardedHost", self.x_forwarded_host.is_some()),
+            ("xForwardedPort", self.x_forwarded_port.is_some()),
+            ("setCurrentClientCertDetails.chain", chain == Some(true)),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_set)| is_set.then_some(name))
+        .collect()
+    }
+}
+
+message! {
+    /// What is told of the caller's certificate. Each that is unset: as Istio has it, the subject and the URIs.
+    #[derive(Copy, Eq)]
+    pub struct SetCurrentClientCertDetails {
+        /// Its subject. Default: true.
+        pub subject: Option<bool>,
+        /// Itself, as PEM in a URL. Default: false.
+        pub cert: Option<bool>,
+        /// Its whole chain. Has no effect in process.
+        pub chain: Option<bool>,
+        /// Its DNS names. Default: false.
+        pub dns: Option<bool>,
+        /// Its URIs. Default: true.
+        pub uri: Option<bool>,
     }
 }
 

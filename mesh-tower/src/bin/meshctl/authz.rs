@@ -320,7 +320,10 @@ fn into_form(
     if *method == Method::CONNECT {
         return Err(Failure::NoRoute);
     }
-    request_form::prepare_headers(headers, Told { over_tls, certificate: None })?;
+    request_form::prepare_headers(
+        headers,
+        Told { over_tls, certificate: None, details: world.snapshot().tls().told.details },
+    )?;
     internal_headers::join_lines(headers);
     request_form::normalize_for(profile, path, world.snapshot().path_normalization())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Pool, Slot, State};
 use crate::endpoint::connector::{self, Broken, Socket};
+use crate::endpoint::reaper::Life;
 use crate::endpoint::{Protocol, http1, http2};
 
 /// A connection that is being opened.
@@ -25,21 +26,23 @@ impl Opening {
     /// Connects, and hands over what comes of it.
     pub(super) async fn run(mut self) {
         let pool = Arc::clone(&self.pool);
-        let stream = match connector::connect(&pool.address, &pool.options, pool.tls.as_ref(), self.protocol).await {
-            Ok(stream) => stream,
+        let connected = connector::connect(&pool.address, &pool.options, pool.tls.as_ref(), self.protocol).await;
+        let (stream, certified) = match connected {
+            Ok(connected) => connected,
             Err(broken) => return self.fail(&broken),
         };
         let Some(slot) = self.slot.take() else { return };
         let io = Socket::new(stream, slot);
+        let life = Life::begin(certified.and_then(|lasts| crate::clock::now().checked_add(lasts)));
         match self.protocol {
-            Protocol::Http1 => match http1::handshake(io).await {
+            Protocol::Http1 => match http1::handshake(io, life).await {
                 Ok(free) => {
                     self.end(&mut pool.lock());
                     pool.give_http1(free);
                 }
                 Err(broken) => self.fail(&broken),
             },
-            Protocol::Http2 => match http2::handshake(io, self.id, &pool.options, &pool).await {
+            Protocol::Http2 => match http2::handshake(io, self.id, life, &pool.options, &pool).await {
                 Ok(connection) => {
                     self.end(&mut pool.lock());
                     pool.give_http2(connection);

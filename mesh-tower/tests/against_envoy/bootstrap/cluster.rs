@@ -100,6 +100,9 @@ fn thresholds(policy: &Value) -> Value {
             "budget_percent": {"value": budget["percent"].as_f64().unwrap_or(20.0)},
             "min_retry_concurrency": budget["minRetryConcurrency"].as_u64().unwrap_or(3),
         });
+        if let Some(interval) = budget.get("budgetInterval") {
+            thresholds["retry_budget"]["budget_interval"] = interval.clone();
+        }
     }
     thresholds
 }

@@ -66,6 +66,7 @@ pub(super) fn cases() -> Vec<Case> {
             .ask(failing().at_once(4, 40).shows(&["200 -"])),
         budget(40),
         budget(60),
+        budget_of_an_interval(),
         Case::new("limit of connections over two endpoints")
             .endpoints(2)
             .policy(json!({"loadBalancer": {"simple": "ROUND_ROBIN"},
@@ -101,6 +102,15 @@ fn budget(percent: u64) -> Case {
     Case::new(format!("limit of retries by a budget of {percent} % of what is on its way"))
         .policy(json!({"retryBudget": {"percent": percent, "minRetryConcurrency": 1}}))
         .rule(json!({"retries": {"attempts": 1, "retryOn": "5xx", "backoff": "1ms"}}))
+        .ask(ask(&["delay:600:503", "delay:600:200"]).at_once(8, 50).shows(&["200 -", "503 UO"]))
+}
+
+/// What went well a moment ago counts for those that fail now.
+fn budget_of_an_interval() -> Case {
+    Case::new("limit of retries by a budget of what began within an interval")
+        .policy(json!({"retryBudget": {"percent": 20.0, "minRetryConcurrency": 1, "budgetInterval": "30s"}}))
+        .rule(json!({"retries": {"attempts": 1, "retryOn": "5xx", "backoff": "1ms"}}))
+        .ask(ask(&["200"]).times(20).shows(&["200 -"]))
         .ask(ask(&["delay:600:503", "delay:600:200"]).at_once(8, 50).shows(&["200 -", "503 UO"]))
 }
 

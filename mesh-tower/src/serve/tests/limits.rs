@@ -1,0 +1,141 @@
+//! What one caller can take up, by either profile.
+
+use hyper::client::conn::http2::{Builder, SendRequest};
+
+use super::*;
+
+type Http2 = SendRequest<Empty<Bytes>>;
+
+async fn http2(server: &Server, window: u32) -> Http2 {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(window).max_concurrent_reset_streams(10_000);
+    let (http2, connection) = builder.handshake(TokioIo::new(server.connect())).await.unwrap();
+    tokio::spawn(connection);
+    http2
+}
+
+/// The status that a request with these header lines gets.
+async fn status(http2: &mut Http2, lines: impl Iterator<Item = (&'static str, String)>) -> Option<u16> {
+    let mut request = Request::get("http://app/");
+    for (name, value) in lines {
+        request = request.header(name, value);
+    }
+    http2.send_request(request.body(Empty::new()).unwrap()).await.ok().map(|response| response.status().as_u16())
+}
+
+#[tokio::test]
+async fn heads_of_http2_have_a_limit_of_lines_each_cookie_counted() {
+    for profile in [Profile::Safe, Profile::Istio] {
+        let server = Server::start_as(profile, service_fn(hello), ServeOptions::new());
+        let mut http2 = http2(&server, 65_535).await;
+        for name in ["cookie", "x"] {
+            let lines = |count| (0..count).map(move |n| (name, format!("{n}")));
+            assert_eq!(status(&mut http2, lines(100)).await, Some(200), "{name} {profile:?}");
+            assert_eq!(status(&mut http2, lines(101)).await, Some(431), "{name} {profile:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn heads_of_http2_are_smaller_unless_it_is_done_as_by_istio() {
+    for (profile, options, statuses) in [
+        (Profile::Safe, ServeOptions::new(), [200, 431, 431]),
+        (Profile::Istio, ServeOptions::new(), [200, 200, 431]),
+        (Profile::Safe, ServeOptions::new().max_header_bytes(60 * 1024), [200, 200, 431]),
+    ] {
+        let server = Server::start_as(profile, service_fn(hello), options);
+        for (kib, expected) in [15, 40, 61].into_iter().zip(statuses) {
+            // Each on its own: one that is far too large ends its connection.
+            let mut http2 = http2(&server, 65_535).await;
+            let line = ("x", "a".repeat(kib * 1024));
+            assert_eq!(status(&mut http2, [line].into_iter()).await, Some(expected), "{kib} KiB {profile:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_says_nothing_is_let_go_unless_it_is_done_as_by_istio() {
+    for (profile, least, most) in [(Profile::Safe, 10, 13), (Profile::Istio, 100, 110)] {
+        let options = ServeOptions::new().header_timeout(seconds(10)).idle_timeout(seconds(100));
+        let server = Server::start_as(profile, service_fn(hello), options);
+        let began = Instant::now();
+        assert_eq!(read_to_end(&mut server.connect()).await, "");
+        let took = began.elapsed();
+        assert!(took >= seconds(least) && took <= seconds(most), "{profile:?}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_http2_may_wait_for_its_first_request() {
+    let server = Server::start(service_fn(hello), ServeOptions::new());
+    let mut http2 = http2(&server, 65_535).await;
+    sleep(seconds(600)).await;
+    assert_eq!(status(&mut http2, std::iter::empty()).await, Some(200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_takes_ends_its_connection_unless_it_is_done_as_by_istio() {
+    for (profile, is_open) in [(Profile::Safe, false), (Profile::Istio, true)] {
+        let server = Server::start_as(profile, streaming(100_000), ServeOptions::new());
+        // The pipe fills, and the window of the other is shut.
+        let mut http1 = server.connect();
+        http1.write_all(GET.as_bytes()).await.unwrap();
+        let mut http2 = http2(&server, 0).await;
+        let mut response = http2.send_request(Request::get("http://app/").body(Empty::new()).unwrap()).await.unwrap();
+        let read = tokio::spawn(async move { response.frame().await.unwrap().is_ok() });
+        sleep(seconds(100)).await;
+        assert_eq!(server.drain.open_connections(), 2);
+        sleep(seconds(30_000)).await;
+        assert_eq!(read.is_finished(), !is_open, "{profile:?}");
+        assert_eq!(server.drain.open_connections(), if is_open { 2 } else { 0 }, "{profile:?}");
+        drop(http1);
+        read.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_may_come_as_slowly_as_the_application_likes() {
+    let app = service_fn(|_: Request<Body>| async {
+        let parts = futures_util::stream::unfold(2, |left: u32| async move {
+            sleep(seconds(2_000)).await;
+            left.checked_sub(1).map(|left| (Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"part"))), left))
+        });
+        Ok::<_, Infallible>(Response::new(StreamBody::new(parts).boxed_unsync()))
+    });
+    assert_eq!(Server::start(app, ServeOptions::new()).exchange(GET_AND_CLOSE).await.matches("part").count(), 2);
+}
+
+#[tokio::test]
+async fn bodies_have_a_limit_if_it_is_set() {
+    let app = service_fn(|request: Request<Body>| async move {
+        let read = request.into_body().collect().await.map(|body| body.to_bytes().len());
+        Ok::<_, Infallible>(Response::new(Full::from(match read {
+            Ok(read) => format!("{read} read"),
+            Err(error) => error.to_string(),
+        })))
+    });
+    let server = Server::start(app, ServeOptions::new().max_request_bytes(10));
+    let post =
+        |lines: &str, body: &str| format!("POST / HTTP/1.1\r\nhost: app\r\nconnection: close\r\n{lines}\r\n\r\n{body}");
+    let answer = server.exchange(&post("content-length: 10", "0123456789")).await;
+    assert!(answer.ends_with("10 read"), "{answer}");
+    let answer = server.exchange(&post("content-length: 11", "01234567890")).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    let answer = server.exchange(&post("transfer-encoding: chunked", "6\r\n012345\r\n5\r\n67890\r\n0\r\n\r\n")).await;
+    assert!(answer.ends_with("length limit exceeded"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_cancels_what_it_asks_is_cut_off() {
+    for (options, cancelled) in [(ServeOptions::new(), true), (ServeOptions::new().max_cancelled_requests(None), false)]
+    {
+        let (app, _finished) = taking_a_second();
+        let server = Server::start(app, options);
+        let mut http2 = http2(&server, 65_535).await;
+        for _ in 0..600 {
+            let request = Request::get("http://app/").body(Empty::new()).unwrap();
+            let _timed_out = timeout(Duration::from_millis(1), http2.send_request(request)).await;
+        }
+        assert_eq!(http2.is_closed(), cancelled);
+    }
+}
