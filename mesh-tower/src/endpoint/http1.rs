@@ -120,6 +120,11 @@ impl Free {
         self.life
     }
 
+    /// Whether it has served somebody, or has been waiting.
+    pub(super) fn is_used(&self) -> bool {
+        self.used
+    }
+
     /// Whether it may take another request.
     pub(super) fn is_good(&self, spec: &PoolSpec, now: Instant) -> bool {
         let worn = spec.max_requests_per_connection > 0 && self.served >= spec.max_requests_per_connection;

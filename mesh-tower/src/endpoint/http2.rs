@@ -118,6 +118,14 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 /// small piece, is also how many of those may lie unread before the connection is given up.
 const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
 
+/// How many streams that were given up are remembered, for a second: answers that are under way when their callers lose
+/// interest are passed over. What comes for others is refused, each time; of that only so much is put up with in the
+/// life of a connection, and then all that is under way on it fails.
+const GIVEN_UP: usize = 4_096;
+
+/// See [`GIVEN_UP`].
+const LATE_FRAMES: usize = 65_536;
+
 /// Speaks HTTP/2 on a socket and waits for the settings of the peer, so that nobody opens a stream
 /// that it would refuse.
 pub(super) async fn handshake(
@@ -135,7 +143,9 @@ pub(super) async fn handshake(
         .initial_max_send_streams(0)
         .max_header_list_size(MAX_HEADERS)
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_reset_streams(GIVEN_UP)
+        .max_local_error_reset_streams(LATE_FRAMES);
     if let Some(pings) = &options.pool.pings {
         builder.timer(TokioTimer::new()).keep_alive_while_idle(true);
         builder.keep_alive_interval(pings.interval).keep_alive_timeout(pings.timeout);

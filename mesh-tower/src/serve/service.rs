@@ -85,8 +85,10 @@ where
         if let Some(response) = refusal(&request, self.peer.is_tls(), &self.state, &self.settings) {
             return ResponseFuture { reply: Reply::Own(Some(response)), open, asks_for_another };
         }
-        let request = self.prepare(request);
-        ResponseFuture { reply: Reply::App(self.app.clone().oneshot(request)), open, asks_for_another }
+        // What is added may panic, too, and other requests of this connection are under way.
+        let prepared = catch_unwind(AssertUnwindSafe(|| self.app.clone().oneshot(self.prepare(request))));
+        let panicked = |_| Reply::Own(Some(failed(&"what is added to its requests panicked".into())));
+        ResponseFuture { reply: prepared.map_or_else(panicked, Reply::App), open, asks_for_another }
     }
 }
 
