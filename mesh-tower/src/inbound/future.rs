@@ -52,7 +52,7 @@ pub(super) struct Waiting<S, B> {
     pub(super) carried: Arc<[HeaderName]>,
 }
 
-impl<S: Service<Request<B>>, B> Waiting<S, B> {
+impl<S: Service<Request<B>>, B: 'static> Waiting<S, B> {
     /// Waits, and goes on with what comes of it. Gives how it ends, or nothing if there is more to wait for.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
         loop {
@@ -91,6 +91,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
 
 impl<S, B, R> Future for ResponseFuture<S, B>
 where
+    B: 'static,
     S: Service<Request<B>, Response = Response<R>>,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;

@@ -33,6 +33,7 @@ impl<S> Inbound<S> {
 
 impl<S, B, R> Service<Request<B>> for Inbound<S>
 where
+    B: 'static,
     S: Service<Request<B>, Response = Response<R>> + Clone,
 {
     type Response = Response<ResponseBody<R>>;

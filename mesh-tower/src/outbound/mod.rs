@@ -189,10 +189,17 @@ impl Journey {
         head: Head,
         request: &mut Request<Body>,
     ) -> Result<Self, Unrouted> {
+        // Where those have changed headers who were asked about the request, and that is to make no difference here.
+        let routed_by = request.extensions_mut().remove::<inbound::RoutedBy>();
+        let changed = routed_by.map(|inbound::RoutedBy(before)| std::mem::replace(request.headers_mut(), before));
         let routed = route(&shared, &live, listener, &head, request).map_err(|failure| Unrouted::Failed {
             failure: if head.upgrade_refused { Failure::UpgradeRefused } else { failure },
             grpc: head.grpc,
-        })?;
+        });
+        if let Some(changed) = changed {
+            *request.headers_mut() = changed;
+        }
+        let routed = routed?;
         explained::trace(&live, listener, request, head.port, routed.draw);
         let protocol = request.version();
         let caller = match listener {
