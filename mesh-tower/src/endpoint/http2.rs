@@ -19,6 +19,7 @@ use pin_project::pin_project;
 use super::connector::{Broken, Socket};
 use super::lease::{Lease, StreamLease};
 use super::pool::Pool;
+use super::reaper::Life;
 use super::upload::Upload;
 use super::{Answer, PoolOptions, Unanswered, reaper};
 use crate::Body;
@@ -33,7 +34,7 @@ pub(super) struct Shared {
     allowed: Arc<AtomicU32>,
     streams: u32,
     served: u32,
-    born: Instant,
+    life: Life,
     /// Since when there is no stream.
     idle_since: Option<Instant>,
 }
@@ -74,8 +75,8 @@ impl Shared {
         self.id
     }
 
-    pub(super) fn born(&self) -> Instant {
-        self.born
+    pub(super) fn life(&self) -> Life {
+        self.life
     }
 
     pub(super) fn idle_since(&self) -> Option<Instant> {
@@ -90,19 +91,19 @@ impl Shared {
         self.streams < self.allowed().min(spec.max_concurrent_streams)
     }
 
-    /// One stream less. With the last one it is idle: says how old it is, and since when.
-    pub(super) fn stream_ended(&mut self) -> Option<(Instant, Instant)> {
+    /// One stream less. With the last one it is idle: says how long it may last, and since when it is.
+    pub(super) fn stream_ended(&mut self) -> Option<(Life, Instant)> {
         self.streams -= 1;
         if self.streams > 0 {
             return None;
         }
         let now = crate::clock::now();
         self.idle_since = Some(now);
-        Some((self.born, now))
+        Some((self.life, now))
     }
 
     pub(super) fn due(&self, spec: &PoolSpec) -> Option<Instant> {
-        reaper::due(spec, self.born, self.idle_since)
+        reaper::due(spec, self.life, self.idle_since)
     }
 }
 
@@ -122,6 +123,7 @@ const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
 pub(super) async fn handshake(
     io: TokioIo<Socket>,
     id: u64,
+    life: Life,
     options: &PoolOptions,
     pool: &Arc<Pool>,
 ) -> Result<Shared, Broken> {
@@ -163,8 +165,7 @@ pub(super) async fn handshake(
         // A request that was handed over in that very moment comes back when nobody can hand over one any more.
         pool.forget_closed();
     });
-    let now = crate::clock::now();
-    Ok(Shared { id, sender, allowed, streams: 0, served: 0, born: now, idle_since: Some(now) })
+    Ok(Shared { id, sender, allowed, streams: 0, served: 0, life, idle_since: Some(crate::clock::now()) })
 }
 
 impl Stream {

@@ -11,7 +11,7 @@ use mesh_core::limits::{Permit, Permits};
 use tokio::runtime::Handle;
 
 use super::connector::{self, Broken, Socket, TlsTarget};
-use super::reaper::{self, Reaper};
+use super::reaper::{self, Life, Reaper};
 use super::waiters::{Waiter, Waiters};
 use super::{Checkout, PoolOptions, Protocol, http1, http2};
 use crate::Error;
@@ -303,7 +303,7 @@ impl Pool {
     }
 
     fn keep(self: &Arc<Self>, state: &mut State, free: http1::Free, now: Instant) {
-        let due = reaper::due(&self.options.pool, free.born(), Some(now));
+        let due = reaper::due(&self.options.pool, free.life(), Some(now));
         http1::keep(&mut state.http1, free, now);
         self.wake_by(state, due);
     }
@@ -312,7 +312,7 @@ impl Pool {
     fn give_http2(self: &Arc<Self>, connection: http2::Shared) {
         let mut state = self.lock();
         state.streams = Some(connection.allowed());
-        let due = reaper::due(&self.options.pool, connection.born(), connection.idle_since());
+        let due = reaper::due(&self.options.pool, connection.life(), connection.idle_since());
         state.http2.push(connection);
         self.wake_by(&mut state, due);
         self.serve_http2(state);
@@ -330,8 +330,8 @@ impl Pool {
         let mut state = self.lock();
         let idle =
             state.http2.iter_mut().find(|shared| shared.id() == connection).and_then(http2::Shared::stream_ended);
-        if let Some((born, since)) = idle {
-            self.wake_by(&mut state, reaper::due(&self.options.pool, born, Some(since)));
+        if let Some((life, since)) = idle {
+            self.wake_by(&mut state, reaper::due(&self.options.pool, life, Some(since)));
         }
         if state.lane(Protocol::Http2).waiters.len() > 0 {
             self.serve_http2(state);
@@ -440,21 +440,23 @@ struct Opening {
 impl Opening {
     async fn run(mut self) {
         let pool = Arc::clone(&self.pool);
-        let stream = match connector::connect(&pool.address, &pool.options, pool.tls.as_ref(), self.protocol).await {
-            Ok(stream) => stream,
+        let connected = connector::connect(&pool.address, &pool.options, pool.tls.as_ref(), self.protocol).await;
+        let (stream, certified) = match connected {
+            Ok(connected) => connected,
             Err(broken) => return self.fail(&broken),
         };
         let Some(slot) = self.slot.take() else { return };
         let io = Socket::new(stream, slot);
+        let life = Life::begin(certified.and_then(|lasts| crate::clock::now().checked_add(lasts)));
         match self.protocol {
-            Protocol::Http1 => match http1::handshake(io).await {
+            Protocol::Http1 => match http1::handshake(io, life).await {
                 Ok(free) => {
                     self.end(&mut pool.lock());
                     pool.give_http1(free);
                 }
                 Err(broken) => self.fail(&broken),
             },
-            Protocol::Http2 => match http2::handshake(io, self.id, &pool.options, &pool).await {
+            Protocol::Http2 => match http2::handshake(io, self.id, life, &pool.options, &pool).await {
                 Ok(connection) => {
                     self.end(&mut pool.lock());
                     pool.give_http2(connection);
