@@ -160,3 +160,21 @@ async fn a_caller_that_cancels_what_it_asks_is_cut_off() {
         assert_eq!(http2.is_closed(), cancelled);
     }
 }
+
+#[tokio::test]
+async fn a_caller_is_told_how_many_streams_it_may_open() {
+    for (profile, options, streams) in [
+        (Profile::Safe, ServeOptions::new(), 200),
+        (Profile::Istio, ServeOptions::new(), 1_024),
+        (Profile::Safe, ServeOptions::new().max_concurrent_streams(1_024), 1_024),
+    ] {
+        let server = Server::start_as(profile, service_fn(hello), options);
+        let builder = Builder::new(TokioExecutor::new());
+        let (_http2, mut connection) =
+            builder.handshake::<_, Empty<Bytes>>(TokioIo::new(server.connect())).await.unwrap();
+        let told =
+            timeout(Duration::from_millis(50), future::poll_fn(|cx| std::pin::Pin::new(&mut connection).poll(cx)));
+        assert!(told.await.is_err(), "it stays open");
+        assert_eq!(connection.current_max_send_streams(), streams, "{profile:?}");
+    }
+}
