@@ -92,6 +92,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
 impl<S, B, R> Future for ResponseFuture<S, B>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    R: http_body::Body,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
@@ -127,7 +128,7 @@ where
         };
         let mut record = this.record.take();
         if let Some(record) = &mut record {
-            record.answered(response.status());
+            record.answered(&response, response.body().is_over());
         }
         Poll::Ready(Ok(response.map(|body| body.with(context, record))))
     }

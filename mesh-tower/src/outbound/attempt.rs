@@ -56,8 +56,8 @@ pub(crate) async fn send(
         let why = format!("{} may not be connected to for this", member.state.address());
         return Tried::nowhere(Error::with_source(Failure::NoHealthyUpstream, why));
     }
-    trail.chosen(&member.state);
-    let answer = exchange(cluster, &member, outgoing, clock).await;
+    trail.chosen(&member.state, member.group.as_ref());
+    let answer = exchange(cluster, &member, outgoing, clock, trail).await;
     let tried = tried_at(cluster, member, place, answer, grpc);
     if grpc && outgoing.peeks() {
         // Boxed, since few ask for it: it would make every call larger.
@@ -160,6 +160,7 @@ async fn exchange(
     member: &Member,
     outgoing: &mut Outgoing,
     clock: &mut Clock,
+    trail: &mut Trail,
 ) -> Result<Response<Body>, Missed> {
     let active = member.state.begin();
     let protocol = protocol_of(cluster.spec().protocol, outgoing);
@@ -178,7 +179,9 @@ async fn exchange(
         let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;
         match clock.answering(ready, ready_connection.send(request)).await? {
             Ok((response, lease)) => {
-                return Ok(Holding { _request: request_permit, _active: active, lease }.keep(response, clock));
+                let holding = Holding { _request: request_permit, _active: active, lease };
+                trail.sends(|| holding.sent());
+                return Ok(holding.keep(response, clock));
             }
             Err(Unanswered { error, unsent, is_stale }) => {
                 // A connection that its peer had closed meanwhile: nothing was sent, so another one

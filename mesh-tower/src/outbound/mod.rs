@@ -28,6 +28,7 @@ use mesh_core::network::Network;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
+use mesh_core::telemetry::standard::Security;
 use mesh_core::{Failure, Profile, Scheme};
 
 use crate::body::replay::memory::Memory;
@@ -38,11 +39,13 @@ use crate::hops::Nature;
 use crate::inbound::{Authorizers, Guard, Trials};
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
+use crate::telemetry::{Arrivals, Measured, Metrics};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
 pub use added::AddedHeader;
 pub(crate) use outgoing::Barred;
+pub(crate) use response::Answer;
 pub use route_info::RouteInfo;
 
 use self::added::LeftOut;
@@ -62,13 +65,26 @@ pub(crate) struct Shared {
     pub(crate) replays: Arc<Memory>,
     /// What policies on trial would have decided.
     pub(crate) trials: Trials,
+    /// What requests are counted in, where they are.
+    pub(crate) metrics: Option<Arc<Metrics>>,
+    /// What requests are counted in that arrive.
+    pub(crate) arrivals: Option<Arrivals>,
 }
 
 impl Shared {
-    pub(crate) fn new(live: LiveHandle, chance: Chance, options: Options) -> Self {
+    pub(crate) fn new(live: LiveHandle, chance: Chance, options: Options, metrics: Option<Arc<Metrics>>) -> Self {
         let mirrors = Slots::new(options.mirrors_at_once);
         let replays = Memory::new(options.replay_memory);
-        Self { live, chance, options, mirrors, replays, trials: Trials::default() }
+        Self {
+            live,
+            chance,
+            options,
+            mirrors,
+            replays,
+            trials: Trials::default(),
+            arrivals: metrics.as_ref().map(Arrivals::new),
+            metrics,
+        }
     }
 }
 
@@ -274,7 +290,7 @@ pub(crate) fn send(
     async move {
         // Whoever answers, and whatever the answer would be: none to HEAD has a body.
         let bodiless = request.method() == Method::HEAD;
-        let mut trail = Trail::new(crate::clock::now());
+        let mut trail = begin_trail(&shared, &request);
         // What is matched on here lasts no longer than the statement: it would be kept while the endpoint is waited for.
         let (mut journey, added) = match match take_head(&shared, &live, listener, &mut request) {
             Ok((head, None)) => {
@@ -296,6 +312,16 @@ pub(crate) fn send(
         }
         without_body(bodiless, response)
     }
+}
+
+fn begin_trail(shared: &Shared, request: &Request<Body>) -> Trail {
+    let now = crate::clock::now();
+    let measured = shared.metrics.as_ref().map(|metrics| {
+        let body = request.body();
+        let there = if body.is_full() { http_body::Body::size_hint(body).lower() } else { 0 };
+        Measured::begin(metrics.to_nobody(), request, there, now, Security::Unknown)
+    });
+    Trail::new(now, measured)
 }
 
 fn without_body(bodiless: bool, response: Response<Body>) -> Response<Body> {

@@ -14,7 +14,9 @@ use mesh_core::limits::Permits;
 use mesh_core::route::{Action, Route, Routed};
 
 use super::Journey;
+use crate::endpoint::Sent;
 use crate::live::Live;
+use crate::telemetry::{Group, Measured};
 use crate::{Body, Error};
 
 /// How the mesh handled a request; an extension of every response of a [`MeshClient`](crate::MeshClient).
@@ -110,11 +112,13 @@ pub(crate) struct Trail {
     skipped_retries: u32,
     over_limit: Option<(Limit, u32)>,
     spent: bool,
+    measured: Option<Measured>,
 }
 
 impl Trail {
-    pub(crate) fn new(arrived: Instant) -> Self {
+    pub(crate) fn new(arrived: Instant, measured: Option<Measured>) -> Self {
         Self {
+            measured,
             arrived,
             endpoint: None,
             attempts: 0,
@@ -167,8 +171,31 @@ impl Trail {
         self.attempts += 1;
     }
 
-    pub(crate) fn chosen(&mut self, endpoint: &Arc<EndpointState>) {
+    pub(crate) fn chosen(&mut self, endpoint: &Arc<EndpointState>, group: Option<&Arc<Group>>) {
         self.endpoint = Some(Arc::clone(endpoint));
+        self.counts_in(group);
+    }
+
+    /// What the request counts in from now on.
+    pub(crate) fn counts_in(&mut self, group: Option<&Arc<Group>>) {
+        if let (Some(measured), Some(group)) = (&mut self.measured, group) {
+            measured.goes_to(group);
+        }
+    }
+
+    /// What of the request's body was not there at the beginning is counted there.
+    pub(crate) fn sends(&mut self, sent: impl FnOnce() -> Option<Sent>) {
+        if let Some(measured) = &mut self.measured {
+            measured.sends(sent());
+        }
+    }
+
+    /// Counts the answer, as it is now, and what is read of it.
+    fn measure(&mut self, response: &mut Response<Body>) {
+        if let Some(mut measured) = self.measured.take() {
+            measured.answered(response, self.flags);
+            response.body_mut().measure(measured);
+        }
     }
 
     pub(crate) fn flag(&mut self, flags: ResponseFlags) {
@@ -199,7 +226,8 @@ impl Trail {
     }
 
     /// Puts the info on the response.
-    pub(crate) fn attach(self, response: &mut Response<Body>, journey: Option<Journey>) {
+    pub(crate) fn attach(mut self, response: &mut Response<Body>, journey: Option<Journey>) {
+        self.measure(response);
         let info = RouteInfo {
             routed: journey.map(|journey| (journey.live, journey.routed)),
             endpoint: self.endpoint,
