@@ -237,7 +237,8 @@ mod tests {
             let mut message = Writer::default();
             message.number(field, number);
             let expected = if number == 0 { vec![] } else { vec![(field, Value::Number(number))] };
-            prop_assert_eq!(read(&message.finish()).unwrap(), expected);
+            let bytes = message.finish();
+            prop_assert_eq!(read(&bytes).unwrap(), expected);
         }
     }
 }

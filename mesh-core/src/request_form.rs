@@ -89,7 +89,9 @@ pub fn single_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Failure>
 
 /// Whether a port is written that is none.
 fn names_no_port(authority: &str) -> bool {
-    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'));
+    // A user in front of the host has a colon of its own.
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let port = host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'));
     port.is_some_and(|port| !port.is_empty() && port.parse::<u16>().is_err())
 }
 

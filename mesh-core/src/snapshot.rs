@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use mesh_config::api::mesh_config::NormalizationType;
 
 use crate::authn::PeerModes;
-use crate::authz::{Authorization, HttpProvider};
+use crate::authz::{Authorization, Provider};
 use crate::cluster::{ClusterId, ClusterSpec};
 use crate::gateway_tls::TlsServer;
 use crate::host_index::{HostIndex, host_of};
@@ -49,7 +49,7 @@ pub struct Snapshot {
     pub(crate) tls: MeshTls,
     pub(crate) authorization: Authorization,
     pub(crate) authentication: Authentication,
-    pub(crate) providers: Vec<Arc<HttpProvider>>,
+    pub(crate) providers: Vec<Arc<Provider>>,
 }
 
 /// The virtual hosts of one listener.
@@ -203,8 +203,8 @@ impl Snapshot {
         !self.authorization.is_empty() || !self.authentication.is_empty()
     }
 
-    /// Whom to ask over HTTP where a `CUSTOM` policy names this provider of the mesh.
-    pub fn provider(&self, name: &str) -> Option<&Arc<HttpProvider>> {
+    /// Whom to ask where a `CUSTOM` policy names this provider of the mesh.
+    pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| *provider.name == *name)
     }
 

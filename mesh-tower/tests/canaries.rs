@@ -13,6 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use aws_lc_rs::hmac;
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Request, Version};
+use mesh_tower::identity::{FileIdentity, Material, MemoryIdentity, inspect};
 use mesh_tower::mesh_config::{ConfigSet, parse};
 use mesh_tower::mesh_core::authz::Access;
 use mesh_tower::mesh_core::jwt::{Claims, Keys, Token, base64url};
@@ -216,6 +217,87 @@ fn printed(mesh: &Mesh) -> String {
     said
 }
 
+/// A certificate, its key, and who vouches for it.
+struct Issued {
+    chain: String,
+    key: String,
+    roots: String,
+}
+
+fn issued() -> Issued {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, SanType};
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.subject_alt_names = vec![SanType::URI("spiffe://cluster.local/ns/default/sa/app".try_into().unwrap())];
+    let key = KeyPair::generate().unwrap();
+    let chain = params.signed_by(&key, &authority).unwrap().pem();
+    Issued { chain, key: key.serialize_pem(), roots: authority.pem() }
+}
+
+/// A key in the forms that it could be printed in: lines of PEM, and bytes of its secret part, one by one or in digits.
+fn canaries_of(key: &str) -> Vec<String> {
+    use rustls_pki_types::pem::PemObject as _;
+    let lines: Vec<&str> = key.lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = rustls_pki_types::PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    // Of a key of P-256 in PKCS #8 these are the secret number; what stands before is the same in all.
+    let secret = &der.secret_der()[36..60];
+    let listed = |text: fn(&u8) -> String| secret.iter().map(text).collect::<Vec<_>>();
+    let digits = listed(|byte| format!("{byte:02x}")).concat();
+    let forms = [listed(u8::to_string).join(", "), digits.to_uppercase(), digits];
+    lines.iter().map(|line| (*line).to_owned()).chain([lines.concat()]).chain(forms).collect()
+}
+
+/// What the types of TLS print, with a key in all of them, and what is said about keys that do not fit.
+async fn printed_tls(issued: &Issued, other: &Issued) -> String {
+    let material = || Material::from_pem(&issued.chain, &issued.key, &issued.roots).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in [("cert-chain.pem", &issued.chain), ("key.pem", &issued.key), ("root-cert.pem", &issued.roots)]
+    {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    }
+    let files = FileIdentity::directory(directory.path());
+    let memory = MemoryIdentity::new(material());
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": "web", "namespace": "default"},
+        "stringData": {"tls.crt": issued.chain, "tls.key": issued.key}})
+    .to_string();
+    let gateway = json!({"apiVersion": "networking.istio.io/v1", "kind": "Gateway",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"selector": {"app": "app"}, "servers": [{"hosts": ["*"],
+            "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
+            "tls": {"mode": "SIMPLE", "credentialName": "web"}}]}})
+    .to_string();
+    let builder = Mesh::builder().workload("default/app").label("app", "app").identity(memory.clone());
+    let builder = builder.config_yaml("secret", secret.clone()).config_yaml("gateway", gateway);
+    let mesh = builder.build().await.unwrap();
+    let served = mesh.gateway().map_port(443, 0).start().await.unwrap();
+    let live = mesh.snapshot();
+    let (documents, report) = parse("secret", &secret);
+    let (set, duplicates) = ConfigSet::from_documents(documents);
+    let unfit = [
+        Material::from_pem(&issued.chain, &other.key, &issued.roots).unwrap_err(),
+        Material::from_pem(&issued.chain, issued.key.replace("-----END", "-----ENDED"), &issued.roots).unwrap_err(),
+        Material::from_pem(&issued.key, &issued.key, &issued.roots).unwrap_err(),
+    ];
+    let printed = [
+        format!("{:?} {memory:?} {files:?} {:?}", material(), inspect(issued.chain.as_bytes())),
+        format!("{mesh:?} {served:?} {live:?} {:?} {:?}", live.snapshot().gateway_servers(), mesh.report()),
+        format!(
+            "{set:?} {:?} {:?} {report:?} {duplicates:?} {:?}",
+            set.validate(),
+            set.analyze(),
+            set.iter().map(|document| &document.resource).collect::<Vec<_>>()
+        ),
+        unfit.iter().map(|problem| format!("{problem} {problem:?}")).collect(),
+    ];
+    mesh.shutdown(Duration::from_secs(1)).await;
+    printed.join("\n")
+}
+
 /// What is found wrong with documents that have secrets in them.
 fn findings() -> String {
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{PEM}{PEM}\n-----END PRIVATE KEY-----");
@@ -245,6 +327,8 @@ fn findings() -> String {
     for text in documents {
         let (parsed, report) = parse("broken.yaml", &text);
         let (set, duplicates) = ConfigSet::from_documents(parsed);
+        // Keys of rules are in the documents themselves, too.
+        writeln!(said, "{set:?} {:?}", set.iter().map(|document| &document.resource).collect::<Vec<_>>()).unwrap();
         for report in [report, duplicates, set.validate(), set.analyze()] {
             writeln!(said, "{report}\n{report:?}").unwrap();
         }
@@ -269,19 +353,30 @@ async fn no_secret_is_said() {
     };
     traffic(&mesh, port).await;
     let broken = mesh.apply_yaml("mesh.yaml", &documents(upstream).replace("\"kty\":\"oct\",", "\"kty\":,"));
-    let all = [format!("{broken:?}"), printed(&mesh), findings(), said.text()].concat();
+    let (own, other) = (issued(), issued());
+    let tls = printed_tls(&own, &other).await;
+    let all = [format!("{broken:?}"), printed(&mesh), tls, findings(), said.text()].concat();
     mesh.shutdown(Duration::from_secs(1)).await;
     serving.abort();
     // It did talk.
-    for word in ["denied by authorization", "the token is refused", "dry run", "RequestView", "jwks parse error"] {
+    for word in [
+        "denied by authorization",
+        "the token is refused",
+        "dry run",
+        "RequestView",
+        "jwks parse error",
+        "JwtRule",
+        "Material",
+    ] {
         assert!(all.contains(word), "{word}: {all}");
     }
-    for canary in canaries() {
-        let around = all.find(&canary).map(|at| {
+    let canaries: Vec<_> = [canaries(), canaries_of(&own.key), canaries_of(&other.key)].concat();
+    for canary in &canaries {
+        let around = all.find(canary.as_str()).map(|at| {
             let start = (0..=at.saturating_sub(300)).rev().find(|start| all.is_char_boundary(*start)).unwrap_or(0);
             &all[start..at + canary.len()]
         });
         assert_eq!(around, None, "{canary}");
     }
-    println!("{} bytes said, {} canaries, none of them heard", all.len(), canaries().len());
+    println!("{} bytes said, {} canaries, none of them heard", all.len(), canaries.len());
 }

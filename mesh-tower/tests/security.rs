@@ -15,6 +15,10 @@ mod authorization;
 mod case;
 #[path = "support/cases.rs"]
 mod cases;
+#[path = "security/check_service.rs"]
+mod check_service;
+#[path = "security/checks.rs"]
+mod checks;
 #[path = "security/edge.rs"]
 mod edge;
 #[path = "security/issuers.rs"]

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect")]
 #![allow(clippy::disallowed_methods, reason = "measures real time")]
+#![allow(dead_code, reason = "the support is shared")]
 
 #[cfg(feature = "workload-api")]
 #[path = "tls/agent.rs"]
 mod agent;
+#[path = "support/anybody.rs"]
+mod anybody;
 #[path = "tls/authority.rs"]
 mod authority;
 #[path = "tls/clients.rs"]

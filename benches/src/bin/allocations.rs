@@ -23,10 +23,10 @@ const DECISIONS: usize = 1_000;
 /// What stands in front of the application, and how many allocations a request may have with it. Some of them are the
 /// request's own: its map of headers, its extensions, the caller's identity.
 const GUARDED: [(&str, Before, usize); 4] = [
-    ("form", Before::Nothing, 40),
-    ("+ policy", Before::Policy, 40),
-    ("+ ES256 token", Before::Token(Algorithm::Es256), 120),
-    ("+ RS256 token", Before::Token(Algorithm::Rs256), 120),
+    ("form", Before::Nothing, 10),
+    ("+ policy", Before::Policy, 10),
+    ("+ ES256 token", Before::Token(Algorithm::Es256), 66),
+    ("+ RS256 token", Before::Token(Algorithm::Rs256), 66),
 ];
 
 fn main() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {

@@ -158,7 +158,7 @@ mod tests {
         let der = b"\x30\x2b\x30\x29\x02\x01\x01\x30\x00\x30\x00\x30\x20\x17\x0d700101000001Z\x18\x0f20000301000000Z";
         let secret = Secret {
             string_data: [("tls.crt", pem(der)), ("tls.key", "k".to_owned())]
-                .map(|(key, value)| (key.to_owned(), crate::api::kubernetes::SecretText(value)))
+                .map(|(key, value)| (key.to_owned(), crate::value::SecretText(value)))
                 .into(),
             ..Secret::default()
         };

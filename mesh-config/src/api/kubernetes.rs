@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::value::proto::{message, proto_enum};
-use crate::value::{Bytes, Labels};
+use crate::value::{Bytes, Labels, SecretText};
 
 message! {
     /// `spec` of a `Service`.
@@ -367,17 +367,6 @@ impl Secret {
             .get(key)
             .map(|text| text.0.as_bytes())
             .or_else(|| self.data.get(key).map(|bytes| bytes.0.as_slice()))
-    }
-}
-
-/// A text that is kept out of debug output.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(transparent)]
-pub struct SecretText(pub String);
-
-impl std::fmt::Debug for SecretText {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "SecretText({} bytes)", self.0.len())
     }
 }
 

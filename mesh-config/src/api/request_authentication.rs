@@ -1,8 +1,8 @@
 //! `RequestAuthentication`: which tokens a workload accepts.
 
 use crate::api::selector::{PolicyTargetReference, WorkloadSelector};
-use crate::value::Duration;
 use crate::value::proto::{message, proto_enum};
+use crate::value::{Duration, SecretText};
 
 message! {
     /// Which tokens are valid. A request without a token passes; one with an invalid token does not.
@@ -31,8 +31,9 @@ message! {
         /// Where the keys are fetched. Empty, and no `jwks`: found by OpenID discovery at the issuer.
         #[serde(alias = "jwks_uri")]
         pub jwks_uri: String,
-        /// The keys themselves, as a JSON Web Key Set. Not together with `jwks_uri`.
-        pub jwks: String,
+        /// The keys themselves, as a JSON Web Key Set. Not together with `jwks_uri`. Debug output keeps them to itself, since
+        /// keys of `HS256` are secrets.
+        pub jwks: SecretText,
         /// Headers that hold a token. Without any location: `Authorization: Bearer`, then the parameter `access_token`.
         #[serde(alias = "from_headers")]
         pub from_headers: Vec<JwtHeader>,

@@ -30,7 +30,7 @@ fn check_rule(cx: &mut Checker<'_>, at: &At<'_>, rule: &JwtRule) {
         check_uri(cx, &at.field("jwksUri"), &rule.jwks_uri);
     }
     if !rule.jwks.is_empty() {
-        check_keys(cx, &at.field("jwks"), &rule.jwks);
+        check_keys(cx, &at.field("jwks"), rule.jwks.as_str());
     }
     for (index, header) in rule.from_headers.iter().enumerate() {
         let at = at.field("fromHeaders");

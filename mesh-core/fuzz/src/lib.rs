@@ -1,6 +1,7 @@
 //! What the fuzz targets do with the bytes that they are given.
 
 mod authorization;
+mod framing;
 mod head;
 mod opening;
 mod path;
@@ -8,6 +9,7 @@ mod spiffe_id;
 mod token;
 
 pub use self::authorization::authorization;
+pub use self::framing::framing;
 pub use self::head::head;
 pub use self::opening::opening;
 pub use self::path::path;
@@ -34,6 +36,7 @@ mod tests {
             super::path(&bytes);
             super::token(&bytes);
             super::authorization(&bytes);
+            super::framing(&bytes);
             super::head(&bytes);
             super::opening(&bytes);
             super::spiffe_id(&bytes);

@@ -1,33 +1,20 @@
 //! `envoyExtAuthzHttp`: a service that is asked about requests over HTTP.
 //!
-//! It gets the request without its body: method and path, `host` and `authorization` as they came, and what
+//! It gets the request, with its body only where that is asked for: method and path, `host` and `authorization` as they came, and what
 //! `includeRequestHeadersInCheck` names. 200 lets the request go on, a 5xx is no answer, and all else is what the caller
 //! gets. Measured on Envoy 1.40 with the filter that Istio makes of a provider.
-
-use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use http::uri::PathAndQuery;
 use http::{StatusCode, Uri};
-use mesh_config::api::mesh_config::{ExtAuthzHttpProvider, ExtensionProvider};
+use mesh_config::api::mesh_config::ExtAuthzHttpProvider;
 
 use super::TextMatch;
-use crate::route::ClusterRef;
+use super::grpc_check::PARTIAL_BODY;
 
-/// Waits this long for an answer where the provider says nothing else: Istio's default.
-const PATIENCE: Duration = Duration::from_mins(10);
-
-/// A provider of the mesh that a policy of this workload names.
+/// How a service is asked over HTTP, and what its answers may change.
 #[derive(Clone, Debug)]
 pub struct HttpProvider {
-    /// The name by which policies ask for it.
-    pub name: Box<str>,
-    /// Where its service is.
-    pub cluster: ClusterRef,
-    /// How long an answer may take. 10 minutes unless set, as in Istio.
-    pub timeout: Duration,
-    /// What becomes of a request about which nobody can say anything: it goes on, or is answered with this status.
-    pub on_error: OnError,
     path_prefix: Box<str>,
     told: Vec<TextMatch>,
     added: Vec<(HeaderName, HeaderValue)>,
@@ -37,15 +24,6 @@ pub struct HttpProvider {
     to_caller_on_deny: Vec<TextMatch>,
 }
 
-/// What happens where the service gives no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// `failOpen`: the request goes on.
-    Allow,
-    /// `statusOnError`, 403 unless set.
-    Reply(StatusCode),
-}
-
 /// What a service has said about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProviderAnswer {
@@ -53,6 +31,8 @@ pub enum ProviderAnswer {
     Allow {
         /// These replace its own headers.
         to_application: HeaderMap,
+        /// These are appended to them.
+        added: HeaderMap,
         /// These are added to the answer that the caller gets.
         to_caller: HeaderMap,
     },
@@ -63,37 +43,20 @@ pub enum ProviderAnswer {
 }
 
 impl HttpProvider {
-    /// Reads a provider, whose service was found. `None` for one that is asked otherwise, or is to be told the body of the
-    /// request, which this version does not keep: without anybody to ask, what its policies match is denied.
-    pub fn of(provider: &ExtensionProvider, cluster: ClusterRef) -> Option<Self> {
-        let http = provider.envoy_ext_authz_http.as_ref().filter(|http| needs_no_body(http))?;
+    pub(super) fn of(http: &ExtAuthzHttpProvider) -> Self {
         let texts = |texts: &[String]| texts.iter().map(|text| TextMatch::parse(text)).collect();
         let mut told: Vec<TextMatch> = texts(&http.include_request_headers_in_check);
         // The older field knows no stars.
         let exact = |name: &String| TextMatch::Exact(name.as_bytes().into());
         told.extend(http.include_headers_in_check.iter().map(exact));
-        let status = http.status_on_error.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok());
-        Some(Self {
-            name: provider.name.as_str().into(),
-            cluster,
-            timeout: http.timeout.map_or(PATIENCE, mesh_config::value::Duration::to_std),
-            on_error: if http.fail_open {
-                OnError::Allow
-            } else {
-                OnError::Reply(status.unwrap_or(StatusCode::FORBIDDEN))
-            },
+        Self {
             path_prefix: http.path_prefix.as_str().into(),
             told,
             added: added(http),
             to_application: texts(&http.headers_to_upstream_on_allow),
             to_caller_on_allow: texts(&http.headers_to_downstream_on_allow),
             to_caller_on_deny: texts(&http.headers_to_downstream_on_deny),
-        })
-    }
-
-    /// Whether a provider is one that is asked as it says.
-    pub fn acts(provider: &ExtensionProvider) -> bool {
-        provider.envoy_ext_authz_http.as_ref().is_some_and(needs_no_body)
+        }
     }
 
     /// The target to ask about: the request's own, behind the prefix. `None` if that is none.
@@ -103,10 +66,14 @@ impl HttpProvider {
         Uri::builder().scheme("http").authority(authority).path_and_query(target).build().ok()
     }
 
-    /// The headers to tell.
-    pub fn headers(&self, request: &HeaderMap) -> HeaderMap {
+    /// The headers to tell; with a body its length, and whether it is a part of one.
+    pub fn headers(&self, request: &HeaderMap, body: Option<(usize, bool)>) -> HeaderMap {
         let mut headers = chosen(request, |name| name == AUTHORIZATION || takes(&self.told, name));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.map_or(0, |(length, _)| length)));
+        headers.remove(PARTIAL_BODY);
+        if let Some((_, is_partial)) = body {
+            headers.insert(PARTIAL_BODY, HeaderValue::from_static(if is_partial { "true" } else { "false" }));
+        }
         for (name, value) in &self.added {
             headers.insert(name, value.clone());
         }
@@ -126,6 +93,7 @@ impl HttpProvider {
             }
             return ProviderAnswer::Allow {
                 to_application,
+                added: HeaderMap::new(),
                 to_caller: chosen(headers, |name| takes(&self.to_caller_on_allow, name)),
             };
         }
@@ -135,10 +103,6 @@ impl HttpProvider {
         };
         ProviderAnswer::Deny(chosen(headers, is_told))
     }
-}
-
-fn needs_no_body(provider: &ExtAuthzHttpProvider) -> bool {
-    provider.include_request_body_in_check.is_none()
 }
 
 fn added(http: &ExtAuthzHttpProvider) -> Vec<(HeaderName, HeaderValue)> {
@@ -167,8 +131,7 @@ mod tests {
     fn provider(fields: &Value) -> HttpProvider {
         let mut http = json!({"service": "authz.ns.svc", "port": 80});
         fields.as_object().unwrap().iter().for_each(|(name, value)| http[name] = value.clone());
-        let provider = serde_json::from_value(json!({"name": "p", "envoyExtAuthzHttp": http})).unwrap();
-        HttpProvider::of(&provider, ClusterRef { name: "c".into(), id: None }).unwrap()
+        HttpProvider::of(&serde_json::from_value(http).unwrap())
     }
 
     fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -204,7 +167,11 @@ mod tests {
             ("x-in-b", "added"),
             ("content-length", "0"),
         ]);
-        assert_eq!(provider.headers(&request), expected);
+        assert_eq!(provider.headers(&request, None), expected);
+        let mut with_body = expected;
+        with_body.insert(CONTENT_LENGTH, HeaderValue::from_static("3"));
+        with_body.insert(PARTIAL_BODY, HeaderValue::from_static("true"));
+        assert_eq!(provider.headers(&request, Some((3, true))), with_body);
     }
 
     #[test]
@@ -212,8 +179,11 @@ mod tests {
         let provider =
             provider(&json!({"headersToUpstreamOnAllow": ["x-up"], "headersToDownstreamOnAllow": ["x-down"]}));
         let headers = map(&[("x-up", "1"), ("x-up", "2"), ("x-down", "d"), ("x-else", "e")]);
-        let allowed =
-            ProviderAnswer::Allow { to_application: map(&[("x-up", "2")]), to_caller: map(&[("x-down", "d")]) };
+        let allowed = ProviderAnswer::Allow {
+            to_application: map(&[("x-up", "2")]),
+            added: HeaderMap::new(),
+            to_caller: map(&[("x-down", "d")]),
+        };
         assert_eq!(provider.judge(StatusCode::OK, &headers), allowed);
         for status in [StatusCode::CREATED, StatusCode::NO_CONTENT, StatusCode::FOUND, StatusCode::UNAUTHORIZED] {
             assert_eq!(provider.judge(status, &headers), ProviderAnswer::Deny(headers.clone()));
@@ -228,24 +198,5 @@ mod tests {
             map(&[("www-authenticate", "Basic"), ("location", "/l"), ("x-denied", "y"), ("set-cookie", "a=b")]);
         let told = map(&[("www-authenticate", "Basic"), ("location", "/l"), ("x-denied", "y")]);
         assert_eq!(provider.judge(StatusCode::UNAUTHORIZED, &headers), ProviderAnswer::Deny(told));
-    }
-
-    #[test]
-    fn without_an_answer_it_is_403_unless_said_otherwise() {
-        assert_eq!(provider(&json!({})).on_error, OnError::Reply(StatusCode::FORBIDDEN));
-        assert_eq!(
-            provider(&json!({"statusOnError": "503"})).on_error,
-            OnError::Reply(StatusCode::SERVICE_UNAVAILABLE)
-        );
-        assert_eq!(provider(&json!({"failOpen": true})).on_error, OnError::Allow);
-        assert_eq!(provider(&json!({})).timeout, Duration::from_mins(10));
-        assert_eq!(provider(&json!({"timeout": "1.5s"})).timeout, Duration::from_millis(1500));
-    }
-
-    #[test]
-    fn who_wants_the_body_is_not_asked() {
-        let http = json!({"service": "a", "port": 80, "includeRequestBodyInCheck": {"maxRequestBytes": 10}});
-        let provider = serde_json::from_value(json!({"name": "p", "envoyExtAuthzHttp": http})).unwrap();
-        assert!(HttpProvider::of(&provider, ClusterRef { name: "c".into(), id: None }).is_none());
     }
 }

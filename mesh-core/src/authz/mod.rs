@@ -17,10 +17,12 @@
 mod access;
 mod condition;
 mod decision;
+pub mod grpc_check;
 mod header;
 mod http_provider;
 mod identity;
 mod path;
+mod provider;
 mod rule;
 mod search;
 mod text;
@@ -38,9 +40,10 @@ use mesh_config::value::dry_run;
 pub use self::access::{Access, Remote};
 pub use self::condition::{name_in_brackets, names_in_brackets, port};
 pub use self::decision::{Decision, DryRun, RuleName, Trial, Verdict};
-pub use self::http_provider::{HttpProvider, OnError, ProviderAnswer};
+pub use self::http_provider::{HttpProvider, ProviderAnswer};
 pub use self::identity::{AccountMatch, DomainMatch, NamespaceMatch, PrincipalMatch};
 pub use self::path::PathMatch;
+pub use self::provider::{Asked, BodyInCheck, OnError, Provider, service_of};
 pub use self::rule::Protocol;
 pub use self::text::TextMatch;
 pub use self::token::RequestPrincipalMatch;
@@ -54,7 +57,7 @@ use crate::identity::TrustDomains;
 /// The policies of a workload.
 #[derive(Clone, Debug, Default)]
 pub struct Authorization {
-    custom: Vec<Provider>,
+    custom: Vec<Custom>,
     audit: RuleSet,
     deny: RuleSet,
     /// `None` if no such policy is enforced: everything may go on.
@@ -103,7 +106,7 @@ impl Authorization {
                 let name = spec.provider.as_ref().map_or("", |provider| provider.name.as_str());
                 let known = self.custom.iter().position(|provider| *provider.name == *name);
                 let at = known.unwrap_or_else(|| {
-                    self.custom.push(Provider { name: name.into(), rules: RuleSet::default() });
+                    self.custom.push(Custom { name: name.into(), rules: RuleSet::default() });
                     self.custom.len() - 1
                 });
                 &mut self.custom[at].rules
@@ -177,7 +180,7 @@ impl Authorization {
 
 /// Who is asked about what the rules match.
 #[derive(Clone, Debug)]
-struct Provider {
+struct Custom {
     name: Box<str>,
     rules: RuleSet,
 }

@@ -5,7 +5,7 @@ use mesh_config::api::mesh_config::{AccessLogEncoding, MeshProxyConfig, MeshTlsP
 use mesh_config::{Code, ConfigSet, Diagnostic};
 
 use super::findings::Findings;
-use crate::authz::HttpProvider;
+use crate::authz::service_of;
 use crate::mesh_tls::MeshTls;
 
 /// What has no counterpart in a program that carries its mesh in itself.
@@ -78,7 +78,7 @@ fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
         "defaultProviders",
         "nothing is logged, counted or traced by a provider yet",
     );
-    for provider in mesh.extension_providers.iter().filter(|provider| !HttpProvider::acts(provider)) {
+    for provider in mesh.extension_providers.iter().filter(|provider| service_of(provider).is_none()) {
         note(true, &format!("extensionProviders[{}]", provider.name), NOBODY_ASKED);
     }
     if let Some(proxy) = &mesh.default_config {

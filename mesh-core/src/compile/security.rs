@@ -11,7 +11,7 @@ use mesh_config::{Code, ConfigSet, Diagnostic, Object, Typed};
 use super::clusters::{Clusters, Place};
 use super::findings::Findings;
 use crate::Site;
-use crate::authz::{Authorization, HttpProvider, Protocol, Setting};
+use crate::authz::{Authorization, Protocol, Provider, Setting, service_of};
 use crate::identity::TrustDomains;
 use crate::jwt::Authentication;
 use crate::route::RuleOrigin;
@@ -50,18 +50,18 @@ pub(crate) fn providers(
     site: &Site,
     clusters: &mut Clusters<'_>,
     findings: &mut Findings,
-) -> Vec<Arc<HttpProvider>> {
+) -> Vec<Arc<Provider>> {
     let named = authorization.providers();
     let known = named.filter_map(|name| mesh.extension_providers.iter().find(|provider| provider.name == name));
     let found = known.filter_map(|provider| {
-        let http = provider.envoy_ext_authz_http.as_ref()?;
-        let (namespace, host) = http.service.split_once('/').unwrap_or((site.namespace.as_str(), &http.service));
-        let port = Some(PortSelector { number: http.port });
+        let (service, number) = service_of(provider)?;
+        let (namespace, host) = service.split_once('/').unwrap_or((site.namespace.as_str(), service));
+        let port = Some(PortSelector { number });
         let destination = Destination { host: host.to_owned(), port, ..Destination::default() };
-        let place = Place { namespace, port: u16::try_from(http.port).unwrap_or_default(), gateway: false };
+        let place = Place { namespace, port: u16::try_from(number).unwrap_or_default(), gateway: false };
         let origin = RuleOrigin::built_in(&format!("extensionProviders[{}]", provider.name));
         let cluster = clusters.resolve(&destination, place, &origin, findings);
-        HttpProvider::of(provider, cluster).map(Arc::new)
+        Provider::of(provider, cluster).map(Arc::new)
     });
     found.collect()
 }

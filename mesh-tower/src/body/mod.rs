@@ -4,6 +4,7 @@
 //! made by an application. What it can hold without a box it holds so, and it never boxes twice.
 
 pub(crate) mod ended;
+mod guarded;
 pub(crate) mod peeked;
 pub mod replay;
 
@@ -18,11 +19,15 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
 
+use self::guarded::Guarded;
 use crate::BoxError;
 use crate::outbound::Answer;
 use crate::telemetry::{Counted, Measured};
 
 /// A request or response body.
+///
+/// One that panics when it is read ends there, with an error: whoever reads it has more to look after, such as the
+/// other requests of a connection.
 ///
 /// ```
 /// use mesh_tower::Body;
@@ -58,7 +63,7 @@ impl Body {
             return known;
         }
         match slot {
-            Some(body) if !body.is_end_stream() => Self(Inner::Boxed(body.map_err(Into::into).boxed_unsync())),
+            Some(body) if !body.is_end_stream() => Self(Inner::Boxed(Guarded::new(body).boxed_unsync())),
             _ => Self::empty(),
         }
     }
@@ -226,6 +231,7 @@ mod tests {
     use http::HeaderMap;
     use http_body::Body as _;
     use http_body_util::StreamBody;
+    use tokio_stream::StreamExt as _;
 
     use super::*;
 
@@ -288,6 +294,18 @@ mod tests {
         let trailers = HeaderMap::from_iter([(http::header::ETAG, http::HeaderValue::from_static("x"))]);
         let body = Body::new(Body::from("data").with_trailers(std::future::ready(Some(Ok(trailers.clone())))));
         assert_eq!(body.collect().await.unwrap().trailers(), Some(&trailers));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_panics_ends_in_an_error_and_is_not_asked_again() {
+        let frames = tokio_stream::iter(0..3).map(|n| {
+            assert!(n == 0, "on purpose");
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"piece")))
+        });
+        let mut body = Body::new(StreamBody::new(frames));
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "piece");
+        assert_eq!(body.frame().await.unwrap().unwrap_err().to_string(), "the body panicked");
+        assert!(body.frame().await.is_none() && body.is_end_stream());
     }
 
     #[test]

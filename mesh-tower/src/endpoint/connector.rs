@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use std::{fmt, io};
 
 use hyper_util::rt::TokioIo;
@@ -86,17 +87,18 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Connects, TLS included, within the cluster's `connectTimeout`.
+/// Connects, TLS included, within the cluster's `connectTimeout`. Gives the time, too, that the certificate of the server
+/// counts yet.
 pub(super) async fn connect(
     address: &EndpointAddress,
     options: &PoolOptions,
     tls: Option<&TlsTarget>,
     protocol: Protocol,
-) -> Result<Stream, Broken> {
+) -> Result<(Stream, Option<Duration>), Broken> {
     let connecting = async {
         let stream = open(address, options).await.map_err(|error| Broken::unreachable(address, error))?;
         match tls {
-            None => Ok(stream),
+            None => Ok((stream, None)),
             Some(target) => begin_tls(address, stream, target, protocol).await,
         }
     };
@@ -116,14 +118,15 @@ async fn begin_tls(
     stream: Stream,
     target: &TlsTarget,
     protocol: Protocol,
-) -> Result<Stream, Broken> {
+) -> Result<(Stream, Option<Duration>), Broken> {
     let refused = |problem: NoTls| Broken { failure: Failure::TlsNotServed, cause: Some(Arc::new(problem)) };
     let (config, name) = target.originator.begin(&target.host, protocol).map_err(refused)?;
     let stream = TlsConnector::from(config).connect(name, stream).await;
     let stream = stream.map_err(|error| Broken::unreachable(address, error))?;
     let checked = target.originator.check(stream.get_ref().1, protocol);
-    checked.map_err(|problem| Broken { failure: Failure::ConnectFailed, cause: Some(Arc::new(problem)) })?;
-    Ok(Stream::Tls(Box::new(stream)))
+    let lasts =
+        checked.map_err(|problem| Broken { failure: Failure::ConnectFailed, cause: Some(Arc::new(problem)) })?;
+    Ok((Stream::Tls(Box::new(stream)), lasts))
 }
 
 async fn open(address: &EndpointAddress, options: &PoolOptions) -> io::Result<Stream> {

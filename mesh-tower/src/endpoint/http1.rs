@@ -22,6 +22,7 @@ use super::connector::{Broken, Socket};
 use super::kept::Kept;
 use super::lease::Lease;
 use super::pool::Pool;
+use super::reaper::Life;
 use super::upload::Upload;
 use super::{Answer, Unanswered, host_of, reaper};
 use crate::Body;
@@ -32,7 +33,7 @@ pub(super) struct Free {
     sender: SendRequest<Body>,
     task: Task,
     kept: Arc<Kept>,
-    born: Instant,
+    life: Life,
     served: u32,
     /// Whether it was kept, or served before: then its peer may have closed it meanwhile.
     used: bool,
@@ -49,7 +50,7 @@ pub(super) struct Idle {
 
 impl Idle {
     pub(super) fn due(&self, spec: &PoolSpec) -> Option<Instant> {
-        reaper::due(spec, self.free.born, Some(self.since))
+        reaper::due(spec, self.free.life, Some(self.since))
     }
 }
 
@@ -82,7 +83,7 @@ pub(super) fn keep(idle: &mut Vec<Idle>, mut free: Free, since: Instant) {
 }
 
 /// Speaks HTTP/1.1 on a socket.
-pub(super) async fn handshake(io: TokioIo<Socket>) -> Result<Free, Broken> {
+pub(super) async fn handshake(io: TokioIo<Socket>, life: Life) -> Result<Free, Broken> {
     let kept = Arc::clone(io.inner().kept());
     let (sender, connection) = http1::Builder::new().handshake(io).await?;
     let task = tokio::spawn(async move {
@@ -90,8 +91,8 @@ pub(super) async fn handshake(io: TokioIo<Socket>) -> Result<Free, Broken> {
             tracing::trace!(%error, "connection ended");
         }
     });
-    let (task, born) = (Task(Some(task.abort_handle())), crate::clock::now());
-    Ok(Free { sender, task, kept, born, served: 0, used: false, short: true })
+    let task = Task(Some(task.abort_handle()));
+    Ok(Free { sender, task, kept, life, served: 0, used: false, short: true })
 }
 
 /// What drives a connection; ends with it. Left alone it would go on writing a request whose answer was
@@ -115,15 +116,19 @@ impl Drop for Task {
 }
 
 impl Free {
-    pub(super) fn born(&self) -> Instant {
-        self.born
+    pub(super) fn life(&self) -> Life {
+        self.life
+    }
+
+    /// Whether it has served somebody, or has been waiting.
+    pub(super) fn is_used(&self) -> bool {
+        self.used
     }
 
     /// Whether it may take another request.
     pub(super) fn is_good(&self, spec: &PoolSpec, now: Instant) -> bool {
-        let old = spec.max_connection_duration.is_some_and(|most| now.saturating_duration_since(self.born) >= most);
         let worn = spec.max_requests_per_connection > 0 && self.served >= spec.max_requests_per_connection;
-        !old && !worn && !self.sender.is_closed()
+        !self.life.is_over(spec, now) && !worn && !self.sender.is_closed()
     }
 
     pub(super) fn lease(self, pool: &Arc<Pool>) -> Connection {

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::task::AtomicWaker;
 use http::{HeaderMap, Request, Version};
 use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use mesh_core::Failure;
 use mesh_core::cluster::PoolSpec;
 use pin_project::pin_project;
@@ -19,6 +19,7 @@ use pin_project::pin_project;
 use super::connector::{Broken, Socket};
 use super::lease::{Lease, StreamLease};
 use super::pool::Pool;
+use super::reaper::Life;
 use super::upload::Upload;
 use super::{Answer, PoolOptions, Unanswered, reaper};
 use crate::Body;
@@ -33,7 +34,7 @@ pub(super) struct Shared {
     allowed: Arc<AtomicU32>,
     streams: u32,
     served: u32,
-    born: Instant,
+    life: Life,
     /// Since when there is no stream.
     idle_since: Option<Instant>,
 }
@@ -74,8 +75,8 @@ impl Shared {
         self.id
     }
 
-    pub(super) fn born(&self) -> Instant {
-        self.born
+    pub(super) fn life(&self) -> Life {
+        self.life
     }
 
     pub(super) fn idle_since(&self) -> Option<Instant> {
@@ -90,19 +91,19 @@ impl Shared {
         self.streams < self.allowed().min(spec.max_concurrent_streams)
     }
 
-    /// One stream less. With the last one it is idle: says how old it is, and since when.
-    pub(super) fn stream_ended(&mut self) -> Option<(Instant, Instant)> {
+    /// One stream less. With the last one it is idle: says how long it may last, and since when it is.
+    pub(super) fn stream_ended(&mut self) -> Option<(Life, Instant)> {
         self.streams -= 1;
         if self.streams > 0 {
             return None;
         }
         let now = crate::clock::now();
         self.idle_since = Some(now);
-        Some((self.born, now))
+        Some((self.life, now))
     }
 
     pub(super) fn due(&self, spec: &PoolSpec) -> Option<Instant> {
-        reaper::due(spec, self.born, self.idle_since)
+        reaper::due(spec, self.life, self.idle_since)
     }
 }
 
@@ -117,11 +118,20 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 /// small piece, is also how many of those may lie unread before the connection is given up.
 const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
 
+/// How many streams that were given up are remembered, for a second: answers that are under way when their callers lose
+/// interest are passed over. What comes for others is refused, each time; of that only so much is put up with in the
+/// life of a connection, and then all that is under way on it fails.
+const GIVEN_UP: usize = 4_096;
+
+/// See [`GIVEN_UP`].
+const LATE_FRAMES: usize = 65_536;
+
 /// Speaks HTTP/2 on a socket and waits for the settings of the peer, so that nobody opens a stream
 /// that it would refuse.
 pub(super) async fn handshake(
     io: TokioIo<Socket>,
     id: u64,
+    life: Life,
     options: &PoolOptions,
     pool: &Arc<Pool>,
 ) -> Result<Shared, Broken> {
@@ -133,7 +143,13 @@ pub(super) async fn handshake(
         .initial_max_send_streams(0)
         .max_header_list_size(MAX_HEADERS)
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_reset_streams(GIVEN_UP)
+        .max_local_error_reset_streams(LATE_FRAMES);
+    if let Some(pings) = &options.pool.pings {
+        builder.timer(TokioTimer::new()).keep_alive_while_idle(true);
+        builder.keep_alive_interval(pings.interval).keep_alive_timeout(pings.timeout);
+    }
     let (sender, connection) = builder.handshake(io).await?;
     let mut connection = Box::pin(connection);
     let allowed = Arc::new(AtomicU32::new(0));
@@ -163,8 +179,7 @@ pub(super) async fn handshake(
         // A request that was handed over in that very moment comes back when nobody can hand over one any more.
         pool.forget_closed();
     });
-    let now = crate::clock::now();
-    Ok(Shared { id, sender, allowed, streams: 0, served: 0, born: now, idle_since: Some(now) })
+    Ok(Shared { id, sender, allowed, streams: 0, served: 0, life, idle_since: Some(crate::clock::now()) })
 }
 
 impl Stream {

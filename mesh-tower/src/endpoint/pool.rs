@@ -1,5 +1,7 @@
 //! Which connection a request gets, and when another one is opened.
 
+mod opening;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -10,7 +12,8 @@ use mesh_core::failure::Limit;
 use mesh_core::limits::{Permit, Permits};
 use tokio::runtime::Handle;
 
-use super::connector::{self, Broken, Socket, TlsTarget};
+use self::opening::Opening;
+use super::connector::TlsTarget;
 use super::reaper::{self, Reaper};
 use super::waiters::{Waiter, Waiters};
 use super::{Checkout, PoolOptions, Protocol, http1, http2};
@@ -41,7 +44,8 @@ impl EndpointPool {
     }
 
     /// A connection that is ready for a request: one that is free, a new one, or the next that becomes free; with TLS
-    /// for requests to a host where something begins it. `fresh`: none that has been waiting, since its peer may just have closed it.
+    /// for requests to a host where something begins it. `fresh`: none that has served anybody, since its peer may just
+    /// have closed it; what it has just said may have been waiting for us to read it.
     ///
     /// # Errors
     /// [`Overflow`](mesh_core::Failure::Overflow) where nobody may wait any more, and what keeps a
@@ -207,11 +211,12 @@ impl Pool {
     /// A free connection, or a place in the line. Whoever waits already has been served before one
     /// could be free.
     fn take_or_wait(self: &Arc<Self>, protocol: Protocol, fresh: bool) -> Result<Taken, Error> {
+        let fresh = fresh && protocol == Protocol::Http1;
         let mut state = self.lock();
         let mut replaced = None;
         let free = match protocol {
             // The one that has waited longest makes room for it; dropped once nothing is locked any more.
-            Protocol::Http1 if fresh => {
+            _ if fresh => {
                 replaced = (!state.http1.is_empty()).then(|| state.http1.remove(0));
                 None
             }
@@ -226,7 +231,7 @@ impl Pool {
         let pending = self.permits.try_acquire(Limit::PendingRequests)?;
         let runtime = Handle::try_current().map_err(|error| Error::with_source(Failure::ConnectFailed, error))?;
         state.runtime = Some(runtime);
-        let waiter = state.lane(protocol).waiters.enter(self, protocol, pending);
+        let waiter = state.lane(protocol).waiters.enter(self, protocol, fresh, pending);
         match protocol {
             Protocol::Http1 => self.open_more(state, protocol),
             Protocol::Http2 => self.serve_http2(state),
@@ -262,7 +267,7 @@ impl Pool {
             lane.open += 1;
             lane.opening += 1;
             let slot = Slot { pool: Arc::clone(self), protocol, permit: Some(permit) };
-            begun.push(Opening { pool: Arc::clone(self), protocol, id, slot: Some(slot), is_over: false });
+            begun.push(Opening::new(Arc::clone(self), protocol, id, slot));
         }
         drop(state);
         for opening in begun {
@@ -284,8 +289,11 @@ impl Pool {
         let now = crate::clock::now();
         while free.is_good(&self.options.pool, now) {
             let mut state = self.lock();
-            let Some(grant) = state.lane(Protocol::Http1).waiters.next() else {
-                if !state.closed {
+            let lane = state.lane(Protocol::Http1);
+            let Some(grant) = lane.waiters.next(free.is_used()) else {
+                // Whoever waits now wants a new one: where there is no room for it, this one makes room.
+                let makes_room = lane.opening < lane.waiters.len();
+                if !state.closed && !makes_room {
                     self.keep(&mut state, free, now);
                 }
                 return;
@@ -303,7 +311,7 @@ impl Pool {
     }
 
     fn keep(self: &Arc<Self>, state: &mut State, free: http1::Free, now: Instant) {
-        let due = reaper::due(&self.options.pool, free.born(), Some(now));
+        let due = reaper::due(&self.options.pool, free.life(), Some(now));
         http1::keep(&mut state.http1, free, now);
         self.wake_by(state, due);
     }
@@ -312,7 +320,7 @@ impl Pool {
     fn give_http2(self: &Arc<Self>, connection: http2::Shared) {
         let mut state = self.lock();
         state.streams = Some(connection.allowed());
-        let due = reaper::due(&self.options.pool, connection.born(), connection.idle_since());
+        let due = reaper::due(&self.options.pool, connection.life(), connection.idle_since());
         state.http2.push(connection);
         self.wake_by(&mut state, due);
         self.serve_http2(state);
@@ -330,8 +338,8 @@ impl Pool {
         let mut state = self.lock();
         let idle =
             state.http2.iter_mut().find(|shared| shared.id() == connection).and_then(http2::Shared::stream_ended);
-        if let Some((born, since)) = idle {
-            self.wake_by(&mut state, reaper::due(&self.options.pool, born, Some(since)));
+        if let Some((life, since)) = idle {
+            self.wake_by(&mut state, reaper::due(&self.options.pool, life, Some(since)));
         }
         if state.lane(Protocol::Http2).waiters.len() > 0 {
             self.serve_http2(state);
@@ -343,7 +351,7 @@ impl Pool {
         let mut served = Vec::new();
         while state.lane(Protocol::Http2).waiters.len() > 0
             && let Some(stream) = self.stream(&mut state)
-            && let Some(grant) = state.lane(Protocol::Http2).waiters.next()
+            && let Some(grant) = state.lane(Protocol::Http2).waiters.next(false)
         {
             served.push((grant, stream));
         }
@@ -424,78 +432,5 @@ impl Drop for Slot {
         // First of all, so that whoever may open a connection now finds it.
         self.permit = None;
         self.pool.closed(self.protocol);
-    }
-}
-
-/// A connection that is being opened.
-struct Opening {
-    pool: Arc<Pool>,
-    protocol: Protocol,
-    id: u64,
-    /// `None` once there is a socket that has it.
-    slot: Option<Slot>,
-    is_over: bool,
-}
-
-impl Opening {
-    async fn run(mut self) {
-        let pool = Arc::clone(&self.pool);
-        let stream = match connector::connect(&pool.address, &pool.options, pool.tls.as_ref(), self.protocol).await {
-            Ok(stream) => stream,
-            Err(broken) => return self.fail(&broken),
-        };
-        let Some(slot) = self.slot.take() else { return };
-        let io = Socket::new(stream, slot);
-        match self.protocol {
-            Protocol::Http1 => match http1::handshake(io).await {
-                Ok(free) => {
-                    self.end(&mut pool.lock());
-                    pool.give_http1(free);
-                }
-                Err(broken) => self.fail(&broken),
-            },
-            Protocol::Http2 => match http2::handshake(io, self.id, &pool.options, &pool).await {
-                Ok(connection) => {
-                    self.end(&mut pool.lock());
-                    pool.give_http2(connection);
-                }
-                Err(broken) => self.fail(&broken),
-            },
-        }
-    }
-
-    fn end(&mut self, state: &mut State) {
-        self.is_over = true;
-        state.lane(self.protocol).opening -= 1;
-    }
-
-    /// No connection could be made: nobody in line will get one. In one step, so that whoever comes
-    /// after them does not count on this one; and before the slot is free, or one would be opened in vain.
-    fn fail(mut self, broken: &Broken) {
-        tracing::debug!(endpoint = %self.pool.address, %broken, "no connection");
-        let pool = Arc::clone(&self.pool);
-        let mut state = pool.lock();
-        self.end(&mut state);
-        let all = state.lane(self.protocol).waiters.take();
-        drop(state);
-        for grant in all {
-            drop(grant.send(Err(broken.clone())));
-        }
-    }
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        if self.is_over {
-            return;
-        }
-        // The runtime is shutting down: it opens no connections any more, and nobody may wait for one.
-        let pool = Arc::clone(&self.pool);
-        let mut state = pool.lock();
-        self.end(&mut state);
-        state.runtime = None;
-        let all = state.lane(self.protocol).waiters.take();
-        drop(state);
-        drop(all);
     }
 }

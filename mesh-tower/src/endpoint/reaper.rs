@@ -22,14 +22,33 @@ struct Asleep {
     task: AbortHandle,
 }
 
-/// When a connection that is idle since then has to go; `None` for never.
-pub(super) fn due(spec: &PoolSpec, born: Instant, idle_since: Option<Instant>) -> Option<Instant> {
-    let idle = idle_since.zip(spec.idle_timeout).and_then(|(since, most)| since.checked_add(most));
-    let old = spec.max_connection_duration.and_then(|most| born.checked_add(most));
-    match (idle, old) {
-        (Some(idle), Some(old)) => Some(idle.min(old)),
-        (due, None) | (None, due) => due,
+/// How long a connection may last: from when, and until when the certificate of its server counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Life {
+    born: Instant,
+    certified_until: Option<Instant>,
+}
+
+impl Life {
+    pub(super) fn begin(certified_until: Option<Instant>) -> Self {
+        Self { born: crate::clock::now(), certified_until }
     }
+
+    /// When it is over; `None` for never.
+    fn end(&self, spec: &PoolSpec) -> Option<Instant> {
+        let old = spec.max_connection_duration.and_then(|most| self.born.checked_add(most));
+        old.into_iter().chain(self.certified_until).min()
+    }
+
+    pub(super) fn is_over(&self, spec: &PoolSpec, now: Instant) -> bool {
+        self.end(spec).is_some_and(|end| end <= now)
+    }
+}
+
+/// When a connection that is idle since then has to go; `None` for never.
+pub(super) fn due(spec: &PoolSpec, life: Life, idle_since: Option<Instant>) -> Option<Instant> {
+    let idle = idle_since.zip(spec.idle_timeout).and_then(|(since, most)| since.checked_add(most));
+    idle.into_iter().chain(life.end(spec)).min()
 }
 
 impl Reaper {

@@ -22,35 +22,41 @@ pub(super) type Granted = Result<Checkout, Broken>;
 /// First come, first served.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
-    line: BTreeMap<u64, oneshot::Sender<Granted>>,
+    line: Line,
+    /// Those that want no connection which has served anybody.
+    fresh: Line,
     last: u64,
 }
 
+type Line = BTreeMap<u64, oneshot::Sender<Granted>>;
+
 impl Waiters {
-    /// A place at the end of the line.
-    pub(super) fn enter(&mut self, pool: &Arc<Pool>, protocol: Protocol, pending: Permit) -> Waiter {
+    /// A place at the end of the line; `fresh`: for a new connection only.
+    pub(super) fn enter(&mut self, pool: &Arc<Pool>, protocol: Protocol, fresh: bool, pending: Permit) -> Waiter {
         let (grant, granted) = oneshot::channel();
         self.last += 1;
-        self.line.insert(self.last, grant);
+        if fresh { &mut self.fresh } else { &mut self.line }.insert(self.last, grant);
         Waiter { granted, pool: Arc::clone(pool), protocol, ticket: self.last, _pending: pending }
     }
 
-    /// Who is to be served next.
-    pub(super) fn next(&mut self) -> Option<oneshot::Sender<Granted>> {
-        self.line.pop_first().map(|(_, grant)| grant)
+    /// Who is to be served next, by a connection that is `used` or new.
+    pub(super) fn next(&mut self, used: bool) -> Option<oneshot::Sender<Granted>> {
+        let first = |line: &Line| line.first_key_value().map_or(u64::MAX, |(ticket, _)| *ticket);
+        let is_fresh = !used && first(&self.fresh) < first(&self.line);
+        if is_fresh { &mut self.fresh } else { &mut self.line }.pop_first().map(|(_, grant)| grant)
     }
 
-    /// Everybody, in order.
+    /// Everybody.
     pub(super) fn take(&mut self) -> impl Iterator<Item = oneshot::Sender<Granted>> + use<> {
-        mem::take(&mut self.line).into_values()
+        mem::take(&mut self.line).into_values().chain(mem::take(&mut self.fresh).into_values())
     }
 
     pub(super) fn leave(&mut self, ticket: u64) {
-        self.line.remove(&ticket);
+        self.line.remove(&ticket).or_else(|| self.fresh.remove(&ticket));
     }
 
     pub(super) fn len(&self) -> usize {
-        self.line.len()
+        self.line.len() + self.fresh.len()
     }
 }
 

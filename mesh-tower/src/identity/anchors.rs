@@ -7,7 +7,7 @@ use rustls::{CertificateError, Error};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
-use super::der::{self, DIGITAL_SIGNATURE, KEY_CERT_SIGN};
+use super::der::{self, DIGITAL_SIGNATURE, Facts, KEY_CERT_SIGN};
 use super::pem::{self, BadMaterial};
 use super::provider;
 
@@ -151,9 +151,8 @@ impl fmt::Debug for Anchors {
 }
 
 /// A workload's certificate has to be for signing handshakes, and not for signing certificates (X509-SVID 4.3).
-pub(super) fn check_leaf_usage(leaf: &CertificateDer<'_>) -> Result<(), Error> {
-    let usage = der::facts(leaf).and_then(|facts| facts.key_usage);
-    match usage {
+pub(super) fn check_leaf_usage(leaf: &Facts<'_>) -> Result<(), Error> {
+    match leaf.key_usage {
         Some(usage) if usage & DIGITAL_SIGNATURE != 0 && usage & KEY_CERT_SIGN == 0 => Ok(()),
         _ => Err(Error::InvalidCertificate(CertificateError::InvalidPurpose)),
     }

@@ -129,21 +129,24 @@ impl Originator {
         Ok(found)
     }
 
-    /// Checks what a session that was taken up again has not: that the server's certificate counts still.
+    /// Checks what a session that was taken up again has not: that the server's certificate counts still. Gives the time
+    /// that it will; `None` where nobody asks.
     ///
     /// # Errors
     /// If it does not, or is missing.
-    pub(crate) fn check(&self, connection: &ClientConnection, protocol: Protocol) -> Result<(), NoTls> {
+    pub(crate) fn check(&self, connection: &ClientConnection, protocol: Protocol) -> Result<Option<Duration>, NoTls> {
         let leaf = connection.peer_certificates().and_then(<[_]>::first).ok_or(NoTls::Expired)?;
-        let counts =
-            der::facts(leaf).is_some_and(|facts| self.identity.options().calendar.seconds() <= facts.not_after);
-        if !counts && !self.settings.load().insecure_skip_verify {
+        let left = der::facts(leaf)
+            .and_then(|facts| u64::try_from(facts.not_after - self.identity.options().calendar.seconds()).ok());
+        let is_checked = !self.settings.load().insecure_skip_verify;
+        if left.is_none() && is_checked {
             return Err(NoTls::Expired);
         }
         match (protocol, connection.alpn_protocol()) {
             (Protocol::Http2, Some(chosen)) if chosen != b"h2" => Err(NoTls::Protocol),
             (Protocol::Http1, Some(b"h2")) => Err(NoTls::Protocol),
-            _ => Ok(()),
+            // Its last second counts.
+            _ => Ok(left.filter(|_| is_checked).map(|left| Duration::from_secs(left.saturating_add(1)))),
         }
     }
 

@@ -11,11 +11,11 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
-use webpki::EndEntityCert;
 
 use super::anchors::Anchors;
 use super::choice::{Spoken, spoken};
 use super::credentials::{self, read, text};
+use super::leaf::Leaf;
 use super::material::certified;
 use super::peer::TlsPeer;
 use super::peer_check::{MeshTrust, identity_of};
@@ -89,19 +89,19 @@ impl GatewayTls {
         let Some(leaf) = connection.peer_certificates().and_then(<[_]>::first) else {
             return Some(TlsPeer::uncertified(name));
         };
+        let leaf = Leaf::read(leaf).ok()?;
         let (mut id, mut own) = (None, None);
         if mode == ServerTlsMode::IstioMutual {
-            id = Some(identity_of(leaf, &EndEntityCert::try_from(leaf).ok()?).ok()?);
+            id = Some(identity_of(&leaf).ok()?);
             own = self.identity.current().material.as_ref().map(|material| material.id().clone());
         }
-        let peer = TlsPeer::certified(leaf, id, name, own.as_ref(), ToldOfClients::ALL);
+        let peer = TlsPeer::certified(&leaf, id, name, own.as_ref(), ToldOfClients::ALL);
         peer.not_after.is_some_and(|end| self.identity.options().calendar.seconds() <= end).then_some(peer)
     }
 
     /// How long a peer's certificate counts yet.
     pub(crate) fn time_left(&self, peer: &TlsPeer) -> Option<Duration> {
-        let left = peer.not_after?.saturating_sub(self.identity.options().calendar.seconds());
-        Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)))
+        peer.time_left(self.identity.options().calendar.seconds())
     }
 
     fn made(&self, settings: &ServerTls) -> Result<Arc<ServerConfig>, BadMaterial> {

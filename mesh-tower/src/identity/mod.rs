@@ -39,6 +39,7 @@ mod der;
 mod files;
 mod gateway;
 mod inspect;
+mod leaf;
 mod material;
 mod memory;
 mod peer;

@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use mesh_core::PeerView;
 use mesh_core::identity::SpiffeId;
 use mesh_core::mesh_tls::ToldOfClients;
 use rustls_pki_types::CertificateDer;
-use webpki::EndEntityCert;
 
+use super::leaf::Leaf;
 use super::{der, sha256};
 use crate::serve::{Address, PeerAddress};
 
@@ -119,14 +120,20 @@ impl TlsPeer {
 
     /// A caller with a certificate; `own` is the identity of this side, where it has one.
     pub(super) fn certified(
-        leaf: &CertificateDer<'_>,
+        leaf: &Leaf<'_>,
         id: Option<SpiffeId>,
         server_name: Option<Box<str>>,
         own: Option<&SpiffeId>,
         told: ToldOfClients,
     ) -> Self {
-        let not_after = der::facts(leaf).map(|facts| facts.not_after);
+        let not_after = Some(leaf.facts.not_after);
         Self { id, server_name, not_after, forwarded: forwarded(leaf, own, told) }
+    }
+
+    /// How long its certificate counts yet, at a second since 1970; the last one counts to its end.
+    pub(super) fn time_left(&self, now: i64) -> Option<Duration> {
+        let left = u64::try_from(self.not_after?.saturating_sub(now)).unwrap_or(0);
+        Some(Duration::from_secs(left.saturating_add(1)))
     }
 
     /// Its element of `x-forwarded-client-cert`.
@@ -136,31 +143,32 @@ impl TlsPeer {
 }
 
 /// An element of `x-forwarded-client-cert` as Istio has Envoy write it; whose it is, and its hash, are always told.
-fn forwarded(leaf: &CertificateDer<'_>, own: Option<&SpiffeId>, told: ToldOfClients) -> Option<HeaderValue> {
-    let parsed = EndEntityCert::try_from(leaf).ok()?;
-    let mut text = String::new();
+fn forwarded(leaf: &Leaf<'_>, own: Option<&SpiffeId>, told: ToldOfClients) -> Option<HeaderValue> {
+    let mut text = String::with_capacity(256);
     if let Some(own) = own {
         let _infallible = write!(text, "By={own};");
     }
     text.push_str("Hash=");
-    for byte in sha256(leaf) {
-        let _infallible = write!(text, "{byte:02x}");
+    for byte in sha256(leaf.der) {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
     }
     if told.certificate {
-        let _infallible = write!(text, ";Cert=\"{}\"", pem_in_a_url(leaf));
+        let _infallible = write!(text, ";Cert=\"{}\"", pem_in_a_url(leaf.der));
     }
     if told.subject {
-        let subject = der::name_in_words(der::facts(leaf)?.subject).replace('\\', "\\\\").replace('"', "\\\"");
+        let subject = der::name_in_words(leaf.facts.subject).replace('\\', "\\\\").replace('"', "\\\"");
         let _infallible = write!(text, ";Subject=\"{subject}\"");
     }
-    for uri in parsed.valid_uri_names().filter(|_| told.uri) {
+    for uri in leaf.parsed.valid_uri_names().filter(|_| told.uri) {
         // A URI that would begin another field of the header is left out.
         if !uri.contains([';', ',', '"', '=']) {
             let _infallible = write!(text, ";URI={uri}");
         }
     }
     if told.dns {
-        for name in parsed.valid_dns_names() {
+        for name in leaf.parsed.valid_dns_names() {
             let _infallible = write!(text, ";DNS={name}");
         }
     }

@@ -8,9 +8,10 @@ use rustls::{CertificateError, Error, OtherError};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
+use super::Material;
 use super::anchors::{self, Anchors};
+use super::leaf::Leaf;
 use super::state::Credentials;
-use super::{Material, der};
 
 /// Whom a peer of the mesh may be.
 #[derive(Clone, Debug)]
@@ -42,16 +43,15 @@ impl MeshTrust {
     /// Whatever keeps it from being a peer of the mesh.
     pub(super) fn identify(
         &self,
-        leaf: &CertificateDer<'_>,
+        leaf: &Leaf<'_>,
         others: &[CertificateDer<'_>],
         usage: KeyUsage,
         now: UnixTime,
     ) -> Result<SpiffeId, Error> {
-        let parsed = EndEntityCert::try_from(leaf).map_err(anchors::refusal)?;
-        let id = identity_of(leaf, &parsed)?;
+        let id = identity_of(leaf)?;
         let roots = self.roots(id.trust_domain()).ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-        roots.check_chain(&parsed, others, usage, now)?;
-        anchors::check_leaf_usage(leaf)?;
+        roots.check_chain(&leaf.parsed, others, usage, now)?;
+        anchors::check_leaf_usage(&leaf.facts)?;
         Ok(id)
     }
 
@@ -67,10 +67,10 @@ impl MeshTrust {
 }
 
 /// The identity that a certificate names.
-pub(super) fn identity_of(leaf: &CertificateDer<'_>, parsed: &EndEntityCert<'_>) -> Result<SpiffeId, Error> {
+pub(super) fn identity_of(leaf: &Leaf<'_>) -> Result<SpiffeId, Error> {
     // A second URI that is not even text is one all the same.
-    let several = der::facts(leaf).is_none_or(|facts| facts.uris > 1);
-    let id = if several { Err(NotAnId::SeveralUris) } else { SpiffeId::of_uris(parsed.valid_uri_names()) };
+    let several = leaf.facts.uris > 1;
+    let id = if several { Err(NotAnId::SeveralUris) } else { SpiffeId::of_uris(leaf.parsed.valid_uri_names()) };
     id.map_err(|why| Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why)))))
 }
 

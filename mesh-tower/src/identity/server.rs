@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mesh_core::authn::MtlsMode;
 use rustls::server::ClientHello;
 use rustls::{ServerConfig, ServerConnection};
-use webpki::EndEntityCert;
 
 use super::choice::chosen;
+use super::leaf::Leaf;
 use super::peer::TlsPeer;
 use super::peer_check::{MeshTrust, identity_of};
 use super::state::{Credentials, IdentityHandle};
@@ -65,20 +65,19 @@ impl WorkloadTls {
     /// Who has made a connection; nothing if its certificate does not count, as after a session was taken up again that
     /// is older than the certificate may be.
     pub(crate) fn peer(&self, connection: &ServerConnection) -> Option<TlsPeer> {
-        let leaf = connection.peer_certificates()?.first()?;
-        let parsed = EndEntityCert::try_from(leaf).ok()?;
-        let id = identity_of(leaf, &parsed).ok()?;
+        let leaf = Leaf::read(connection.peer_certificates()?.first()?).ok()?;
+        let id = identity_of(&leaf).ok()?;
         let name = connection.server_name().map(Box::from);
-        let own = self.identity.current().material.as_ref().map(|material| material.id().clone());
+        let credentials = self.identity.current();
+        let own = credentials.material.as_ref().map(|material| material.id());
         let told = self.live.current().snapshot().tls().told;
-        let peer = TlsPeer::certified(leaf, Some(id), name, own.as_ref(), told);
+        let peer = TlsPeer::certified(&leaf, Some(id), name, own, told);
         peer.not_after.is_some_and(|end| self.identity.options().calendar.seconds() <= end).then_some(peer)
     }
 
     /// How long a peer's certificate counts yet.
     pub(crate) fn time_left(&self, peer: &TlsPeer) -> Option<std::time::Duration> {
-        let left = peer.not_after?.saturating_sub(self.identity.options().calendar.seconds());
-        Some(std::time::Duration::from_secs(u64::try_from(left).unwrap_or(0)))
+        peer.time_left(self.identity.options().calendar.seconds())
     }
 }
 

@@ -10,6 +10,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::anchors::{self, Anchors};
+use super::leaf::Leaf;
 use super::peer_check::{MeshTrust, carries};
 use super::provider::provider;
 
@@ -63,7 +64,7 @@ impl ClientCertVerifier for MeshClients {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.trust.identify(leaf, others, KeyUsage::client_auth(), now)?;
+        self.trust.identify(&Leaf::read(leaf)?, others, KeyUsage::client_auth(), now)?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -87,9 +88,9 @@ impl ServerCertVerifier for MeshServers {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let id = self.trust.identify(leaf, others, KeyUsage::server_auth(), now)?;
-        let parsed = EndEntityCert::try_from(leaf).map_err(anchors::refusal)?;
-        let expected = |name: &str| self.trust.is_expected(&id, name) || carries(&parsed, name);
+        let leaf = Leaf::read(leaf)?;
+        let id = self.trust.identify(&leaf, others, KeyUsage::server_auth(), now)?;
+        let expected = |name: &str| self.trust.is_expected(&id, name) || carries(&leaf.parsed, name);
         if self.names.is_empty() || self.names.iter().any(|name| expected(name)) {
             return Ok(ServerCertVerified::assertion());
         }

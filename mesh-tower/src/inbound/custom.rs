@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Response, Uri};
+use http::{HeaderMap, HeaderName, Method, Response, Uri, Version};
+use mesh_core::Scheme;
+pub use mesh_core::authz::BodyInCheck;
 
-use super::PeerIdentity;
+use super::{CheckBody, PeerIdentity};
 use crate::Body;
 use crate::serve::PeerAddress;
 
@@ -17,12 +20,23 @@ use crate::serve::PeerAddress;
 pub trait ExternalAuthorizer: fmt::Debug + Send + Sync + 'static {
     /// Decides about one request. The request waits, and with it nobody else.
     fn check(&self, request: CheckRequest) -> Checking;
+
+    /// How much of the request's body is to be told; nothing unless told otherwise. The request waits for it, and a body
+    /// that is too long is answered with 413.
+    fn body(&self) -> Option<BodyInCheck> {
+        None
+    }
+
+    /// Whether headers that it sets count for the choice of a route at a gateway; they do unless told otherwise.
+    fn reroutes(&self) -> bool {
+        true
+    }
 }
 
 /// The answer of an [`ExternalAuthorizer`], when it comes.
 pub type Checking = Pin<Box<dyn Future<Output = CheckAnswer> + Send>>;
 
-/// What is told about a request: all but its body. It prints the names of headers alone, and not the query.
+/// What is told about a request, of its body only what is [asked for](ExternalAuthorizer::body). It prints the names of headers alone, and not the query.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct CheckRequest {
@@ -32,6 +46,14 @@ pub struct CheckRequest {
     pub uri: Uri,
     /// The headers.
     pub headers: HeaderMap,
+    /// The version of HTTP that it came by.
+    pub version: Version,
+    /// Whether the connection is encrypted, as far as it is known.
+    pub scheme: Scheme,
+    /// The body, where it was asked for and there is one.
+    pub body: Option<CheckBody>,
+    /// Our own address, where it is known.
+    pub local: Option<SocketAddr>,
     /// The caller's address, where the server tells it.
     pub address: Option<PeerAddress>,
     /// The caller's proved identity.
@@ -44,6 +66,7 @@ impl fmt::Debug for CheckRequest {
             .field("method", &self.method)
             .field("path", &self.uri.path())
             .field("headers", &self.headers.keys())
+            .field("body", &self.body)
             .field("address", &self.address)
             .field("identity", &self.identity)
             .finish_non_exhaustive()
@@ -65,6 +88,10 @@ pub enum CheckAnswer {
 pub struct Allowed {
     /// These replace the headers that it came with.
     pub request_headers: HeaderMap,
+    /// These are appended to those that it came with, after a comma; where it came with none they are not set, as in Envoy.
+    pub added_request_headers: HeaderMap,
+    /// These are taken out, after all else.
+    pub removed_request_headers: Vec<HeaderName>,
     /// These are added to the answer that the caller gets.
     pub response_headers: HeaderMap,
 }

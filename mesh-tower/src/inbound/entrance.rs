@@ -7,13 +7,15 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Request, Response};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
 use mesh_core::Failure;
-use mesh_core::route::internal_headers;
+use mesh_core::route::{internal_headers, reply};
 
-use super::custom::{Allowed, CheckAnswer, CheckRequest};
-use super::guard::{self, Guard, Questions};
-use super::{headers, token};
+use super::check_body::{self, Begun, NotOurs};
+use super::custom::{CheckAnswer, CheckRequest};
+use super::guard::{self, Guard, Questions, TARGET};
+use super::{TokenClaims, headers, provider, token};
 use crate::live::Live;
 use crate::{Body, request_form};
 
@@ -25,14 +27,32 @@ pub(super) enum Wait {
     /// Keys that are being fetched.
     Keys(Pin<Box<dyn Future<Output = ()> + Send>>),
     /// Those who are asked about it.
-    Answer(Pin<Box<dyn Future<Output = CheckAnswer> + Send>>),
+    Answer(Pin<Box<dyn Future<Output = Box<Answered>> + Send>>),
 }
 
 /// What a request has waited for.
 pub(super) enum Waited {
     Keys,
-    Answer(CheckAnswer),
+    Answer(Box<Answered>),
 }
+
+/// What those have said who were asked, and the body that was taken for them.
+pub(super) struct Answered {
+    outcome: Result<Changes, CheckAnswer>,
+    body: Option<Begun>,
+}
+
+/// What those have changed who let a request go on.
+struct Changes {
+    headers: Option<HeaderMap>,
+    to_caller: HeaderMap,
+    /// Whether the headers count for the choice of a route.
+    reroutes: bool,
+}
+
+/// By which headers a route is chosen, where those have changed others who were asked: a request extension.
+#[derive(Clone, Debug)]
+pub(crate) struct RoutedBy(pub(crate) HeaderMap);
 
 /// What is added to the answer to a request, which an extension carries there.
 #[derive(Clone, Debug)]
@@ -49,13 +69,13 @@ impl Wait {
 
 impl Guard {
     /// Takes a request as far as it goes without waiting. With nothing to wait for, it may come in.
-    pub(super) fn receive<B>(&self, live: &Live, request: &mut Request<B>) -> Result<Option<Wait>, Refused> {
+    pub(super) fn receive<B: 'static>(&self, live: &Live, request: &mut Request<B>) -> Result<Option<Wait>, Refused> {
         self.bring_into_form(live, request).map_err(|failure| refused(failure, request))?;
         self.admit(live, request)
     }
 
     /// Takes a request that is in form on to its end, at a gateway. Gives what is to be added to the answer.
-    pub(crate) async fn admitted<B>(
+    pub(crate) async fn admitted<B: 'static>(
         self,
         live: &Live,
         request: &mut Request<B>,
@@ -65,21 +85,32 @@ impl Guard {
             let waited = poll_fn(|cx| pending.poll(cx)).await;
             wait = self.resume(live, request, waited)?;
         }
+        // A token that is good has the route chosen anew, as in Istio.
+        if request.extensions().get::<TokenClaims>().is_some() {
+            request.extensions_mut().remove::<RoutedBy>();
+        }
         let added = request.extensions_mut().remove::<AnswerHeaders>();
         Ok(added.map(|AnswerHeaders(headers)| headers))
     }
 
-    fn admit<B>(&self, live: &Live, request: &mut Request<B>) -> Result<Option<Wait>, Refused> {
+    fn admit<B: 'static>(&self, live: &Live, request: &mut Request<B>) -> Result<Option<Wait>, Refused> {
         let questions = self.questions(live, request).map_err(|failure| refused(failure, request))?;
         if questions.is_empty() {
             return self.judge(live, request);
         }
-        let about = guard::check_request(request);
-        Ok(Some(Wait::Answer(Box::pin(ask(questions, about)))))
+        let about = self.check_request(request);
+        let mut body = None;
+        if questions.iter().any(|question| question.body().is_some()) {
+            body = check_body::take(request).map_err(|NotOurs| {
+                tracing::warn!(target: TARGET, "denied: in a server of another kind nobody can be told a request's body");
+                refused(Failure::AccessDenied, request)
+            })?;
+        }
+        Ok(Some(Wait::Answer(Box::pin(ask(questions, about, body)))))
     }
 
     /// Takes a request on that has waited.
-    pub(super) fn resume<B>(
+    pub(super) fn resume<B: 'static>(
         &self,
         live: &Live,
         request: &mut Request<B>,
@@ -90,15 +121,32 @@ impl Guard {
                 token::authenticate(self, live, request, false)?;
                 self.decide_for(live, request)
             }
-            Waited::Answer(CheckAnswer::Allow(allowed)) => {
-                guard::replace(request.headers_mut(), &allowed.request_headers);
-                if !allowed.response_headers.is_empty() {
-                    request.extensions_mut().insert(AnswerHeaders(Box::new(allowed.response_headers)));
+            Waited::Answer(answered) => {
+                let Answered { outcome, body } = *answered;
+                if let Some(body) = body {
+                    check_body::put_back(request, body);
                 }
-                self.judge(live, request)
+                match outcome {
+                    Ok(changes) => {
+                        self.take(changes, request);
+                        self.judge(live, request)
+                    }
+                    Err(CheckAnswer::Deny(response)) => Err(Box::new(response)),
+                    Err(_) => Err(refused(Failure::AccessDenied, request)),
+                }
             }
-            Waited::Answer(CheckAnswer::Deny(response)) => Err(Box::new(response)),
-            Waited::Answer(CheckAnswer::Failed) => Err(refused(Failure::AccessDenied, request)),
+        }
+    }
+
+    fn take<B>(&self, changes: Changes, request: &mut Request<B>) {
+        if let Some(headers) = changes.headers {
+            let before = std::mem::replace(request.headers_mut(), headers);
+            if self.is_gateway() && !changes.reroutes {
+                request.extensions_mut().insert(RoutedBy(before));
+            }
+        }
+        if !changes.to_caller.is_empty() {
+            request.extensions_mut().insert(AnswerHeaders(Box::new(changes.to_caller)));
         }
     }
 
@@ -132,27 +180,39 @@ fn refused<B>(failure: Failure, request: &Request<B>) -> Refused {
 }
 
 /// Asks one after the other; the first that does not allow ends it.
-async fn ask(mut questions: Questions, mut request: CheckRequest) -> CheckAnswer {
-    let mut changes = Allowed::default();
-    let Some(last) = questions.pop() else { return CheckAnswer::Allow(changes) };
+async fn ask(questions: Questions, mut request: CheckRequest, body: Option<Body>) -> Box<Answered> {
+    let most = questions.iter().filter_map(|question| question.body()).map(|wanted| wanted.most).max();
+    let body = match body.zip(most) {
+        Some((body, most)) => Some(Begun::read(body, most).await),
+        None => None,
+    };
+    let mut changes = Changes { headers: None, to_caller: HeaderMap::new(), reroutes: true };
+    let ended = |answer, body| Box::new(Answered { outcome: Err(answer), body });
+    if body.as_ref().is_some_and(Begun::has_failed) {
+        // The caller is gone: nobody is asked about half a request.
+        return ended(CheckAnswer::Failed, body);
+    }
     for question in questions {
-        match question.check(request.clone()).await {
+        let is_grpc = reply::is_grpc(&request.headers);
+        let told = body.as_ref().zip(question.body()).map(|(body, wanted)| body.told(wanted)).transpose();
+        let Ok(told) = told else {
+            let answer = provider::denial(StatusCode::PAYLOAD_TOO_LARGE, HeaderMap::new(), TOO_LONG, is_grpc);
+            return ended(CheckAnswer::Deny(answer), body);
+        };
+        match question.check(CheckRequest { body: told, ..request.clone() }).await {
             CheckAnswer::Allow(allowed) => {
-                // The next one is asked about what this one has changed.
-                guard::replace(&mut request.headers, &allowed.request_headers);
-                add(&mut changes, &allowed);
+                if guard::change(&mut request.headers, &allowed) {
+                    changes.reroutes &= question.reroutes();
+                    // The next one is asked about what this one has changed.
+                    changes.headers = Some(request.headers.clone());
+                }
+                guard::append(&mut changes.to_caller, &allowed.response_headers);
             }
-            refusal => return refusal,
+            refusal => return ended(refusal, body),
         }
     }
-    match last.check(request).await {
-        CheckAnswer::Allow(allowed) => add(&mut changes, &allowed),
-        refusal => return refusal,
-    }
-    CheckAnswer::Allow(changes)
+    Box::new(Answered { outcome: Ok(changes), body })
 }
 
-fn add(changes: &mut Allowed, allowed: &Allowed) {
-    guard::replace(&mut changes.request_headers, &allowed.request_headers);
-    guard::append(&mut changes.response_headers, &allowed.response_headers);
-}
+/// As Envoy says it.
+const TOO_LONG: Bytes = Bytes::from_static(b"Payload Too Large");

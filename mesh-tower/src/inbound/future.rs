@@ -52,7 +52,7 @@ pub(super) struct Waiting<S, B> {
     pub(super) carried: Arc<[HeaderName]>,
 }
 
-impl<S: Service<Request<B>>, B> Waiting<S, B> {
+impl<S: Service<Request<B>>, B: 'static> Waiting<S, B> {
     /// Waits, and goes on with what comes of it. Gives how it ends, or nothing if there is more to wait for.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
         loop {
@@ -91,6 +91,7 @@ impl<S: Service<Request<B>>, B> ResponseFuture<S, B> {
 
 impl<S, B, R> Future for ResponseFuture<S, B>
 where
+    B: 'static,
     S: Service<Request<B>, Response = Response<R>>,
     R: http_body::Body,
 {
@@ -136,7 +137,8 @@ where
 
 /// Whether an answer is one that its caller might ask for again.
 fn is_error<R>(response: &Response<R>) -> bool {
-    !Outcome::of_response(response.status(), response.headers()).is_success()
+    let status = response.status();
+    status.is_client_error() || !Outcome::of_response(status, response.headers()).is_success()
 }
 
 impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {

@@ -8,15 +8,15 @@ use std::time::UNIX_EPOCH;
 
 use http::header::HOST;
 use http::uri::Authority;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use mesh_core::authn::MtlsMode;
 use mesh_core::authz::{Access, Decision, Remote, Verdict};
 use mesh_core::route::{internal_headers, reply};
 use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 
 use super::PeerIdentity;
-use super::custom::{CheckRequest, ExternalAuthorizer};
-use super::http_authorizer::HttpAuthorizer;
+use super::custom::{Allowed, CheckRequest, ExternalAuthorizer};
+use super::provider::AskedService;
 use super::token::with_claims;
 use crate::live::Live;
 use crate::outbound::Shared;
@@ -59,6 +59,10 @@ impl Guard {
     /// The version that a request is judged by, from its beginning to its end.
     pub(super) fn live(&self) -> Arc<Live> {
         self.shared.live.current()
+    }
+
+    pub(super) fn is_gateway(&self) -> bool {
+        self.scheme.is_some()
     }
 
     pub(super) fn profile(&self) -> Profile {
@@ -134,6 +138,21 @@ impl Guard {
         }
     }
 
+    /// What is asked about.
+    pub(super) fn check_request<B>(&self, request: &Request<B>) -> CheckRequest {
+        CheckRequest {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            version: request.version(),
+            scheme: self.view(request).scheme,
+            body: None,
+            local: self.at,
+            address: request.extensions().get().cloned(),
+            identity: request.extensions().get().cloned(),
+        }
+    }
+
     fn access<'a>(&self, view: &'a RequestView<'a>) -> Access<'a> {
         Access { remote: self.remote, ..Access::request(view) }
     }
@@ -164,18 +183,23 @@ impl Guard {
 /// Who stands for a provider: whom the program brings, else the service that the mesh knows by the name.
 fn authorizer(shared: &Arc<Shared>, live: &Live, provider: &str) -> Option<Arc<dyn ExternalAuthorizer>> {
     let own = shared.options.authorizers.get(provider);
-    own.or_else(|| Some(Arc::new(HttpAuthorizer::of(provider, live, shared)?)))
+    own.or_else(|| Some(Arc::new(AskedService::of(provider, live, shared)?)))
 }
 
-/// What is asked about.
-pub(super) fn check_request<B>(request: &Request<B>) -> CheckRequest {
-    CheckRequest {
-        method: request.method().clone(),
-        uri: request.uri().clone(),
-        headers: request.headers().clone(),
-        address: request.extensions().get().cloned(),
-        identity: request.extensions().get().cloned(),
+/// Changes the headers of a request as an answer says, in Envoy's order; whether it says anything of them.
+pub(super) fn change(headers: &mut http::HeaderMap, allowed: &Allowed) -> bool {
+    replace(headers, &allowed.request_headers);
+    for (name, value) in &allowed.added_request_headers {
+        let lines: Vec<_> = headers.get_all(name).iter().chain([value]).map(HeaderValue::as_bytes).collect();
+        if let (true, Ok(joined)) = (headers.contains_key(name), HeaderValue::from_bytes(&lines.join(&b','))) {
+            headers.insert(name, joined);
+        }
     }
+    for name in &allowed.removed_request_headers {
+        headers.remove(name);
+    }
+    let says_nothing = allowed.request_headers.is_empty() && allowed.added_request_headers.is_empty();
+    !says_nothing || !allowed.removed_request_headers.is_empty()
 }
 
 /// Puts all lines of each new header in the place of those that were there.

@@ -1,11 +1,12 @@
 //! Keys that tokens are signed with, and the check of a signature.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, EcdsaVerificationAlgorithm,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
+    RsaPublicKeyComponents,
 };
 use aws_lc_rs::{constant_time, hmac};
 use mesh_core::jwt::{Keys, Refusal, RemoteKeys, Rule, Token, base64url};
@@ -58,11 +59,19 @@ struct Key {
     material: Material,
 }
 
+/// Made ready once: that costs a good part of what a check does. What cannot be made ready verifies nothing.
 enum Material {
-    Rsa { n: Vec<u8>, e: Vec<u8> },
-    Ec { curve: Curve, point: Vec<u8> },
-    Ed25519(Vec<u8>),
+    Rsa(Box<RsaKey>),
+    Ec { curve: Curve, key: Option<ParsedPublicKey> },
+    Ed25519(Option<ParsedPublicKey>),
     Secret(Vec<u8>),
+}
+
+/// A key for several algorithms, made ready for those that tokens name.
+struct RsaKey {
+    n: Vec<u8>,
+    e: Vec<u8>,
+    ready: [OnceLock<Option<ParsedPublicKey>>; 6],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +121,7 @@ impl Key {
         let text = |name: &str| key.get(name)?.as_str();
         let bytes = |name: &str| base64url::decode(text(name)?);
         let material = match (text("kty")?, text("crv")) {
-            ("RSA", _) => Material::Rsa { n: bytes("n")?, e: bytes("e")? },
+            ("RSA", _) => Material::Rsa(Box::new(RsaKey { n: bytes("n")?, e: bytes("e")?, ready: Default::default() })),
             ("EC", Some(curve)) => {
                 let (curve, size) = match curve {
                     "P-256" => (Curve::P256, 32),
@@ -124,9 +133,9 @@ impl Key {
                 let mut point = vec![4];
                 point.extend(padded(&x, size)?);
                 point.extend(padded(&y, size)?);
-                Material::Ec { curve, point }
+                Material::Ec { curve, key: ParsedPublicKey::new(curve.algorithm(), point).ok() }
             }
-            ("OKP", Some("Ed25519")) => Material::Ed25519(bytes("x")?),
+            ("OKP", Some("Ed25519")) => Material::Ed25519(ParsedPublicKey::new(&ED25519, bytes("x")?).ok()),
             ("oct", _) => Material::Secret(bytes("k")?),
             _ => return None,
         };
@@ -137,7 +146,7 @@ impl Key {
     /// The kind of the key says which algorithms there are, never the token.
     fn takes(&self, algorithm: &str) -> bool {
         let kind = match (&self.material, algorithm) {
-            (Material::Rsa { .. }, "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512") => true,
+            (Material::Rsa(_), algorithm) => RSA.iter().any(|(name, _)| *name == algorithm),
             (Material::Ec { curve, .. }, algorithm) => {
                 *curve == Curve::P256 && algorithm == "ES256"
                     || *curve == Curve::P384 && algorithm == "ES384"
@@ -151,19 +160,10 @@ impl Key {
 
     fn verifies(&self, token: &Token<'_>) -> bool {
         let (signed, signature) = (token.signed.as_bytes(), token.signature.as_slice());
+        let verifies = |key: &ParsedPublicKey| key.verify_sig(signed, signature).is_ok();
         match &self.material {
-            Material::Rsa { n, e } => rsa(&token.algorithm).is_some_and(|parameters| {
-                RsaPublicKeyComponents { n, e }.verify(parameters, signed, signature).is_ok()
-            }),
-            Material::Ec { curve, point } => {
-                let algorithm: &EcdsaVerificationAlgorithm = match curve {
-                    Curve::P256 => &ECDSA_P256_SHA256_FIXED,
-                    Curve::P384 => &ECDSA_P384_SHA384_FIXED,
-                    Curve::P521 => &ECDSA_P521_SHA512_FIXED,
-                };
-                UnparsedPublicKey::new(algorithm, point).verify(signed, signature).is_ok()
-            }
-            Material::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(signed, signature).is_ok(),
+            Material::Rsa(key) => key.ready_for(&token.algorithm).is_some_and(verifies),
+            Material::Ec { key, .. } | Material::Ed25519(key) => key.as_ref().is_some_and(verifies),
             Material::Secret(secret) => hash(&token.algorithm).is_some_and(|hash| {
                 let own = hmac::sign(&hmac::Key::new(hash, secret), signed);
                 constant_time::verify_slices_are_equal(own.as_ref(), signature).is_ok()
@@ -172,16 +172,32 @@ impl Key {
     }
 }
 
-fn rsa(algorithm: &str) -> Option<&'static RsaParameters> {
-    Some(match algorithm {
-        "RS256" => &RSA_PKCS1_2048_8192_SHA256,
-        "RS384" => &RSA_PKCS1_2048_8192_SHA384,
-        "RS512" => &RSA_PKCS1_2048_8192_SHA512,
-        "PS256" => &RSA_PSS_2048_8192_SHA256,
-        "PS384" => &RSA_PSS_2048_8192_SHA384,
-        "PS512" => &RSA_PSS_2048_8192_SHA512,
-        _ => return None,
-    })
+impl RsaKey {
+    fn ready_for(&self, algorithm: &str) -> Option<&ParsedPublicKey> {
+        let place = RSA.iter().position(|(name, _)| *name == algorithm)?;
+        let components = RsaPublicKeyComponents { n: &self.n, e: &self.e };
+        self.ready[place].get_or_init(|| components.to_parsed_public_key(RSA[place].1).ok()).as_ref()
+    }
+}
+
+/// The algorithms of RSA keys.
+static RSA: [(&str, &RsaParameters); 6] = [
+    ("RS256", &RSA_PKCS1_2048_8192_SHA256),
+    ("RS384", &RSA_PKCS1_2048_8192_SHA384),
+    ("RS512", &RSA_PKCS1_2048_8192_SHA512),
+    ("PS256", &RSA_PSS_2048_8192_SHA256),
+    ("PS384", &RSA_PSS_2048_8192_SHA384),
+    ("PS512", &RSA_PSS_2048_8192_SHA512),
+];
+
+impl Curve {
+    fn algorithm(self) -> &'static EcdsaVerificationAlgorithm {
+        match self {
+            Self::P256 => &ECDSA_P256_SHA256_FIXED,
+            Self::P384 => &ECDSA_P384_SHA384_FIXED,
+            Self::P521 => &ECDSA_P521_SHA512_FIXED,
+        }
+    }
 }
 
 fn hash(algorithm: &str) -> Option<hmac::Algorithm> {

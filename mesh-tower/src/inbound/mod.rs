@@ -15,7 +15,9 @@
 //! whom the `AuthorizationPolicy`s that select this workload let in, as [`mesh_core::authz`] decides: all others get
 //! 403 `RBAC: access denied`, or gRPC's status 7. Which policy decided is told to the log alone. The path is in its
 //! normal form before policies look at it, and the application gets that form. A policy with the action `CUSTOM` asks an
-//! [`ExternalAuthorizer`], or the service of an `envoyExtAuthzHttp` of the MeshConfig. Until every [source](crate::source) of the configuration has delivered once, all requests are
+//! [`ExternalAuthorizer`], or the service of an `envoyExtAuthzHttp` or `envoyExtAuthzGrpc` of the MeshConfig, with the
+//! request's body where it says so. A layer that is mounted in a server of another kind can tell nobody the body: what
+//! would need it is denied there. Until every [source](crate::source) of the configuration has delivered once, all requests are
 //! answered 503. Under [`Profile::Safe`](mesh_core::Profile::Safe) a method in lower case, a user name in the
 //! host and, on HTTP/2, a `host` other than `:authority` are answered 400, which Envoy lets through.
 //!
@@ -47,17 +49,18 @@
 //! ```
 
 mod body;
+mod check_body;
 pub(crate) mod context;
 mod custom;
 mod entrance;
 mod future;
 mod guard;
 mod headers;
-mod http_authorizer;
 mod jwks;
 mod keys;
 mod layer;
 mod peer;
+mod provider;
 mod record;
 mod service;
 mod token;
@@ -67,10 +70,12 @@ mod trials;
 mod tests;
 
 pub use self::body::ResponseBody;
+pub use self::check_body::CheckBody;
 pub use self::context::{RequestContext, spawn};
 pub(crate) use self::context::{note_spent, propagate, time_left};
 pub(crate) use self::custom::Authorizers;
-pub use self::custom::{Allowed, CheckAnswer, CheckRequest, Checking, ExternalAuthorizer};
+pub use self::custom::{Allowed, BodyInCheck, CheckAnswer, CheckRequest, Checking, ExternalAuthorizer};
+pub(crate) use self::entrance::RoutedBy;
 pub use self::future::ResponseFuture;
 pub(crate) use self::guard::{Guard, append};
 pub(crate) use self::keys::RuleKeys;

@@ -33,7 +33,7 @@ impl<S> Inbound<S> {
 
 impl<S, B, R> Service<Request<B>> for Inbound<S>
 where
-    B: http_body::Body,
+    B: http_body::Body + 'static,
     S: Service<Request<B>, Response = Response<R>> + Clone,
     R: http_body::Body,
 {

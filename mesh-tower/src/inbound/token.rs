@@ -91,7 +91,7 @@ fn remove_params(uri: &mut Uri, names: &[&str]) {
 }
 
 /// The answer where a claim cannot be the value of the header that it is for, as Envoy gives it.
-fn bad_value(name: &HeaderName) -> Response<Body> {
+pub(super) fn bad_value(name: &HeaderName) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("invalid header value for: {name}")));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));

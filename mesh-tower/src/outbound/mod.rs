@@ -18,17 +18,17 @@ mod retry;
 mod route_info;
 mod timed;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use mesh_core::deadline::Deadline;
 use mesh_core::network::Network;
+use mesh_core::route::reply::is_grpc;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
-use mesh_core::telemetry::standard::Security;
 use mesh_core::{Failure, Profile, Scheme};
 
 use crate::body::replay::memory::Memory;
@@ -39,7 +39,7 @@ use crate::hops::Nature;
 use crate::inbound::{Authorizers, Guard, Trials};
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
-use crate::telemetry::{Arrivals, Measured, Metrics};
+use crate::telemetry::{Arrivals, Begun, Metrics};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
@@ -147,7 +147,26 @@ pub(crate) enum Listener {
     /// Those of the mesh, by the port of the URI or the given one.
     Mesh { port: Option<u16> },
     /// Those of a gateway's listener, for a caller at an address.
-    Gateway { port: u16, table: Option<TableId>, is_tls: bool, caller: Option<SocketAddr> },
+    Gateway { port: u16, table: Option<TableId>, is_tls: bool, caller: Option<Caller> },
+}
+
+/// Where a gateway's caller is: what counts of its address, in less room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    ip: IpAddr,
+    port: u16,
+}
+
+impl From<SocketAddr> for Caller {
+    fn from(at: SocketAddr) -> Self {
+        Self { ip: at.ip(), port: at.port() }
+    }
+}
+
+impl From<Caller> for SocketAddr {
+    fn from(caller: Caller) -> Self {
+        Self::new(caller.ip, caller.port)
+    }
 }
 
 /// A request that is on its way: what was decided, and by which version.
@@ -159,7 +178,8 @@ pub(crate) struct Journey {
     head: Head,
     protocol: Version,
     /// Where a gateway's caller is.
-    caller: Option<SocketAddr>,
+    caller: Option<Caller>,
+    at_gateway: bool,
     /// The time of day, where header operations may write it.
     began: Option<SystemTime>,
     /// The origin of a browser that may call.
@@ -205,18 +225,25 @@ impl Journey {
         head: Head,
         request: &mut Request<Body>,
     ) -> Result<Self, Unrouted> {
+        // Where those have changed headers who were asked about the request, and that is to make no difference here.
+        let routed_by = request.extensions_mut().remove::<inbound::RoutedBy>();
+        let changed = routed_by.map(|inbound::RoutedBy(before)| std::mem::replace(request.headers_mut(), before));
         let routed = route(&shared, &live, listener, &head, request).map_err(|failure| Unrouted::Failed {
             failure: if head.upgrade_refused { Failure::UpgradeRefused } else { failure },
             grpc: head.grpc,
-        })?;
+        });
+        if let Some(changed) = changed {
+            *request.headers_mut() = changed;
+        }
+        let routed = routed?;
         explained::trace(&live, listener, request, head.port, routed.draw);
         let protocol = request.version();
-        let caller = match listener {
-            Listener::Gateway { caller, .. } => caller,
-            Listener::Mesh { .. } => None,
+        let (caller, at_gateway) = match listener {
+            Listener::Gateway { caller, .. } => (caller, true),
+            Listener::Mesh { .. } => (None, false),
         };
-        let mut journey =
-            Self { shared, live, routed, head, protocol, caller, began: None, origin: None, hash: None, kept: None };
+        let (began, origin, hash, kept) = (None, None, None, None);
+        let mut journey = Self { shared, live, routed, head, protocol, caller, at_gateway, began, origin, hash, kept };
         if journey.route().carried {
             journey.head.take_back(request.headers_mut());
         }
@@ -243,7 +270,11 @@ impl Journey {
 
     fn exchange(&self) -> Exchange<'_> {
         let began = self.began.unwrap_or(SystemTime::UNIX_EPOCH);
-        Exchange { protocol: self.protocol, downstream_remote: self.caller, ..Exchange::new(began) }
+        Exchange {
+            protocol: self.protocol,
+            downstream_remote: self.caller.map(SocketAddr::from),
+            ..Exchange::new(began)
+        }
     }
 
     fn note_beginning(&mut self) {
@@ -316,12 +347,12 @@ pub(crate) fn send(
 
 fn begin_trail(shared: &Shared, request: &Request<Body>) -> Trail {
     let now = crate::clock::now();
-    let measured = shared.metrics.as_ref().map(|metrics| {
+    let begun = shared.metrics.as_ref().map(|metrics| {
         let body = request.body();
         let there = if body.is_full() { http_body::Body::size_hint(body).lower() } else { 0 };
-        Measured::begin(metrics.to_nobody(), request, there, now, Security::Unknown)
+        Begun::new(metrics.to_nobody(), request, there)
     });
-    Trail::new(now, measured)
+    Trail::new(now, begun.map(|begun| (begun, is_grpc(request.headers()))))
 }
 
 fn without_body(bodiless: bool, response: Response<Body>) -> Response<Body> {
@@ -357,7 +388,7 @@ fn take_head(
     let guard = match listener {
         Listener::Gateway { port, caller, is_tls, .. } if live.snapshot().judges() => {
             let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
-            Some(Guard::at_gateway(Arc::clone(shared), port, caller.map(|caller| caller.ip()), scheme))
+            Some(Guard::at_gateway(Arc::clone(shared), port, caller.map(|caller| caller.ip), scheme))
         }
         _ => None,
     };

@@ -85,7 +85,7 @@ where
         }
     };
     let state = Arc::new(ConnectionState::default());
-    let io = TrackedIo::new(io, Arc::clone(&state));
+    let io = TrackedIo::new(io, Arc::clone(&state), settings.limits.refuses_bare_feeds);
     let peer = Peer::new(PeerAddress(peer), tls);
     let service = ConnectionService::new(app, peer, Arc::clone(&state), Arc::clone(&settings));
     http(io, service, &mut drain, &state, &settings, lasts).await;

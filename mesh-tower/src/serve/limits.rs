@@ -15,6 +15,8 @@ pub(super) struct Limits {
     pub(super) head_list_bytes: u32,
     pub(super) streams: u32,
     pub(super) stall_timeout: Option<Duration>,
+    /// Whether a line of a head has to end with both its characters.
+    pub(super) refuses_bare_feeds: bool,
     /// Whether who says nothing at first is let go.
     pub(super) refuses_silence: bool,
 }
@@ -30,6 +32,7 @@ impl Limits {
             head_list_bytes: options.max_header_bytes.unwrap_or(list),
             streams: options.max_concurrent_streams.unwrap_or(streams),
             stall_timeout: options.stall_timeout.unwrap_or(stall),
+            refuses_bare_feeds: profile != Profile::Istio,
             refuses_silence: profile != Profile::Istio,
         }
     }

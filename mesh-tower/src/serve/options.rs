@@ -48,6 +48,7 @@ pub struct ServeOptions {
     pub(super) keepalive_interval: Option<Duration>,
     pub(super) keepalive_timeout: Duration,
     pub(super) accept_http_10: bool,
+    pub(super) refuse_underscores: bool,
     pub(super) half_close: bool,
     pub(super) seen_address: Option<SocketAddr>,
     pub(super) extend: Vec<Arc<Extend>>,
@@ -70,6 +71,7 @@ impl ServeOptions {
             keepalive_interval: None,
             keepalive_timeout: Duration::from_secs(20),
             accept_http_10: false,
+            refuse_underscores: false,
             half_close: false,
             seen_address: None,
             extend: Vec::new(),
@@ -193,6 +195,15 @@ impl ServeOptions {
         self
     }
 
+    /// Whether a request with a header name that has an underscore in it is answered 400, as an Envoy at the edge does
+    /// (`headers_with_underscores_action`). Unless set it is taken, as by Istio; an application that reads headers as CGI
+    /// does cannot tell `x_user` from `x-user`.
+    #[must_use]
+    pub fn refuse_underscores(mut self, refuse: bool) -> Self {
+        self.refuse_underscores = refuse;
+        self
+    }
+
     /// Whether an HTTP/1 caller may close its sending side and still wait for the response. Unless
     /// set, that counts as going away, as with Envoy: the request under way is cancelled.
     #[must_use]
@@ -248,6 +259,7 @@ impl fmt::Debug for ServeOptions {
             .field("keepalive_interval", &self.keepalive_interval)
             .field("keepalive_timeout", &self.keepalive_timeout)
             .field("accept_http_10", &self.accept_http_10)
+            .field("refuse_underscores", &self.refuse_underscores)
             .field("half_close", &self.half_close)
             .field("seen_address", &self.seen_address)
             .field("extensions", &self.extend.len())

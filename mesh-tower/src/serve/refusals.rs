@@ -7,10 +7,16 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::connection::Settings;
+use super::state::ConnectionState;
 use crate::BoxError;
 
 /// The answer to a request that the application never sees; nothing to one that it does.
-pub(super) fn refusal(request: &Request<Incoming>, is_tls: bool, settings: &Settings) -> Option<Response<Full<Bytes>>> {
+pub(super) fn refusal(
+    request: &Request<Incoming>,
+    is_tls: bool,
+    state: &ConnectionState,
+    settings: &Settings,
+) -> Option<Response<Full<Bytes>>> {
     let options = &settings.options;
     if request.version() <= Version::HTTP_10 && !options.accept_http_10 {
         return Some(too_old());
@@ -18,6 +24,12 @@ pub(super) fn refusal(request: &Request<Incoming>, is_tls: bool, settings: &Sett
     // A change of mode ends what has begun as plaintext: the next connection begins anew.
     if !is_tls && !settings.security.takes_plaintext() {
         return Some(closing(StatusCode::SERVICE_UNAVAILABLE));
+    }
+    if state.is_flawed() {
+        return Some(closing(StatusCode::BAD_REQUEST));
+    }
+    if options.refuse_underscores && request.headers().keys().any(|name| name.as_str().contains('_')) {
+        return Some(empty(StatusCode::BAD_REQUEST));
     }
     // With HTTP/1 nobody gets here with more.
     if request.headers().len() > options.max_headers {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Full, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
 use pin_project::pin_project;
@@ -79,11 +80,15 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let open = Some(self.state.begin_request(self.settings.options.max_cancelled_requests));
-        if let Some(response) = refusal(&request, self.peer.is_tls(), &self.settings) {
-            return ResponseFuture { reply: Reply::Own(Some(response)), open };
+        let asks_for_another = request.version() == Version::HTTP_11
+            && (request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT);
+        if let Some(response) = refusal(&request, self.peer.is_tls(), &self.state, &self.settings) {
+            return ResponseFuture { reply: Reply::Own(Some(response)), open, asks_for_another };
         }
-        let request = self.prepare(request);
-        ResponseFuture { reply: Reply::App(self.app.clone().oneshot(request)), open }
+        // What is added may panic, too, and other requests of this connection are under way.
+        let prepared = catch_unwind(AssertUnwindSafe(|| self.app.clone().oneshot(self.prepare(request))));
+        let panicked = |_| Reply::Own(Some(failed(&"what is added to its requests panicked".into())));
+        ResponseFuture { reply: prepared.map_or_else(panicked, Reply::App), open, asks_for_another }
     }
 }
 
@@ -93,10 +98,11 @@ pub(super) struct ResponseFuture<S: Service<Request<Body>>> {
     #[pin]
     reply: Reply<S>,
     open: Option<OpenRequest>,
+    /// Whether the connection might go on with another protocol.
+    asks_for_another: bool,
 }
 
 #[pin_project(project = ReplyProjection)]
-#[expect(clippy::large_enum_variant, reason = "the small variant is the rare one; a box would cost every request")]
 enum Reply<S: Service<Request<Body>>> {
     App(#[pin] Oneshot<S, Request<Body>>),
     /// `None` once it is given.
@@ -114,7 +120,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = match this.reply.project() {
+        let mut response = match this.reply.project() {
             // After a panic it is not polled again: this ends here.
             ReplyProjection::App(future) => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                 Ok(polled) => match ready!(polled) {
@@ -127,6 +133,9 @@ where
         };
         let mut open = this.open.take();
         if let Some(open) = &mut open {
+            if *this.asks_for_another && response.status() != StatusCode::SWITCHING_PROTOCOLS && !open.resume() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             match http_body::Body::is_end_stream(response.body()) {
                 true => open.answered(),
                 false => open.gives(),

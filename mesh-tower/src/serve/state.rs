@@ -20,6 +20,9 @@ pub(super) struct ConnectionState {
     waiting: AtomicUsize,
     taken: AtomicUsize,
     cancelled: AtomicUsize,
+    flawed: AtomicBool,
+    unfollowed: AtomicBool,
+    resumed: AtomicBool,
     ended: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
@@ -84,9 +87,42 @@ impl ConnectionState {
         }
     }
 
+    /// Bytes were taken by the socket. With HTTP/2 they may be an answer to a PING, and say nothing of the answers.
+    pub(super) fn on_written(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 && !self.http2.load(Ordering::Relaxed) {
+            self.taken.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// The bytes begin as an HTTP/2 connection does.
     pub(super) fn on_http2(&self) {
         self.http2.store(true, Ordering::Relaxed);
+    }
+
+    /// The bytes of a request are flawed. Tells whether it is under way already; else it is refused when it comes.
+    pub(super) fn on_flaw(&self) -> bool {
+        self.flawed.store(true, Ordering::Relaxed);
+        self.open.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn is_flawed(&self) -> bool {
+        self.flawed.load(Ordering::Relaxed)
+    }
+
+    /// Bytes came behind a request for another protocol, before it was answered.
+    pub(super) fn on_unfollowed(&self) {
+        self.unfollowed.store(true, Ordering::Relaxed);
+    }
+
+    /// The other protocol was refused. Tells whether requests may follow: none may be among bytes that nobody has looked at.
+    pub(super) fn resume(&self) -> bool {
+        self.resumed.store(true, Ordering::Relaxed);
+        !self.unfollowed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the other protocol was refused since this was last asked.
+    pub(super) fn resumes(&self) -> bool {
+        self.resumed.swap(false, Ordering::Relaxed)
     }
 
     /// Makes the byte stream fail, wherever it is by now.
@@ -143,6 +179,11 @@ impl OpenRequest {
     /// The answer is there to the end: whatever ends the request now is no cancelling.
     pub(super) fn answered(&mut self) {
         self.cancelling = None;
+    }
+
+    /// The connection goes on with requests; see [`ConnectionState::resume`].
+    pub(super) fn resume(&self) -> bool {
+        self.state.resume()
     }
 
     /// There is a piece of the answer for the caller to take, or that has come to be given to it.

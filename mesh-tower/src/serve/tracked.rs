@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use mesh_core::framing::Framing;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::state::ConnectionState;
@@ -16,11 +17,33 @@ pub(super) struct TrackedIo<I> {
     io: I,
     state: Arc<ConnectionState>,
     preface: Preface,
+    framing: Framing,
 }
 
 impl<I> TrackedIo<I> {
-    pub(super) fn new(io: I, state: Arc<ConnectionState>) -> Self {
-        Self { io, state, preface: Preface::Matches(0) }
+    /// `strict` says which flaws of HTTP/1.1 are refused.
+    pub(super) fn new(io: I, state: Arc<ConnectionState>, strict: bool) -> Self {
+        Self { io, state, preface: Preface::Matches(0), framing: Framing::new(strict) }
+    }
+
+    /// Bytes have come. A request that is flawed is refused when its head is read, or its body breaks off.
+    fn on_read(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.state.on_read();
+        if self.preface.read(bytes) {
+            self.state.on_http2();
+        }
+        if self.framing.is_held() {
+            match self.state.resumes() {
+                true => self.framing.resume(),
+                false => self.state.on_unfollowed(),
+            }
+        }
+        let Err(flaw) = self.framing.read(bytes) else { return Ok(()) };
+        tracing::debug!(?flaw, "a request is malformed");
+        match self.state.on_flaw() {
+            true => Err(io::Error::new(io::ErrorKind::InvalidData, "the request is malformed")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -43,10 +66,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for TrackedIo<I> {
         }
         let read = buf.filled().get(before..).unwrap_or_default();
         if !read.is_empty() {
-            this.state.on_read();
-            if this.preface.read(read) {
-                this.state.on_http2();
-            }
+            this.on_read(read)?;
         }
         polled
     }
@@ -70,17 +90,29 @@ impl<I: AsyncWrite + Unpin> TrackedIo<I> {
     }
 }
 
+impl<I> TrackedIo<I> {
+    fn written(&self, polled: &Poll<io::Result<usize>>) {
+        if matches!(polled, Poll::Ready(Ok(written)) if *written > 0) {
+            self.state.on_written();
+        }
+    }
+}
+
 impl<I: AsyncWrite + Unpin> AsyncWrite for TrackedIo<I> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.write(cx, |io, cx| io.poll_write(cx, buf))
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = self.as_mut().write(cx, |io, cx| io.poll_write(cx, buf));
+        self.written(&polled);
+        polled
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write(cx, |io, cx| io.poll_write_vectored(cx, bufs))
+        let polled = self.as_mut().write(cx, |io, cx| io.poll_write_vectored(cx, bufs));
+        self.written(&polled);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -152,7 +184,7 @@ mod tests {
     async fn a_stream_that_waits_for_bytes_can_be_ended() {
         let (near, _far) = tokio::io::duplex(64);
         let state = Arc::new(ConnectionState::default());
-        let mut io = TrackedIo::new(near, Arc::clone(&state));
+        let mut io = TrackedIo::new(near, Arc::clone(&state), true);
         let reading = tokio::spawn(async move {
             let read = io.read_u8().await.map_err(|error| error.kind());
             (read, io.write_u8(1).await.map_err(|error| error.kind()))

@@ -8,10 +8,11 @@ use arc_swap::ArcSwap;
 use http::Request;
 use http::header::HOST;
 use http::uri::Authority;
+use mesh_core::route::reply::is_grpc;
 use mesh_core::telemetry::Workload;
 use mesh_core::telemetry::standard::{Called, Security};
 
-use super::{Group, Measured, Metrics};
+use super::{Begun, Group, Measured, Metrics};
 use crate::identity::Peer;
 use crate::inbound::PeerIdentity;
 
@@ -48,7 +49,7 @@ impl Arrivals {
         let security = if principal.is_some() { Security::MutualTls } else { Security::None };
         let group = self.group(principal.unwrap_or_default(), host_of(request));
         let body = request.body().size_hint().exact().unwrap_or_default();
-        Measured::begin(group, request, body, crate::clock::now(), security)
+        Begun::new(group, request, body).measured(crate::clock::now(), is_grpc(request.headers()), security)
     }
 
     /// Only names of ours have groups of their own: whoever makes up others counts for the service that we are.

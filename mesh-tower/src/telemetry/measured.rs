@@ -6,7 +6,6 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::{Body as _, Frame};
-use mesh_core::route::reply::is_grpc;
 use mesh_core::telemetry::standard::{Ended, Security, grpc_status};
 use mesh_core::{Failure, ResponseFlags};
 
@@ -17,40 +16,23 @@ use crate::endpoint::Sent;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// What is measured of a request. It counts when it is dropped: when its answer has been read to the end, or given up.
+/// A request that was not answered yet: what its own side needs, and no more, since it is moved often.
 #[derive(Debug)]
-pub(crate) struct Measured {
+pub(crate) struct Begun {
     group: Arc<Group>,
-    began: Instant,
     request_bytes: u64,
     /// What of its body was not there at the beginning.
     sent: Option<Sent>,
-    response_bytes: u64,
-    ended: Ended,
-    /// Whether the answer has come to its end.
-    is_complete: bool,
 }
 
-impl Measured {
-    /// A request that begins; it counts in `group` unless it [gets elsewhere](Self::goes_to).
-    pub(crate) fn begin<B>(
-        group: Arc<Group>,
-        request: &Request<B>,
-        body: u64,
-        began: Instant,
-        security: Security,
-    ) -> Self {
+impl Begun {
+    /// A request that begins; it counts in `group` unless it [gets elsewhere](Self::goes_to). `body`: bytes of it that
+    /// are known.
+    pub(crate) fn new<B>(group: Arc<Group>, request: &Request<B>, body: u64) -> Self {
         let path = request.uri().path_and_query().map_or(1, |path| path.as_str().len());
         let line = (request.method().as_str().len() + path) as u64 + OF_A_LINE;
-        Self {
-            group,
-            began,
-            request_bytes: line + of_headers(request.headers()) + body,
-            sent: None,
-            response_bytes: 0,
-            ended: Ended { is_grpc: is_grpc(request.headers()), security, ..Ended::default() },
-            is_complete: false,
-        }
+        let request_bytes = line + of_headers(request.headers()) + body;
+        Self { group, request_bytes, sent: None }
     }
 
     /// Where it goes.
@@ -63,6 +45,28 @@ impl Measured {
         self.sent = sent;
     }
 
+    /// All that is measured of it; without more it counts as given up by its caller.
+    pub(crate) fn measured(self, began: Instant, is_grpc: bool, security: Security) -> Measured {
+        let Self { group, request_bytes, sent } = self;
+        let ended = Ended { is_grpc, security, ..Ended::default() };
+        Measured { group, began, request_bytes, sent, response_bytes: 0, ended, is_complete: false }
+    }
+}
+
+/// What is measured of a request. It counts when it is dropped: when its answer has been read to the end, or given up.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    group: Arc<Group>,
+    began: Instant,
+    request_bytes: u64,
+    sent: Option<Sent>,
+    response_bytes: u64,
+    ended: Ended,
+    /// Whether the answer has come to its end.
+    is_complete: bool,
+}
+
+impl Measured {
     /// The head of the answer.
     pub(crate) fn answered<B>(&mut self, response: &Response<B>, flags: ResponseFlags) {
         self.ended.status = response.status().as_u16();

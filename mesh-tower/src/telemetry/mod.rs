@@ -36,6 +36,6 @@ mod series;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use counted::Counted;
-pub(crate) use measured::Measured;
+pub(crate) use measured::{Begun, Measured};
 pub use series::MOST_SERIES;
 pub(crate) use series::{Group, Metrics};

@@ -13,10 +13,12 @@ use mesh_tower::{Body, Mesh, RouteInfo};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use crate::judged::Judged;
 use crate::ledger::{Ledger, Reply};
 use crate::load::{self, Ask};
 use crate::raw::{self, Raw};
-use crate::scenario::{PLAIN, Scenario, Served, app, speaking};
+use crate::scenario::{PLAIN, Scenario, app, speaking};
+use crate::served::Served;
 
 /// A body of 64 MiB that counts the pieces which were asked for.
 fn counted(taken: &Arc<AtomicUsize>) -> Body {
@@ -30,9 +32,10 @@ fn counted(taken: &Arc<AtomicUsize>) -> Body {
 }
 
 /// Sends, and gives the status and the body, in five seconds at most.
-async fn ask(mesh: &Mesh, request: Request<Body>) -> (u16, Bytes) {
+async fn ask(mesh: &Mesh, judged: &mut Judged, request: Request<Body>) -> (u16, Bytes) {
     let asking = async {
         let response = mesh.client().send(request).await;
+        judged.note(response.extensions().get::<RouteInfo>().unwrap().attempts() as usize);
         (response.status().as_u16(), response.into_body().collect().await.unwrap().to_bytes())
     };
     tokio::time::timeout(Duration::from_secs(5), asking).await.expect("an answer in time")
@@ -73,68 +76,73 @@ async fn odd(_: usize, mut stream: TcpStream) -> std::io::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_comes_early_stops_the_sending_and_its_connection_is_not_used_again() {
     let scenario = Scenario::begin("35 early answers", 10, 48).await;
+    let mut judged = Judged::untried();
     let raw = Raw::start(odd).await;
     let mesh = scenario.mesh(&[raw.address], PLAIN, &["timeout: 4s"]).await;
     for round in 1..=5 {
         let taken = Arc::new(AtomicUsize::new(0));
         let upload = Request::post("http://app/large").body(counted(&taken)).unwrap();
-        assert_eq!(ask(&mesh, upload).await, (413, "large".into()));
+        assert_eq!(ask(&mesh, &mut judged, upload).await, (413, "large".into()));
         let stood = taken.load(Ordering::SeqCst);
         assert!(stood < 256, "{stood} pieces of 64 KiB were taken");
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(taken.load(Ordering::SeqCst) <= stood + 1, "the rest is not wanted");
-        assert_eq!(ask(&mesh, get()).await, (200, "hello".into()));
-        assert_eq!(ask(&mesh, get()).await, (200, "hello".into()));
+        assert_eq!(ask(&mesh, &mut judged, get()).await, (200, "hello".into()));
+        assert_eq!(ask(&mesh, &mut judged, get()).await, (200, "hello".into()));
         // A connection for each upload, after which it is gone; the one for the short requests stays.
         assert!(raw.connections() <= 2 * round, "{} connections", raw.connections());
         assert!(raw.connections() > round, "{} connections", raw.connections());
     }
-    scenario.end([mesh], raw).await;
+    scenario.end(judged, [mesh], raw).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_endpoint_says_before_its_answer_is_not_the_answer() {
     let scenario = Scenario::begin("35 informational answers", 10, 48).await;
+    let mut judged = Judged::untried();
     let raw = Raw::start(odd).await;
     let mesh = scenario.mesh(&[raw.address], PLAIN, &["timeout: 4s"]).await;
     for _ in 0..200 {
         let informed = Request::get("http://app/informed").body(Body::empty()).unwrap();
-        assert_eq!(ask(&mesh, informed).await, (200, "ok".into()));
+        assert_eq!(ask(&mesh, &mut judged, informed).await, (200, "ok".into()));
     }
     assert_eq!(raw.connections(), 1, "it is used again");
-    scenario.end([mesh], raw).await;
+    scenario.end(judged, [mesh], raw).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_the_endpoint_does_not_ask_for_stays_where_it_is() {
     let scenario = Scenario::begin("35 expectations", 10, 48).await;
+    let mut judged = Judged::untried();
     let raw = Raw::start(odd).await;
     let mesh = scenario.mesh(&[raw.address], PLAIN, &["timeout: 4s"]).await;
     for _ in 0..5 {
         let taken = Arc::new(AtomicUsize::new(0));
         let upload = Request::post("http://app/expect").header("expect", "100-continue").body(counted(&taken)).unwrap();
-        assert_eq!(ask(&mesh, upload).await, (417, "no".into()));
+        assert_eq!(ask(&mesh, &mut judged, upload).await, (417, "no".into()));
         assert_eq!(taken.load(Ordering::SeqCst), 0, "nothing of it was sent");
-        assert_eq!(ask(&mesh, get()).await, (200, "hello".into()));
+        assert_eq!(ask(&mesh, &mut judged, get()).await, (200, "hello".into()));
     }
-    scenario.end([mesh], raw).await;
+    scenario.end(judged, [mesh], raw).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trailers_never_become_headers() {
     let scenario = Scenario::begin("36 trailers", 10, 48).await;
+    let mut judged = Judged::untried();
     let raw = Raw::start(odd).await;
     let mesh = scenario.mesh(&[raw.address], PLAIN, &["retries: {attempts: 1, retryOn: 5xx}"]).await;
     let names = ["content-length", "host", "x-forwarded-client-cert", "authorization", "set-cookie", "x-sum"];
     for _ in 0..50 {
         let request = Request::get("http://app/trailers").header("te", "trailers").body(Body::empty()).unwrap();
         let response = mesh.client().send(request).await;
+        judged.note(response.extensions().get::<RouteInfo>().unwrap().attempts() as usize);
         assert_eq!(response.status(), 200);
         assert!(names.iter().all(|name| !response.headers().contains_key(*name)), "{:?}", response.headers());
         let body = response.into_body().collect().await.unwrap();
         assert_eq!(body.trailers().map(|trailers| trailers["x-sum"].clone()), Some(HeaderValue::from_static("1")));
         assert_eq!(body.to_bytes(), "ok");
-        assert_eq!(ask(&mesh, get()).await, (200, "hello".into()));
+        assert_eq!(ask(&mesh, &mut judged, get()).await, (200, "hello".into()));
     }
     assert_eq!(raw.connections(), 1, "they do not confuse what comes after");
     // Nor do those of a request, on either protocol.
@@ -157,10 +165,10 @@ async fn trailers_never_become_headers() {
         ]);
         let body = Body::new(load::streaming(&"text".into()).with_trailers(std::future::ready(Some(Ok(trailers)))));
         let request = Request::post("http://app/").header("trailer", "x-user").body(body).unwrap();
-        assert_eq!(ask(&mesh, request).await, (200, "[false, false] true".into()), "{protocol}");
+        assert_eq!(ask(&mesh, &mut judged, request).await, (200, "[false, false] true".into()), "{protocol}");
         meshes.push(mesh);
     }
-    scenario.end(meshes, (raw, served)).await;
+    scenario.end(judged, meshes, (raw, served)).await;
 }
 
 fn grpc(n: usize) -> Ask {
@@ -189,7 +197,10 @@ async fn a_grpc_status_in_the_headers_counts_once_for_retries_and_once_for_eject
     assert_eq!((ledger.entry("post-1").begun, ejected()), (1, 1), "{second:?}");
     let third = load::send(&mesh.client(), grpc(2)).await;
     assert_eq!((third.info.flags.as_str(), ledger.entry("post-2").begun), ("UH", 0));
-    scenario.end([mesh], ledger).await;
+    // A POST that was answered may be repeated where the policy says so: it is not for `Judged::by`.
+    let tries = first.info.attempts + second.info.attempts + third.info.attempts;
+    let judged = Judged::counted(3, tries, scenario.elapsed());
+    scenario.end(judged, [mesh], ledger).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -206,9 +217,12 @@ async fn a_grpc_status_in_the_trailers_passes_and_is_nobodys_reason_to_try_again
     let rule = "retries: {attempts: 1, retryOn: unavailable, backoff: 1ms}";
     let text = speaking("GRPC", &app(&[served.address], PLAIN, &[rule]));
     let mesh = scenario.with_text(text).build().await.unwrap();
+    let mut judged = Judged::untried();
     for n in 0..20 {
         let response = mesh.client().send(grpc(n).request()).await;
-        assert_eq!(response.extensions().get::<RouteInfo>().map(RouteInfo::attempts), Some(1));
+        let tries = response.extensions().get::<RouteInfo>().map(RouteInfo::attempts);
+        assert_eq!(tries, Some(1));
+        judged.note(1);
         assert!(!response.headers().contains_key("grpc-status"));
         let body = response.into_body().collect().await.unwrap();
         assert_eq!(
@@ -216,5 +230,5 @@ async fn a_grpc_status_in_the_trailers_passes_and_is_nobodys_reason_to_try_again
             Some(HeaderValue::from_static("14"))
         );
     }
-    scenario.end([mesh, served.mesh.clone()], served).await;
+    scenario.end(judged, [mesh, served.mesh.clone()], served).await;
 }

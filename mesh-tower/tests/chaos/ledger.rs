@@ -133,6 +133,11 @@ impl Ledger {
         self.inner.entries.lock().unwrap().clone()
     }
 
+    /// The same without a copy.
+    pub(crate) fn with_entries<T>(&self, look: impl FnOnce(&HashMap<String, Entry>) -> T) -> T {
+        look(&self.inner.entries.lock().unwrap())
+    }
+
     /// What is known of one id.
     pub(crate) fn entry(&self, id: &str) -> Entry {
         self.inner.entries.lock().unwrap().get(id).cloned().unwrap_or_default()
@@ -146,29 +151,41 @@ impl Ledger {
     pub(crate) fn copies(&self) -> usize {
         self.inner.entries.lock().unwrap().values().map(|entry| entry.copies).sum()
     }
+
+    /// Notes by hand what reached an application that is no endpoint of the ledger's: it begins, and has come to its end.
+    pub(crate) fn note(&self, id: &str, method: &Method, content: &[u8]) {
+        self.inner.begin(id, method, false);
+        self.inner.end(id, &Hash::of(content), false);
+    }
+}
+
+impl Inner {
+    fn begin(&self, id: &str, method: &Method, is_copy: bool) {
+        let mut entries = self.entries.lock().unwrap();
+        let entry = entries.entry(id.to_owned()).or_default();
+        entry.method = method.clone();
+        *if is_copy { &mut entry.copies } else { &mut entry.begun } += 1;
+    }
+
+    fn end(&self, id: &str, hash: &str, is_copy: bool) {
+        let mut entries = self.entries.lock().unwrap();
+        let entry = entries.get_mut(id).unwrap();
+        if is_copy { &mut entry.copied } else { &mut entry.hashes }.push(hash.to_owned());
+    }
 }
 
 async fn answer(inner: Arc<Inner>, at: SocketAddr, request: Request<Incoming>) -> Result<Response<Body>, hyper::Error> {
     let (parts, mut body) = request.into_parts();
     let id = parts.headers.get(ID).map_or("", |id| id.to_str().unwrap()).to_owned();
     let is_copy = parts.headers.contains_key("x-mesh-mirrored");
-    {
-        let mut entries = inner.entries.lock().unwrap();
-        let entry = entries.entry(id.clone()).or_default();
-        entry.method = parts.method.clone();
-        *if is_copy { &mut entry.copies } else { &mut entry.begun } += 1;
-    }
+    inner.begin(&id, &parts.method, is_copy);
     let seen = Seen { at, path: parts.uri.path().to_owned(), headers: parts.headers };
     let mut hash = Hash::new();
     while let Some(frame) = body.frame().await {
         hash.feed(frame?.data_ref().map_or(&[], |data| data));
     }
     let hash = hash.text();
-    {
-        let mut entries = inner.entries.lock().unwrap();
-        let entry = entries.get_mut(&id).unwrap();
-        if is_copy { &mut entry.copied } else { &mut entry.hashes }.push(hash.clone());
-    }
+    inner.end(&id, &hash, is_copy);
     let reply = (inner.script)(&seen);
     if !reply.after.is_zero() {
         tokio::time::sleep(reply.after).await;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::content::Hash;
 use crate::ledger::ID;
+use crate::watch::ON_PURPOSE;
 
 /// A request to be sent.
 #[derive(Clone, Debug)]
@@ -21,8 +22,10 @@ pub(crate) struct Ask {
     pub(crate) url: String,
     pub(crate) id: String,
     pub(crate) body: Bytes,
-    /// In pieces of up to 8 KiB instead of whole.
+    /// In pieces instead of whole.
     pub(crate) streams: bool,
+    /// The body panics, on purpose, once half of it was read.
+    pub(crate) panics: bool,
     /// What the answer is to be, if it is not the ledger's.
     pub(crate) expected: Option<Bytes>,
     pub(crate) headers: Vec<(&'static str, &'static str)>,
@@ -36,6 +39,7 @@ impl Ask {
             id: format!("get-{n}"),
             body: Bytes::new(),
             streams: false,
+            panics: false,
             expected: None,
             headers: Vec::new(),
         }
@@ -57,7 +61,11 @@ impl Ask {
     }
 
     pub(crate) fn request(&self) -> Request<Body> {
-        let body = if self.streams { streaming(&self.body) } else { Body::full(self.body.clone()) };
+        let body = match self {
+            Self { panics: true, body, .. } => panicking(body.slice(..body.len() / 2)),
+            Self { streams: true, body, .. } => streaming(body),
+            Self { body, .. } => Body::full(body.clone()),
+        };
         let mut request = Request::builder().method(self.method.clone()).uri(&self.url).header(ID, &self.id);
         for (name, value) in &self.headers {
             request = request.header(*name, *value);
@@ -66,11 +74,25 @@ impl Ask {
     }
 }
 
-/// A body of which only the next piece is there.
+/// A body that panics in place of its second piece.
+fn panicking(piece: Bytes) -> Body {
+    let pieces = futures_util::stream::iter(0..2).then(move |n| {
+        let piece = piece.clone();
+        async move {
+            tokio::task::yield_now().await;
+            assert!(n == 0, "{ON_PURPOSE}");
+            Ok::<_, std::convert::Infallible>(Frame::data(piece))
+        }
+    });
+    Body::new(StreamBody::new(pieces))
+}
+
+/// A body of which only the next piece is there: of three at least, and of 8 KiB at most.
 pub(crate) fn streaming(content: &Bytes) -> Body {
     let mut left = content.clone();
+    let most = (content.len() / 3 + 1).min(8 * 1024);
     let pieces = std::iter::from_fn(move || {
-        let piece = left.split_to(left.len().min(8 * 1024));
+        let piece = left.split_to(left.len().min(most));
         (!piece.is_empty()).then(|| Ok::<_, std::convert::Infallible>(Frame::data(piece)))
     });
     Body::new(StreamBody::new(futures_util::stream::iter(pieces)))
@@ -86,7 +108,7 @@ pub(crate) struct Outcome {
     pub(crate) took: Duration,
     /// Whether the answer's body came to its end.
     pub(crate) is_complete: bool,
-    /// Its beginning.
+    /// Its beginning, if it is something else than it should be.
     pub(crate) text: String,
     /// Whether the body is what it should be.
     pub(crate) is_whole: bool,
@@ -137,8 +159,8 @@ pub(crate) async fn send(client: &MeshClient, ask: Ask) -> Outcome {
     let expected = ask.expected.unwrap_or_else(|| format!("{} {hash}", ask.id).into());
     let status = parts.status.as_u16();
     let is_whole = status != 200 || body.as_ref().is_none_or(|body| *body == expected);
-    let text =
-        body.as_ref().map_or_else(String::new, |body| String::from_utf8_lossy(&body[..body.len().min(80)]).into());
+    let beginning = |body: &Bytes| String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+    let text = body.as_ref().filter(|_| !is_whole).map_or_else(String::new, beginning);
     Outcome {
         id: ask.id,
         method: ask.method,

@@ -6,22 +6,30 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use http::Request;
+use mesh_tower::serve::ServeOptions;
 use mesh_tower::{Body, Mesh};
 
 use crate::content::{Hash, content};
 use crate::documents;
 use crate::faultd::{Fault, Faultd};
-use crate::ledger::{ID, Ledger};
+use crate::judged::Judged;
+use crate::lag::Lag;
+use crate::ledger::{ID, Ledger, Reply};
 use crate::load::{self, Ask};
-use crate::scenario::{PLAIN, Scenario, Served, app, assert_nothing_lost_or_repeated, eventually};
+use crate::scenario::{PLAIN, Scenario, app, eventually};
+use crate::served::Served;
 
 /// A rule that copies what is asked for below `/copied` to a service `shadow`.
 const COPIED: &str = "match: [{uri: {prefix: /copied}}], route: [{destination: {host: app}}], mirror: {host: shadow}";
 
+/// Every second one is copied.
+const REQUESTS: usize = 4_000;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mirror_that_never_answers_takes_its_slots_and_nothing_from_the_main_requests() {
     let scenario = Scenario::begin("29 mirror to a black hole", 15, 64).await;
-    let ledger = Ledger::good();
+    // A service that has something to do: of what takes no time, whatever is done beside it is a large part.
+    let ledger = Ledger::new(|_| Reply::ok().after(Duration::from_millis(20)));
     let hole = Faultd::start(ledger.endpoint().await, |_| Fault::Blackhole);
     let text = app(&[ledger.endpoint().await], PLAIN, &[COPIED, ""]);
     let text = text + &documents::service("shadow", 80, &[("v1", hole.address)]);
@@ -39,9 +47,13 @@ async fn a_mirror_that_never_answers_takes_its_slots_and_nothing_from_the_main_r
     };
     let body = content(4_000);
     // In turns, so that what else happens on this machine happens to both.
-    let asks = (0..6_000).map(|n| Ask::post(n, &body).to(if n % 2 == 0 { "http://app/copied" } else { "http://app/" }));
+    let asks =
+        (0..REQUESTS).map(|n| Ask::post(n, &body).to(if n % 2 == 0 { "http://app/copied" } else { "http://app/" }));
     let asks = asks.map(|ask| Ask { streams: true, ..ask });
-    let tally = load::run(&mesh.client(), 4, asks).await;
+    let lag = Lag::watch();
+    let tally = load::run(&mesh.client(), 16, asks).await;
+    let late = lag.percentile(99);
+    drop(lag);
     watching.abort();
     let _ended = watching.await;
     let (mut copied, mut plain) = (load::Tally::default(), load::Tally::default());
@@ -51,11 +63,14 @@ async fn a_mirror_that_never_answers_takes_its_slots_and_nothing_from_the_main_r
     }
     assert_eq!(tally.acknowledged(), tally.requests(), "{:?}", tally.statuses());
     let (with, without) = (copied.percentile(99), plain.percentile(99));
-    assert!(with <= without.mul_f64(1.05) + Duration::from_millis(5), "{with:?} with a mirror, {without:?} without");
+    // A twentieth; what makes timers late hits one of a hundred of either kind as it comes.
+    let told = format!("{with:?} with a mirror, {without:?} without, and timers are {late:?} late");
+    assert!(with <= without.mul_f64(1.05) + late, "{told}");
+    println!("{told}");
     assert_eq!(most.load(Ordering::Relaxed), 20, "slots of mirrors");
-    assert!(mesh.gauges().mirrors_skipped > 2_000, "{:?}", mesh.gauges());
-    assert_nothing_lost_or_repeated(&ledger, &tally);
-    scenario.end([mesh], (hole, ledger)).await;
+    assert!(mesh.gauges().mirrors_skipped > REQUESTS as u64 / 3, "{:?}", mesh.gauges());
+    let judged = Judged::by(&ledger, &tally);
+    scenario.end(judged, [mesh], (hole, ledger)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,9 +99,12 @@ async fn a_body_reaches_the_mirror_whole_or_is_counted_as_given_up() {
     eventually("the copies are there, or given up", || whole().len() == all()).await.unwrap();
     let longer = Hash::of(&longer);
     assert!(whole().iter().all(|copy| *copy == hash || *copy == longer), "each copy is whole");
-    let tally = tally.join(more);
-    assert_nothing_lost_or_repeated(&ledger, &tally);
-    scenario.end([mesh], (ledger, shadow)).await;
+    // Copies, too, have come whole and once, or not at all.
+    let copied = shadow.entries();
+    assert!(copied.values().all(|entry| (entry.begun, entry.copies <= 1) == (0, true)), "{copied:?}");
+    let took = tally.took + more.took;
+    let judged = Judged::by(&ledger, &load::Tally { took, ..tally.join(more) });
+    scenario.end(judged, [mesh], (ledger, shadow)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +118,7 @@ async fn a_service_that_is_its_own_mirror_is_copied_once() {
     let text = app(&[ledger.endpoint().await], PLAIN, &[rule]) + &documents::service("own", 80, &[("v1", own)]);
     let mesh = scenario.with_text(text.clone()).build().await.unwrap();
     drop(listener);
-    let served = Served::at(own, mesh, |mesh: Mesh| {
+    let served = Served::at(own, mesh, ServeOptions::default(), |mesh: Mesh| {
         tower::service_fn(move |request: Request<Body>| {
             let client = mesh.client();
             async move {
@@ -117,7 +135,8 @@ async fn a_service_that_is_its_own_mirror_is_copied_once() {
     eventually("the copies are there", || ledger.copies() >= 300).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!((ledger.arrivals(), ledger.copies()), (300, 300));
+    let judged = Judged::counted(tally.requests(), tally.attempts().max(ledger.arrivals()), tally.took);
     // It is connected to itself, so nobody else would close that.
     served.mesh.shutdown(Duration::from_secs(1)).await;
-    scenario.end([caller, served.mesh.clone()], (served, ledger)).await;
+    scenario.end(judged, [caller, served.mesh.clone()], (served, ledger)).await;
 }

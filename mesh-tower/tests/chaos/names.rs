@@ -1,9 +1,9 @@
 //! Name servers that change their mind, or do not answer.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -12,9 +12,12 @@ use mesh_tower::Mesh;
 use mesh_tower::discovery::{Dns, Resolve};
 use tokio::time::Instant;
 
+use crate::judged::Judged;
 use crate::ledger::{Ledger, Reply};
 use crate::load::{self, Ask};
-use crate::scenario::{Scenario, assert_nothing_lost_or_repeated};
+use crate::scenario::Scenario;
+
+const HOST: &str = "app.example.com";
 
 /// What the name server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,32 +28,55 @@ enum Says {
     Hangs,
 }
 
-/// A resolver that is told what to say by the number of the question.
+/// A resolver that is told what to say by the number of the question and the time since the first.
 #[derive(Clone)]
 struct Names {
-    says: fn(usize) -> Says,
-    asked: Arc<AtomicUsize>,
-    at_once: Arc<AtomicUsize>,
-    most_at_once: Arc<AtomicUsize>,
+    says: fn(usize, Duration) -> Says,
+    began: Instant,
+    inner: Arc<Mutex<HashMap<String, Questions>>>,
+}
+
+/// The questions about one name.
+#[derive(Clone, Copy, Debug, Default)]
+struct Questions {
+    asked: usize,
+    at_once: usize,
+    most_at_once: usize,
+    failed: usize,
 }
 
 impl Names {
-    fn new(says: fn(usize) -> Says) -> Self {
-        Self { says, asked: Arc::default(), at_once: Arc::default(), most_at_once: Arc::default() }
+    fn new(says: fn(usize, Duration) -> Says) -> Self {
+        Self { says, began: Instant::now(), inner: Arc::default() }
+    }
+
+    fn of(&self, host: &str) -> Questions {
+        self.inner.lock().unwrap().get(host).copied().unwrap_or_default()
+    }
+
+    fn note<T>(&self, host: &str, note: impl FnOnce(&mut Questions) -> T) -> T {
+        note(self.inner.lock().unwrap().entry(host.to_owned()).or_default())
     }
 }
 
 impl Resolve for Names {
-    fn resolve(&self, _: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-        let names = self.clone();
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        let (names, host) = (self.clone(), host.to_owned());
         async move {
-            let number = names.asked.fetch_add(1, Ordering::SeqCst);
-            let now = names.at_once.fetch_add(1, Ordering::SeqCst) + 1;
-            names.most_at_once.fetch_max(now, Ordering::SeqCst);
-            let says = (names.says)(number);
+            let number = names.note(&host, |questions| {
+                questions.at_once += 1;
+                questions.most_at_once = questions.most_at_once.max(questions.at_once);
+                questions.asked += 1;
+                questions.asked - 1
+            });
+            let says = (names.says)(number, names.began.elapsed());
             let pause = if says == Says::Hangs { Duration::from_secs(30) } else { Duration::from_millis(5) };
             tokio::time::sleep(pause).await;
-            names.at_once.fetch_sub(1, Ordering::SeqCst);
+            let fails = !matches!(says, Says::Hosts(_));
+            names.note(&host, |questions| {
+                questions.at_once -= 1;
+                questions.failed += usize::from(fails);
+            });
             match says {
                 Says::NoSuchName | Says::Hangs => Err(io::Error::new(io::ErrorKind::NotFound, "no such name")),
                 Says::Nothing => Ok(Vec::new()),
@@ -61,20 +87,23 @@ impl Resolve for Names {
     }
 }
 
-/// A mesh with a service that is found by name.
-async fn mesh(scenario: &Scenario, names: &Names, port: u16) -> Mesh {
-    let text = format!(
-        "
+/// A mesh with services that are found by name; other names are asked for where requests go there.
+async fn mesh(scenario: &Scenario, names: &Names, hosts: &[&str], port: u16) -> Mesh {
+    let entry = |(n, host): (usize, &&str)| {
+        format!(
+            "---
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
-metadata: {{name: app, namespace: default}}
+metadata: {{name: app-{n}, namespace: default}}
 spec:
-  hosts: [app.example.com]
+  hosts: [{host}]
   location: MESH_EXTERNAL
   resolution: DNS
   ports: [{{number: {port}, name: http, protocol: HTTP}}]
 "
-    );
+        )
+    };
+    let text = hosts.iter().enumerate().map(entry).collect();
     let builder = scenario.with_text(text).discovery(Dns::new(names.clone()));
     builder.mesh_config_yaml("dnsRefreshRate: 0.1s").build().await.unwrap()
 }
@@ -82,11 +111,13 @@ spec:
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_comes_and_goes_keeps_the_last_addresses_it_had() {
     let scenario = Scenario::begin("12 flapping names", 15, 64).await;
-    let names = Names::new(|number| match number % 5 {
-        0 => Says::Hosts(1),
-        1 => Says::NoSuchName,
-        2 => Says::Hosts(50),
-        3 => Says::Nothing,
+    // It says something else twenty times a second. The mesh asks half as often: no name more than ten times a second,
+    // whatever `dnsRefreshRate` says. What nobody has known there are no addresses of yet.
+    let names = Names::new(|number, time| match (number, time.as_millis() / 50 % 5) {
+        (0, _) | (_, 0) => Says::Hosts(1),
+        (_, 1) => Says::NoSuchName,
+        (_, 2) => Says::Hosts(50),
+        (_, 3) => Says::Nothing,
         _ => Says::Hosts(3),
     });
     // Some answers last over a change.
@@ -95,47 +126,58 @@ async fn a_name_that_comes_and_goes_keeps_the_last_addresses_it_had() {
         _ => Reply::ok(),
     });
     let port = ledger.endpoint_at([0, 0, 0, 0]).await.port();
-    let mesh = mesh(&scenario, &names, port).await;
-    let url = format!("http://app.example.com:{port}/");
+    // Of the last nobody has said anything: it is asked for because requests go there.
+    let hosts = ["app.example.com", "other.example.com", "else.example.com"];
+    let mesh = mesh(&scenario, &names, &hosts[..2], port).await;
+    let url = move |n: usize| format!("http://{}:{port}/", hosts[n % 3]);
     let slow = {
-        let (client, url) = (mesh.client(), format!("{url}slow"));
-        tokio::spawn(async move { load::run(&client, 8, (100_000..100_080).map(|n| Ask::get(n).to(&url))).await })
+        let client = mesh.client();
+        let asks = (100_000..100_080).map(move |n| Ask::get(n).to(&format!("{}slow", url(n))));
+        tokio::spawn(async move { load::run(&client, 8, asks).await })
     };
     let mut tally = load::Tally::default();
     let began = Instant::now();
-    let mut from = 0;
-    while began.elapsed() < Duration::from_secs(3) {
-        tally = tally.join(load::run(&mesh.client(), 8, (from..from + 50).map(|n| Ask::get(n).to(&url))).await);
-        from += 50;
+    while began.elapsed() < Duration::from_secs(5) {
+        let from = tally.requests();
+        // Very many at once.
+        tally = tally.join(load::run(&mesh.client(), 60, (from..from + 120).map(|n| Ask::get(n).to(&url(n)))).await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     tally = tally.join(slow.await.unwrap());
-    assert!(names.asked.load(Ordering::SeqCst) >= 20, "{:?}", names.asked);
-    assert_eq!(names.most_at_once.load(Ordering::SeqCst), 1, "one question at a time");
+    tally.took = began.elapsed();
+    for host in hosts {
+        let questions = names.of(host);
+        println!("{host}: {questions:?}");
+        assert!(questions.most_at_once == 1, "{host}: one question at a time: {questions:?}");
+    }
+    // The last is asked for when requests go there, and its answer is good for a while.
+    let [first, second, last] = hosts.map(|host| names.of(host).asked);
+    assert!(first.min(second) >= 25 && (1..=60).contains(&last), "{first}, {second}, {last}");
     assert_eq!(tally.acknowledged(), tally.requests(), "{:?}", tally.statuses());
-    assert_nothing_lost_or_repeated(&ledger, &tally);
-    scenario.end([mesh], ledger).await;
+    let judged = Judged::by(&ledger, &tally);
+    scenario.end(judged, [mesh], ledger).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_server_that_hangs_holds_up_neither_requests_nor_the_end() {
     let scenario = Scenario::begin("13 hanging names", 10, 48).await;
-    let names = Names::new(|number| if number == 0 { Says::Hosts(2) } else { Says::Hangs });
+    let names = Names::new(|number, _| if number == 0 { Says::Hosts(2) } else { Says::Hangs });
     let ledger = Ledger::good();
     let port = ledger.endpoint_at([0, 0, 0, 0]).await.port();
-    let mesh = mesh(&scenario, &names, port).await;
-    let url = format!("http://app.example.com:{port}/");
+    let mesh = mesh(&scenario, &names, &[HOST], port).await;
+    let url = format!("http://{HOST}:{port}/");
     let began = Instant::now();
     let mut tally = load::Tally::default();
     while began.elapsed() < Duration::from_secs(1) {
         let from = tally.requests();
         tally = tally.join(load::run(&mesh.client(), 4, (from..from + 50).map(|n| Ask::get(n).to(&url))).await);
     }
-    assert_eq!(names.asked.load(Ordering::SeqCst), 2, "the second question has no answer yet");
+    assert_eq!(names.of(HOST).asked, 2, "the second question has no answer yet");
     assert_eq!(tally.acknowledged(), tally.requests(), "{:?}", tally.statuses());
-    assert_nothing_lost_or_repeated(&ledger, &tally);
+    tally.took = began.elapsed();
+    let judged = Judged::by(&ledger, &tally);
     let began = Instant::now();
     mesh.shutdown(Duration::from_secs(5)).await;
-    scenario.end([mesh], ledger).await;
+    scenario.end(judged, [mesh], ledger).await;
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }

@@ -11,9 +11,11 @@ use tokio::time::Instant;
 
 use crate::content::content;
 use crate::faultd::{Fault, Faultd};
+use crate::judged::Judged;
+use crate::lag::Lag;
 use crate::ledger::{Ledger, Reply};
 use crate::load::{self, Ask, Tally};
-use crate::scenario::{Scenario, assert_budgeted, assert_nothing_lost_or_repeated, eventually};
+use crate::scenario::{Scenario, eventually};
 
 /// Some GETs and POSTs.
 fn mixed(from: usize, count: usize) -> impl Iterator<Item = Ask> {
@@ -55,9 +57,8 @@ async fn an_endpoint_that_refuses_connections_gets_no_first_tries_once_it_is_eje
     assert!((share - of / 2.0).abs() <= 4.0 * (of / 4.0).sqrt(), "{shares:?}");
     let tally = before.join(after);
     assert!(tally.acknowledged() * 1_000 >= tally.requests() * 999, "{:?}", tally.statuses());
-    assert_nothing_lost_or_repeated(&ledger, &tally);
-    assert_budgeted(tally.requests(), tally.attempts(), tally.took);
-    scenario.end([mesh], (faultds, ledger)).await;
+    let judged = Judged::by(&ledger, &tally);
+    scenario.end(judged, [mesh], (faultds, ledger)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,11 +78,16 @@ async fn where_all_endpoints_refuse_requests_fail_fast() {
     let mesh = scenario.mesh(&addresses, policy, &["retries: {attempts: 3, retryOn: '5xx,connect-failure'}"]).await;
     let mut tally = load::run(&mesh.client(), 8, mixed(0, 300)).await;
     eventually("all are ejected", || ejected(&mesh) == 3).await.unwrap();
+    let lag = Lag::watch();
     let fast = load::run(&mesh.client(), 4, mixed(300, 500)).await;
     assert!(fast.outcomes.iter().all(|outcome| outcome.status == 503), "{:?}", fast.statuses());
-    assert!(fast.percentile(99) <= Duration::from_millis(5), "{:?}", fast.percentile(99));
-    tally = tally.join(fast);
-    assert_budgeted(tally.requests(), tally.attempts(), scenario.elapsed());
+    // Five milliseconds on a machine whose timers come when they are due.
+    let (most, late) = (fast.percentile(99), lag.percentile(99));
+    assert!(most <= Duration::from_millis(5) + late, "{most:?}, and timers are {late:?} late");
+    println!("{most:?}, and timers are {late:?} late");
+    drop(lag);
+    let took = tally.took + fast.took;
+    tally = Tally { took, ..tally.join(fast) };
     assert_eq!(ledger.arrivals(), 0);
     // They are there again, and so is the service.
     for faultd in &faultds {
@@ -90,15 +96,18 @@ async fn where_all_endpoints_refuse_requests_fail_fast() {
     let client = mesh.client();
     let began = Instant::now();
     let mut n = 1_000;
-    while !load::send(&client, Ask::get(n)).await.is_acknowledged() {
+    while tally.acknowledged() == 0 {
         assert!(began.elapsed() < Duration::from_secs(8), "it does not come back");
+        tally.outcomes.push(load::send(&client, Ask::get(n)).await);
         tokio::time::sleep(Duration::from_millis(20)).await;
         n += 1;
     }
-    scenario.end([mesh], (faultds, ledger)).await;
+    drop(client);
+    let judged = Judged::by(&ledger, &tally);
+    scenario.end(judged, [mesh], (faultds, ledger)).await;
 }
 
-/// Looks all the time how many endpoints are ejected, and gives the most.
+/// Looks all the time, two thousand times a second, how many endpoints are ejected, and gives the most.
 fn watch_ejections(mesh: &Mesh, over: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
     let (mesh, over) = (mesh.clone(), Arc::clone(over));
     std::thread::spawn(move || {
@@ -147,13 +156,13 @@ async fn endpoints_that_come_and_go_are_never_ejected_beyond_the_limit() {
         tally = tally.join(load::run(&mesh.client(), 8, asks).await);
         tokio::time::sleep(Duration::from_millis(70)).await;
     }
+    tally.took = scenario.elapsed();
     flapping.abort();
     over.store(true, Ordering::Relaxed);
     assert_eq!(watching.join().unwrap(), 1, "a third of three is one");
     assert!(tally.acknowledged() * 100 >= tally.requests() * 99, "{:?}", tally.statuses());
-    assert_nothing_lost_or_repeated(&ledger, &tally);
-    assert_budgeted(tally.requests(), tally.attempts(), scenario.elapsed());
-    scenario.end([mesh], ledger).await;
+    let judged = Judged::by(&ledger, &tally);
+    scenario.end(judged, [mesh], ledger).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,12 +184,12 @@ async fn an_endpoint_that_stays_dead_is_ejected_longer_each_time() {
                   maxEjectionPercent: 34}";
     let mesh = scenario.mesh(&addresses, policy, &[""]).await;
     let began = Instant::now();
-    let mut n = 0;
+    let mut tally = Tally::default();
     while began.elapsed() < Duration::from_millis(2_200) {
-        load::send(&mesh.client(), Ask::get(n)).await;
-        n += 1;
+        tally.outcomes.push(load::send(&mesh.client(), Ask::get(tally.requests())).await);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    tally.took = began.elapsed();
     // Each answer ejects it, so it is asked when it has come back, and not before: after 100, 200, 300 ms and so on.
     let asked = asked.lock().unwrap().clone();
     let pauses: Vec<_> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -189,7 +198,8 @@ async fn an_endpoint_that_stays_dead_is_ejected_longer_each_time() {
         assert!(*pause + Duration::from_millis(5) >= at_least, "{pauses:?}");
         assert!(*pause <= at_least + Duration::from_millis(300), "{pauses:?}");
     }
-    scenario.end([mesh], ledger).await;
+    let judged = Judged::by(&ledger, &tally);
+    scenario.end(judged, [mesh], ledger).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,7 +217,8 @@ async fn a_caller_whose_requests_break_every_endpoint_takes_no_more_of_them_than
     let over = Arc::new(AtomicBool::new(false));
     let watching = watch_ejections(&mesh, &over);
     let missing = (0..1_000).map(|n| Ask::get(n).to("http://app/missing"));
-    load::run(&mesh.client(), 8, missing).await;
+    let missing =
+        load::run(&mesh.client(), 8, missing.map(|ask| Ask { id: format!("missing-{}", ask.id), ..ask })).await;
     assert_eq!(ejected(&mesh), 0, "an answer below 500 ejects nobody");
     // One after the other, so that they come in a row, beside the good ones.
     let client = mesh.client();
@@ -222,6 +233,7 @@ async fn a_caller_whose_requests_break_every_endpoint_takes_no_more_of_them_than
     assert!(bad.outcomes.iter().all(|outcome| outcome.status == 500), "{:?}", bad.statuses());
     assert_eq!(good.acknowledged(), good.requests(), "{:?}", good.statuses());
     assert_eq!(good.of(&Method::POST).attempts(), good.of(&Method::POST).requests());
-    assert_nothing_lost_or_repeated(&ledger, &good);
-    scenario.end([mesh], ledger).await;
+    let took = missing.took + good.took;
+    let judged = Judged::by(&ledger, &Tally { took, ..good.join(bad).join(missing) });
+    scenario.end(judged, [mesh], ledger).await;
 }

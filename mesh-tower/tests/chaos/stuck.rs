@@ -1,12 +1,18 @@
 //! Endpoints that go on, but not forward.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use http::Method;
 
 use crate::content::content;
 use crate::faultd::{Fault, Faultd};
+use crate::judged::Judged;
+use crate::lag::Lag;
 use crate::ledger::Ledger;
 use crate::load::{self, Ask};
-use crate::scenario::{PLAIN, Scenario, app, assert_nothing_lost_or_repeated};
+use crate::scenario::{PLAIN, Scenario, app, at_rest};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_that_stops_reading_is_given_up_in_time() {
@@ -22,10 +28,23 @@ async fn an_endpoint_that_stops_reading_is_given_up_in_time() {
     // Far more than sockets hold.
     let body = content(16 * 1024 * 1024);
     let mut all = load::Tally::default();
+    let kept = Arc::new(AtomicUsize::new(0));
+    let watching = {
+        let (mesh, kept) = (mesh.clone(), Arc::clone(&kept));
+        tokio::spawn(async move {
+            loop {
+                kept.fetch_max(mesh.gauges().replay_bytes, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+    };
     for (streams, limit) in [(false, 0), (true, 1)] {
+        kept.store(0, Ordering::Relaxed);
         for (path, millis) in [("try", 300), ("again", 300), ("", 400)] {
             let ask = Ask { streams, ..Ask::post(limit, &body) }.to(&format!("http://app/{path}"));
-            let ask = Ask { id: format!("post-{path}-{streams}"), ..ask };
+            // What may be sent again is no POST.
+            let method = if path == "again" { Method::GET } else { Method::POST };
+            let ask = Ask { id: format!("{method}-{path}-{streams}"), method, ..ask };
             let sent = tokio::time::timeout(Duration::from_secs(3), load::send(&mesh.client(), ask)).await;
             let outcome = sent.unwrap_or_else(|_| panic!("/{path}, streams: {streams}: no answer in three seconds"));
             assert_eq!((outcome.status, outcome.flags().contains("UT")), (504, true), "/{path}, streams: {streams}");
@@ -33,10 +52,21 @@ async fn an_endpoint_that_stops_reading_is_given_up_in_time() {
             // Of a body that long nothing is kept for another try, unless it is all there anyway.
             assert_eq!(outcome.info.skipped_retries, u32::from(path == "again" && streams));
             all.outcomes.push(outcome);
+            at_rest(std::slice::from_ref(&mesh)).await;
         }
+        // 64 KiB of a body that streams are kept unless more is asked for, and one piece may be what goes beyond; one that
+        // is all there is the caller's own.
+        let kept = kept.load(Ordering::Relaxed);
+        assert!(
+            kept <= if streams { 64 * 1024 + 8 * 1024 } else { body.len() },
+            "streams: {streams}: {kept} bytes kept"
+        );
     }
+    watching.abort();
+    let _ended = watching.await;
     assert!(faultd.taken() < 8 * 64 * 1024, "{} bytes read", faultd.taken());
-    scenario.end([mesh], (faultd, ledger)).await;
+    let judged = Judged::by(&ledger, &all);
+    scenario.end(judged, [mesh], (faultd, ledger)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,21 +93,27 @@ async fn an_endpoint_that_answers_byte_by_byte_holds_nobody_longer_than_the_time
         })
     };
     let body = content(32 * 1024);
+    let lag = Lag::watch();
+    let mut all = load::Tally::default();
     for (path, least) in [("try", 200), ("total", 500)] {
         let asks = (0..10).map(|n| {
             let ask = Ask::post(n, &body).to(&format!("http://app/{path}"));
-            Ask { method: http::Method::GET, id: format!("get-{path}-{n}"), ..ask }
+            Ask { method: Method::GET, id: format!("get-{path}-{n}"), ..ask }
         });
         let tally = load::run(&client, 10, asks).await;
         assert!(tally.outcomes.iter().all(|outcome| outcome.status == 504), "/{path}: {:?}", tally.statuses());
-        let (least, most) = (Duration::from_millis(least), tally.percentile(50));
+        let (least, most) = (Duration::from_millis(least), tally.percentile(100));
         assert!(tally.outcomes.iter().all(|outcome| outcome.took >= least), "/{path}: none is cut off early");
-        assert!(most <= least + Duration::from_millis(20), "/{path}: {most:?}");
-        assert!(tally.percentile(100) <= least + Duration::from_millis(200), "/{path}: {:?}", tally.percentile(100));
+        // Twenty milliseconds on a machine whose timers come when they are due.
+        let late = lag.percentile(100);
+        assert!(most <= least + Duration::from_millis(20) + late, "/{path}: {most:?}, and timers are {late:?} late");
+        println!("/{path}: {most:?}, and timers are {late:?} late");
+        all = all.join(tally);
     }
+    drop((lag, client));
     let others = others.await.unwrap();
     assert_eq!(others.acknowledged(), others.requests(), "{:?}", others.statuses());
     assert!(others.percentile(99) < Duration::from_millis(100), "{:?}", others.percentile(99));
-    assert_nothing_lost_or_repeated(&ledger, &others);
-    scenario.end([mesh], (slow, ledger)).await;
+    let judged = Judged::by(&ledger, &all.join(others));
+    scenario.end(judged, [mesh], (slow, ledger)).await;
 }

@@ -85,7 +85,8 @@ async fn played(folder: &Path, case: &Value, clock: u64, profile: Profile) -> Ou
         return edge::attack(builder, &caller, &bytes, is_http2).await;
     }
     let mesh = builder.build().await.expect("a mesh");
-    attack_by(&mesh, &caller, options(), &bytes, is_http2).await
+    let options = options().refuse_underscores(listener["underscores"] == "REJECT_REQUEST");
+    attack_by(&mesh, &caller, options, &bytes, is_http2).await
 }
 
 fn differs(outcome: &Outcome, expected: &Value) -> Option<String> {

@@ -126,15 +126,6 @@ async fn without_an_answer_the_provider_says_what_happens() {
 }
 
 #[tokio::test]
-async fn a_provider_that_wants_the_body_denies() {
-    let (port, asked) = service().await;
-    let mesh = mesh(port, ", includeRequestBodyInCheck: {maxRequestBytes: 10}, failOpen: true").await;
-    assert_eq!(ask(&mesh, "/a", &[]).await.status, Some(403));
-    assert!(asked.lock().unwrap().is_empty());
-    assert!(mesh.report().iter().any(|finding| finding.path.to_string().contains("extensionProviders[ask]")));
-}
-
-#[tokio::test]
 async fn a_gateway_asks_as_well() {
     let (port, asked) = service().await;
     let send = |target: &str| {

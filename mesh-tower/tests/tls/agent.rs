@@ -126,9 +126,7 @@ impl ServerStreamingService<Nothing> for Service {
             if request.metadata().get("workload.spiffe.io").is_none_or(|value| value != "true") {
                 return Err(Status::invalid_argument("security header missing from request"));
             }
-            if let Err(status) = word.borrow().clone() {
-                return Err(status);
-            }
+            word.borrow().clone()?;
             let words = futures_util::stream::unfold(word, |mut word| async move {
                 word.changed().await.ok()?;
                 let next = word.borrow_and_update().clone();

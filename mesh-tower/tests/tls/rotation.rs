@@ -1,11 +1,20 @@
 //! Certificates change while requests are made.
 
-use std::time::Duration;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::StatusCode;
-use mesh_tower::identity::FileIdentity;
+use http::{Request, Response, StatusCode};
+use mesh_tower::Body;
+use mesh_tower::identity::{FileIdentity, Material, MemoryIdentity};
+use mesh_tower::serve::PeerAddress;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::authority::Authority;
+use crate::authority::{Authority, Issued};
 use crate::world::{SERVICE, ask, builder, caller, peer_authentication, server, service};
 
 const STRICT: &str = "{mtls: {mode: STRICT}}";
@@ -74,4 +83,139 @@ async fn a_mesh_does_not_start_with_what_is_no_identity() {
     let directory = tempfile::tempdir().unwrap();
     let started = builder(Some(FileIdentity::directory(directory.path()))).build().await;
     assert!(started.unwrap_err().to_string().contains("cert-chain.pem"));
+}
+
+/// The certificate that a gateway shows, and what it answers; nothing if it does not.
+async fn shown(address: SocketAddr, own: Option<&Issued>) -> Option<(CertificateDer<'static>, Vec<u8>)> {
+    let config = rustls::ClientConfig::builder_with_provider(crate::anybody::provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(crate::anybody::Anybody));
+    let mut config = match own {
+        None => config.with_no_client_auth(),
+        Some(own) => {
+            let key = rustls_pki_types::PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
+            config.with_client_auth_cert(vec![leaf(&own.chain)], key).unwrap()
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let stream = TcpStream::connect(address).await.ok()?;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let mut stream = connector.connect("web.example".try_into().unwrap(), stream).await.ok()?;
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?.clone().into_owned();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n").await.ok()?;
+    let mut answer = Vec::new();
+    let _unclean = stream.read_to_end(&mut answer).await;
+    Some((certificate, answer))
+}
+
+fn leaf(chain: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()
+}
+
+fn gateway(tls: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: web, namespace: default}}\nspec: {{selector: {{app: app}}, servers: [{{hosts: [web.example], port: {{number: 443, name: https, protocol: HTTPS}}, tls: {tls}}}]}}\n---\n\
+         apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: web, namespace: default}}\nspec: {{hosts: [web.example], gateways: [web], http: [{{directResponse: {{status: 200, body: {{string: fine}}}}}}]}}\n"
+    )
+}
+
+fn secret(issued: &Issued) -> String {
+    let secret = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": "web", "namespace": "default"},
+        "stringData": {"tls.crt": issued.chain, "tls.key": issued.key}});
+    secret.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_while_a_gateway_changes_its_certificates() {
+    const ROTATIONS: usize = 200;
+    let ca = Authority::new();
+    for is_mutual in [false, true] {
+        let id = "spiffe://cluster.local/ns/default/sa/gateway";
+        let names: &[&str] = if is_mutual { &[id] } else { &["web.example"] };
+        let mut issued = ca.issue(names, |_| {});
+        let identity = ca.workload("gateway");
+        let tls = if is_mutual { "{mode: ISTIO_MUTUAL}" } else { "{mode: SIMPLE, credentialName: web}" };
+        let mesh = builder(Some(identity.clone()))
+            .config_yaml("gateway", gateway(tls))
+            .config_yaml("secret", secret(&issued))
+            .build()
+            .await
+            .unwrap();
+        let served = mesh.gateway().map_port(443, 0).address([127, 0, 0, 1]).start().await.unwrap();
+        let address = served.address_of(443).unwrap();
+        let own = Arc::new(ca.issue(&["spiffe://cluster.local/ns/default/sa/client"], |_| {}));
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (client, stopped) = (Arc::clone(&own), Arc::clone(&stop));
+        // Every request makes a handshake.
+        let asking = tokio::spawn(async move {
+            let mut asked = 0;
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                let (_, answer) = shown(address, is_mutual.then_some(&*client)).await.expect("an answer");
+                assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"fine"));
+                asked += 1;
+            }
+            asked
+        });
+        for _ in 0..ROTATIONS {
+            issued = ca.issue(names, |_| {});
+            if is_mutual {
+                identity.replace(Material::from_pem(&issued.chain, &issued.key, ca.pem()).unwrap());
+            } else {
+                assert!(mesh.apply_yaml("secret", &secret(&issued)).accepted);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let changed = Instant::now();
+        while shown(address, is_mutual.then_some(&*own)).await.unwrap().0 != leaf(&issued.chain) {
+            assert!(changed.elapsed() < Duration::from_secs(2), "still the old one");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(asking.await.unwrap() > ROTATIONS / 4);
+    }
+}
+
+/// A certificate that counts for so long.
+fn short(ca: &Authority, lasts: Duration) -> Material {
+    let Issued { chain, key } = ca.issue(&[crate::world::ME], |params| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + now + lasts;
+    });
+    Material::from_pem(chain, key, ca.pem()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_does_not_outlive_the_certificate_of_its_server() {
+    let ca = Authority::new();
+    let own = MemoryIdentity::new(short(&ca, Duration::from_secs(3)));
+    let mesh = builder(Some(own.clone())).config_yaml("p", peer_authentication(STRICT)).build().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // Tells connections apart.
+    let app = tower::service_fn(|request: Request<Body>| async move {
+        let peer = request.extensions().get::<PeerAddress>().and_then(PeerAddress::socket).unwrap();
+        Ok::<_, Infallible>(Response::new(Body::from(peer.to_string())))
+    });
+    tokio::spawn(async move { mesh.serve(listener, app).await });
+    let mut clients = Vec::new();
+    for protocol in ["HTTP", "HTTP2"] {
+        let entry = service(address, protocol, ", serviceAccount: server");
+        let client = builder(Some(ca.workload("client"))).config_yaml("s", entry).build().await.unwrap();
+        let (status, first) = ask(&client, SERVICE).await;
+        assert_eq!((status, &ask(&client, SERVICE).await.1), (StatusCode::OK, &first), "{protocol}: one connection");
+        clients.push((client, first));
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    // No new one is made with what has expired, and no old one is used on.
+    for (client, _) in &clients {
+        assert_eq!(ask(client, SERVICE).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    own.replace(short(&ca, Duration::from_secs(3600)));
+    for (client, first) in &clients {
+        let (status, next) = ask(client, SERVICE).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_ne!(&next, first);
+    }
 }

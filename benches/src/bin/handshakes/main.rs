@@ -46,6 +46,9 @@ struct Options {
     /// Worker threads of both ends together
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Measure sessions that are taken up again by this pair alone, for instruments that look at the whole process
+    #[arg(long, value_name = "PAIR")]
+    only: Option<String>,
     /// Exit with 1 when the median ratio of what TLS costs is below this for a pair
     #[arg(long, value_name = "RATIO")]
     fail_under: Option<f64>,
@@ -86,7 +89,11 @@ fn main() -> Result<ExitCode, BoxError> {
         ("full handshakes, the server gives no session out", Sessions::NotGiven, &["mesh to bare"]),
         ("sessions taken up again", Sessions::Kept, &["bare to mesh", "mesh to bare", "mesh to mesh"]),
     ] {
+        if options.only.is_some() && sessions != Sessions::Kept {
+            continue;
+        }
         let mut pairs = runtime.block_on(pairs(sessions, ends))?;
+        pairs.retain(|pair| options.only.as_ref().is_none_or(|only| only == pair.name));
         println!("{title}");
         println!("{:<16}{:>14}{:>10}{:>32}{:>10}", "", "connections/s", "TLS, us", "ratio to bare (spread)", "resumed");
         for pair in &mut pairs {

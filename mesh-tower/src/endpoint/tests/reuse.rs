@@ -178,6 +178,27 @@ async fn a_fresh_connection_is_none_that_has_been_waiting() {
 }
 
 #[tokio::test]
+async fn whoever_wants_a_fresh_connection_waits_for_a_new_one_while_others_become_free() {
+    // Where there is no room for it, the one that becomes free makes room.
+    for (connections, kept) in [(1, 0), (10, 1)] {
+        let server = Server::start(None, Duration::ZERO).await;
+        let limits = Limits { connections, ..Limits::default() };
+        let (pool, _) = pool_with(server.address, PoolSpec::default(), limits);
+        let checkout = pool.checkout(Protocol::Http1, false).await.unwrap();
+        let (response, lease) = checkout.send(request()).await.unwrap();
+        response.into_body().collect().await.unwrap();
+        let waiting = Arc::clone(&pool);
+        let waiting = tokio::spawn(async move { waiting.checkout(Protocol::Http1, true).await });
+        eventually("it waits, or has got one", || pool.counts().waiting == 1 || pool.counts().opened == 2).await;
+        lease.finish();
+        let checkout = waiting.await.unwrap().unwrap();
+        let (response, _lease) = checkout.send(request()).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "2");
+        assert_eq!(pool.counts().idle, kept);
+    }
+}
+
+#[tokio::test]
 async fn a_new_connection_that_wants_nothing_is_as_good_as_none() {
     // Closed before anything is said, and seen to be.
     let server = Server::accepting(|io, _| async move { drop(io) }).await;
@@ -254,4 +275,49 @@ async fn endpoints_may_be_unix_sockets() {
         let (pool, _) = pool_at(EndpointAddress::Unix(path), PoolSpec::default(), Limits::default());
         assert_eq!(ask(&pool, Protocol::Http1).await.unwrap(), "unix");
     }
+}
+
+/// Answers requests once there are so many, whatever became of them meanwhile.
+async fn late(mut io: TcpStream, most: usize, seen: Arc<AtomicU32>) {
+    const PREFACE: usize = 24;
+    const HEADERS: u8 = 1;
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    io.read_exact(&mut [0; PREFACE]).await.unwrap();
+    io.write_all(&SETTINGS).await.unwrap();
+    let mut streams = Vec::new();
+    let mut head = [0; 9];
+    while streams.len() < most {
+        io.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        io.read_exact(&mut vec![0; length as usize]).await.unwrap();
+        if head[3] == HEADERS {
+            streams.extend(&head[5..]);
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    for stream in streams.chunks(4) {
+        // The status 200, and nothing behind it.
+        io.write_all(&[&[0, 0, 1, HEADERS, 5], stream, &[0x88]].concat()).await.unwrap();
+    }
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_waits_for_any_more_leave_the_others_of_the_connection_alone() {
+    const GIVEN_UP: u32 = 3_000;
+    let seen = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&seen);
+    let server = Server::accepting(move |io, _| late(io, 4 * (GIVEN_UP as usize + 1), Arc::clone(&counted))).await;
+    let (pool, _) = pool_with(server.address, PoolSpec::default(), Limits::default());
+    let mut sent = Vec::new();
+    for _ in 0..GIVEN_UP {
+        let checkout = pool.checkout(Protocol::Http2, false).await.unwrap();
+        let mut answer = Box::pin(checkout.send(request()));
+        assert!(is_pending(&mut answer).await);
+        sent.push(answer);
+    }
+    eventually("all are there", || seen.load(Ordering::SeqCst) == GIVEN_UP).await;
+    drop(sent);
+    let answer = exchange(&pool, Protocol::Http2, request()).await;
+    assert_eq!((answer.as_deref(), server.opened()), (Ok(""), 1));
 }

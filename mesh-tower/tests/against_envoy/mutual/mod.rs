@@ -1,8 +1,10 @@
 //! Mutual TLS with a real Envoy, which is configured as Istio configures a sidecar: it calls our server
-//! ([`from_envoy`]), our client calls it ([`to_envoy`]), and each refuses whom it has to.
+//! ([`from_envoy`]), our client calls it ([`to_envoy`]), each refuses whom it has to, and both take sessions up again
+//! ([`sessions`]).
 
 mod app;
 mod from_envoy;
+mod sessions;
 mod sidecar;
 mod to_envoy;
 
