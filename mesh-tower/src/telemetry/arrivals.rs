@@ -22,8 +22,11 @@ pub(crate) struct Arrivals {
     /// Our service by each of the names that it may be asked for, and what it is called otherwise.
     names: Vec<(Box<str>, Called)>,
     canonical: Called,
-    by_caller: ArcSwap<HashMap<Box<str>, Arc<[Arc<Group>]>>>,
+    by_caller: ArcSwap<HashMap<Box<str>, Groups>>,
 }
+
+/// One for each of our names, and the last for all others.
+type Groups = Arc<[Arc<Group>]>;
 
 impl Arrivals {
     pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
@@ -67,7 +70,7 @@ impl Arrivals {
             principal => Workload::unknown().with_principal(principal),
         };
         let called = self.names.iter().map(|(_, called)| called).chain([&self.canonical]);
-        let groups: Arc<[_]> = called.map(|called| self.metrics.from(caller(), called.clone())).collect();
+        let groups: Groups = called.map(|called| self.metrics.from(caller(), called.clone())).collect();
         self.by_caller.rcu(|known| {
             let mut more = HashMap::clone(known);
             // Callers prove who they are, so there are only as many as the mesh has; but a table has to end somewhere.
