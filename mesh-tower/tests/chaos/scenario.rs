@@ -96,7 +96,7 @@ impl Scenario {
         let took = self.began.elapsed();
         let alone = self.processors.alone(took);
         let grown = self.rss.grown();
-        println!("{name}: {took:.1?}, {alone:.1?} of it on a machine of one's own, {grown} MiB");
+        println!("{name}: {took:.1?}, at least {alone:.1?} on a machine of one's own, {grown} MiB");
         assert!(grown <= self.memory, "{name}: {grown} MiB more, and {} are allowed", self.memory);
         assert!(alone <= self.wall, "{name}: {alone:?} of {took:?}, and {:?} are allowed", self.wall);
         let troubles = Troubles::count() - self.troubles;
