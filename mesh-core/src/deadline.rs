@@ -10,6 +10,7 @@ pub struct Deadline {
     timeout: Option<Duration>,
     per_try: Option<Duration>,
     grpc: bool,
+    carried: bool,
 }
 
 impl Deadline {
@@ -26,12 +27,12 @@ impl Deadline {
             (route, asked) => route.or(asked),
         };
         let per_try = per_try.filter(|per_try| !per_try.is_zero() && timeout.is_none_or(|timeout| *per_try < timeout));
-        Self { timeout, per_try, grpc }
+        Self { timeout, per_try, grpc, carried: false }
     }
 
     /// A limit for the whole and nothing else.
     pub const fn of(timeout: Duration) -> Self {
-        Self { timeout: Some(timeout), per_try: None, grpc: false }
+        Self { timeout: Some(timeout), per_try: None, grpc: false, carried: false }
     }
 
     /// The same, ending no later than in so long: what is left to the request that this one is made for. At least a
@@ -39,9 +40,17 @@ impl Deadline {
     #[must_use]
     pub fn within(self, left: Option<Duration>) -> Self {
         let Some(left) = left.map(|left| left.max(Duration::from_millis(1))) else { return self };
-        let timeout = self.timeout.map_or(left, |timeout| timeout.min(left));
-        let per_try = self.per_try.filter(|per_try| *per_try < timeout);
-        Self { timeout: Some(timeout), per_try, ..self }
+        if self.timeout.is_some_and(|timeout| timeout <= left) {
+            return self;
+        }
+        let per_try = self.per_try.filter(|per_try| *per_try < left);
+        Self { timeout: Some(left), per_try, carried: true, ..self }
+    }
+
+    /// Whether the limit of the whole is what was [left](Self::within) to another request: that it is over says nothing
+    /// about who was asked.
+    pub const fn is_carried(&self) -> bool {
+        self.carried
     }
 
     /// For the whole exchange, from the end of the request.

@@ -24,6 +24,7 @@ use crate::gauges::ClusterGauges;
 use crate::identity::{IdentityHandle, Originator};
 
 use self::refusals::Refusals;
+pub(crate) use self::watcher::Watcher;
 
 /// What clusters need from the process they live in.
 #[derive(Clone, Debug)]
@@ -260,6 +261,8 @@ impl ClusterHandle {
 
     /// What is in use.
     pub(crate) fn gauges(&self) -> ClusterGauges {
+        // Nobody may have asked for an endpoint for a while.
+        self.sweep(crate::clock::now());
         let members = self.members.load();
         let skipped = self.shared.skipped_retries.load(Ordering::Relaxed);
         ClusterGauges::of(&self.spec, &self.shared.permits, skipped, members.hosts.iter())
@@ -311,8 +314,16 @@ impl ClusterHandle {
 
     /// Whether a try would find an endpoint.
     pub(crate) fn has_healthy_endpoint(&self) -> bool {
-        matches!(self.spec.endpoints, EndpointSource::OriginalDestination { .. })
-            || self.current(crate::clock::now()).hosts.has_choice()
+        matches!(self.spec.endpoints, EndpointSource::OriginalDestination { .. }) || {
+            let now = crate::clock::now();
+            self.sweep(now);
+            self.current(now).hosts.has_choice()
+        }
+    }
+
+    /// Whether the endpoints' names still have to be [looked up](Self::looked_up).
+    pub(crate) fn awaits_look_up(&self) -> bool {
+        self.lookup.as_ref().is_some_and(|lookup| !lookup.was_answered.load(Ordering::Relaxed))
     }
 
     /// The members of a cluster whose requests go where their authority points.
@@ -383,6 +394,12 @@ impl ClusterHandle {
             tracing::warn!(cluster = %self.spec.name, endpoint = %endpoint.address(), %ejection, "endpoint ejected");
             self.shared.health.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// Who tells the outlier detection what becomes of an answer; nobody where there is none.
+    pub(crate) fn watcher(self: &Arc<Self>, endpoint: &Arc<EndpointState>) -> Option<Watcher> {
+        let watcher = || Watcher { cluster: Arc::clone(self), endpoint: Arc::clone(endpoint) };
+        self.shared.detector.as_ref().map(|_| watcher())
     }
 
     pub(crate) fn on_connected(&self, endpoint: &EndpointState) {
@@ -512,6 +529,7 @@ pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 mod observed;
 mod refusals;
+mod watcher;
 
 #[cfg(test)]
 mod tests;

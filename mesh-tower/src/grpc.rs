@@ -55,7 +55,9 @@ pub(crate) struct Status {
 }
 
 impl Status {
+    #[cfg(feature = "workload-api")]
     pub(crate) const INVALID_ARGUMENT: u16 = 3;
+    #[cfg(feature = "workload-api")]
     pub(crate) const UNIMPLEMENTED: u16 = 12;
 
     /// That in headers or trailers, if one is there. One that is no number is `UNKNOWN`.

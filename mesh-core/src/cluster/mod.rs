@@ -241,9 +241,11 @@ pub enum UpstreamProtocol {
     Http1,
     /// HTTP/2 (port protocols `http2`, `grpc`, `grpc-web`, or `h2UpgradePolicy`).
     Http2,
-    /// The version of the caller's request (no port protocol, or `useClientProtocol`).
-    #[default]
+    /// The version of the caller's request (`useClientProtocol`).
     FollowCaller,
+    /// Nobody says (no port protocol): the version of the caller's request, but at a gateway HTTP/1.1.
+    #[default]
+    Unset,
 }
 
 /// How connections to an endpoint are kept.
@@ -259,6 +261,18 @@ pub struct PoolSpec {
     pub keepalive: Option<Keepalive>,
     /// Streams at once on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
+    /// PING frames on HTTP/2 connections; none unless set.
+    pub pings: Option<Pings>,
+}
+
+/// PING frames on an HTTP/2 connection, whether anything is under way on it or not (`http2KeepAlive`, as Envoy's
+/// `connection_keepalive`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pings {
+    /// From one to the next.
+    pub interval: Duration,
+    /// How long an answer may take; then the connection is given up.
+    pub timeout: Duration,
 }
 
 impl Default for PoolSpec {
@@ -269,6 +283,7 @@ impl Default for PoolSpec {
             max_connection_duration: None,
             keepalive: None,
             max_concurrent_streams: 0x7fff_ffff,
+            pings: None,
         }
     }
 }

@@ -2,9 +2,7 @@
 //!
 //! What Istio ignores as well, such as `consecutiveErrors`, is for validation to tell.
 
-use mesh_config::api::destination_rule::{
-    ConnectionPoolSettings, LoadBalancerSettings, PortTrafficPolicy, TrafficPolicy,
-};
+use mesh_config::api::destination_rule::{LoadBalancerSettings, PortTrafficPolicy, TrafficPolicy};
 use mesh_config::api::tls::ClientTlsSettings;
 
 /// A field that has no effect, or not the one it has in Istio.
@@ -20,7 +18,6 @@ pub struct LowerNote {
 pub fn without_effect(policy: &TrafficPolicy) -> Vec<LowerNote> {
     let mut notes = Notes::default();
     notes.load_balancer(policy.load_balancer.as_ref());
-    notes.connection_pool(policy.connection_pool.as_ref());
     notes.tls(policy.tls.as_ref());
     notes.add(policy.tunnel.is_some(), "tunnel", "TCP and TLS routes are not served, so nothing is tunnelled");
     notes.add(policy.proxy_protocol.is_some(), "proxyProtocol", "connections begin without a PROXY header");
@@ -46,7 +43,6 @@ impl Notes {
     fn port(&mut self, index: usize, entry: &PortTrafficPolicy) {
         self.prefix = format!("portLevelSettings[{index}].");
         self.load_balancer(entry.load_balancer.as_ref());
-        self.connection_pool(entry.connection_pool.as_ref());
         self.tls(entry.tls.as_ref());
         self.prefix.clear();
     }
@@ -55,15 +51,6 @@ impl Notes {
         let Some(balancer) = balancer else { return };
         let by_zone = balancer.zone_aware_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
         self.add(by_zone, "loadBalancer.zoneAwareLbSetting", "the zone of an endpoint plays no part");
-    }
-
-    fn connection_pool(&mut self, pool: Option<&ConnectionPoolSettings>) {
-        let http = pool.and_then(|pool| pool.http.as_ref());
-        self.add(
-            http.is_some_and(|http| http.http2_keep_alive.is_some()),
-            "connectionPool.http.http2KeepAlive",
-            "no PING frames are sent",
-        );
     }
 
     fn tls(&mut self, tls: Option<&ClientTlsSettings>) {

@@ -14,7 +14,7 @@ use mesh_config::api::mesh_config::{DefaultTrafficPolicy, MeshH2UpgradePolicy};
 use mesh_config::api::tls::ClientTlsSettings;
 use mesh_config::value;
 
-use super::{ClusterSpec, EndpointSource, Keepalive, TlsSpec, UpstreamProtocol};
+use super::{ClusterSpec, EndpointSource, Keepalive, Pings, TlsSpec, UpstreamProtocol};
 use crate::lb::{LbSpec, WarmUp};
 use crate::limits::Limits;
 use crate::outlier::OutlierSpec;
@@ -188,6 +188,10 @@ fn apply_pool(pool: &ConnectionPoolSettings, spec: &mut ClusterSpec) {
         if let Some(streams) = u32::try_from(http.max_concurrent_streams).ok().filter(|streams| *streams > 0) {
             spec.pool.max_concurrent_streams = streams;
         }
+        spec.pool.pings = http
+            .http2_keep_alive
+            .as_ref()
+            .and_then(|pings| Some(Pings { interval: set(pings.interval)?, timeout: set(pings.timeout)? }));
         spec.protocol = match http.h2_upgrade_policy {
             _ if http.use_client_protocol => UpstreamProtocol::FollowCaller,
             H2UpgradePolicy::Upgrade => UpstreamProtocol::Http2,

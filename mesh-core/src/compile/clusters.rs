@@ -328,6 +328,6 @@ fn upstream_protocol(protocol: Protocol, upgrade: bool) -> UpstreamProtocol {
         Protocol::Grpc | Protocol::GrpcWeb | Protocol::Http2 => UpstreamProtocol::Http2,
         Protocol::Http if upgrade => UpstreamProtocol::Http2,
         Protocol::Http => UpstreamProtocol::Http1,
-        _ => UpstreamProtocol::FollowCaller,
+        _ => UpstreamProtocol::Unset,
     }
 }

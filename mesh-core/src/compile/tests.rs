@@ -186,6 +186,16 @@ fn headers_choose_a_subset() {
 }
 
 #[test]
+fn a_subset_of_weight_0_keeps_its_cluster_and_gets_nothing() {
+    let world = World::new(&with_rules(
+        "[{route: [{destination: {host: reviews, subset: v1}, weight: 100}, {destination: {host: reviews, subset: v2}, weight: 0}]}]",
+    ));
+    let names: Vec<_> = world.compiled.snapshot.clusters().iter().map(|cluster| cluster.name.to_string()).collect();
+    assert!(names.iter().any(|name| name.contains("|v2|")), "{names:?}");
+    assert!(world.to(9080, "reviews", "/").contains("|v1|"));
+}
+
+#[test]
 fn what_is_missing_is_503_for_its_share_and_reported() {
     let world = World::new(&with_rules(
         "

@@ -245,6 +245,7 @@ fn balancer(spec: &ClusterSpec) -> String {
         UpstreamProtocol::Http1 => "HTTP/1.1",
         UpstreamProtocol::Http2 => "HTTP/2",
         UpstreamProtocol::FollowCaller => "the caller's protocol",
+        UpstreamProtocol::Unset => "the caller's protocol, at a gateway HTTP/1.1",
     };
     format!("{name}{locality}{}, {protocol}", warm_up.unwrap_or_default())
 }
@@ -268,6 +269,7 @@ fn pool_lines(spec: &ClusterSpec) -> Vec<(&'static str, String)> {
         max_connection_duration,
         keepalive,
         max_concurrent_streams,
+        pings,
     } = &spec.pool;
     let usual = PoolSpec::default();
     if *max_requests_per_connection > 0 {
@@ -284,6 +286,10 @@ fn pool_lines(spec: &ClusterSpec) -> Vec<(&'static str, String)> {
     }
     if let Some(keepalive) = keepalive {
         lines.push(("keep-alive", keepalive_line(keepalive)));
+    }
+    if let Some(pings) = pings {
+        let line = format!("every {}, answered within {}", spell(pings.interval), spell(pings.timeout));
+        lines.push(("HTTP/2 pings", line));
     }
     lines
 }

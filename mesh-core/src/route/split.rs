@@ -96,6 +96,8 @@ impl Split {
             let field = format!("route[{index}]");
             let weight = u32::try_from(route.weight)
                 .map_err(|_| LowerError::new(format!("{field}.weight"), format!("weight {} < 0", route.weight)))?;
+            // As in Istio there is a cluster also where nobody is sent: what it knows is not lost while a weight is 0.
+            let cluster = resolve(route, index, ctx)?;
             if weight == 0 {
                 continue;
             }
@@ -105,7 +107,7 @@ impl Split {
             };
             destinations.push(WeightedDestination {
                 weight,
-                cluster: resolve(route, index, ctx)?,
+                cluster,
                 authority: headers.authority,
                 request_headers: headers.request,
                 response_headers: headers.response,

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::task::AtomicWaker;
 use http::{HeaderMap, Request, Version};
 use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use mesh_core::Failure;
 use mesh_core::cluster::PoolSpec;
 use pin_project::pin_project;
@@ -146,6 +146,10 @@ pub(super) async fn handshake(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_reset_streams(GIVEN_UP)
         .max_local_error_reset_streams(LATE_FRAMES);
+    if let Some(pings) = &options.pool.pings {
+        builder.timer(TokioTimer::new()).keep_alive_while_idle(true);
+        builder.keep_alive_interval(pings.interval).keep_alive_timeout(pings.timeout);
+    }
     let (sender, connection) = builder.handshake(io).await?;
     let mut connection = Box::pin(connection);
     let allowed = Arc::new(AtomicU32::new(0));

@@ -27,6 +27,7 @@ use crate::{Body, BoxError, hops};
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 const EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
 
 /// One listener of a gateway.
@@ -125,6 +126,8 @@ async fn join(caller: OnUpgrade, endpoint: OnUpgrade) {
 /// one that they name. Gives the caller.
 fn at_the_edge(headers: &mut HeaderMap, peer: Option<SocketAddr>, trusted: u32, scheme: Scheme) -> Option<SocketAddr> {
     headers.remove(X_REQUEST_ID);
+    // How long a stranger waits is no matter of those inside.
+    headers.remove(EXPECTED_TIMEOUT);
     if trusted == 0 {
         hops::MARKS.iter().for_each(|name| drop(headers.remove(name)));
     }

@@ -101,8 +101,7 @@ impl GatewayTls {
 
     /// How long a peer's certificate counts yet.
     pub(crate) fn time_left(&self, peer: &TlsPeer) -> Option<Duration> {
-        let left = peer.not_after?.saturating_sub(self.identity.options().calendar.seconds());
-        Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)))
+        peer.time_left(self.identity.options().calendar.seconds())
     }
 
     fn made(&self, settings: &ServerTls) -> Result<Arc<ServerConfig>, BadMaterial> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use mesh_core::PeerView;
@@ -127,6 +128,12 @@ impl TlsPeer {
     ) -> Self {
         let not_after = Some(leaf.facts.not_after);
         Self { id, server_name, not_after, forwarded: forwarded(leaf, own, told) }
+    }
+
+    /// How long its certificate counts yet, at a second since 1970; the last one counts to its end.
+    pub(super) fn time_left(&self, now: i64) -> Option<Duration> {
+        let left = u64::try_from(self.not_after?.saturating_sub(now)).unwrap_or(0);
+        Some(Duration::from_secs(left.saturating_add(1)))
     }
 
     /// Its element of `x-forwarded-client-cert`.

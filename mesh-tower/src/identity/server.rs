@@ -77,8 +77,7 @@ impl WorkloadTls {
 
     /// How long a peer's certificate counts yet.
     pub(crate) fn time_left(&self, peer: &TlsPeer) -> Option<std::time::Duration> {
-        let left = peer.not_after?.saturating_sub(self.identity.options().calendar.seconds());
-        Some(std::time::Duration::from_secs(u64::try_from(left).unwrap_or(0)))
+        peer.time_left(self.identity.options().calendar.seconds())
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::Request;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use mesh_core::deadline::parse_grpc_timeout;
+use mesh_core::route::reply::is_grpc;
 use tokio::time::Instant;
 
 use crate::hops::Nature;
@@ -201,7 +202,7 @@ fn is_trace_header(name: &str) -> bool {
 
 fn time_told(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let grpc = text("grpc-timeout").and_then(parse_grpc_timeout);
+    let grpc = text("grpc-timeout").filter(|_| is_grpc(headers)).and_then(parse_grpc_timeout);
     let expected = text("x-envoy-expected-rq-timeout-ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
     grpc.into_iter().chain(expected).min()
 }
@@ -268,8 +269,10 @@ mod tests {
     async fn the_earlier_deadline_counts() {
         let left = |lines: &[(&str, &str)]| context(lines).deadline.map(|deadline| deadline - Instant::now());
         assert_eq!(left(&[]), None);
-        assert_eq!(left(&[("grpc-timeout", "2S")]), Some(Duration::from_secs(2)));
-        let both = [("grpc-timeout", "2S"), ("x-envoy-expected-rq-timeout-ms", "1500")];
+        let grpc = ("content-type", "application/grpc");
+        assert_eq!(left(&[("grpc-timeout", "2S"), grpc]), Some(Duration::from_secs(2)));
+        assert_eq!(left(&[("grpc-timeout", "2S")]), None, "another call does not say so by this");
+        let both = [("grpc-timeout", "2S"), grpc, ("x-envoy-expected-rq-timeout-ms", "1500")];
         assert_eq!(left(&both), Some(Duration::from_millis(1500)));
         assert_eq!(left(&[("x-envoy-expected-rq-timeout-ms", "soon")]), None);
     }

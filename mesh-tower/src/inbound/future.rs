@@ -136,7 +136,8 @@ where
 
 /// Whether an answer is one that its caller might ask for again.
 fn is_error<R>(response: &Response<R>) -> bool {
-    !Outcome::of_response(response.status(), response.headers()).is_success()
+    let status = response.status();
+    status.is_client_error() || !Outcome::of_response(status, response.headers()).is_success()
 }
 
 impl<S: Service<Request<B>>, B> fmt::Debug for ResponseFuture<S, B> {

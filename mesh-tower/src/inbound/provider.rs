@@ -74,7 +74,7 @@ impl ExternalAuthorizer for AskedService {
 
 async fn ask(
     provider: &Provider,
-    cluster: &ClusterHandle,
+    cluster: &Arc<ClusterHandle>,
     shared: &Arc<Shared>,
     request: &CheckRequest,
     is_grpc: bool,

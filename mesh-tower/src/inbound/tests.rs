@@ -137,7 +137,15 @@ fn routers_and_routes_can_be_wrapped() {
 
 #[tokio::test]
 async fn an_error_after_retries_in_vain_says_so_and_another_answer_does_not() {
-    for (status, spent, marked) in [(503, true, true), (503, false, false), (200, true, false), (404, true, false)] {
+    // Policies may name callers' errors as well.
+    for (status, spent, marked) in [
+        (429, true, true),
+        (429, false, false),
+        (503, true, true),
+        (503, false, false),
+        (200, true, false),
+        (302, true, false),
+    ] {
         let app = service_fn(move |_: Request<Body>| async move {
             if spent {
                 super::note_spent();

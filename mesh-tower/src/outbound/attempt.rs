@@ -37,7 +37,7 @@ impl Tried {
 
 /// Sends a request to one endpoint of the cluster; `pick` says by what it is chosen.
 pub(crate) async fn send(
-    cluster: &ClusterHandle,
+    cluster: &Arc<ClusterHandle>,
     chance: &Chance,
     grpc: bool,
     outgoing: &mut Outgoing,
@@ -58,7 +58,8 @@ pub(crate) async fn send(
     }
     trail.chosen(&member.state);
     let answer = exchange(cluster, &member, outgoing, clock).await;
-    let tried = tried_at(cluster, member, place, answer, grpc);
+    let is_carried = clock.deadline().is_carried();
+    let tried = tried_at(cluster, member, place, answer, grpc, is_carried);
     if grpc && outgoing.peeks() {
         // Boxed, since few ask for it: it would make every call larger.
         return Box::pin(peeked(tried, clock)).await;
@@ -79,11 +80,12 @@ async fn peeked(mut tried: Tried, clock: &mut Clock) -> Tried {
 
 /// What a try came to for which there was an endpoint.
 fn tried_at(
-    cluster: &ClusterHandle,
+    cluster: &Arc<ClusterHandle>,
     member: Member,
     place: Option<Place>,
     answer: Result<Response<Body>, Missed>,
     grpc: bool,
+    is_carried: bool,
 ) -> Tried {
     let (result, outcome) = match answer {
         Ok(response) => {
@@ -93,6 +95,10 @@ fn tried_at(
         Err(Missed { error, queued: true }) => return Tried::nowhere(error),
         // Ours to mend, and no fault of the endpoint's.
         Err(Missed { error, .. }) if error.failure() == Failure::TlsNotServed => return Tried::nowhere(error),
+        // Who asks for it had no more time; a stranger's short patience is not to take endpoints out.
+        Err(Missed { error, .. }) if is_carried && error.failure() == Failure::RequestTimeout => {
+            return Tried::nowhere(error);
+        }
         Err(Missed { error, queued: false }) => {
             let outcome = Outcome::Failed(error.failure());
             if let Failure::Overflow(limit) = error.failure() {
@@ -115,7 +121,7 @@ fn tried_at(
 type Place = (Box<str>, u16);
 
 /// The request's own authority, if it decides; nothing where the cluster has endpoints.
-fn place_of(cluster: &ClusterHandle, outgoing: &Outgoing) -> Option<Place> {
+fn place_of(cluster: &Arc<ClusterHandle>, outgoing: &Outgoing) -> Option<Place> {
     let EndpointSource::OriginalDestination { port } = cluster.spec().endpoints else { return None };
     let authority = outgoing.authority()?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -123,7 +129,7 @@ fn place_of(cluster: &ClusterHandle, outgoing: &Outgoing) -> Option<Place> {
 }
 
 async fn choose(
-    cluster: &ClusterHandle,
+    cluster: &Arc<ClusterHandle>,
     chance: &Chance,
     place: Option<&Place>,
     pick: Pick<'_>,
@@ -156,7 +162,7 @@ impl<E: Into<Error>> From<E> for Missed {
 const RECONNECTS: u32 = 3;
 
 async fn exchange(
-    cluster: &ClusterHandle,
+    cluster: &Arc<ClusterHandle>,
     member: &Member,
     outgoing: &mut Outgoing,
     clock: &mut Clock,
@@ -178,7 +184,9 @@ async fn exchange(
         let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;
         match clock.answering(ready, ready_connection.send(request)).await? {
             Ok((response, lease)) => {
-                return Ok(Holding { _request: request_permit, _active: active, lease }.keep(response, clock));
+                let watcher = cluster.watcher(&member.state);
+                let holding = Holding { _request: request_permit, _active: active, lease, watcher };
+                return Ok(holding.keep(response, clock));
             }
             Err(Unanswered { error, unsent, is_stale }) => {
                 // A connection that its peer had closed meanwhile: nothing was sent, so another one
@@ -199,7 +207,7 @@ async fn exchange(
 ///
 /// Not an asynchronous function, which would hold the request.
 fn connection(
-    cluster: &ClusterHandle,
+    cluster: &Arc<ClusterHandle>,
     member: &Member,
     outgoing: &Outgoing,
     protocol: Protocol,
@@ -215,6 +223,7 @@ fn protocol_of(spec: UpstreamProtocol, outgoing: &Outgoing) -> Protocol {
         _ if outgoing.is_upgrade() => Protocol::Http1,
         UpstreamProtocol::Http2 => Protocol::Http2,
         UpstreamProtocol::FollowCaller if outgoing.version() == Version::HTTP_2 => Protocol::Http2,
+        UpstreamProtocol::Unset if outgoing.follows_to_http2() => Protocol::Http2,
         _ => Protocol::Http1,
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Read {
 /// # Errors
 /// Where there is no answer in time, or it is longer.
 pub(crate) async fn send(
-    cluster: &ClusterHandle,
+    cluster: &Arc<ClusterHandle>,
     shared: &Arc<Shared>,
     mut request: Request<Body>,
     limit: Duration,

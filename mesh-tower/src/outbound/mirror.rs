@@ -44,8 +44,10 @@ pub(super) fn clocks(journey: &Journey, request: &mut Request<Body>) -> Vec<Cloc
 ///
 /// None is sent when the main cluster has no healthy endpoint, as in Envoy. A mirror to a cluster
 /// that does not exist is nothing.
-pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing, clocks: Vec<Clock>) {
-    if clocks.is_empty() || !main.has_healthy_endpoint() {
+pub(super) fn send(journey: &Journey, main: &Arc<ClusterHandle>, outgoing: &Outgoing, clocks: Vec<Clock>) {
+    // While the names of its endpoints are looked up, nobody knows.
+    let unknown = Some(main).filter(|main| main.awaits_look_up());
+    if clocks.is_empty() || (unknown.is_none() && !main.has_healthy_endpoint()) {
         return;
     }
     for (mirror, clock) in hits(journey).zip(clocks) {
@@ -58,8 +60,18 @@ pub(super) fn send(journey: &Journey, main: &ClusterHandle, outgoing: &Outgoing,
         if !options.left_out.has(AddedHeader::Nature) {
             copy.headers_mut().insert(hops::MIRRORED, hops::TRUE);
         }
-        let copy = Outgoing::new(copy, false, &journey.shared);
+        let copy = Outgoing::new(copy, false, &journey.shared).at_gateway(journey.at_gateway);
         let delivering = deliver(Arc::clone(cluster), Arc::clone(&journey.shared), journey.grpc(), copy, clock, slot);
+        let unknown = unknown.cloned();
+        let delivering = async move {
+            if let Some(main) = unknown {
+                main.looked_up().await;
+                if !main.has_healthy_endpoint() {
+                    return;
+                }
+            }
+            delivering.await;
+        };
         tokio::spawn(unless_given_up(given_up, delivering));
     }
 }

@@ -144,6 +144,7 @@ pub(crate) struct Journey {
     protocol: Version,
     /// Where a gateway's caller is.
     caller: Option<SocketAddr>,
+    at_gateway: bool,
     /// The time of day, where header operations may write it.
     began: Option<SystemTime>,
     /// The origin of a browser that may call.
@@ -202,12 +203,12 @@ impl Journey {
         let routed = routed?;
         explained::trace(&live, listener, request, head.port, routed.draw);
         let protocol = request.version();
-        let caller = match listener {
-            Listener::Gateway { caller, .. } => caller,
-            Listener::Mesh { .. } => None,
+        let (caller, at_gateway) = match listener {
+            Listener::Gateway { caller, .. } => (caller, true),
+            Listener::Mesh { .. } => (None, false),
         };
-        let mut journey =
-            Self { shared, live, routed, head, protocol, caller, began: None, origin: None, hash: None, kept: None };
+        let (began, origin, hash, kept) = (None, None, None, None);
+        let mut journey = Self { shared, live, routed, head, protocol, caller, at_gateway, began, origin, hash, kept };
         if journey.route().carried {
             journey.head.take_back(request.headers_mut());
         }

@@ -29,6 +29,7 @@ pub(crate) struct Outgoing {
     is_burnt: bool,
     /// Whether a try's status is looked for in trailers, too.
     peeks: bool,
+    at_gateway: bool,
 }
 
 /// Blocks of addresses that a request may not go to, whatever a name resolves to: an extension of it.
@@ -41,7 +42,26 @@ impl Outgoing {
         let keep = Keep::within(shared.options.replay_limit, &shared.replays);
         let request = Repeatable::new(request, copies, keep);
         let peeks = copies && shared.options.peek_trailers;
-        Self { request, tries: 0, retry: None, left_out: shared.options.left_out, is_burnt: false, peeks }
+        Self {
+            request,
+            tries: 0,
+            retry: None,
+            left_out: shared.options.left_out,
+            is_burnt: false,
+            peeks,
+            at_gateway: false,
+        }
+    }
+
+    /// The same on its way through a gateway, or not.
+    pub(crate) fn at_gateway(self, at_gateway: bool) -> Self {
+        Self { at_gateway, ..self }
+    }
+
+    /// Whether HTTP/2 is spoken where the cluster does not say: as by the caller, but at a gateway, which then speaks
+    /// HTTP/1.1 to everybody.
+    pub(crate) fn follows_to_http2(&self) -> bool {
+        self.version() == Version::HTTP_2 && !self.at_gateway
     }
 
     /// Whether it may not go to an endpoint.

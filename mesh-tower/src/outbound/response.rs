@@ -7,11 +7,14 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
+use mesh_core::classify::Outcome;
 use mesh_core::cluster::endpoint::Active;
 use mesh_core::limits::Permit;
 
 use super::timed::Timed;
+use crate::cluster::Watcher;
 use crate::endpoint::Lease;
+use crate::endpoint::classify::failure_of;
 use crate::timeout::clock::Clock;
 use crate::{Body, BoxError};
 
@@ -24,6 +27,8 @@ pub(crate) struct Holding {
     pub(crate) _active: Active,
     /// The connection.
     pub(crate) lease: Lease,
+    /// Who is told if it breaks; nobody where nothing is made of it.
+    pub(crate) watcher: Option<Watcher>,
 }
 
 impl Holding {
@@ -46,14 +51,21 @@ impl Holding {
 
     /// All has been read: the connection may serve others. Who waits for it finds the slot free.
     pub(super) fn finish(self) {
-        let Self { _request: request, _active: active, lease } = self;
+        let Self { _request: request, _active: active, lease, .. } = self;
         drop((request, active));
         lease.finish();
     }
 
+    /// The rest of the answer will not come: that counts against the endpoint as much as no answer.
+    pub(super) fn broken(self, error: &hyper::Error) {
+        if let Some(watcher) = self.watcher {
+            watcher.tell(&Outcome::Failed(failure_of(error)));
+        }
+    }
+
     /// Lasts as long as the other protocol is spoken, wherever the two ends of it are then.
     fn upgrade(self) {
-        let Self { _request: request, _active: active, lease } = self;
+        let Self { _request: request, _active: active, lease, .. } = self;
         lease.keep((request, active));
     }
 }
@@ -76,7 +88,7 @@ impl http_body::Body for Held {
         match what_is_left(frame.as_ref(), &this.inner) {
             Left::More => {}
             Left::Nothing => this.holding.take().into_iter().for_each(Holding::finish),
-            Left::Broken => this.holding = None,
+            Left::Broken(error) => this.holding.take().into_iter().for_each(|holding| holding.broken(error)),
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
@@ -91,18 +103,18 @@ impl http_body::Body for Held {
 }
 
 /// What is to come behind a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Left<'f> {
     More,
     /// It was the last: the connection may serve others.
     Nothing,
-    Broken,
+    Broken(&'f hyper::Error),
 }
 
-pub(super) fn what_is_left(frame: Option<&Result<Frame<Bytes>, hyper::Error>>, body: &Incoming) -> Left {
+pub(super) fn what_is_left<'f>(frame: Option<&'f Result<Frame<Bytes>, hyper::Error>>, body: &Incoming) -> Left<'f> {
     use http_body::Body as _;
     match frame {
-        Some(Err(_)) => Left::Broken,
+        Some(Err(error)) => Left::Broken(error),
         Some(Ok(frame)) if !frame.is_trailers() && !body.is_end_stream() => Left::More,
         _ => Left::Nothing,
     }

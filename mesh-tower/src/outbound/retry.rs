@@ -32,20 +32,20 @@ pub(super) async fn send(
     let (mut outgoing, copies) = begin(journey, cluster, request);
     let chance = &journey.shared.chance;
     let mut attempts = Attempts::new(policy);
-    cluster.budget().begin(trail.arrived());
+    cluster.budget().begin(clock.now());
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
     loop {
         let pick = Pick { tried: &tried, ..first_pick(journey, policy, trail) };
         let Tried { result, outcome, endpoint } =
             attempt::send(cluster, chance, journey.grpc(), &mut outgoing, pick, clock, trail).await;
         let retries = attempts.retries();
-        let is_spent = |answer: &Response<Body>| !outcome.is_success() && hops::is_spent(answer.headers());
-        if journey.is_safe() && result.as_ref().is_ok_and(is_spent) {
+        let outcome = if copies { outcome } else { outcome.without_grpc_status() };
+        let is_reason = || policy.is_some_and(|policy| policy.on.take(&outcome));
+        if journey.is_safe() && result.as_ref().is_ok_and(|answer| hops::is_spent(answer.headers()) && is_reason()) {
             // Somebody further on has tried again in vain; what is done here would multiply that.
             trail.retries_spent();
             return answered(result, retries);
         }
-        let outcome = if copies { outcome } else { outcome.without_grpc_status() };
         let pause = match chance.with(|rng| attempts.next(&outcome, rng)) {
             Next::RetryAfter(pause) => asked_pause(journey, &result).unwrap_or(pause),
             Next::Done => return answered(result, retries),
@@ -81,11 +81,11 @@ pub(super) async fn send(
 }
 
 /// The request as tries need it, and whether it is kept for more than one; its mirrors are on their way.
-fn begin(journey: &Journey, cluster: &ClusterHandle, request: &mut Request<Body>) -> (Outgoing, bool) {
+fn begin(journey: &Journey, cluster: &Arc<ClusterHandle>, request: &mut Request<Body>) -> (Outgoing, bool) {
     let policy = journey.route().retry.as_ref();
     let mirrors = mirror::clocks(journey, request);
     let copies = policy.is_some_and(|policy| needs_copy(policy, journey, cluster, request)) || !mirrors.is_empty();
-    let outgoing = Outgoing::new(std::mem::take(request), copies, &journey.shared);
+    let outgoing = Outgoing::new(std::mem::take(request), copies, &journey.shared).at_gateway(journey.at_gateway);
     mirror::send(journey, cluster, &outgoing, mirrors);
     (outgoing, copies)
 }
@@ -114,9 +114,10 @@ const fn is_unsent(outcome: &Outcome) -> bool {
 
 /// Whether the request has to be kept whole: the policy asks for more than a connection that was not
 /// made.
-fn needs_copy(policy: &RetryPolicy, journey: &Journey, cluster: &ClusterHandle, request: &Request<Body>) -> bool {
+fn needs_copy(policy: &RetryPolicy, journey: &Journey, cluster: &Arc<ClusterHandle>, request: &Request<Body>) -> bool {
     let http2 = match cluster.spec().protocol {
         UpstreamProtocol::FollowCaller => request.version() == Version::HTTP_2,
+        UpstreamProtocol::Unset => request.version() == Version::HTTP_2 && !journey.at_gateway,
         protocol => protocol == UpstreamProtocol::Http2,
     };
     policy.needs_copy(journey.grpc(), http2, journey.shared.options.profile)

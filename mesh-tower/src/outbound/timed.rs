@@ -153,7 +153,7 @@ impl State {
         match what_is_left(frame.as_ref(), inner) {
             Left::More => {}
             Left::Nothing => self.end().into_iter().for_each(Holding::finish),
-            Left::Broken => drop(self.end()),
+            Left::Broken(error) => self.end().into_iter().for_each(|holding| holding.broken(error)),
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }

@@ -2,7 +2,7 @@
 //!
 //! A retry hides a failure that was a moment's; too many of them turn a moment's failure into an
 //! outage, since everything that is slow or broken is now asked several times over. So a budget bounds
-//! them: retries may be a fifth of the requests under way, and ten a second on top, unless
+//! them: every fifth request allows one, and every second ten on top, unless
 //! [another one](RetryLayer::budget) is given. All services of one layer share it.
 //!
 //! The policy is data in the words of `retryOn`, see [`RetryPolicy`](mesh_core::retry::RetryPolicy);

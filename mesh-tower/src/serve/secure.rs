@@ -190,7 +190,14 @@ impl<I: AsyncRead + Unpin> AsyncRead for Rewound<I> {
         let given = &unread[..unread.len().min(buffer.remaining())];
         buffer.put_slice(given);
         this.read += given.len();
-        Poll::Ready(Ok(()))
+        if this.read < this.come || buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        // The rest of what has come goes with it: a few bytes by themselves are no beginning of anything.
+        match Pin::new(&mut this.io).poll_read(cx, buffer) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
+        }
     }
 }
 

@@ -87,6 +87,13 @@ impl ConnectionState {
         }
     }
 
+    /// Bytes were taken by the socket. With HTTP/2 they may be an answer to a PING, and say nothing of the answers.
+    pub(super) fn on_written(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 && !self.http2.load(Ordering::Relaxed) {
+            self.taken.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// The bytes begin as an HTTP/2 connection does.
     pub(super) fn on_http2(&self) {
         self.http2.store(true, Ordering::Relaxed);

@@ -90,17 +90,29 @@ impl<I: AsyncWrite + Unpin> TrackedIo<I> {
     }
 }
 
+impl<I> TrackedIo<I> {
+    fn written(&self, polled: &Poll<io::Result<usize>>) {
+        if matches!(polled, Poll::Ready(Ok(written)) if *written > 0) {
+            self.state.on_written();
+        }
+    }
+}
+
 impl<I: AsyncWrite + Unpin> AsyncWrite for TrackedIo<I> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.write(cx, |io, cx| io.poll_write(cx, buf))
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = self.as_mut().write(cx, |io, cx| io.poll_write(cx, buf));
+        self.written(&polled);
+        polled
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write(cx, |io, cx| io.poll_write_vectored(cx, bufs))
+        let polled = self.as_mut().write(cx, |io, cx| io.poll_write_vectored(cx, bufs));
+        self.written(&polled);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {

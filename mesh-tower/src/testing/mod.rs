@@ -59,7 +59,8 @@
 //!   otherwise. Requests of one's own go through [`TestMesh::client`], which is also tonic's transport; a [`Roll`] among
 //!   their extensions pins their draw.
 //! * Answers take no time unless a reply says so, so all requests of a run may happen in one instant. What counts by time
-//!   then sees a burst: the default retry budget of [`Profile::Safe`](crate::Profile::Safe) allows 10 retries a second.
+//!   then sees a burst: the default retry budget of [`Profile::Safe`](crate::Profile::Safe) allows 10 retries a second and one for
+//!   five requests.
 //! * A failure names its seed; `MESH_TEST_SEED=7 cargo test` runs it again.
 //! * A workload that calls others is given its application after the start: `mesh.serve("front", app)`, where the
 //!   application has [`mesh.client()`](TestMesh::client), inside [`mesh.mesh().inbound()`](crate::Mesh::inbound).

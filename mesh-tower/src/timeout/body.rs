@@ -1,6 +1,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
@@ -15,11 +16,13 @@ pub struct ResponseBody<R> {
     #[pin]
     inner: Option<R>,
     cut_off: CutOff,
+    /// Trailers that come next.
+    next: Option<HeaderMap>,
 }
 
 impl<R> ResponseBody<R> {
     pub(super) fn new(inner: R, cut_off: CutOff) -> Self {
-        Self { inner: Some(inner), cut_off }
+        Self { inner: Some(inner), cut_off, next: None }
     }
 }
 
@@ -33,10 +36,22 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<R::Data>, BoxError>>> {
         let mut this = self.project();
+        if let Some(trailers) = this.next.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let late = match inner.as_mut().poll_frame(cx) {
-            // One that always has more is cut off as well; what ends here had come in time.
-            Poll::Ready(Some(Ok(_))) if !inner.is_end_stream() && this.cut_off.is_over() => this.cut_off.strike(),
+            // One that always has more is cut off as well. What ends right behind this had come in time.
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() && !inner.is_end_stream() && this.cut_off.is_over() => {
+                match inner.poll_frame(cx) {
+                    Poll::Ready(None) => return Poll::Ready(Some(Ok(frame))),
+                    Poll::Ready(Some(Ok(last))) if last.is_trailers() => {
+                        *this.next = last.into_trailers().ok();
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                    _ => this.cut_off.strike(),
+                }
+            }
             Poll::Ready(frame) => return Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
             Poll::Pending => ready!(this.cut_off.poll(cx)),
         };
@@ -46,7 +61,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        self.next.is_none() && self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {

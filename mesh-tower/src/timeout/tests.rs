@@ -63,6 +63,18 @@ async fn an_answer_that_always_has_more_is_cut_off_and_one_that_is_whole_is_not(
     };
     assert_eq!((failure(error), since(began)), (Failure::RequestTimeout, 2 * SECOND));
     assert!(body.frame().await.is_none());
+    // Of unknown length, with and without trailers: the end comes right behind what was there in time.
+    for with_trailers in [false, true] {
+        let answer = service_fn(move |_: Request<Body>| async move {
+            let trailers = with_trailers.then(|| Ok::<_, BoxError>(Frame::trailers(http::HeaderMap::new())));
+            let frames = [Ok(Frame::data(Bytes::from_static(b"done")))].into_iter().chain(trailers);
+            Ok::<_, BoxError>(Response::new(Body::new(StreamBody::new(tokio_stream::iter(frames)))))
+        });
+        let answer = TimeoutLayer::new(2 * SECOND).layer(answer).oneshot(to("/")).await.unwrap();
+        tokio::time::sleep(5 * SECOND).await;
+        let whole = answer.into_body().collect().await.unwrap();
+        assert_eq!((whole.trailers().is_some(), &whole.to_bytes()[..]), (with_trailers, &b"done"[..]));
+    }
     let whole = TimeoutLayer::new(2 * SECOND).layer(service_fn(slow)).oneshot(to("/1")).await.unwrap();
     tokio::time::sleep(5 * SECOND).await;
     assert_eq!(whole.into_body().collect().await.unwrap().to_bytes(), "done");

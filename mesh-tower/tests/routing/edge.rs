@@ -107,3 +107,62 @@ async fn a_workload_that_the_gateway_does_not_select_serves_nothing() {
     let gateway = mesh.gateway().address([127, 0, 0, 1]).start().await.unwrap();
     assert!(gateway.addresses().is_empty() && gateway.not_served().is_empty());
 }
+
+#[tokio::test]
+async fn a_port_of_which_nobody_says_what_it_speaks_gets_http1_from_a_gateway_whatever_its_caller_speaks() {
+    // Speaks nothing else.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((io, _)) = listener.accept().await {
+            let app = hyper::service::service_fn(|_| async {
+                Ok::<_, std::convert::Infallible>(http::Response::new("one".to_owned()))
+            });
+            let io = hyper_util::rt::TokioIo::new(io);
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, app));
+        }
+    });
+    let (ip, port) = (upstream.ip(), upstream.port());
+    let text = format!(
+        "
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: edge, namespace: default}}
+spec: {{servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, hosts: ['*']}}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: app, namespace: default}}
+spec: {{ports: [{{port: 80, name: web}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: app-1, namespace: default, labels: {{kubernetes.io/service-name: app}}}}
+addressType: IPv4
+ports: [{{name: web, port: {port}}}]
+endpoints: [{{addresses: ['{ip}']}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: app, namespace: default}}
+spec: {{hosts: ['*'], gateways: [edge], http: [{{route: [{{destination: {{host: app, port: {{number: 80}}}}}}]}}]}}
+"
+    );
+    let mesh = Mesh::builder().workload("default/edge").config_yaml("edge.yaml", text).build().await.unwrap();
+    let gateway = mesh.gateway().map_port(80, 0).address([127, 0, 0, 1]).start().await.unwrap();
+    let address = gateway.address_of(80).expect("it is served");
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let printed = Curl::at(address, "/").with(&[version]).run().await;
+        assert_eq!((printed.status, &*printed.body), (200, "one"), "{version}");
+    }
+}
+
+#[tokio::test]
+async fn how_long_a_stranger_waits_is_not_told_to_those_inside() {
+    let Some(app) = MyApp::start().await else { return };
+    let mesh = app.ingress(FILES).await;
+    let (_gateway, address) = open(&mesh).await;
+    let printed = my_app(address, "/").header("x-envoy-expected-rq-timeout-ms: 1").header("version: v2").run().await;
+    assert_eq!(printed.status, 200);
+    assert_ne!(app.v2.seen().pop().unwrap().header("x-envoy-expected-rq-timeout-ms"), "1");
+}

@@ -149,6 +149,40 @@ async fn a_call_ends_with_the_request_that_it_is_made_for() {
     }
 }
 
+/// A stranger's short patience takes no endpoint out, however often.
+#[tokio::test]
+async fn a_call_that_had_no_time_left_says_nothing_about_who_was_asked() {
+    let rule = ["route: [{destination: {host: back}}], retries: {attempts: 0}"];
+    let middle = Middle::start(&rule, |builder| {
+        let policy = "outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 100}";
+        builder.config_yaml("policy", crate::support::documents::policy("back", policy))
+    })
+    .await;
+    middle.back.hold();
+    for calls in 1..=3 {
+        let (_, body) = stranger(&middle, "x-envoy-expected-rq-timeout-ms", "50").await;
+        middle.back.has_seen(calls).await;
+        assert!(!body.contains("no healthy upstream"), "{body}");
+    }
+    assert!(middle.mesh.gauges().clusters.iter().all(|cluster| cluster.ejected == 0));
+    middle.back.let_go();
+    // Only a gRPC call says by `grpc-timeout` how long it waits.
+    middle.back.delay_next(Duration::from_millis(100));
+    let (status, body) = stranger(&middle, "grpc-timeout", "1m").await;
+    assert!(status == 200 && body.contains("back"), "{status} {body}");
+}
+
+/// Asks as somebody who is no mesh, with one header.
+async fn stranger(middle: &Middle, name: &str, value: &str) -> (u16, String) {
+    let request = Request::get(format!("http://{}/plain", middle.address)).header(name, value);
+    let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+    let answer = client.request(request).await.unwrap();
+    let status = answer.status().as_u16();
+    let body = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
 #[tokio::test]
 async fn each_header_that_the_mesh_adds_can_be_left_out() {
     const ADDED: [(AddedHeader, &str); 5] = [

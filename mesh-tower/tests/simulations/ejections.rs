@@ -70,6 +70,47 @@ async fn what_counts_as_an_error_of_an_endpoint() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_off_counts_as_much_as_none() {
+    let one = "outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 100}";
+    for rule in [NO_RETRIES, "retries: {attempts: 0}, timeout: 10s"] {
+        assert!(ejected_after(1, Reply::broken_body("beginning"), one, rule).await, "{rule}");
+        // Its head was a success, after which the count begins anew.
+        assert!(!ejected_after(9, Reply::broken_body("beginning"), THREE, rule).await, "{rule}");
+        let mesh = Setting { policy: THREE, rule }.endpoint(Reply::broken_body("beginning").after(ms(10))).await;
+        mesh.run(GET).times(8).at_once(8).await;
+        mesh.assert_ejected("a");
+    }
+    // What takes too long after its head says nothing, as in Envoy.
+    let slow = Reply::slow_body(secs(2), ["one", "two", "three"]);
+    assert!(!ejected_after(3, slow, one, "retries: {attempts: 0}, timeout: 3s").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_cluster_does_not_show_ejections_that_are_over() {
+    let mesh = after_three().endpoint(Reply::status(503)).await;
+    mesh.run(GET).times(3).await;
+    let ejected = || mesh.mesh().gauges().clusters.iter().map(|cluster| cluster.ejected).sum::<usize>();
+    assert_eq!(ejected(), 1);
+    tokio::time::advance(secs(60)).await;
+    assert_eq!(ejected(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mirror_gets_the_first_request_after_an_ejection_is_over() {
+    let rule = "retries: {attempts: 0}, mirror: {host: shadow}";
+    let reply = Reply::sequence([Reply::status(503).times(3), Reply::status(200)]);
+    let builder = Setting { policy: THREE, rule }.with(Workload::of("a").replying(reply));
+    let mesh = builder.with(Workload::of("shadow")).start().await;
+    mesh.run(GET).times(3).await;
+    mesh.run(GET).await.assert_flags("UH", 1);
+    mesh.assert_mirrored("shadow", 3);
+    mesh.advance(secs(60)).await;
+    mesh.run(GET).await.assert_status(200, 1);
+    mesh.advance(ms(1)).await;
+    mesh.assert_mirrored("shadow", 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_grpc_status_counts_where_it_stands_in_headers_and_never_in_trailers() {
     let grpc = |mesh: TestMesh| async move {
         mesh.run("POST http://a/echo.Echo/Say").header("content-type", "application/grpc").times(6).await;

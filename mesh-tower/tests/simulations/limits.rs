@@ -201,6 +201,17 @@ async fn the_budget_that_nobody_asked_for_is_explained_with_what_it_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_budget_of_an_interval_counts_requests_when_they_go_on_after_a_fault() {
+    let policy = "retryBudget: {percent: 100, minRetryConcurrency: 1, budgetInterval: 2s}";
+    for fault in ["", "fault: {delay: {fixedDelay: 5s, percentage: {value: 100}}}, "] {
+        let rule = format!("{fault}retries: {{attempts: 1, retryOn: 5xx}}");
+        let mesh = Setting { policy, rule: &rule }.endpoint(Reply::status(503).after(ms(10))).await;
+        let run = mesh.run(GET).times(20).at_once(20).await;
+        assert_eq!(run.iter().filter(|answer| answer.tries() == 2).count(), 20, "{fault}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_turned_away_is_told_with_the_limit_and_its_value() {
     let policy = "connectionPool: {http: {http2MaxRequests: 3}}";
     let mesh = Setting { policy, rule: "" }.endpoint(slow()).await;

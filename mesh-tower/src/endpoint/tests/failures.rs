@@ -209,3 +209,19 @@ async fn whoever_comes_while_others_are_told_of_a_failure_is_told_too() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_peer_that_does_not_answer_pings_in_time_is_given_up() {
+    // Takes a request, and then looks at nothing any more.
+    let server = Server::accepting(|io, _| async move {
+        let mut connection = h2::server::handshake(io).await.unwrap();
+        let _request = connection.accept().await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let ms = Duration::from_millis;
+    let pings = Some(mesh_core::cluster::Pings { interval: ms(50), timeout: ms(50) });
+    let (pool, _) = pool_with(server.address, PoolSpec { pings, ..PoolSpec::default() }, Limits::default());
+    let answer = tokio::time::timeout(Duration::from_secs(5), ask(&pool, Protocol::Http2)).await;
+    assert_eq!(answer, Ok(Err(Failure::ConnectionTerminated)));
+}

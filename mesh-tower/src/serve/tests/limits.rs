@@ -94,6 +94,27 @@ async fn an_answer_that_nobody_takes_ends_its_connection_unless_it_is_done_as_by
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_may_be_taken_as_slowly_as_its_caller_likes() {
+    let app = service_fn(|_: Request<Body>| async {
+        let parts = [Bytes::from_static(&[b'a'; 1 << 20]), Bytes::from_static(b"the end")];
+        let parts = parts.map(|part| Ok::<_, Infallible>(Frame::data(part)));
+        Ok::<_, Infallible>(Response::new(StreamBody::new(futures_util::stream::iter(parts))))
+    });
+    let server = Server::start(app, ServeOptions::new());
+    let mut stream = server.connect();
+    stream.write_all(GET_AND_CLOSE.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 64 * 1024];
+    loop {
+        sleep(seconds(200)).await;
+        match stream.read(&mut answer).await.unwrap() {
+            0 => panic!("it broke off"),
+            read if answer[..read].windows(7).any(|window| window == b"the end") => return,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_may_come_as_slowly_as_the_application_likes() {
     let app = service_fn(|_: Request<Body>| async {
         let parts = futures_util::stream::unfold(2, |left: u32| async move {
