@@ -74,7 +74,7 @@ impl Processors {
         Self { count: processors.count().try_into().unwrap_or(1).max(1), busy: time(busy), own: time(own) }
     }
 
-    /// What it would have taken since on a machine of one's own: what others took of the processors is left out, though
+    /// What it would have taken at least since on a machine of one's own: what others took of the processors is left out, though
     /// what this process had of them is the least.
     pub(crate) fn alone(self, took: Duration) -> Duration {
         let now = Self::now();
