@@ -130,7 +130,8 @@ async fn keep_timers() {
 async fn leave_timer() {
     let waits = tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, http::Error>>());
     let mut call = Box::pin(TimeoutLayer::new(Duration::from_secs(1)).layer(waits).oneshot(Request::<Body>::default()));
-    std::future::poll_fn(|cx| std::task::Poll::Ready(assert!(call.as_mut().poll(cx).is_pending()))).await;
+    let is_waiting = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx).is_pending())).await;
+    assert!(is_waiting);
 }
 
 /// Waits until nothing is under way any more.
