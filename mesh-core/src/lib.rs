@@ -54,6 +54,7 @@ pub mod selection;
 pub mod site;
 pub mod snapshot;
 mod sync;
+pub mod telemetry;
 
 pub use compile::{Compiled, compile};
 pub use failure::Failure;

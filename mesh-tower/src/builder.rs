@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, Diagnostic, Document, ParseOptions, Report, Severity};
 use mesh_core::network::Network as AddressBlock;
+use mesh_core::telemetry::Workload;
 use mesh_core::{Profile, Site};
+use opentelemetry::metrics::{Meter, MeterProvider};
 use tokio::task::JoinSet;
 
 use crate::chance::Chance;
@@ -22,6 +24,7 @@ use crate::inbound::ExternalAuthorizer;
 use crate::live::LiveHandle;
 use crate::outbound::{AddedHeader, Options, Shared};
 use crate::source::{Apply, ConfigSink, ConfigSource, DirSource};
+use crate::telemetry::Metrics;
 use crate::{BoxError, Mesh};
 
 /// What a mesh is made of; begun with [`Mesh::builder`].
@@ -36,6 +39,8 @@ pub struct MeshBuilder {
     lenient: bool,
     keep_good: bool,
     seed: Option<u64>,
+    meter: Option<Meter>,
+    workload_name: Option<String>,
     carry_deadline: Option<bool>,
     options: Options,
     /// Documents that were read already.
@@ -73,6 +78,8 @@ impl MeshBuilder {
             lenient: false,
             keep_good: false,
             seed: None,
+            meter: None,
+            workload_name: None,
             carry_deadline: None,
             options: Options::default(),
             documents: Vec::new(),
@@ -118,6 +125,21 @@ impl MeshBuilder {
         let (namespace, account) = name.split_once('/').unwrap_or(("default", name));
         self.site.namespace = namespace.to_owned();
         self.site.service_account = Some(account.to_owned());
+        self
+    }
+
+    /// The name of this workload in labels of metrics, such as that of its Deployment; by default that of its service:
+    /// the label `service.istio.io/canonical-name`, else `app.kubernetes.io/name`, else `app`, else its service account.
+    #[must_use]
+    pub fn workload_name(mut self, name: impl Into<String>) -> Self {
+        self.workload_name = Some(name.into());
+        self
+    }
+
+    /// Counts requests in Istio's standard metrics, through this provider; see [`telemetry`](crate::telemetry).
+    #[must_use]
+    pub fn meter_provider(mut self, provider: &impl MeterProvider) -> Self {
+        self.meter = Some(provider.meter("mesh"));
         self
     }
 
@@ -376,12 +398,17 @@ impl MeshBuilder {
                 Some(source)
             }
         };
+        let metrics = self.meter.as_ref().map(|meter| {
+            let own = own_workload(&self.site, self.workload_name.as_deref());
+            Metrics::new(meter, own, &self.site.cluster_domain)
+        });
         let environment = Environment {
             resolver: Resolver::new(discovery),
             profile: self.site.profile,
             network: self.network,
             identity: identity.clone(),
             first_turn: self.seed.map_or_else(|| fastrand::u32(..), |_| 0),
+            metrics: metrics.clone(),
         };
         let live = LiveHandle::default();
         let keeper = Arc::new(Keeper::new(
@@ -395,7 +422,7 @@ impl MeshBuilder {
                 awaited: self.sources.iter().map(|AnySource(source)| source.name().into()).collect(),
             },
         ));
-        let shared = Arc::new(Shared::new(live, Chance::new(self.seed), self.options));
+        let shared = Arc::new(Shared::new(live, Chance::new(self.seed), self.options, metrics));
         let mut initial = self.documents;
         for (name, text) in &self.texts {
             let (documents, report) = mesh_config::parse_with(name, text, &parse);
@@ -490,5 +517,14 @@ impl fmt::Display for BuildError {
 impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// This workload, as labels name it.
+fn own_workload(site: &Site, name: Option<&str>) -> Workload {
+    let own = Workload::new(name.or(site.service_account.as_deref()), Some(&site.namespace), &site.labels);
+    match name {
+        Some(_) => own,
+        None => Workload { name: own.canonical_service.clone(), ..own },
     }
 }

@@ -22,7 +22,9 @@ use crate::discovery::{Resolver, WatchGuard};
 use crate::endpoint::{EndpointPool, Network, PoolOptions};
 use crate::gauges::ClusterGauges;
 use crate::identity::{IdentityHandle, Originator};
+use crate::telemetry::{Group, Metrics};
 
+use self::counting::Counting;
 use self::refusals::Refusals;
 pub(crate) use self::watcher::Watcher;
 
@@ -35,6 +37,8 @@ pub(crate) struct Environment {
     pub(crate) identity: IdentityHandle,
     /// With which turn the rounds of a balancer begin.
     pub(crate) first_turn: u32,
+    /// What requests are counted in, where they are.
+    pub(crate) metrics: Option<Arc<Metrics>>,
 }
 
 /// One endpoint with its connections.
@@ -42,6 +46,8 @@ pub(crate) struct Environment {
 pub(crate) struct Member {
     pub(crate) state: Arc<EndpointState>,
     pub(crate) pool: Arc<EndpointPool>,
+    /// What requests to it count in, where they are counted.
+    pub(crate) group: Option<Arc<Group>>,
 }
 
 /// The endpoints at one moment: what the balancer chooses from, and their pools by its index.
@@ -50,15 +56,18 @@ pub(crate) struct Members {
     /// The health that the set of hosts was built for.
     health: u64,
     hosts: HostSet,
-    pools: Box<[Arc<EndpointPool>]>,
+    pools: Box<[Reach]>,
 }
+
+/// How an endpoint is reached, and what requests to it count in.
+type Reach = (Arc<EndpointPool>, Option<Arc<Group>>);
 
 impl Members {
     /// Chooses an endpoint; `None` if there is none to choose.
     pub(crate) fn pick(&self, pick: &Pick<'_>, rng: &mut dyn Rng) -> Option<Member> {
         let index = self.hosts.pick(pick, rng)?;
-        let (state, pool) = (self.hosts.host(index)?, self.pools.get(index.0 as usize)?);
-        Some(Member { state: Arc::clone(state), pool: Arc::clone(pool) })
+        let (state, (pool, group)) = (self.hosts.host(index)?, self.pools.get(index.0 as usize)?);
+        Some(Member { state: Arc::clone(state), pool: Arc::clone(pool), group: group.clone() })
     }
 }
 
@@ -88,6 +97,8 @@ struct Shared {
     tls: Option<Arc<Originator>>,
     /// Begins TLS for requests to `https` that no policy speaks of.
     https: OnceLock<Arc<Originator>>,
+    /// What requests are counted in, where they are.
+    counting: Option<Counting>,
 }
 
 impl Shared {
@@ -112,6 +123,7 @@ impl Shared {
                 .settings()
                 .map(|settings| Arc::new(Originator::new(settings.clone(), environment.identity.clone()))),
             https: OnceLock::new(),
+            counting: environment.metrics.as_ref().map(|metrics| Counting::new(metrics, &spec.key)),
         }
     }
 }
@@ -257,6 +269,11 @@ impl ClusterHandle {
 
     pub(crate) fn budget(&self) -> &RetryBudget {
         &self.shared.budget
+    }
+
+    /// What requests count in that get to no endpoint of it.
+    pub(crate) fn group(&self) -> Option<&Arc<Group>> {
+        self.shared.counting.as_ref().map(Counting::group)
     }
 
     /// What is in use.
@@ -468,7 +485,7 @@ fn endpoint_at(target: &DnsTarget, address: SocketAddr) -> EndpointSpec {
 
 fn members_of(members: &Members) -> Vec<Member> {
     let states = members.hosts.iter().cloned();
-    states.zip(members.pools.iter().cloned()).map(|(state, pool)| Member { state, pool }).collect()
+    states.zip(members.pools.iter().cloned()).map(|(state, (pool, group))| Member { state, pool, group }).collect()
 }
 
 fn build_members(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], known: &[Member]) -> Members {
@@ -489,10 +506,13 @@ fn members_at(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], k
         .iter()
         .map(|endpoint| match left.get_mut(&endpoint.address).and_then(VecDeque::pop_front) {
             Some(member) if member.state.spec() == endpoint => member.clone(),
-            Some(member) => {
-                Member { state: Arc::new(member.state.successor(endpoint.clone())), pool: Arc::clone(&member.pool) }
-            }
+            Some(member) => Member {
+                state: Arc::new(member.state.successor(endpoint.clone())),
+                pool: Arc::clone(&member.pool),
+                group: shared.counting.as_ref().map(|counting| counting.group_of(endpoint)),
+            },
             None => Member {
+                group: shared.counting.as_ref().map(|counting| counting.group_of(endpoint)),
                 state: Arc::new(EndpointState::added(endpoint.clone(), now)),
                 pool: EndpointPool::new(
                     endpoint.address.clone(),
@@ -516,7 +536,8 @@ fn members_from(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Me
 fn set_of(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members {
     // Read before the endpoints are looked at: a change meanwhile makes this set an old one.
     let health = shared.health.load(Ordering::Acquire);
-    let (states, pools): (Vec<_>, Vec<_>) = members.into_iter().map(|member| (member.state, member.pool)).unzip();
+    let apart = |member: Member| (member.state, (member.pool, member.group));
+    let (states, pools): (Vec<_>, Vec<Reach>) = members.into_iter().map(apart).unzip();
     Members {
         health,
         hosts: HostSet::new(&spec.balance(), states, &shared.cursors, crate::clock::now()),
@@ -527,6 +548,7 @@ fn set_of(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members 
 /// How long a resolver may take for a request that waits for it.
 pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
+mod counting;
 mod observed;
 mod refusals;
 mod watcher;

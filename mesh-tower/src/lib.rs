@@ -106,6 +106,7 @@ mod request_id;
 pub mod retry;
 pub mod serve;
 pub mod source;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod timeout;

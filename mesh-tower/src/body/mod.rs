@@ -21,6 +21,8 @@ use hyper::body::Incoming;
 
 use self::guarded::Guarded;
 use crate::BoxError;
+use crate::outbound::Answer;
+use crate::telemetry::{Counted, Measured};
 
 /// A request or response body.
 ///
@@ -43,6 +45,8 @@ enum Inner {
     Empty,
     Full(Bytes),
     Incoming(Incoming),
+    /// Of an endpoint; named, so that what is measured of it finds room in its box.
+    Answer(Box<Answer>),
     Boxed(UnsyncBoxBody<Bytes, BoxError>),
 }
 
@@ -75,6 +79,21 @@ impl Body {
         if content.is_empty() { Self::empty() } else { Self(Inner::Full(content)) }
     }
 
+    /// The body of an endpoint's answer.
+    pub(crate) fn answer(answer: Answer) -> Self {
+        Self(Inner::Answer(Box::new(answer)))
+    }
+
+    /// Counts what is read of it in `measured`, which ends with it.
+    pub(crate) fn measure(&mut self, measured: Measured) {
+        match &mut self.0 {
+            Inner::Empty | Inner::Full(_) => measured.all_there(self),
+            Inner::Answer(answer) => answer.measure(measured),
+            // As where somebody looked at its beginning, which few ask for.
+            Inner::Incoming(_) | Inner::Boxed(_) => *self = Self::new(Counted::new(std::mem::take(self), measured)),
+        }
+    }
+
     /// Whether all of it is in memory, so that it can be cloned and takes no time to read.
     pub fn is_full(&self) -> bool {
         matches!(self.0, Inner::Empty | Inner::Full(_))
@@ -85,7 +104,7 @@ impl Body {
         match &self.0 {
             Inner::Empty => Some(Self::empty()),
             Inner::Full(content) => Some(Self(Inner::Full(content.clone()))),
-            Inner::Incoming(_) | Inner::Boxed(_) => None,
+            Inner::Incoming(_) | Inner::Answer(_) | Inner::Boxed(_) => None,
         }
     }
 }
@@ -120,6 +139,7 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(content))))
             }
             Inner::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Inner::Answer(answer) => Pin::new(&mut **answer).poll_frame(cx),
             Inner::Boxed(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -129,6 +149,7 @@ impl http_body::Body for Body {
             Inner::Empty => true,
             Inner::Full(_) => false,
             Inner::Incoming(body) => body.is_end_stream(),
+            Inner::Answer(answer) => answer.is_end_stream(),
             Inner::Boxed(body) => body.is_end_stream(),
         }
     }
@@ -138,6 +159,7 @@ impl http_body::Body for Body {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::Full(content) => SizeHint::with_exact(content.len() as u64),
             Inner::Incoming(body) => body.size_hint(),
+            Inner::Answer(answer) => answer.size_hint(),
             Inner::Boxed(body) => body.size_hint(),
         }
     }
@@ -149,7 +171,7 @@ impl fmt::Debug for Body {
             Inner::Empty => f.write_str("Body(empty)"),
             // The content is the caller's: it does not belong in a log.
             Inner::Full(content) => write!(f, "Body({} bytes)", content.len()),
-            Inner::Incoming(_) | Inner::Boxed(_) => f.write_str("Body(streaming)"),
+            Inner::Incoming(_) | Inner::Answer(_) | Inner::Boxed(_) => f.write_str("Body(streaming)"),
         }
     }
 }

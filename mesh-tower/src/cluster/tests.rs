@@ -12,6 +12,7 @@ fn environment(fake: &FakeDns) -> Environment {
         network: Network::System,
         identity: IdentityHandle::default(),
         first_turn: 0,
+        metrics: None,
     }
 }
 
@@ -61,7 +62,7 @@ async fn those_who_come_first_to_a_place_share_its_look_up_and_its_connections()
     let handle = ClusterHandle::new(cluster(EndpointSource::OriginalDestination { port: None }), &environment(&fake));
     let first = futures_util::future::join_all((0..10).map(|_| handle.members_at("else.where", 80))).await;
     let first: Vec<_> = first.into_iter().map(Result::unwrap).collect();
-    assert!(first.iter().all(|members| Arc::ptr_eq(&members.pools[0], &first[0].pools[0])));
+    assert!(first.iter().all(|members| Arc::ptr_eq(&members.pools[0].0, &first[0].pools[0].0)));
     assert_eq!(fake.asked("else.where"), 1);
     // Nor does each of them ask in turn for what is not there.
     let began = crate::clock::now();
@@ -97,7 +98,7 @@ async fn two_names_of_one_address_are_two_endpoints_and_keep_their_connections_a
     let source = EndpointSource::Dns { targets, logical: false, refresh: Duration::from_secs(5) };
     let handle = ClusterHandle::new(cluster(source), &environment(&fake));
     handle.looked_up().await;
-    let pools = || handle.members.load().pools.iter().map(Arc::as_ptr).collect::<Vec<_>>();
+    let pools = || handle.members.load().pools.iter().map(|(pool, _)| Arc::as_ptr(pool)).collect::<Vec<_>>();
     let first = pools();
     assert!(first.len() == 2 && first[0] != first[1], "{first:?}");
     sleep(Duration::from_secs(20)).await;

@@ -192,7 +192,7 @@ impl Stream {
         // Not kept until the answer: see `forget_closed`.
         let answer = sender.try_send_request(request);
         answer.map(move |answer| match answer {
-            Ok(response) => Ok((response, Lease::Http2 { _stream: lease, _upload: upload })),
+            Ok(response) => Ok((response, Lease::Http2 { _stream: lease, upload })),
             Err(mut failed) => {
                 upload.release();
                 let unsent = failed.take_message().map(|mut request| {

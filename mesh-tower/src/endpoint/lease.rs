@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::http1;
 use super::kept::Kept;
 use super::pool::Pool;
-use super::upload::Upload;
+use super::upload::{Sent, Upload};
 
 /// A connection or stream in use by a response that is being read.
 ///
@@ -20,7 +20,7 @@ pub(crate) enum Lease {
     },
     Http2 {
         _stream: StreamLease,
-        _upload: Upload,
+        upload: Upload,
     },
     /// Another protocol is spoken now, on what was an HTTP/1 connection.
     Upgraded(Arc<Kept>),
@@ -33,6 +33,14 @@ impl Lease {
             // Only where the request, too, is at its end can the next one begin.
             Self::Http1 { connection, upload } if upload.has_ended() => connection.finish(),
             _ => {}
+        }
+    }
+
+    /// How much was sent of the request's body.
+    pub(crate) fn sent(&self) -> Option<Sent> {
+        match self {
+            Self::Http1 { upload, .. } | Self::Http2 { upload, .. } => upload.sent(),
+            Self::Upgraded(_) => None,
         }
     }
 

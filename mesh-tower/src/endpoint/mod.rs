@@ -53,6 +53,7 @@ use crate::{Body, Error};
 pub(crate) use lease::Lease;
 pub(crate) use network::Network;
 pub(crate) use pool::EndpointPool;
+pub(crate) use upload::Sent;
 
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

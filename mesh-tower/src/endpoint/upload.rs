@@ -9,7 +9,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(crate) struct Upload {
 #[derive(Debug, Default)]
 struct Shared {
     state: AtomicU8,
+    /// What was sent of it.
+    bytes: AtomicU64,
     reader: AtomicWaker,
 }
 
@@ -86,7 +88,7 @@ impl Upload {
     }
 
     fn watch(request: &mut Request<Body>, state: u8) -> Self {
-        let shared = Arc::new(Shared { state: AtomicU8::new(state), reader: AtomicWaker::new() });
+        let shared = Arc::new(Shared { state: AtomicU8::new(state), ..Shared::default() });
         let inner = std::mem::take(request.body_mut());
         let patience = (state == WAITS).then(|| Box::pin(tokio::time::sleep(PATIENCE)));
         *request.body_mut() = Body::new(Watched { inner, shared: Arc::clone(&shared), patience });
@@ -98,11 +100,26 @@ impl Upload {
         self.shared.as_ref().is_none_or(|shared| shared.state() == ENDED)
     }
 
+    /// Tells how much was sent, also when this is gone; `None` for a body that is all there.
+    pub(super) fn sent(&self) -> Option<Sent> {
+        self.shared.clone().map(Sent)
+    }
+
     /// Lets the body go on without this: the request was not sent.
     pub(super) fn release(mut self) {
         if let Some(shared) = self.shared.take() {
             shared.change(WAITS, FLOWS);
         }
+    }
+}
+
+/// How much was sent of a body.
+#[derive(Debug)]
+pub(crate) struct Sent(Arc<Shared>);
+
+impl Sent {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
     }
 }
 
@@ -157,6 +174,11 @@ impl http_body::Body for Watched {
             None | Some(Err(_)) => true,
             Some(Ok(frame)) => frame.is_trailers() || self.inner.is_end_stream(),
         };
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.shared.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+        }
         if over {
             self.shared.end();
         }

@@ -76,7 +76,8 @@ impl Service<Request<Body>> for GatewayService {
         let table = self.table(&live, tls.as_ref());
         // Where the caller wants another protocol, its side of the connection is taken here.
         let caller = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
-        let listener = Listener::Gateway { port: self.port, table, is_tls: tls.is_some(), caller: from };
+        let listener =
+            Listener::Gateway { port: self.port, table, is_tls: tls.is_some(), caller: from.map(Into::into) };
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let mut response = outbound::send(shared, live, listener, request).await;

@@ -33,6 +33,15 @@ enum Kind<R> {
     Local(#[pin] Body),
 }
 
+impl<R: http_body::Body> Kind<R> {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Inner(body) => body.is_end_stream(),
+            Self::Local(body) => http_body::Body::is_end_stream(body),
+        }
+    }
+}
+
 impl<R> ResponseBody<R> {
     pub(super) fn inner(body: R) -> Self {
         Self { kind: Kind::Inner(body), context: None, record: None }
@@ -47,6 +56,13 @@ impl<R> ResponseBody<R> {
     }
 }
 
+impl<R: http_body::Body> ResponseBody<R> {
+    /// Whether there is nothing to read.
+    pub(super) fn is_over(&self) -> bool {
+        self.kind.is_end_stream()
+    }
+}
+
 impl<R> http_body::Body for ResponseBody<R>
 where
     R: http_body::Body<Data = Bytes>,
@@ -56,8 +72,8 @@ where
     type Error = BoxError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.project();
-        let poll = || match this.kind.project() {
+        let mut this = self.project();
+        let mut poll = || match this.kind.as_mut().project() {
             KindProjection::Inner(body) => body.poll_frame(cx).map_err(Into::into),
             KindProjection::Local(body) => body.poll_frame(cx).map_err(Into::into),
         };
@@ -67,19 +83,22 @@ where
         });
         if let Some(record) = this.record {
             match &frame {
-                Some(Ok(frame)) => record.sent(frame),
+                Some(Ok(frame)) => {
+                    record.sent(frame);
+                    // Nobody asks for the end behind the last frame.
+                    if frame.is_trailers() || this.kind.is_end_stream() {
+                        record.ended();
+                    }
+                }
                 Some(Err(_)) => record.broken(),
-                None => {}
+                None => record.ended(),
             }
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            Kind::Inner(body) => body.is_end_stream(),
-            Kind::Local(body) => body.is_end_stream(),
-        }
+        self.kind.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -93,6 +93,7 @@ impl<S, B, R> Future for ResponseFuture<S, B>
 where
     B: 'static,
     S: Service<Request<B>, Response = Response<R>>,
+    R: http_body::Body,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
@@ -128,7 +129,7 @@ where
         };
         let mut record = this.record.take();
         if let Some(record) = &mut record {
-            record.answered(response.status());
+            record.answered(&response, response.body().is_over());
         }
         Poll::Ready(Ok(response.map(|body| body.with(context, record))))
     }

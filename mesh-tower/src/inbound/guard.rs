@@ -21,6 +21,7 @@ use super::token::with_claims;
 use crate::live::Live;
 use crate::outbound::Shared;
 use crate::serve::PeerAddress;
+use crate::telemetry::Arrivals;
 use crate::{Body, Error, local_reply};
 
 /// The policies of a mesh, at the place where an application is served.
@@ -66,6 +67,11 @@ impl Guard {
 
     pub(super) fn profile(&self) -> Profile {
         self.shared.options.profile
+    }
+
+    /// What requests are counted in, where they are.
+    pub(super) fn arrivals(&self) -> Option<&Arrivals> {
+        self.shared.arrivals.as_ref()
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
+use mesh_core::{Failure, ResponseFlags};
 use tokio::time::Instant;
+
+use crate::telemetry::Measured;
 
 /// One request: logged when it is dropped, which is when its response has been sent or given up.
 #[derive(Debug)]
@@ -15,11 +18,13 @@ pub(super) struct Record {
     status: Option<StatusCode>,
     bytes: u64,
     broken: bool,
+    measured: Option<Measured>,
 }
 
 impl Record {
-    pub(super) fn new<B>(request: &Request<B>) -> Self {
+    pub(super) fn new<B>(request: &Request<B>, measured: Option<Measured>) -> Self {
         Self {
+            measured,
             method: request.method().clone(),
             path: request.uri().path_and_query().cloned(),
             began: Instant::now(),
@@ -29,19 +34,38 @@ impl Record {
         }
     }
 
-    /// The head of the response is ready.
-    pub(super) fn answered(&mut self, status: StatusCode) {
-        self.status = Some(status);
+    /// The head of the response is ready; `is_over`: there is no more of it.
+    pub(super) fn answered<R>(&mut self, response: &Response<R>, is_over: bool) {
+        self.status = Some(response.status());
+        if let Some(measured) = &mut self.measured {
+            let flags = response.extensions().get::<Failure>().map_or(ResponseFlags::NONE, |failure| failure.flags());
+            measured.answered(response, flags);
+        }
+        if is_over || self.method == Method::HEAD {
+            self.ended();
+        }
     }
 
     /// A part of the body was read.
     pub(super) fn sent(&mut self, frame: &Frame<Bytes>) {
         self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if let Some(measured) = &mut self.measured {
+            measured.received(frame);
+        }
+    }
+
+    /// All of it was read.
+    pub(super) fn ended(&mut self) {
+        self.measured.take().into_iter().for_each(Measured::completed);
     }
 
     /// The application broke its body off.
     pub(super) fn broken(&mut self) {
         self.broken = true;
+        if let Some(mut measured) = self.measured.take() {
+            measured.broke(Some(Failure::LocalReset));
+            measured.completed();
+        }
     }
 }
 

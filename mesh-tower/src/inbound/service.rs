@@ -33,8 +33,9 @@ impl<S> Inbound<S> {
 
 impl<S, B, R> Service<Request<B>> for Inbound<S>
 where
-    B: 'static,
+    B: http_body::Body + 'static,
     S: Service<Request<B>, Response = Response<R>> + Clone,
+    R: http_body::Body,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
@@ -45,7 +46,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let record = Record::new(&request);
+        let arrivals = self.guard.as_ref().and_then(Guard::arrivals);
+        let record = Record::new(&request, arrivals.map(|arrivals| arrivals.begin(&request)));
         let Some(guard) = &self.guard else {
             return match headers::prepare(&mut request, ForwardClientCertDetails::Undefined) {
                 Err(failure) => self.refuse(guard::refusal(failure, &request), record),

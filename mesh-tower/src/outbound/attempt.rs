@@ -15,7 +15,7 @@ use super::response::Holding;
 use super::route_info::Trail;
 use crate::chance::Chance;
 use crate::cluster::{ClusterHandle, LOOKUP_TIMEOUT, Member};
-use crate::endpoint::{Checkout, Protocol, Unanswered};
+use crate::endpoint::{Checkout, Protocol, Sent, Unanswered};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, body};
 
@@ -56,8 +56,11 @@ pub(crate) async fn send(
         let why = format!("{} may not be connected to for this", member.state.address());
         return Tried::nowhere(Error::with_source(Failure::NoHealthyUpstream, why));
     }
-    trail.chosen(&member.state);
-    let answer = exchange(cluster, &member, outgoing, clock).await;
+    trail.chosen(&member.state, member.group.as_ref());
+    let (answer, sent) = exchange(cluster, &member, outgoing, clock)
+        .await
+        .map_or_else(|missed| (Err(missed), None), |(answer, sent)| (Ok(answer), sent));
+    trail.sends(sent);
     let is_carried = clock.deadline().is_carried();
     let tried = tried_at(cluster, member, place, answer, grpc, is_carried);
     if grpc && outgoing.peeks() {
@@ -166,7 +169,7 @@ async fn exchange(
     member: &Member,
     outgoing: &mut Outgoing,
     clock: &mut Clock,
-) -> Result<Response<Body>, Missed> {
+) -> Result<(Response<Body>, Option<Sent>), Missed> {
     let active = member.state.begin();
     let protocol = protocol_of(cluster.spec().protocol, outgoing);
     let mut reconnects = 0;
@@ -186,7 +189,8 @@ async fn exchange(
             Ok((response, lease)) => {
                 let watcher = cluster.watcher(&member.state);
                 let holding = Holding { _request: request_permit, _active: active, lease, watcher };
-                return Ok(holding.keep(response, clock));
+                let sent = holding.sent();
+                return Ok((holding.keep(response, clock), sent));
             }
             Err(Unanswered { error, unsent, is_stale }) => {
                 // A connection that its peer had closed meanwhile: nothing was sent, so another one

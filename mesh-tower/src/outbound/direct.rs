@@ -38,7 +38,7 @@ pub(crate) async fn send(
     limit: Duration,
     most: usize,
 ) -> Result<Response<Read>, BoxError> {
-    let mut trail = Trail::new(crate::clock::now());
+    let mut trail = Trail::new(crate::clock::now(), None);
     let mut clock = Clock::new(Deadline::of(limit), trail.arrived());
     request.headers_mut().insert(INTERNAL, hops::TRUE);
     let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);

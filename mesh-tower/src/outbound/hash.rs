@@ -21,7 +21,7 @@ pub(super) fn read(journey: &mut Journey, request: &Request<Body>) -> Result<(),
     let by_hash = journey.cluster()?.spec().is_by_hash();
     if by_hash && !journey.route().hash.is_empty() {
         // A sidecar would see the address of its workload.
-        let address = journey.caller.map_or_else(own_address, |caller| caller.ip());
+        let address = journey.caller.map_or_else(own_address, |caller| caller.ip);
         let peer = PeerView { address: Some(address), ..PeerView::default() };
         let view = RequestView { peer, ..journey.head.view(request) };
         let mut value = || new_value(journey);
@@ -40,7 +40,7 @@ pub(super) fn set_cookies(response: &mut Response<Body>, journey: &Journey) {
 /// The same for all requests of a gateway's connection, so that they stick together from the first on.
 fn new_value(journey: &Journey) -> u64 {
     match journey.caller {
-        Some(caller) => connection_value(caller, journey.head.port),
+        Some(caller) => connection_value(caller.into(), journey.head.port),
         None => journey.shared.chance.with(|rng| rng.next_u64()),
     }
 }

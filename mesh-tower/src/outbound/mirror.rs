@@ -84,7 +84,7 @@ async fn deliver(
     mut clock: Clock,
     _slot: Permit,
 ) {
-    let mut trail = Trail::new(crate::clock::now());
+    let mut trail = Trail::new(crate::clock::now(), None);
     let pick = Pick::first(trail.arrived());
     let tried = attempt::send(&cluster, &shared.chance, grpc, &mut outgoing, pick, &mut clock, &mut trail).await;
     match tried.result {

@@ -18,13 +18,14 @@ mod retry;
 mod route_info;
 mod timed;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use mesh_core::deadline::Deadline;
 use mesh_core::network::Network;
+use mesh_core::route::reply::is_grpc;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
@@ -38,11 +39,13 @@ use crate::hops::Nature;
 use crate::inbound::{Authorizers, Guard, Trials};
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
+use crate::telemetry::{Arrivals, Begun, Metrics};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
 pub use added::AddedHeader;
 pub(crate) use outgoing::Barred;
+pub(crate) use response::Answer;
 pub use route_info::RouteInfo;
 
 use self::added::LeftOut;
@@ -62,13 +65,26 @@ pub(crate) struct Shared {
     pub(crate) replays: Arc<Memory>,
     /// What policies on trial would have decided.
     pub(crate) trials: Trials,
+    /// What requests are counted in, where they are.
+    pub(crate) metrics: Option<Arc<Metrics>>,
+    /// What requests are counted in that arrive.
+    pub(crate) arrivals: Option<Arrivals>,
 }
 
 impl Shared {
-    pub(crate) fn new(live: LiveHandle, chance: Chance, options: Options) -> Self {
+    pub(crate) fn new(live: LiveHandle, chance: Chance, options: Options, metrics: Option<Arc<Metrics>>) -> Self {
         let mirrors = Slots::new(options.mirrors_at_once);
         let replays = Memory::new(options.replay_memory);
-        Self { live, chance, options, mirrors, replays, trials: Trials::default() }
+        Self {
+            live,
+            chance,
+            options,
+            mirrors,
+            replays,
+            trials: Trials::default(),
+            arrivals: metrics.as_ref().map(Arrivals::new),
+            metrics,
+        }
     }
 }
 
@@ -131,7 +147,26 @@ pub(crate) enum Listener {
     /// Those of the mesh, by the port of the URI or the given one.
     Mesh { port: Option<u16> },
     /// Those of a gateway's listener, for a caller at an address.
-    Gateway { port: u16, table: Option<TableId>, is_tls: bool, caller: Option<SocketAddr> },
+    Gateway { port: u16, table: Option<TableId>, is_tls: bool, caller: Option<Caller> },
+}
+
+/// Where a gateway's caller is: what counts of its address, in less room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    ip: IpAddr,
+    port: u16,
+}
+
+impl From<SocketAddr> for Caller {
+    fn from(at: SocketAddr) -> Self {
+        Self { ip: at.ip(), port: at.port() }
+    }
+}
+
+impl From<Caller> for SocketAddr {
+    fn from(caller: Caller) -> Self {
+        Self::new(caller.ip, caller.port)
+    }
 }
 
 /// A request that is on its way: what was decided, and by which version.
@@ -143,7 +178,7 @@ pub(crate) struct Journey {
     head: Head,
     protocol: Version,
     /// Where a gateway's caller is.
-    caller: Option<SocketAddr>,
+    caller: Option<Caller>,
     at_gateway: bool,
     /// The time of day, where header operations may write it.
     began: Option<SystemTime>,
@@ -235,7 +270,11 @@ impl Journey {
 
     fn exchange(&self) -> Exchange<'_> {
         let began = self.began.unwrap_or(SystemTime::UNIX_EPOCH);
-        Exchange { protocol: self.protocol, downstream_remote: self.caller, ..Exchange::new(began) }
+        Exchange {
+            protocol: self.protocol,
+            downstream_remote: self.caller.map(SocketAddr::from),
+            ..Exchange::new(began)
+        }
     }
 
     fn note_beginning(&mut self) {
@@ -282,7 +321,7 @@ pub(crate) fn send(
     async move {
         // Whoever answers, and whatever the answer would be: none to HEAD has a body.
         let bodiless = request.method() == Method::HEAD;
-        let mut trail = Trail::new(crate::clock::now());
+        let mut trail = begin_trail(&shared, &request);
         // What is matched on here lasts no longer than the statement: it would be kept while the endpoint is waited for.
         let (mut journey, added) = match match take_head(&shared, &live, listener, &mut request) {
             Ok((head, None)) => {
@@ -304,6 +343,16 @@ pub(crate) fn send(
         }
         without_body(bodiless, response)
     }
+}
+
+fn begin_trail(shared: &Shared, request: &Request<Body>) -> Trail {
+    let now = crate::clock::now();
+    let begun = shared.metrics.as_ref().map(|metrics| {
+        let body = request.body();
+        let there = if body.is_full() { http_body::Body::size_hint(body).lower() } else { 0 };
+        Begun::new(metrics.to_nobody(), request, there)
+    });
+    Trail::new(now, begun.map(|begun| (begun, is_grpc(request.headers()))))
 }
 
 fn without_body(bodiless: bool, response: Response<Body>) -> Response<Body> {
@@ -339,7 +388,7 @@ fn take_head(
     let guard = match listener {
         Listener::Gateway { port, caller, is_tls, .. } if live.snapshot().judges() => {
             let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
-            Some(Guard::at_gateway(Arc::clone(shared), port, caller.map(|caller| caller.ip()), scheme))
+            Some(Guard::at_gateway(Arc::clone(shared), port, caller.map(|caller| caller.ip), scheme))
         }
         _ => None,
     };

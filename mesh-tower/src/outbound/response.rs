@@ -13,8 +13,9 @@ use mesh_core::limits::Permit;
 
 use super::timed::Timed;
 use crate::cluster::Watcher;
-use crate::endpoint::Lease;
 use crate::endpoint::classify::failure_of;
+use crate::endpoint::{Lease, Sent};
+use crate::telemetry::Counted;
 use crate::timeout::clock::Clock;
 use crate::{Body, BoxError};
 
@@ -32,6 +33,11 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
+    /// How much was sent of the request's body, if it was not all there.
+    pub(crate) fn sent(&self) -> Option<Sent> {
+        self.lease.sent()
+    }
+
     /// Ties the holding to the response's body, together with what is left of the route's timeout.
     pub(crate) fn keep(self, response: Response<Incoming>, clock: &Clock) -> Response<Body> {
         use http_body::Body as _;
@@ -44,8 +50,8 @@ impl Holding {
             return response.map(|_| Body::empty());
         }
         match clock.cut_off() {
-            Some(cut_off) => response.map(|inner| Body::new(Timed::new(inner, self, cut_off))),
-            None => response.map(|inner| Body::new(Held { inner, holding: Some(self) })),
+            Some(cut_off) => response.map(|inner| answer(Reading::Timed(Timed::new(inner, self, cut_off)))),
+            None => response.map(|inner| answer(Reading::Held(Held { inner, holding: Some(self) }))),
         }
     }
 
@@ -70,10 +76,50 @@ impl Holding {
     }
 }
 
+/// The body of an endpoint's answer, and what is measured of it.
+pub(crate) type Answer = Counted<Reading>;
+
+fn answer(reading: Reading) -> Body {
+    Body::answer(Counted::unmeasured(reading))
+}
+
+/// The body of an endpoint's answer.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    Held(Held),
+    Timed(Timed),
+}
+
+impl http_body::Body for Reading {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Held(body) => Pin::new(body).poll_frame(cx),
+            Self::Timed(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Held(body) => body.is_end_stream(),
+            Self::Timed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Held(body) => body.size_hint(),
+            Self::Timed(body) => body.size_hint(),
+        }
+    }
+}
+
 /// A response body that gives up its holding when it ends, and may take as long as it likes: as in Istio, which sets
 /// no idle timeout for streams, a caller that does not read on occupies what it holds.
 #[derive(Debug)]
-struct Held {
+pub(crate) struct Held {
     inner: Incoming,
     holding: Option<Holding>,
 }

@@ -33,6 +33,7 @@ pub(super) async fn send(
     let chance = &journey.shared.chance;
     let mut attempts = Attempts::new(policy);
     cluster.budget().begin(clock.now());
+    trail.counts_in(cluster.group());
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
     loop {
         let pick = Pick { tried: &tried, ..first_pick(journey, policy, trail) };

@@ -12,9 +12,12 @@ use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::failure::Limit;
 use mesh_core::limits::Permits;
 use mesh_core::route::{Action, Route, Routed};
+use mesh_core::telemetry::standard::Security;
 
 use super::Journey;
+use crate::endpoint::Sent;
 use crate::live::Live;
+use crate::telemetry::{Begun, Group};
 use crate::{Body, Error};
 
 /// How the mesh handled a request; an extension of every response of a [`MeshClient`](crate::MeshClient).
@@ -110,11 +113,17 @@ pub(crate) struct Trail {
     skipped_retries: u32,
     over_limit: Option<(Limit, u32)>,
     spent: bool,
+    /// What is measured of it; apart from whether it is gRPC, which finds room here.
+    begun: Option<Begun>,
+    is_grpc: bool,
 }
 
 impl Trail {
-    pub(crate) fn new(arrived: Instant) -> Self {
+    pub(crate) fn new(arrived: Instant, begun: Option<(Begun, bool)>) -> Self {
+        let (begun, is_grpc) = begun.map_or((None, false), |(begun, is_grpc)| (Some(begun), is_grpc));
         Self {
+            begun,
+            is_grpc,
             arrived,
             endpoint: None,
             attempts: 0,
@@ -167,8 +176,32 @@ impl Trail {
         self.attempts += 1;
     }
 
-    pub(crate) fn chosen(&mut self, endpoint: &Arc<EndpointState>) {
+    pub(crate) fn chosen(&mut self, endpoint: &Arc<EndpointState>, group: Option<&Arc<Group>>) {
         self.endpoint = Some(Arc::clone(endpoint));
+        self.counts_in(group);
+    }
+
+    /// What the request counts in from now on.
+    pub(crate) fn counts_in(&mut self, group: Option<&Arc<Group>>) {
+        if let (Some(begun), Some(group)) = (&mut self.begun, group) {
+            begun.goes_to(group);
+        }
+    }
+
+    /// What of the request's body was not there at the beginning is counted there.
+    pub(crate) fn sends(&mut self, sent: Option<Sent>) {
+        if let Some(begun) = &mut self.begun {
+            begun.sends(sent);
+        }
+    }
+
+    /// Counts the answer, as it is now, and what is read of it.
+    fn measure(&mut self, response: &mut Response<Body>) {
+        if let Some(begun) = self.begun.take() {
+            let mut measured = begun.measured(self.arrived, self.is_grpc, Security::Unknown);
+            measured.answered(response, self.flags);
+            response.body_mut().measure(measured);
+        }
     }
 
     pub(crate) fn flag(&mut self, flags: ResponseFlags) {
@@ -199,10 +232,11 @@ impl Trail {
     }
 
     /// Puts the info on the response.
-    pub(crate) fn attach(self, response: &mut Response<Body>, journey: Option<Journey>) {
+    pub(crate) fn attach(mut self, response: &mut Response<Body>, journey: Option<Journey>) {
+        self.measure(response);
         let info = RouteInfo {
             routed: journey.map(|journey| (journey.live, journey.routed)),
-            endpoint: self.endpoint,
+            endpoint: self.endpoint.take(),
             attempts: self.attempts,
             flags: self.flags,
             details: self.details,
@@ -210,5 +244,14 @@ impl Trail {
             over_limit: self.over_limit,
         };
         response.extensions_mut().insert(info);
+    }
+}
+
+/// Without an answer it was given up by its caller.
+impl Drop for Trail {
+    fn drop(&mut self) {
+        if let Some(begun) = self.begun.take() {
+            drop(begun.measured(self.arrived, self.is_grpc, Security::Unknown));
+        }
     }
 }

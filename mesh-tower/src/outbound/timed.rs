@@ -27,7 +27,7 @@ const FETCHED_WITHIN: Duration = Duration::from_millis(100);
 
 /// The body.
 #[derive(Debug)]
-pub(super) struct Timed(Arc<Watched>);
+pub(crate) struct Timed(Arc<Watched>);
 
 /// The body and who ends it.
 #[derive(Debug)]

@@ -1,0 +1,194 @@
+//! Which series a request counts in: found without a lock once it has been there.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwap;
+use mesh_core::telemetry::standard::{Called, Ended, Reporter, common};
+use mesh_core::telemetry::{UNKNOWN, Workload};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+
+use super::instruments::{Instruments, Series, Sizes};
+
+/// So many label sets are kept apart.
+pub const MOST_SERIES: usize = 2_000;
+
+/// The label of the series for what is beyond [`MOST_SERIES`], as in OpenTelemetry.
+const OVERFLOW: &str = "otel.metric.overflow";
+
+/// The metrics of a mesh.
+pub(crate) struct Metrics {
+    instruments: Instruments,
+    own: Workload,
+    cluster_domain: Box<str>,
+    known: AtomicUsize,
+    overflow: OnceLock<Arc<Series>>,
+    groups: Mutex<HashMap<Parties, Arc<Group>>>,
+    /// What requests count in that got to no service, or that there is no room for.
+    nobody: OnceLock<Arc<Group>>,
+}
+
+/// Between whom requests go, and who tells.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Parties {
+    reporter: Reporter,
+    other: Workload,
+    called: Called,
+}
+
+/// What the requests between two workloads count in.
+pub(crate) struct Group {
+    metrics: Arc<Metrics>,
+    labels: Box<[KeyValue]>,
+    /// By how requests ended: few, and the usual one comes first.
+    series: ArcSwap<Vec<(Ended, Arc<Series>)>>,
+    growing: Mutex<()>,
+}
+
+impl Metrics {
+    /// The metrics of a workload.
+    pub(crate) fn new(meter: &Meter, own: Workload, cluster_domain: &str) -> Arc<Self> {
+        Arc::new(Self {
+            instruments: Instruments::new(meter),
+            own,
+            cluster_domain: cluster_domain.into(),
+            known: AtomicUsize::new(0),
+            overflow: OnceLock::new(),
+            groups: Mutex::default(),
+            nobody: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn cluster_domain(&self) -> &str {
+        &self.cluster_domain
+    }
+
+    pub(crate) fn own(&self) -> &Workload {
+        &self.own
+    }
+
+    /// What requests to a workload count in, which belongs to a service.
+    pub(crate) fn towards(self: &Arc<Self>, other: Workload, called: Called) -> Arc<Group> {
+        self.group(Parties { reporter: Reporter::Source, other, called })
+    }
+
+    /// What requests from a workload count in, which were meant for a service of ours.
+    pub(crate) fn from(self: &Arc<Self>, other: Workload, called: Called) -> Arc<Group> {
+        self.group(Parties { reporter: Reporter::Destination, other, called })
+    }
+
+    /// What requests count in that got to no service.
+    pub(crate) fn to_nobody(self: &Arc<Self>) -> Arc<Group> {
+        let parties = || Parties {
+            reporter: Reporter::Source,
+            other: Workload::unknown(),
+            called: Called::nobody(UNKNOWN, UNKNOWN),
+        };
+        Arc::clone(self.nobody.get_or_init(|| Arc::new(self.labelled(&parties()))))
+    }
+
+    fn group(self: &Arc<Self>, parties: Parties) -> Arc<Group> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = groups.get(&parties) {
+            return Arc::clone(group);
+        }
+        if groups.len() >= MOST_SERIES {
+            drop(groups);
+            return self.to_nobody();
+        }
+        let group = Arc::new(self.labelled(&parties));
+        groups.insert(parties, Arc::clone(&group));
+        group
+    }
+
+    fn labelled(self: &Arc<Self>, parties: &Parties) -> Group {
+        let Parties { reporter, other, called } = parties;
+        let (source, destination) = match reporter {
+            Reporter::Source => (&self.own, other),
+            Reporter::Destination => (other, &self.own),
+        };
+        let labels = common(*reporter, source, destination, called);
+        Group {
+            metrics: Arc::clone(self),
+            labels: labels.into_iter().map(|(key, value)| KeyValue::new(key, value.to_owned())).collect(),
+            series: ArcSwap::default(),
+            growing: Mutex::default(),
+        }
+    }
+
+    /// A series of its own while there is room, else the one of all that there is none for.
+    fn series(&self, labels: &[KeyValue]) -> Arc<Series> {
+        let room = |known: usize| (known < MOST_SERIES).then_some(known + 1);
+        if self.known.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok() {
+            return Arc::new(self.instruments.bind(labels));
+        }
+        let bind = || Arc::new(self.instruments.bind(&[KeyValue::new(OVERFLOW, true)]));
+        Arc::clone(self.overflow.get_or_init(bind))
+    }
+}
+
+impl Group {
+    pub(super) fn record(&self, ended: Ended, sizes: Sizes) {
+        if let Some((_, series)) = self.series.load().iter().find(|(known, _)| *known == ended) {
+            return series.record(sizes);
+        }
+        self.add(ended).record(sizes);
+    }
+
+    fn add(&self, ended: Ended) -> Arc<Series> {
+        let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.series.load_full();
+        if let Some((_, series)) = known.iter().find(|(known, _)| *known == ended) {
+            return Arc::clone(series);
+        }
+        let own = ended.labels().into_iter().map(|(key, value)| KeyValue::new(key, value.into_owned()));
+        let labels: Vec<_> = self.labels.iter().cloned().chain(own).collect();
+        let series = self.metrics.series(&labels);
+        let mut more = Vec::clone(&known);
+        more.push((ended, Arc::clone(&series)));
+        self.series.store(Arc::new(more));
+        series
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("labels", &self.labels).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").field("own", &self.own).field("known", &self.known).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::metrics::MeterProvider as _;
+    use opentelemetry_sdk::metrics::SdkMeterProvider;
+    use prometheus::{Registry, TextEncoder};
+
+    use super::*;
+
+    #[test]
+    fn label_sets_beyond_the_most_are_counted_together() {
+        let registry = Registry::new();
+        let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).without_target_info();
+        let provider = SdkMeterProvider::builder().with_reader(exporter.build().unwrap()).build();
+        let metrics = Metrics::new(&provider.meter("mesh"), Workload::unknown(), "cluster.local");
+        let sizes = Sizes { milliseconds: 1.0, request_bytes: 1, response_bytes: 1 };
+        for n in 0..3 * MOST_SERIES {
+            let called = Called::of_host(&format!("host-{n}.example.com"), "cluster.local");
+            metrics.towards(Workload::unknown(), called).record(Ended::default(), sizes);
+        }
+        let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("istio_requests_total{")).collect();
+        assert!(lines.len() <= MOST_SERIES + 1, "{} series", lines.len());
+        let counted = |line: &&str| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap();
+        assert_eq!(lines.iter().map(counted).sum::<usize>(), 3 * MOST_SERIES, "none is lost");
+    }
+}
