@@ -1,6 +1,7 @@
 //! What the fuzz targets do with the bytes that they are given.
 
 mod authorization;
+mod check_answer;
 mod framing;
 mod head;
 mod opening;
@@ -9,6 +10,7 @@ mod spiffe_id;
 mod token;
 
 pub use self::authorization::authorization;
+pub use self::check_answer::check_answer;
 pub use self::framing::framing;
 pub use self::head::head;
 pub use self::opening::opening;
@@ -36,6 +38,7 @@ mod tests {
             super::path(&bytes);
             super::token(&bytes);
             super::authorization(&bytes);
+            super::check_answer(&bytes);
             super::framing(&bytes);
             super::head(&bytes);
             super::opening(&bytes);
