@@ -64,8 +64,10 @@ pub fn check(head: &Head<'_>, profile: Profile) -> Result<Option<HeaderValue>, F
     let host = single_host(head.headers)?;
     let names = || host.map(HeaderValue::as_bytes).into_iter().chain(head.authority.map(str::as_bytes));
     let has = |bytes: &[u8]| names().any(|name| name.iter().any(|byte| bytes.contains(byte)));
-    // A user is taken by Envoy on HTTP/1, and matched with the host.
-    if has(b"/?#\\") || (has(b"@") && (strict || is_http2)) {
+    // What no authority may have would be told to policies as something else than the application reads. A user is taken
+    // by Envoy on HTTP/1, and matched with the host.
+    if !names().all(|name| name.iter().all(|byte| may_stand_in_authority(*byte))) || (has(b"@") && (strict || is_http2))
+    {
         return Err(Failure::MalformedRequest);
     }
     match head.authority.zip(host).filter(|(authority, host)| authority.as_bytes() != host.as_bytes()) {
@@ -73,6 +75,33 @@ pub fn check(head: &Head<'_>, profile: Profile) -> Result<Option<HeaderValue>, F
         Some((authority, _)) => HeaderValue::from_str(authority).map(Some).map_err(|_| Failure::MalformedRequest),
         None => Ok(None),
     }
+}
+
+/// As Envoy's codecs have it: letters, digits, and what RFC 3986 knows in a host, a port or a user.
+const fn may_stand_in_authority(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b'-'
+                | b'.'
+                | b':'
+                | b';'
+                | b'='
+                | b'@'
+                | b'['
+                | b']'
+                | b'_'
+                | b'~'
+        )
 }
 
 /// The one line of `host`: of two, one would be judged and perhaps the other served.
@@ -220,6 +249,25 @@ mod tests {
         for good in ["a", "a:80", "a:", "[::1]", "[::1]:80"] {
             assert_eq!(checked(false, Some(good), &[], Profile::Safe), Ok(None), "{good}");
         }
+    }
+
+    #[test]
+    fn a_host_has_no_byte_that_policies_could_read_otherwise_than_the_application() {
+        for profile in [Profile::Safe, Profile::Istio] {
+            for byte in (0..=u8::MAX).filter(|byte| !may_stand_in_authority(*byte)) {
+                let Ok(host) = HeaderValue::from_bytes(&[b'a', byte]) else { continue };
+                let headers = HeaderMap::from_iter([(HOST, host)]);
+                let head = Head {
+                    version: Version::HTTP_11,
+                    method: &Method::GET,
+                    scheme: None,
+                    authority: None,
+                    headers: &headers,
+                };
+                assert_eq!(check(&head, profile), Err(Failure::MalformedRequest), "{byte}");
+            }
+        }
+        assert_eq!((0..=u8::MAX).filter(|byte| may_stand_in_authority(*byte)).count(), 26 * 2 + 10 + 20);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use mesh_config::api::mesh_config::ExtAuthzHttpProvider;
 
 use super::TextMatch;
 use super::grpc_check::PARTIAL_BODY;
+use crate::route::internal_headers;
 
 /// How a service is asked over HTTP, and what its answers may change.
 #[derive(Clone, Debug)]
@@ -87,7 +88,9 @@ impl HttpProvider {
         }
         if status == StatusCode::OK {
             let mut to_application = HeaderMap::new();
-            for (name, value) in headers.iter().filter(|(name, _)| takes(&self.to_application, name)) {
+            // What frames the answer says nothing about the request.
+            let is_told = |name: &HeaderName| !internal_headers::frames(name) && takes(&self.to_application, name);
+            for (name, value) in headers.iter().filter(|(name, _)| is_told(name)) {
                 // Of several lines the last counts.
                 to_application.insert(name, value.clone());
             }
@@ -178,6 +181,13 @@ mod tests {
     fn only_200_lets_in_and_the_last_line_of_a_listed_header_counts() {
         let provider =
             provider(&json!({"headersToUpstreamOnAllow": ["x-up"], "headersToDownstreamOnAllow": ["x-down"]}));
+        let all = self::provider(&json!({"headersToUpstreamOnAllow": ["*"]}));
+        let framed =
+            map(&[("content-length", "9"), ("transfer-encoding", "chunked"), ("connection", "x-up"), ("x-up", "1")]);
+        let ProviderAnswer::Allow { to_application, .. } = all.judge(StatusCode::OK, &framed) else {
+            panic!("it lets in")
+        };
+        assert_eq!(to_application, map(&[("x-up", "1")]), "what frames an answer says nothing about the request");
         let headers = map(&[("x-up", "1"), ("x-up", "2"), ("x-down", "d"), ("x-else", "e")]);
         let allowed = ProviderAnswer::Allow {
             to_application: map(&[("x-up", "2")]),

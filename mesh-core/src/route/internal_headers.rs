@@ -1,6 +1,8 @@
 //! Headers that end here: those that speak to the mesh and those that speak about one connection.
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 
 use super::header_ops::SINGLE_IN_REQUESTS;
 use crate::Failure;
@@ -156,6 +158,11 @@ fn connection_options(headers: &HeaderMap) -> Result<Vec<HeaderName>, Failure> {
 const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Whether a header is about the message or the connection that it came with, and would say something wrong of another one.
+pub(crate) fn frames(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || [CONTENT_LENGTH, TRAILER].contains(name)
+}
 
 const HOP_BY_HOP: [HeaderName; 6] = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
 

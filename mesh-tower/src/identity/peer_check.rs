@@ -55,6 +55,12 @@ impl MeshTrust {
         Ok(id)
     }
 
+    /// Whether an identity is of the mesh: of its trust domain, or of an alias.
+    pub(super) fn is_of_the_mesh(&self, id: &SpiffeId) -> bool {
+        let domain = id.trust_domain();
+        domain == self.material.id.trust_domain() || self.domains.contains(domain)
+    }
+
     /// Whether an identity is one of those expected: the same, or the same under another name of the mesh.
     pub(super) fn is_expected(&self, id: &SpiffeId, name: &str) -> bool {
         self.domains.stands_for(id, name)

@@ -64,7 +64,11 @@ impl ClientCertVerifier for MeshClients {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.trust.identify(&Leaf::read(leaf)?, others, KeyUsage::client_auth(), now)?;
+        let id = self.trust.identify(&Leaf::read(leaf)?, others, KeyUsage::client_auth(), now)?;
+        // As Istio's servers: who has roots here is to be called, perhaps, and is no peer of the mesh for that.
+        if !self.trust.is_of_the_mesh(&id) {
+            return Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));
+        }
         Ok(ClientCertVerified::assertion())
     }
 

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
-use http::header::UPGRADE;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use mesh_core::authz::BodyInCheck;
@@ -50,10 +49,10 @@ pub(super) struct Begun {
 /// # Errors
 /// If it is the body of another server's, which cannot be put back.
 pub(super) fn take<B: 'static>(request: &mut Request<B>) -> Result<Option<Body>, NotOurs> {
-    let is_upgrade = request.headers().contains_key(UPGRADE);
     let body: &mut dyn Any = request.body_mut();
     let body: &mut Body = body.downcast_mut().ok_or(NotOurs)?;
-    let has_none = is_upgrade || body.is_end_stream() || body.size_hint().exact() == Some(0);
+    // One that asks for an upgrade as well: Envoy does not look at its body, and the application reads it all the same.
+    let has_none = body.is_end_stream() || body.size_hint().exact() == Some(0);
     Ok((!has_none).then(|| std::mem::take(body)))
 }
 
@@ -191,7 +190,7 @@ mod tests {
         assert!(take(&mut Request::new(Body::from("a"))).unwrap().is_some());
         assert_eq!(take(&mut Request::new(())).unwrap_err(), NotOurs);
         let mut upgrade = Request::new(Body::from("a"));
-        upgrade.headers_mut().insert(UPGRADE, http::HeaderValue::from_static("websocket"));
-        assert!(take(&mut upgrade).unwrap().is_none());
+        upgrade.headers_mut().insert(http::header::UPGRADE, http::HeaderValue::from_static("websocket"));
+        assert!(take(&mut upgrade).unwrap().is_some(), "whoever ignores the upgrade reads it");
     }
 }

@@ -18,6 +18,7 @@ use super::PeerIdentity;
 use super::custom::{Allowed, CheckRequest, ExternalAuthorizer};
 use super::provider::AskedService;
 use super::token::with_claims;
+use crate::identity::Peer;
 use crate::live::Live;
 use crate::outbound::Shared;
 use crate::serve::PeerAddress;
@@ -159,7 +160,8 @@ impl Guard {
 
     /// What policies see of a request.
     pub(super) fn view<'a, B>(&self, request: &'a Request<B>) -> RequestView<'a> {
-        let identity = request.extensions().get::<PeerIdentity>();
+        let extensions = request.extensions();
+        let identity = extensions.get::<PeerIdentity>();
         let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         RequestView {
             method: request.method(),
@@ -171,7 +173,8 @@ impl Guard {
             peer: PeerView {
                 address: request.extensions().get::<PeerAddress>().and_then(PeerAddress::ip),
                 principal: identity.map(PeerIdentity::principal),
-                sni: identity.and_then(PeerIdentity::server_name),
+                // At a gateway's server with TLS of its own kind there is no identity, and a name all the same.
+                sni: identity.and_then(PeerIdentity::server_name).or_else(|| extensions.get::<Peer>()?.server_name()),
                 local_address: self.at.map(|at| at.ip()).filter(|ip| !ip.is_unspecified()),
                 claims: with_claims(PeerView::default(), request).claims,
             },

@@ -84,7 +84,11 @@ async fn ask(
         Asked::Grpc { authority } => over_grpc(authority, provider.body, shared, request),
         _ => None,
     };
-    let question = question.ok_or("the request has no target to ask about")?;
+    // Whatever becomes of a request where the service fails: this one's caller made it so that nobody can be asked.
+    let Some(question) = question else {
+        tracing::info!(target: TARGET, provider = %provider.name, "the request has no target to ask about");
+        return Ok(CheckAnswer::Failed);
+    };
     let answer = direct::send(cluster, shared, question, provider.timeout, MOST_BYTES).await?;
     match &provider.asked {
         Asked::Http(http) => heard_over_http(http, answer, is_grpc),

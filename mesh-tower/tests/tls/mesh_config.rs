@@ -170,14 +170,19 @@ async fn roots_of_the_mesh_count_beside_the_workloads_own_each_for_its_domain() 
         (USUAL.to_owned(), false, false),
         (roots("[]"), true, false),
         (roots("[cluster.local]"), true, false),
-        (roots("[partner.example]"), false, true),
-        (roots("[cluster.local, partner.example]"), true, true),
+        // Whom roots are known of is no peer of the mesh for that, as in Istio: an alias is.
+        (roots("[partner.example]"), false, false),
+        (roots("[cluster.local, partner.example]"), true, false),
+        (roots("[partner.example]") + "trustDomainAliases: [partner.example]\n", false, true),
+        (roots("[cluster.local, partner.example]") + "trustDomainAliases: [partner.example]\n", true, true),
         (format!("defaultConfig:\n  caCertificatesPem:\n  - |\n      {indented}\n"), true, false),
         ("caCertificates: [{pem: nothing}]".to_owned(), false, false),
     ] {
         let (_mesh, address) = strict(&ca, &mesh).await;
+        // For other names of the mesh its own roots vouch as well.
+        let is_alias = mesh.contains("trustDomainAliases");
         for (by, id, expected) in
-            [(&ca, own, true), (&ca, foreign, false), (&further, own, by_own), (&further, foreign, by_foreign)]
+            [(&ca, own, true), (&ca, foreign, is_alias), (&further, own, by_own), (&further, foreign, by_foreign)]
         {
             let shown = by.issue(&[id], |_| {});
             let stranger = Stranger { roots: &ca, shown: Some(&shown), version: TLSv1_3, name: NAME };
@@ -238,5 +243,31 @@ async fn gateways_speak_the_curves_that_the_mesh_allows_and_tell_of_certificates
         assert_eq!(got.group, Some(NamedGroup::secp384r1));
         assert_eq!(got.text.contains("Hash=claimed"), kept, "{details}: {}", got.text);
         assert_eq!(got.text.contains(";Cert="), told, "{details}: {}", got.text);
+    }
+}
+
+#[tokio::test]
+async fn policies_at_a_gateway_see_the_server_name_whatever_the_kind_of_tls() {
+    let ca = Authority::new();
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let Issued { chain, key } = ca.issue(&[NAME], |_| {});
+    for (name, text) in [("chain", &chain), ("key", &key)] {
+        std::fs::write(at(name), text).unwrap();
+    }
+    let (_inside, upstream) = server(builder(NOBODY)).await;
+    let (chain, key) = (at("chain"), at("key"));
+    let tls = format!("{{mode: SIMPLE, serverCertificate: {}, privateKey: {}}}", chain.display(), key.display());
+    let with_tls = format!("{{port: {{number: 443, name: https, protocol: HTTPS}}, hosts: ['*'], tls: {tls}}}");
+    for (name, denied) in [(NAME, true), ("elsewhere.example.com", false)] {
+        let policy = format!(
+            "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: d, namespace: default}}\n\
+             spec: {{action: DENY, rules: [{{when: [{{key: connection.sni, values: ['{name}']}}]}}]}}\n"
+        );
+        let mesh = builder(NOBODY).config_yaml("g", at_gateway(upstream, &with_tls) + &policy).build().await.unwrap();
+        let gateway = mesh.gateway().address([127, 0, 0, 1]).map_port(443, 0).start().await.unwrap();
+        let stranger = Stranger { roots: &ca, shown: None, version: TLSv1_3, name: NAME };
+        let got = stranger.ask(gateway.address_of(443).unwrap(), "").await.unwrap();
+        assert_eq!(got.text.contains("RBAC: access denied"), denied, "{name}: {}", got.text);
     }
 }
