@@ -43,6 +43,13 @@ pub struct ServerTls {
     pub cipher_suites: Vec<Box<str>>,
 }
 
+impl ServerTls {
+    /// Whether nobody is let in without a certificate.
+    pub fn wants_certificate(&self) -> bool {
+        matches!(self.mode, ServerTlsMode::Mutual | ServerTlsMode::IstioMutual)
+    }
+}
+
 /// A certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{HeaderName, HeaderValue, UPGRADE};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::header::{CONNECTION, HeaderName, HeaderValue, UPGRADE};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use mesh_config::api::mesh_config::ForwardClientCertDetails;
@@ -44,16 +44,35 @@ impl GatewayService {
     }
 
     /// The routes of a connection: with TLS those of the server that it asked for.
-    fn table(&self, live: &Live, tls: Option<&Peer>) -> Option<TableId> {
+    ///
+    /// # Errors
+    /// [`Outdated`] where the server asks for more by now than the connection has shown when it was made.
+    fn table(&self, live: &Live, tls: Option<&Peer>) -> Result<Option<TableId>, Outdated> {
         let servers = live.snapshot().gateway_servers();
         let is_kind = |server: &&GatewayServer| server.port == self.port && server.tls.is_empty() == tls.is_none();
         let here = servers.iter().filter(is_kind).find(|server| server.bind == self.bind);
         // A connection may outlive the listener that took it, when its server moves to another address.
-        let here = here.or_else(|| servers.iter().find(is_kind))?;
-        match tls {
-            None => Some(here.table),
-            Some(peer) => server_for(&here.tls, peer.server_name()).map(|server| server.table),
+        let Some(here) = here.or_else(|| servers.iter().find(is_kind)) else { return Ok(None) };
+        let Some(peer) = tls else { return Ok(Some(here.table)) };
+        let Some(server) = server_for(&here.tls, peer.server_name()) else { return Ok(None) };
+        let has_certificate = || peer.tls().is_some_and(TlsPeer::is_certified);
+        if server.settings.wants_certificate() && !has_certificate() { Err(Outdated) } else { Ok(Some(server.table)) }
+    }
+}
+
+/// A connection that was made before its server began to ask for certificates of clients.
+#[derive(Clone, Copy, Debug)]
+struct Outdated;
+
+impl Outdated {
+    /// 421: on a new connection it may be answered.
+    fn answer(self, version: Version) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+        if version < Version::HTTP_2 {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        response
     }
 }
 
@@ -73,7 +92,13 @@ impl Service<Request<Body>> for GatewayService {
         let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
         let from = at_the_edge(request.headers_mut(), peer, live.snapshot().trusted_proxies(), scheme);
         tell_certificate(&mut request, live.snapshot().tls().told_at_gateways);
-        let table = self.table(&live, tls.as_ref());
+        let table = match self.table(&live, tls.as_ref()) {
+            Ok(table) => table,
+            Err(outdated) => {
+                let answer = outdated.answer(request.version());
+                return Box::pin(async { Ok(answer) });
+            }
+        };
         // Where the caller wants another protocol, its side of the connection is taken here.
         let caller = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let listener =

@@ -136,6 +136,11 @@ impl TlsPeer {
         Some(Duration::from_secs(left.saturating_add(1)))
     }
 
+    /// Whether the caller has shown a certificate.
+    pub(crate) const fn is_certified(&self) -> bool {
+        self.not_after.is_some()
+    }
+
     /// Its element of `x-forwarded-client-cert`.
     pub(crate) fn forwarded(&self) -> Option<&HeaderValue> {
         self.forwarded.as_ref()

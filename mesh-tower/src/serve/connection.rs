@@ -88,13 +88,23 @@ where
     let io = TrackedIo::new(io, Arc::clone(&state), settings.limits.refuses_bare_feeds);
     let peer = Peer::new(PeerAddress(peer), tls);
     let service = ConnectionService::new(app, peer, Arc::clone(&state), Arc::clone(&settings));
-    http(io, service, &mut drain, &state, &settings, lasts).await;
+    let end = lasts.zip(settings.limits.certificate_grace).map(|(lasts, grace)| lasts.saturating_add(grace));
+    let mut end = pin!(end.filter(|end| *end < LONGEST).map(tokio::time::sleep));
+    tokio::select! {
+        biased;
+        () = http(io, service, &mut drain, &state, &settings, lasts) => {}
+        () = until(end.as_mut()) => {
+            tracing::debug!("connection cut off: a certificate of it has not counted for long");
+            end.set(None);
+        }
+    }
 
     // Now the byte stream is gone, or it is an upgraded connection in the application's hands.
     tokio::select! {
         biased;
         () = state.released() => {}
         () = drain.ended() => state.end(),
+        () = until(end.as_mut()) => state.end(),
     }
 }
 

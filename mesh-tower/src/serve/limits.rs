@@ -15,6 +15,8 @@ pub(super) struct Limits {
     pub(super) head_list_bytes: u32,
     pub(super) streams: u32,
     pub(super) stall_timeout: Option<Duration>,
+    /// How long a connection may outlive its certificates.
+    pub(super) certificate_grace: Option<Duration>,
     /// Whether a line of a head has to end with both its characters.
     pub(super) refuses_bare_feeds: bool,
     /// Whether who says nothing at first is let go.
@@ -23,15 +25,16 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn of(options: &ServeOptions, profile: Profile) -> Self {
-        let (list, streams, stall) = match profile {
-            Profile::Istio => (HEAD, ISTIO_STREAMS, None),
-            _ => (SAFE_HEAD_LIST, SAFE_STREAMS, Some(SAFE_STALL)),
+        let (list, streams, stall, grace) = match profile {
+            Profile::Istio => (HEAD, ISTIO_STREAMS, None, None),
+            _ => (SAFE_HEAD_LIST, SAFE_STREAMS, Some(SAFE_STALL), Some(SAFE_GRACE)),
         };
         Self {
             head_bytes: options.max_header_bytes.unwrap_or(HEAD),
             head_list_bytes: options.max_header_bytes.unwrap_or(list),
             streams: options.max_concurrent_streams.unwrap_or(streams),
             stall_timeout: options.stall_timeout.unwrap_or(stall),
+            certificate_grace: options.certificate_grace.unwrap_or(grace),
             refuses_bare_feeds: profile != Profile::Istio,
             refuses_silence: profile != Profile::Istio,
         }
@@ -43,6 +46,7 @@ const SAFE_HEAD_LIST: u32 = 16 * 1024;
 const SAFE_STREAMS: u32 = 200;
 const ISTIO_STREAMS: u32 = 1024;
 const SAFE_STALL: Duration = Duration::from_secs(300);
+const SAFE_GRACE: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {

@@ -23,6 +23,7 @@ type Extend = dyn Fn(&PeerAddress, &mut Extensions) + Send + Sync;
 /// | [`header_timeout`](Self::header_timeout) | time, or none | 30 s, from the beginning | 30 s, from the first byte |
 /// | [`idle_timeout`](Self::idle_timeout) | time, or none | 1 h | 1 h |
 /// | [`stall_timeout`](Self::stall_timeout) | time, or none | 5 min | none |
+/// | [`certificate_grace`](Self::certificate_grace) | time, or none | 1 h | none |
 /// | [`max_header_bytes`](Self::max_header_bytes) | bytes, 8,192 to 2^24 | 61,440; HTTP/2: 16,384 | 61,440 |
 /// | [`max_headers`](Self::max_headers) | lines | 100 | 100 |
 /// | [`max_request_bytes`](Self::max_request_bytes) | bytes, or none | none | none |
@@ -40,6 +41,8 @@ pub struct ServeOptions {
     pub(super) idle_timeout: Option<Duration>,
     /// The outer one is there if it was said.
     pub(super) stall_timeout: Option<Option<Duration>>,
+    /// The outer one is there if it was said.
+    pub(super) certificate_grace: Option<Option<Duration>>,
     pub(super) max_header_bytes: Option<u32>,
     pub(super) max_headers: usize,
     pub(super) max_request_bytes: Option<u64>,
@@ -63,6 +66,7 @@ impl ServeOptions {
             header_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(3600)),
             stall_timeout: None,
+            certificate_grace: None,
             max_header_bytes: None,
             max_headers: 100,
             max_request_bytes: None,
@@ -127,6 +131,16 @@ impl ServeOptions {
     #[must_use]
     pub fn stall_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.stall_timeout = Some(timeout.into());
+        self
+    }
+
+    /// How long what is under way on a connection may last after its caller's certificate counts no more. New
+    /// requests are not taken from that moment on; what has begun, a stream or a connection that was upgraded, is cut off
+    /// when this is over. 1 h unless set with `Profile::Safe`; none with `Profile::Istio`, as Envoy looks at certificates
+    /// when a connection begins and never again. `None` for no limit.
+    #[must_use]
+    pub fn certificate_grace(mut self, grace: impl Into<Option<Duration>>) -> Self {
+        self.certificate_grace = Some(grace.into());
         self
     }
 
@@ -251,6 +265,7 @@ impl fmt::Debug for ServeOptions {
             .field("header_timeout", &self.header_timeout)
             .field("idle_timeout", &self.idle_timeout)
             .field("stall_timeout", &self.stall_timeout)
+            .field("certificate_grace", &self.certificate_grace)
             .field("max_header_bytes", &self.max_header_bytes)
             .field("max_headers", &self.max_headers)
             .field("max_request_bytes", &self.max_request_bytes)

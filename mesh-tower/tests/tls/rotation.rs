@@ -219,3 +219,41 @@ async fn a_connection_does_not_outlive_the_certificate_of_its_server() {
         assert_ne!(&next, first);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_outlives_a_certificate_by_no_more_than_its_grace() {
+    let ca = Authority::new();
+    for (grace, is_cut) in [(Some(Duration::from_millis(500)), true), (None, false)] {
+        let mesh = builder(Some(ca.workload("server"))).config_yaml("p", peer_authentication(STRICT));
+        let mesh = mesh.build().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = tower::service_fn(|_: Request<Body>| async {
+            let pieces = futures_util::stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Some((Ok::<_, Infallible>(http_body::Frame::data(bytes::Bytes::from_static(b"more"))), ()))
+            });
+            Ok::<_, Infallible>(Response::new(Body::new(http_body_util::StreamBody::new(Box::pin(pieces)))))
+        });
+        let options = mesh_tower::serve::ServeOptions::new().certificate_grace(grace);
+        tokio::spawn(async move { mesh.serve_with(listener, app, options).await });
+        let asked = ["HTTP", "HTTP2"].map(|protocol| {
+            let entry = service(address, protocol, ", serviceAccount: server");
+            let own = MemoryIdentity::new(short(&ca, Duration::from_secs(2)));
+            let client = builder(Some(own)).config_yaml("s", entry);
+            tokio::spawn(async move {
+                let client = client.build().await.unwrap();
+                let request = Request::get(SERVICE).body(Body::empty()).unwrap();
+                let answer = client.client().send(request).await;
+                assert_eq!(answer.status(), StatusCode::OK, "{protocol}");
+                let reading = http_body_util::BodyExt::collect(answer.into_body());
+                tokio::time::timeout(Duration::from_secs(5), reading).await.map(|read| read.is_ok())
+            })
+        });
+        for read in asked {
+            let read = read.await.unwrap();
+            assert_eq!(read.is_ok(), is_cut, "{grace:?}");
+            assert_ne!(read, Ok(true), "{grace:?}: it does not look whole");
+        }
+    }
+}

@@ -10,6 +10,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::authority::{Authority, Issued};
 
@@ -52,11 +53,16 @@ impl Stranger<'_> {
         config
     }
 
-    /// Asks for `/`, with further lines of the head.
-    pub(crate) async fn ask(&self, address: SocketAddr, lines: &str) -> std::io::Result<Got> {
+    /// A connection on which TLS has begun.
+    pub(crate) async fn connect(&self, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from(self.name.to_owned()).unwrap();
-        let mut stream = TlsConnector::from(Arc::new(self.config())).connect(name, stream).await?;
+        TlsConnector::from(Arc::new(self.config())).connect(name, stream).await
+    }
+
+    /// Asks for `/`, with further lines of the head.
+    pub(crate) async fn ask(&self, address: SocketAddr, lines: &str) -> std::io::Result<Got> {
+        let mut stream = self.connect(address).await?;
         let head = format!("GET / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{lines}\r\n", self.name);
         stream.write_all(head.as_bytes()).await?;
         let mut text = String::new();
