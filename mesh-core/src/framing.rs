@@ -86,6 +86,12 @@ impl Framing {
         matches!(self.place, Place::Held)
     }
 
+    /// Whether there is more to come of a request's body.
+    #[must_use]
+    pub fn is_in_body(&self) -> bool {
+        matches!(self.place, Place::Body(_) | Place::Size | Place::Chunk(_) | Place::ChunkEnd | Place::Trailers)
+    }
+
     /// The other protocol was refused: the next request follows.
     pub fn resume(&mut self) {
         if self.is_held() {

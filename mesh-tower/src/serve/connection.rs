@@ -157,6 +157,10 @@ async fn http<I, S, R>(
                     tracing::debug!("connection closed: the head of a request took too long");
                     return;
                 }
+                Some(Finding::BodyTooSlow) => {
+                    tracing::debug!("connection closed: the body of a request does not go on");
+                    return;
+                }
                 Some(Finding::Stalled) => {
                     tracing::debug!("connection closed: an answer is not taken");
                     return;

@@ -15,6 +15,7 @@ pub(super) struct Limits {
     pub(super) head_list_bytes: u32,
     pub(super) streams: u32,
     pub(super) stall_timeout: Option<Duration>,
+    pub(super) body_timeout: Option<Duration>,
     /// How long a connection may outlive its certificates.
     pub(super) certificate_grace: Option<Duration>,
     /// Whether a line of a head has to end with both its characters.
@@ -34,6 +35,8 @@ impl Limits {
             head_list_bytes: options.max_header_bytes.unwrap_or(list),
             streams: options.max_concurrent_streams.unwrap_or(streams),
             stall_timeout: options.stall_timeout.unwrap_or(stall),
+            // The same time, for who sends as for who reads.
+            body_timeout: options.body_timeout.unwrap_or(stall),
             certificate_grace: options.certificate_grace.unwrap_or(grace),
             refuses_bare_feeds: profile != Profile::Istio,
             refuses_silence: profile != Profile::Istio,
@@ -57,9 +60,14 @@ mod tests {
         let safe = Limits::of(&ServeOptions::new(), Profile::Safe);
         assert_eq!((safe.head_bytes, safe.head_list_bytes, safe.streams), (61_440, 16_384, 200));
         assert_eq!((safe.stall_timeout, safe.refuses_silence), (Some(Duration::from_secs(300)), true));
+        assert_eq!(
+            (safe.body_timeout, safe.certificate_grace),
+            (Some(Duration::from_secs(300)), Some(Duration::from_secs(3600)))
+        );
         let istio = Limits::of(&ServeOptions::new(), Profile::Istio);
         assert_eq!((istio.head_bytes, istio.head_list_bytes, istio.streams), (61_440, 61_440, 1_024));
         assert_eq!((istio.stall_timeout, istio.refuses_silence), (None, false));
+        assert_eq!((istio.body_timeout, istio.certificate_grace), (None, None));
     }
 
     #[test]

@@ -23,6 +23,7 @@ type Extend = dyn Fn(&PeerAddress, &mut Extensions) + Send + Sync;
 /// | [`header_timeout`](Self::header_timeout) | time, or none | 30 s, from the beginning | 30 s, from the first byte |
 /// | [`idle_timeout`](Self::idle_timeout) | time, or none | 1 h | 1 h |
 /// | [`stall_timeout`](Self::stall_timeout) | time, or none | 5 min | none |
+/// | [`body_timeout`](Self::body_timeout) | time, or none; HTTP/1 | 5 min | none |
 /// | [`certificate_grace`](Self::certificate_grace) | time, or none | 1 h | none |
 /// | [`max_header_bytes`](Self::max_header_bytes) | bytes, 8,192 to 2^24 | 61,440; HTTP/2: 16,384 | 61,440 |
 /// | [`max_headers`](Self::max_headers) | lines | 100 | 100 |
@@ -41,6 +42,8 @@ pub struct ServeOptions {
     pub(super) idle_timeout: Option<Duration>,
     /// The outer one is there if it was said.
     pub(super) stall_timeout: Option<Option<Duration>>,
+    /// The outer one is there if it was said.
+    pub(super) body_timeout: Option<Option<Duration>>,
     /// The outer one is there if it was said.
     pub(super) certificate_grace: Option<Option<Duration>>,
     pub(super) max_header_bytes: Option<u32>,
@@ -66,6 +69,7 @@ impl ServeOptions {
             header_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(3600)),
             stall_timeout: None,
+            body_timeout: None,
             certificate_grace: None,
             max_header_bytes: None,
             max_headers: 100,
@@ -131,6 +135,16 @@ impl ServeOptions {
     #[must_use]
     pub fn stall_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.stall_timeout = Some(timeout.into());
+        self
+    }
+
+    /// How long a caller may pause within the body of a request, on HTTP/1, while there is nothing left to read of what it
+    /// sent; the connection is cut off then, and the application gets an error in place of the rest. 5 min unless set with
+    /// `Profile::Safe`, as Envoy's `stream_idle_timeout`; none with `Profile::Istio`, as Istio switches that one off. `None`
+    /// for no limit. Streams of HTTP/2, which may well be silent for long, are left alone.
+    #[must_use]
+    pub fn body_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.body_timeout = Some(timeout.into());
         self
     }
 
@@ -265,6 +279,7 @@ impl fmt::Debug for ServeOptions {
             .field("header_timeout", &self.header_timeout)
             .field("idle_timeout", &self.idle_timeout)
             .field("stall_timeout", &self.stall_timeout)
+            .field("body_timeout", &self.body_timeout)
             .field("certificate_grace", &self.certificate_grace)
             .field("max_header_bytes", &self.max_header_bytes)
             .field("max_headers", &self.max_headers)

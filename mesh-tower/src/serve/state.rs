@@ -16,6 +16,10 @@ pub(super) struct ConnectionState {
     heads: AtomicUsize,
     open: AtomicUsize,
     reading_head: AtomicBool,
+    in_body: AtomicBool,
+    /// Whether nothing was there when bytes were last asked for.
+    is_hungry: AtomicBool,
+    reads: AtomicUsize,
     http2: AtomicBool,
     waiting: AtomicUsize,
     taken: AtomicUsize,
@@ -45,6 +49,10 @@ pub(super) struct Activity {
     pub(super) waiting: usize,
     /// How many pieces of answers were taken so far.
     pub(super) taken: usize,
+    /// Whether more of the body of a request is waited for (HTTP/1).
+    pub(super) awaits_body: bool,
+    /// How often bytes came in so far.
+    pub(super) reads: usize,
 }
 
 impl ConnectionState {
@@ -56,6 +64,8 @@ impl ConnectionState {
             http2: self.http2.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed),
             taken: self.taken.load(Ordering::Relaxed),
+            awaits_body: self.in_body.load(Ordering::Relaxed) && self.is_hungry.load(Ordering::Relaxed),
+            reads: self.reads.load(Ordering::Relaxed),
         }
     }
 
@@ -80,8 +90,20 @@ impl ConnectionState {
         }
     }
 
+    /// Bytes were asked for, and none were there.
+    pub(super) fn on_nothing_read(&self) {
+        self.is_hungry.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is more to come of the body of a request, by the bytes that came so far.
+    pub(super) fn on_body(&self, is_in_body: bool) {
+        self.in_body.store(is_in_body && !self.http2.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// Bytes came in.
     pub(super) fn on_read(&self) {
+        self.is_hungry.store(false, Ordering::Relaxed);
+        self.reads.fetch_add(1, Ordering::Relaxed);
         if self.open.load(Ordering::Relaxed) == 0 {
             self.reading_head.store(true, Ordering::Relaxed);
         }

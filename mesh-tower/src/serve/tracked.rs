@@ -38,7 +38,9 @@ impl<I> TrackedIo<I> {
                 false => self.state.on_unfollowed(),
             }
         }
-        let Err(flaw) = self.framing.read(bytes) else { return Ok(()) };
+        let read = self.framing.read(bytes);
+        self.state.on_body(self.framing.is_in_body());
+        let Err(flaw) = read else { return Ok(()) };
         tracing::debug!(?flaw, "a request is malformed");
         match self.state.on_flaw() {
             true => Err(io::Error::new(io::ErrorKind::InvalidData, "the request is malformed")),
@@ -62,6 +64,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for TrackedIo<I> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.io).poll_read(cx, buf);
         if polled.is_pending() {
+            this.state.on_nothing_read();
             return if this.state.watch_reader(cx) { Poll::Ready(Err(cut_off())) } else { Poll::Pending };
         }
         let read = buf.filled().get(before..).unwrap_or_default();

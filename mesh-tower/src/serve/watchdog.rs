@@ -15,6 +15,7 @@ pub(super) struct Watchdog {
     header_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
     stall_timeout: Option<Duration>,
+    body_timeout: Option<Duration>,
     /// Whether the first head counts from the beginning.
     refuses_silence: bool,
     interval: Option<Interval>,
@@ -22,6 +23,8 @@ pub(super) struct Watchdog {
     since: Instant,
     /// When an answer was last taken further, or none was there to be taken.
     taken: Instant,
+    /// When a part of a request's body last came, or none was waited for.
+    fed: Instant,
 }
 
 /// What a standing connection does wrong.
@@ -33,14 +36,16 @@ pub(super) enum Finding {
     Idle,
     /// There is more of an answer, and its caller does not take it.
     Stalled,
+    /// There is more of the body of a request, and its caller does not send it.
+    BodyTooSlow,
 }
 
 impl Watchdog {
     pub(super) fn new(options: &ServeOptions, limits: &Limits) -> Self {
         let now = Instant::now();
         let (header_timeout, idle_timeout) = (options.header_timeout, options.idle_timeout);
-        let stall_timeout = limits.stall_timeout;
-        let all = header_timeout.into_iter().chain(idle_timeout).chain(stall_timeout);
+        let (stall_timeout, body_timeout) = (limits.stall_timeout, limits.body_timeout);
+        let all = header_timeout.into_iter().chain(idle_timeout).chain(stall_timeout).chain(body_timeout);
         let interval = all.min().map(|shortest| {
             let period = (shortest / 4).clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
             let mut interval = interval_at(now + period, period);
@@ -49,7 +54,19 @@ impl Watchdog {
         });
         let refuses_silence = limits.refuses_silence;
         let last = Activity::default();
-        Self { header_timeout, idle_timeout, stall_timeout, refuses_silence, interval, last, since: now, taken: now }
+        let (since, taken, fed) = (now, now, now);
+        Self {
+            header_timeout,
+            idle_timeout,
+            stall_timeout,
+            body_timeout,
+            refuses_silence,
+            interval,
+            last,
+            since,
+            taken,
+            fed,
+        }
     }
 
     /// The time of the next look. Nothing is lost when it is dropped before.
@@ -66,10 +83,16 @@ impl Watchdog {
         if activity.waiting == 0 || (activity.heads, activity.taken) != (before.heads, before.taken) {
             self.taken = now;
         }
+        if !activity.awaits_body || activity.reads != before.reads {
+            self.fed = now;
+        }
         let over =
             |limit: Option<Duration>, since: Instant| limit.is_some_and(|limit| now.duration_since(since) >= limit);
         if over(self.stall_timeout, self.taken) {
             return Some(Finding::Stalled);
+        }
+        if over(self.body_timeout, self.fed) {
+            return Some(Finding::BodyTooSlow);
         }
         let is_first = self.refuses_silence && activity.heads == 0;
         // The first bytes of all begin nothing anew where the clock runs already.
@@ -94,7 +117,16 @@ mod tests {
 
     use super::*;
 
-    const IDLE: Activity = Activity { heads: 1, open: 0, reading_head: false, http2: false, waiting: 0, taken: 0 };
+    const IDLE: Activity = Activity {
+        heads: 1,
+        open: 0,
+        reading_head: false,
+        http2: false,
+        waiting: 0,
+        taken: 0,
+        awaits_body: false,
+        reads: 0,
+    };
 
     fn watchdog_of(options: &ServeOptions, profile: Profile) -> Watchdog {
         Watchdog::new(options, &Limits::of(options, profile))
@@ -145,6 +177,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_body_must_go_on_while_it_is_waited_for() {
+        let options = ServeOptions::new().idle_timeout(None).body_timeout(Duration::from_secs(20));
+        let waiting = Activity { open: 1, awaits_body: true, ..IDLE };
+        assert_eq!(found_by(&mut watchdog_of(&options, Profile::Istio), waiting), Some((20, Finding::BodyTooSlow)));
+        let mut watchdog = watchdog_of(&options, Profile::Safe);
+        let start = Instant::now();
+        for second in 0..500 {
+            let fed = Activity { reads: second / 15, ..waiting };
+            assert_eq!(watchdog.inspect(fed, start + Duration::from_secs(second as u64)), None);
+        }
+        // An application that does not read may take as long as it likes.
+        let unread = Activity { awaits_body: false, ..waiting };
+        assert_eq!(found_by(&mut watchdog_of(&options, Profile::Safe), unread), None);
+        assert_eq!(found_by(&mut watchdog_of(&ServeOptions::new(), Profile::Istio), waiting), None);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_answer_must_be_taken_while_it_is_there() {
         let held = Activity { open: 2, waiting: 1, ..IDLE };
         assert_eq!(found(held), Some((50, Finding::Stalled)));
@@ -169,7 +218,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_limits_nothing_is_looked_at() {
-        let options = ServeOptions::new().header_timeout(None).idle_timeout(None).stall_timeout(None);
+        let options =
+            ServeOptions::new().header_timeout(None).idle_timeout(None).stall_timeout(None).body_timeout(None);
         let mut watchdog = watchdog_of(&options, Profile::Safe);
         assert!(tokio::time::timeout(Duration::from_secs(10_000), watchdog.tick()).await.is_err());
     }

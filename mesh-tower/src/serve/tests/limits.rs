@@ -178,3 +178,35 @@ async fn a_caller_is_told_how_many_streams_it_may_open() {
         assert_eq!(connection.current_max_send_streams(), streams, "{profile:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_go_on_ends_its_connection_and_a_slow_one_does_not() {
+    const HEAD: &[u8] = b"POST / HTTP/1.1\r\nhost: app\r\nconnection: close\r\ncontent-length: 4\r\n\r\n1";
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let app = service_fn(move |request: Request<Body>| {
+        let told = told.clone();
+        async move {
+            told.send(request.into_body().collect().await.is_ok()).unwrap();
+            Ok::<_, Infallible>(Response::new(Full::from("read")))
+        }
+    });
+    let server = Server::start(app.clone(), ServeOptions::new());
+    let mut silent = server.connect();
+    silent.write_all(HEAD).await.unwrap();
+    let began = Instant::now();
+    assert_eq!(read_to_end(&mut silent).await, "");
+    assert!((seconds(300)..seconds(330)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_ne!(heard.try_recv(), Ok(true), "the application does not take it for the whole");
+    for patient in
+        [Server::start(app.clone(), ServeOptions::new()), Server::start(app, ServeOptions::new().body_timeout(None))]
+    {
+        let mut slow = patient.connect();
+        slow.write_all(HEAD).await.unwrap();
+        for _ in 0..3 {
+            sleep(seconds(250)).await;
+            slow.write_all(b"1").await.unwrap();
+        }
+        let answer = read_to_end(&mut slow).await;
+        assert!(answer.ends_with("read"), "{answer}");
+    }
+}
