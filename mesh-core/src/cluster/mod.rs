@@ -248,6 +248,18 @@ pub enum UpstreamProtocol {
     Unset,
 }
 
+impl UpstreamProtocol {
+    /// Whether HTTP/2 is spoken for a request; an upgrade, which only HTTP/1 has, is not looked at.
+    pub const fn is_http2(self, caller_speaks_http2: bool, at_gateway: bool) -> bool {
+        match self {
+            Self::Http1 => false,
+            Self::Http2 => true,
+            Self::FollowCaller => caller_speaks_http2,
+            Self::Unset => caller_speaks_http2 && !at_gateway,
+        }
+    }
+}
+
 /// How connections to an endpoint are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PoolSpec {

@@ -3,6 +3,7 @@
 use mesh_config::value::Labels;
 
 use super::UNKNOWN;
+use crate::identity::SpiffeId;
 
 /// A workload, as labels of metrics and spans name it. What is not known is [`UNKNOWN`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,9 +67,7 @@ impl Workload {
     /// The same with a SPIFFE id, whose namespace counts before another one.
     #[must_use]
     pub fn with_principal(mut self, principal: &str) -> Self {
-        if let Some((_, rest)) = principal.split_once("/ns/")
-            && let Some((namespace, _)) = rest.split_once("/sa/")
-        {
+        if let Some(namespace) = principal.parse::<SpiffeId>().ok().as_ref().and_then(SpiffeId::namespace) {
             self.namespace = namespace.into();
         }
         self.principal = principal.into();

@@ -19,7 +19,7 @@ use tower_service::Service;
 
 use crate::identity::{Peer, TlsPeer};
 use crate::live::Live;
-use crate::outbound::{self, Listener, Shared, ToldAtGateway};
+use crate::outbound::{self, EXPECTED_TIMEOUT, Listener, Shared, ToldAtGateway};
 use crate::request_id::X_REQUEST_ID;
 use crate::serve::PeerAddress;
 use crate::{Body, BoxError, hops};
@@ -27,7 +27,6 @@ use crate::{Body, BoxError, hops};
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
-const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 const EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
 
 /// One listener of a gateway.

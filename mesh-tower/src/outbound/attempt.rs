@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Response, Version};
+use http::Response;
 use mesh_core::Failure;
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::endpoint::EndpointState;
@@ -223,11 +223,5 @@ fn connection(
 
 /// An upgrade needs HTTP/1, whatever the cluster speaks otherwise.
 fn protocol_of(spec: UpstreamProtocol, outgoing: &Outgoing) -> Protocol {
-    match spec {
-        _ if outgoing.is_upgrade() => Protocol::Http1,
-        UpstreamProtocol::Http2 => Protocol::Http2,
-        UpstreamProtocol::FollowCaller if outgoing.version() == Version::HTTP_2 => Protocol::Http2,
-        UpstreamProtocol::Unset if outgoing.follows_to_http2() => Protocol::Http2,
-        _ => Protocol::Http1,
-    }
+    if !outgoing.is_upgrade() && outgoing.wants_http2(spec) { Protocol::Http2 } else { Protocol::Http1 }
 }

@@ -44,6 +44,7 @@ use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
 pub use added::AddedHeader;
+pub(crate) use headers::EXPECTED_TIMEOUT;
 pub(crate) use outgoing::Barred;
 pub(crate) use response::Answer;
 pub use route_info::RouteInfo;

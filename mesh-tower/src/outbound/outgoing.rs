@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::header::UPGRADE;
 use http::uri::{Authority, Scheme};
 use http::{Request, Version};
-use mesh_core::cluster::EndpointAddress;
 use mesh_core::cluster::endpoint::EndpointState;
+use mesh_core::cluster::{EndpointAddress, UpstreamProtocol};
 use mesh_core::limits::Permit;
 use mesh_core::network::Network;
 
@@ -58,10 +58,9 @@ impl Outgoing {
         Self { at_gateway, ..self }
     }
 
-    /// Whether HTTP/2 is spoken where the cluster does not say: as by the caller, but at a gateway, which then speaks
-    /// HTTP/1.1 to everybody.
-    pub(crate) fn follows_to_http2(&self) -> bool {
-        self.version() == Version::HTTP_2 && !self.at_gateway
+    /// Whether a cluster that speaks this gets it as HTTP/2.
+    pub(crate) fn wants_http2(&self, protocol: UpstreamProtocol) -> bool {
+        protocol.is_http2(self.version() == Version::HTTP_2, self.at_gateway)
     }
 
     /// Whether it may not go to an endpoint.
@@ -145,7 +144,7 @@ impl Outgoing {
         if self.is_https() { 443 } else { 80 }
     }
 
-    pub(crate) fn version(&self) -> Version {
+    fn version(&self) -> Version {
         self.request.head(Request::version, |head| head.version).unwrap_or(Version::HTTP_11)
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use http::{Request, Response, Version};
 use mesh_core::classify::Outcome;
-use mesh_core::cluster::UpstreamProtocol;
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::failure::Limit;
 use mesh_core::lb::Pick;
@@ -116,11 +115,7 @@ const fn is_unsent(outcome: &Outcome) -> bool {
 /// Whether the request has to be kept whole: the policy asks for more than a connection that was not
 /// made.
 fn needs_copy(policy: &RetryPolicy, journey: &Journey, cluster: &Arc<ClusterHandle>, request: &Request<Body>) -> bool {
-    let http2 = match cluster.spec().protocol {
-        UpstreamProtocol::FollowCaller => request.version() == Version::HTTP_2,
-        UpstreamProtocol::Unset => request.version() == Version::HTTP_2 && !journey.at_gateway,
-        protocol => protocol == UpstreamProtocol::Http2,
-    };
+    let http2 = cluster.spec().protocol.is_http2(request.version() == Version::HTTP_2, journey.at_gateway);
     policy.needs_copy(journey.grpc(), http2, journey.shared.options.profile)
 }
 

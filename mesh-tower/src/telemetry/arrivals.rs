@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use http::Request;
 use http::header::HOST;
 use http::uri::Authority;
+use mesh_core::identity::SpiffeId;
 use mesh_core::route::reply::is_grpc;
 use mesh_core::telemetry::Workload;
 use mesh_core::telemetry::standard::{Called, Security};
@@ -48,7 +49,7 @@ impl Arrivals {
     pub(crate) fn begin<B: http_body::Body>(&self, request: &Request<B>) -> Measured {
         let extensions = request.extensions();
         let proved = extensions.get::<PeerIdentity>().map(PeerIdentity::principal);
-        let principal = proved.or_else(|| extensions.get::<Peer>().and_then(Peer::principal));
+        let principal = proved.or_else(|| extensions.get::<Peer>()?.id().map(SpiffeId::as_str));
         let security = if principal.is_some() { Security::MutualTls } else { Security::None };
         let group = self.group(principal.unwrap_or_default(), host_of(request));
         let body = request.body().size_hint().exact().unwrap_or_default();

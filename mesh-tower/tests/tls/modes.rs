@@ -173,3 +173,31 @@ async fn a_server_of_another_kind_keeps_out_under_strict_whom_it_proves_nothing_
         assert_eq!(answer.status(), expected, "{profile:?} {port} {proved}");
     }
 }
+
+#[tokio::test]
+async fn metrics_tell_callers_that_have_proved_who_they_are() {
+    let ca = Authority::new();
+    let registry = prometheus::Registry::new();
+    let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build().unwrap();
+    let provider = opentelemetry_sdk::metrics::SdkMeterProvider::builder().with_reader(exporter).build();
+    let strict = builder(Some(ca.workload("server"))).config_yaml("p", peer_authentication("{mtls: {mode: STRICT}}"));
+    let (_server, address) = server(strict.meter_provider(&provider)).await;
+    let entry = service(address, "HTTP", ", serviceAccount: server");
+    let client = builder(Some(ca.workload("client"))).config_yaml("s", entry).build().await.unwrap();
+    assert_eq!(ask(&client, SERVICE).await.0, StatusCode::OK);
+    let counted = || {
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        text.lines().find(|line| line.starts_with("istio_requests_total{")).map(str::to_owned)
+    };
+    while counted().is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let line = counted().unwrap();
+    for label in [
+        "source_principal=\"spiffe://cluster.local/ns/default/sa/client\"",
+        "source_workload_namespace=\"default\"",
+        "connection_security_policy=\"mutual_tls\"",
+    ] {
+        assert!(line.contains(label), "{label}: {line}");
+    }
+}
