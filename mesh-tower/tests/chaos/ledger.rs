@@ -170,7 +170,10 @@ impl Inner {
     fn end(&self, id: &str, hash: &str, is_copy: bool) {
         let mut entries = self.entries.lock().unwrap();
         let entry = entries.get_mut(id).unwrap();
-        if is_copy { &mut entry.copied } else { &mut entry.hashes }.push(hash.to_owned());
+        let hashes = if is_copy { &mut entry.copied } else { &mut entry.hashes };
+        // Nearly always the only one, of very many.
+        hashes.reserve_exact(1);
+        hashes.push(hash.to_owned());
     }
 }
 

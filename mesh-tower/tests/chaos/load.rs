@@ -140,6 +140,14 @@ impl Info {
 }
 
 impl Outcome {
+    /// Without where it came from, which of a good one nobody asks: of so many, that would be a part of what is measured.
+    pub(crate) fn bare(mut self) -> Self {
+        if self.is_whole {
+            self.info.endpoint = None;
+        }
+        self
+    }
+
     pub(crate) fn is_acknowledged(&self) -> bool {
         self.status == 200 && self.is_complete
     }
