@@ -24,13 +24,13 @@ const REQUESTS: usize = 200_000;
 const CALLERS: usize = 8;
 
 /// Requests that there are at one moment: with many more than this nearly all wait for connections when they are given up.
-const AT_ONCE: usize = 128;
+const AT_ONCE: usize = 160;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_are_given_up_at_any_moment_leave_nothing_behind() {
-    // Without optimisation it takes 25 to 35 seconds of two processors. Most of that memory are the notes of the test.
-    let scenario = Scenario::begin("25 cancellation storm", 45, 192).await;
-    let ledger = Ledger::new(|seen| Reply::ok().after(Duration::from_millis(seen.path.len() as u64 % 10)));
+    // Most of that memory are the notes of the test.
+    let scenario = Scenario::begin("25 cancellation storm", 30, 192).await;
+    let ledger = Ledger::new(|seen| Reply::ok().after(Duration::from_millis(seen.path.len() as u64 % 20)));
     let mut script = scenario.chance();
     let faultd = Faultd::start(ledger.endpoint().await, move |_| match script.u8(..10) {
         0 => Fault::Delay(Duration::from_millis(5)),
@@ -80,7 +80,7 @@ async fn requests_that_are_given_up_at_any_moment_leave_nothing_behind() {
     let tally = load::Tally { outcomes, took: began.elapsed() };
     let given_up = REQUESTS - tally.requests();
     println!("{given_up} given up, {} acknowledged: {:?}", tally.acknowledged(), tally.statuses());
-    assert!(given_up > REQUESTS / 6, "{given_up} of {REQUESTS} were given up");
+    assert!(given_up > REQUESTS / 4, "{given_up} of {REQUESTS} were given up");
     assert!(tally.acknowledged() > REQUESTS / 20, "{} of {REQUESTS} were acknowledged", tally.acknowledged());
     // Those that are given up are nobody else's trouble.
     let broken = tally.outcomes.iter().find(|outcome| outcome.flags().contains("UPE"));
