@@ -24,7 +24,7 @@ const REQUESTS: usize = 200_000;
 const CALLERS: usize = 8;
 
 /// Requests that there are at one moment: with many more than this nearly all wait for connections when they are given up.
-const AT_ONCE: usize = 160;
+const AT_ONCE: usize = 112;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_are_given_up_at_any_moment_leave_nothing_behind() {
@@ -80,7 +80,7 @@ async fn requests_that_are_given_up_at_any_moment_leave_nothing_behind() {
     let tally = load::Tally { outcomes, took: began.elapsed() };
     let given_up = REQUESTS - tally.requests();
     println!("{given_up} given up, {} acknowledged: {:?}", tally.acknowledged(), tally.statuses());
-    assert!(given_up > REQUESTS / 4, "{given_up} of {REQUESTS} were given up");
+    assert!(given_up > REQUESTS / 6, "{given_up} of {REQUESTS} were given up");
     assert!(tally.acknowledged() > REQUESTS / 20, "{} of {REQUESTS} were acknowledged", tally.acknowledged());
     // Those that are given up are nobody else's trouble.
     let broken = tally.outcomes.iter().find(|outcome| outcome.flags().contains("UPE"));
