@@ -24,7 +24,7 @@ use crate::inbound::ExternalAuthorizer;
 use crate::live::LiveHandle;
 use crate::outbound::{AddedHeader, Options, Shared};
 use crate::source::{Apply, ConfigSink, ConfigSource, DirSource};
-use crate::telemetry::Metrics;
+use crate::telemetry::{self, Metrics};
 use crate::{BoxError, Mesh};
 
 /// What a mesh is made of; begun with [`Mesh::builder`].
@@ -423,6 +423,9 @@ impl MeshBuilder {
             },
         ));
         let shared = Arc::new(Shared::new(live, Chance::new(self.seed), self.options, metrics));
+        if let Some(meter) = &self.meter {
+            telemetry::observe(meter, &shared, &identity);
+        }
         let mut initial = self.documents;
         for (name, text) in &self.texts {
             let (documents, report) = mesh_config::parse_with(name, text, &parse);

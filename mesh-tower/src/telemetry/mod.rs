@@ -32,10 +32,12 @@ mod arrivals;
 mod counted;
 mod instruments;
 mod measured;
+mod observed;
 mod series;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use counted::Counted;
 pub(crate) use measured::{Begun, Measured};
+pub(crate) use observed::observe;
 pub use series::MOST_SERIES;
 pub(crate) use series::{Group, Metrics};
