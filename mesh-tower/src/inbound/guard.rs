@@ -22,7 +22,7 @@ use crate::identity::Peer;
 use crate::live::Live;
 use crate::outbound::Shared;
 use crate::serve::PeerAddress;
-use crate::telemetry::Arrivals;
+use crate::telemetry::{About, Arrivals, Side, Traced};
 use crate::{Body, Error, local_reply};
 
 /// The policies of a mesh, at the place where an application is served.
@@ -73,6 +73,15 @@ impl Guard {
     /// What requests are counted in, where they are.
     pub(super) fn arrivals(&self) -> Option<&Arrivals> {
         self.shared.arrivals.as_ref()
+    }
+
+    /// What is traced of a request that arrives.
+    pub(super) fn traced<B>(&self, live: &Live, request: &mut Request<B>) -> Traced {
+        let Some(traces) = &self.shared.traces else { return Traced::default() };
+        let is_https = self.view(request).scheme == Scheme::Https;
+        let is_grpc = reply::is_grpc(request.headers());
+        let about = About { side: Side::Server, says_itself: false, is_grpc, is_https, edge: None };
+        traces.begin(live, &self.shared.chance, request, about)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

@@ -39,7 +39,7 @@ use crate::hops::Nature;
 use crate::inbound::{Authorizers, Guard, Trials};
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
-use crate::telemetry::{Arrivals, Begun, Metrics};
+use crate::telemetry::{About, Arrivals, Begun, Metrics, Side, Traced, Traces};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
@@ -52,7 +52,7 @@ pub use route_info::RouteInfo;
 use self::added::LeftOut;
 use self::head::Head;
 pub(crate) use self::head::ToldAtGateway;
-use self::route_info::Trail;
+use self::route_info::{AnsweredBy, Trail};
 
 /// What all requests of a mesh share.
 #[derive(Debug)]
@@ -70,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Option<Arc<Metrics>>,
     /// What requests are counted in that arrive.
     pub(crate) arrivals: Option<Arrivals>,
+    /// Who makes spans of requests, where somebody does.
+    pub(crate) traces: Option<Arc<Traces>>,
 }
 
 impl Shared {
@@ -85,7 +87,13 @@ impl Shared {
             trials: Trials::default(),
             arrivals: metrics.as_ref().map(Arrivals::new),
             metrics,
+            traces: None,
         }
+    }
+
+    /// The same with somebody who makes spans of requests.
+    pub(crate) fn traced(self, traces: Option<Arc<Traces>>) -> Self {
+        Self { traces, ..self }
     }
 }
 
@@ -324,7 +332,7 @@ pub(crate) fn send(
         let bodiless = request.method() == Method::HEAD;
         let mut trail = begin_trail(&shared, &request);
         // What is matched on here lasts no longer than the statement: it would be kept while the endpoint is waited for.
-        let (mut journey, added) = match match take_head(&shared, &live, listener, &mut request) {
+        let (mut journey, added) = match match take_head(&shared, &live, listener, &mut request, &mut trail.traced) {
             Ok((head, None)) => {
                 Journey::begin(shared, live, listener, head, &mut request).map(|journey| (journey, None))
             }
@@ -379,13 +387,29 @@ fn take_head(
     live: &Live,
     listener: Listener,
     request: &mut Request<Body>,
+    traced: &mut Traced,
 ) -> Result<(Head, Option<Guard>), Unrouted> {
     if !live.is_complete() {
         let grpc = mesh_core::route::reply::is_grpc(request.headers());
         return Err(Unrouted::Failed { failure: Failure::NotReady, grpc });
     }
-    let head = Head::take(request, listener, &shared.options, live.snapshot().path_normalization())
+    // Those that are carried on are added with the head.
+    let says_itself = shared.traces.is_some() && request.headers().keys().any(inbound::is_trace_header);
+    let mut head = Head::take(request, listener, &shared.options, live.snapshot().path_normalization())
         .map_err(|(failure, grpc)| Unrouted::Failed { failure, grpc })?;
+    if let Some(traces) = &shared.traces {
+        let edge = match listener {
+            Listener::Gateway { caller, .. } => Some(caller.map(SocketAddr::from)),
+            Listener::Mesh { .. } => None,
+        };
+        let is_https = head.scheme == Scheme::Https;
+        let about = About { side: Side::Client, says_itself, is_grpc: head.grpc, is_https, edge };
+        let says_nothing = !request.headers().keys().any(inbound::is_trace_header);
+        *traced = traces.begin(live, &shared.chance, request, about);
+        if says_nothing {
+            head.adds_trace();
+        }
+    }
     let guard = match listener {
         Listener::Gateway { port, caller, is_tls, .. } if live.snapshot().judges() => {
             let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
@@ -428,19 +452,22 @@ async fn outbound(
     };
     // Preflights are answered even where the destination is missing.
     if let Some(reply) = answer::preflight(journey, request) {
-        trail.answered_by("cors_response");
+        trail.answered_by(AnsweredBy::Cors);
         return Ok(reply);
     }
     // Redirects and direct responses end here.
     if let Some(reply) = answer::of_route(journey, request) {
-        trail.answered_by("direct_response");
+        trail.answered_by(AnsweredBy::Rule);
         return Ok(reply);
     }
     // A destination that does not exist is refused before anything else is made of the request.
     hash::read(journey, request)?;
     let mut clock = make_ready(journey, request, begins);
     // Mirrors, tries, and tries again.
-    trail.answered_by("via_upstream");
+    trail.answered_by(AnsweredBy::Upstream);
+    if !journey.route().carried {
+        trail.traced.announce(request.headers_mut());
+    }
     retry::send(journey, journey.cluster()?, request, &mut clock, trail).await
 }
 

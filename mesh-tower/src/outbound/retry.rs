@@ -38,6 +38,7 @@ pub(super) async fn send(
         let pick = Pick { tried: &tried, ..first_pick(journey, policy, trail) };
         let Tried { result, outcome, endpoint } =
             attempt::send(cluster, chance, journey.grpc(), &mut outgoing, pick, clock, trail).await;
+        trail.try_ended(&result, endpoint.as_ref());
         let retries = attempts.retries();
         let outcome = if copies { outcome } else { outcome.without_grpc_status() };
         let is_reason = || policy.is_some_and(|policy| policy.on.take(&outcome));

@@ -32,10 +32,15 @@ mod arrivals;
 mod counted;
 mod instruments;
 mod measured;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod series;
+mod trace;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use counted::Counted;
 pub(crate) use measured::{Begun, Measured};
 pub use series::MOST_SERIES;
 pub(crate) use series::{Group, Metrics};
+pub use trace::Propagator;
+pub(crate) use trace::{About, Propagators, RequestSpan, Side, Traced, Traces, tracer};

@@ -1,0 +1,89 @@
+//! What Telemetry resources say of traces, and whether a request's is recorded.
+
+use std::collections::BTreeMap;
+
+use http::HeaderMap;
+use mesh_config::api::telemetry::CustomTag;
+use opentelemetry::trace::SpanContext;
+
+use super::propagation::Incoming;
+use super::reason::{self, Told};
+use crate::chance::Chance;
+use crate::live::Live;
+
+/// Which side of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The caller's, and a gateway's.
+    Client,
+    /// The callee's.
+    Server,
+}
+
+/// How the requests of one side are traced.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Policy<'a> {
+    /// Of so many in [`ALL`] traces that begin here.
+    pub(super) sampling: u64,
+    /// Whether there are spans at all.
+    pub(super) reports: bool,
+    /// Whether the decision is noted in `x-request-id` and read from it.
+    pub(super) uses_request_id: bool,
+    /// Whether Istio's own tags are added.
+    pub(super) istio_tags: bool,
+    /// Whether the trace headers of requests are left alone.
+    pub(super) keeps_context: bool,
+    pub(super) tags: Option<&'a BTreeMap<String, CustomTag>>,
+}
+
+/// Istio tells shares apart to a hundredth of a percent.
+pub(super) const ALL: u64 = 10_000;
+
+/// Istio's share where nobody says anything: 1 %.
+const DEFAULT: u64 = 100;
+
+/// What becomes of a request's trace.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// It is recorded, as a part of the trace that it belongs to, or as the beginning of one.
+    Sampled { parent: Option<SpanContext>, debug: bool },
+    /// It is not, and the request does not say so yet.
+    NotSampled { parent: Option<SpanContext> },
+    /// It is not, as is said already.
+    Settled { parent: Option<SpanContext> },
+}
+
+impl<'a> Policy<'a> {
+    pub(super) fn of(_live: &'a Live, _side: Side) -> Self {
+        Self {
+            sampling: DEFAULT,
+            reports: true,
+            uses_request_id: true,
+            istio_tags: true,
+            keeps_context: false,
+            tags: None,
+        }
+    }
+
+    /// The same where whoever makes the spans decides which traces are recorded, as for Istio's drivers that sample
+    /// themselves.
+    pub(super) const fn decided_by_provider(self) -> Self {
+        Self { sampling: ALL, uses_request_id: false, ..self }
+    }
+
+    /// Decides about a request that says this, and has these headers.
+    pub(super) fn decide(&self, incoming: Option<Incoming>, headers: &HeaderMap, chance: &Chance) -> Decision {
+        let Incoming { parent, sampled, debug } = incoming.unwrap_or_default();
+        let is_drawn = || match if self.uses_request_id { reason::told(headers) } else { Told::Nothing } {
+            Told::Traced => true,
+            Told::NotTraced => false,
+            Told::Nothing => self.sampling >= ALL || chance.with(|rng| rng.below(ALL) < self.sampling),
+        };
+        match sampled {
+            Some(false) => Decision::Settled { parent },
+            Some(true) => Decision::Sampled { parent, debug },
+            None if is_drawn() => Decision::Sampled { parent, debug },
+            None => Decision::NotSampled { parent },
+        }
+    }
+}
