@@ -29,6 +29,7 @@ use mesh_core::route::reply::is_grpc;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
+use mesh_core::telemetry::Side;
 use mesh_core::{Failure, Profile, Scheme};
 
 use crate::body::replay::memory::Memory;
@@ -39,7 +40,7 @@ use crate::hops::Nature;
 use crate::inbound::{Authorizers, Guard, Trials};
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
-use crate::telemetry::{Arrivals, Begun, Metrics};
+use crate::telemetry::{Arrivals, Begun, Metrics, Recording, Taps};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
@@ -70,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Option<Arc<Metrics>>,
     /// What requests are counted in that arrive.
     pub(crate) arrivals: Option<Arrivals>,
+    /// Those who listen to what requests come to.
+    pub(crate) taps: Arc<Taps>,
 }
 
 impl Shared {
@@ -84,6 +87,7 @@ impl Shared {
             replays,
             trials: Trials::default(),
             arrivals: metrics.as_ref().map(Arrivals::new),
+            taps: Arc::default(),
             metrics,
         }
     }
@@ -322,7 +326,7 @@ pub(crate) fn send(
     async move {
         // Whoever answers, and whatever the answer would be: none to HEAD has a body.
         let bodiless = request.method() == Method::HEAD;
-        let mut trail = begin_trail(&shared, &request);
+        let mut trail = begin_trail(&shared, &live, listener, &request);
         // What is matched on here lasts no longer than the statement: it would be kept while the endpoint is waited for.
         let (mut journey, added) = match match take_head(&shared, &live, listener, &mut request) {
             Ok((head, None)) => {
@@ -333,9 +337,14 @@ pub(crate) fn send(
             Err(unrouted) => Err(unrouted),
         } {
             Ok(begun) => begun,
-            Err(unrouted) => return without_body(bodiless, unrouted.answer(trail)),
+            Err(unrouted) => {
+                trail.tell(None, &request);
+                return without_body(bodiless, unrouted.answer(trail));
+            }
         };
-        let mut response = match outbound(&mut journey, &mut request, &mut trail).await {
+        let answered = outbound(&mut journey, &mut request, &mut trail).await;
+        trail.tell(Some(&journey), &request);
+        let mut response = match answered {
             Ok(response) => answer::finish(response, journey, trail),
             Err(error) => answer::failed(&error, journey, trail),
         };
@@ -346,12 +355,18 @@ pub(crate) fn send(
     }
 }
 
-fn begin_trail(shared: &Shared, request: &Request<Body>) -> Trail {
+fn begin_trail(shared: &Shared, live: &Arc<Live>, listener: Listener, request: &Request<Body>) -> Trail {
     let now = crate::clock::now();
-    let begun = shared.metrics.as_ref().map(|metrics| {
+    let mut recording = Recording::begin(&shared.taps, live, Side::Client, request);
+    if let (Some(recording), Listener::Gateway { port, caller, .. }) = (&mut recording, listener) {
+        let at = SocketAddr::from(([0, 0, 0, 0], port));
+        recording.came(caller.map(SocketAddr::from), Some(at));
+    }
+    let group = shared.metrics.as_ref().map(Metrics::to_nobody);
+    let begun = (group.is_some() || recording.is_some()).then(|| {
         let body = request.body();
         let there = if body.is_full() { http_body::Body::size_hint(body).lower() } else { 0 };
-        Begun::new(metrics.to_nobody(), request, there)
+        Begun::new(group, recording, request, there)
     });
     Trail::new(now, begun.map(|begun| (begun, is_grpc(request.headers()))))
 }
@@ -441,6 +456,7 @@ async fn outbound(
     let mut clock = make_ready(journey, request, begins);
     // Mirrors, tries, and tries again.
     trail.answered_by("via_upstream");
+    trail.tell(Some(journey), request);
     retry::send(journey, journey.cluster()?, request, &mut clock, trail).await
 }
 

@@ -32,10 +32,15 @@ mod arrivals;
 mod counted;
 mod instruments;
 mod measured;
+mod recording;
 mod series;
+mod tap;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use counted::Counted;
 pub(crate) use measured::{Begun, Measured};
+pub(crate) use recording::Recording;
 pub use series::MOST_SERIES;
 pub(crate) use series::{Group, Metrics};
+pub(crate) use tap::Taps;
+pub use tap::{TAP_DEPTH, Tap};
