@@ -112,6 +112,9 @@ where
         {
             let ended = ready!(waiting.poll(cx));
             let waiting = kept.take();
+            if let (Some(record), Some(waiting)) = (&mut this.record, &waiting) {
+                record.received(&waiting.request);
+            }
             this.kind.set(match ended {
                 Err(response) => Kind::Refused(Some(response)),
                 Ok(()) => waiting.map_or(Kind::Refused(None), |waiting| waiting.enter(this.record.as_mut())),

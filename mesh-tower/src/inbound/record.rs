@@ -54,12 +54,22 @@ impl Record {
         context.within(self.traced.context())
     }
 
+    /// The head of the request as it is handed on, or refused.
+    pub(super) fn received<B>(&mut self, request: &Request<B>) {
+        if let Some(recording) = self.measured.as_mut().and_then(Measured::recording) {
+            recording.request(request);
+        }
+    }
+
     /// The head of the response is ready; `is_over`: there is no more of it.
     pub(super) fn answered<R>(&mut self, response: &Response<R>, is_over: bool) {
         self.status = Some(response.status());
         let failure = response.extensions().get::<Failure>();
         let flags = failure.map_or(ResponseFlags::NONE, |failure| failure.flags());
         if let Some(measured) = &mut self.measured {
+            if let Some(recording) = measured.recording() {
+                recording.record().details = failure.map_or("via_upstream", |failure| failure.details()).into();
+            }
             measured.answered(response, flags);
         }
         self.span = self.traced.answered(response, flags, failure.copied());

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Request, Response};
 use mesh_core::cluster::EndpointAddress;
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::failure::Limit;
@@ -46,10 +46,7 @@ impl RouteInfo {
     /// The name of the chosen cluster, such as `outbound|9080|v1|reviews.default.svc.cluster.local`.
     pub fn cluster_name(&self) -> Option<&str> {
         let (live, routed) = self.routed.as_ref()?;
-        match &live.snapshot().rule(routed.route).action {
-            Action::Passthrough(id) => Some(&live.snapshot().cluster(*id).name),
-            _ => live.snapshot().destination(*routed).map(|destination| &*destination.cluster.name),
-        }
+        cluster_name(live, *routed)
     }
 
     /// The endpoint of the last try.
@@ -86,6 +83,14 @@ impl RouteInfo {
     /// The version of the configuration that decided; 0 if none did.
     pub fn version(&self) -> u64 {
         self.routed.as_ref().map_or(0, |(live, _)| live.version())
+    }
+}
+
+/// The name of the cluster that a request was routed to.
+fn cluster_name(live: &Live, routed: Routed) -> Option<&str> {
+    match &live.snapshot().rule(routed.route).action {
+        Action::Passthrough(id) => Some(&live.snapshot().cluster(*id).name),
+        _ => live.snapshot().destination(routed).map(|destination| &*destination.cluster.name),
     }
 }
 
@@ -230,8 +235,34 @@ impl Trail {
         }
     }
 
+    /// Notes the request as it is sent on, or would have been, where somebody wants to know.
+    pub(crate) fn tell(&mut self, journey: Option<&Journey>, request: &Request<Body>) {
+        if let Some(recording) = self.begun.as_mut().and_then(Begun::recording) {
+            recording.request(request);
+            if let Some(journey) = journey {
+                let record = recording.record();
+                record.route = (*journey.route().name).into();
+                record.cluster = cluster_name(&journey.live, journey.routed).map(Into::into);
+                record.scheme = journey.head.scheme.as_str();
+            }
+        }
+    }
+
+    /// Notes what became of it.
+    fn tell_end(&mut self) {
+        let (details, attempts) = (self.details(), self.attempts);
+        let upstream = self.endpoint.as_deref().map(EndpointState::address);
+        if let Some(recording) = self.begun.as_mut().and_then(Begun::recording) {
+            let record = recording.record();
+            record.details = details.into();
+            record.attempts = attempts;
+            record.upstream = upstream.map(|address| address.to_string().into());
+        }
+    }
+
     /// Counts the answer, as it is now, and what is read of it.
     fn measure(&mut self, response: &mut Response<Body>, cluster: Option<&str>) {
+        self.tell_end();
         let measured = self.begun.take().map(|begun| {
             let mut measured = begun.measured(self.arrived, self.is_grpc, Security::Unknown);
             measured.answered(response, self.flags);
@@ -290,6 +321,8 @@ impl Trail {
 /// Without an answer it was given up by its caller.
 impl Drop for Trail {
     fn drop(&mut self) {
+        (self.failure, self.answered_by) = (None, AnsweredBy::Nobody);
+        self.tell_end();
         if let Some(begun) = self.begun.take() {
             drop(begun.measured(self.arrived, self.is_grpc, Security::Unknown));
         }

@@ -75,13 +75,18 @@ mod instruments;
 mod measured;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+mod recording;
 mod series;
+mod tap;
 mod trace;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use counted::Counted;
 pub(crate) use measured::{Begun, Measured};
+pub(crate) use recording::Recording;
 pub use series::MOST_SERIES;
 pub(crate) use series::{Group, Metrics};
+pub(crate) use tap::Taps;
+pub use tap::{TAP_DEPTH, Tap};
 pub use trace::Propagator;
-pub(crate) use trace::{About, Propagators, RequestSpan, Side, Traced, Traces, tracer};
+pub(crate) use trace::{About, Propagators, RequestSpan, Traced, Traces, tracer};

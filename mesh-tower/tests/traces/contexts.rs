@@ -113,3 +113,82 @@ async fn headers_of_other_tracers_go_on_as_they_came() {
     chain.collector.spans(2).await;
     assert_eq!(chain.upstream.values("x-datadog-trace-id"), ["77"]);
 }
+
+fn telemetry(tracing: &str) -> String {
+    format!(
+        "
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {{name: traces, namespace: shop}}
+spec: {{tracing: [{tracing}]}}
+"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn telemetry_says_how_many_traces_are_recorded() {
+    for (percent, wanted) in [("100", 40), ("0", 0)] {
+        let sampling = telemetry(&format!("{{randomSamplingPercentage: {percent}}}"));
+        let chain = Chain::start(|mesh| mesh.config_yaml("telemetry.yaml", sampling)).await;
+        for _ in 0..20 {
+            chain.ask(&[]).await;
+        }
+        chain.collector.spans(wanted).await;
+        let flags = if wanted == 0 { "-00" } else { "-01" };
+        assert!(chain.upstream.values("traceparent").iter().all(|line| line.ends_with(flags)));
+    }
+    let chain =
+        Chain::start(|mesh| mesh.seed(4).config_yaml("telemetry.yaml", telemetry("{randomSamplingPercentage: 30}")))
+            .await;
+    for _ in 0..200 {
+        chain.ask(&[]).await;
+    }
+    let sent = chain.upstream.values("traceparent");
+    let sampled = sent.iter().filter(|line| line.ends_with("-01")).count();
+    assert!((40..=80).contains(&sampled), "{sampled} of 200");
+    // Both sides of a trace, or neither.
+    chain.collector.spans(2 * sampled).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn telemetry_may_concern_one_side_alone() {
+    for (mode, kind, sent) in [("CLIENT", Server, "-01"), ("SERVER", Client, "-01")] {
+        let one = format!("{{match: {{mode: {mode}}}, disableSpanReporting: true}}");
+        let chain = Chain::start(|mesh| mesh.config_yaml("telemetry.yaml", telemetry(&one))).await;
+        let parent = format!("00-{TRACE}-{SPAN}-01");
+        chain.ask(&[("traceparent", &parent)]).await;
+        let spans = chain.collector.spans(1).await;
+        assert_eq!((spans[0].kind, &*spans[0].parent), (kind, SPAN), "{mode}");
+        let on = chain.upstream.values("traceparent");
+        assert!(on[0].contains(&spans[0].id) && on[0].ends_with(sent), "the context travels all the same: {on:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn telemetry_asks_for_tags_and_leaves_istios_out() {
+    let tags = "{enableIstioTags: false, customTags: {team: {literal: {value: shop}}, user: {header: {name: x-user, \
+                defaultValue: nobody}}}}";
+    let chain = Chain::start(|mesh| mesh.config_yaml("telemetry.yaml", telemetry(tags))).await;
+    let parent = format!("00-{TRACE}-{SPAN}-01");
+    chain.ask(&[("traceparent", &parent), ("x-user", "ann")]).await;
+    let spans = chain.collector.spans(2).await;
+    let (server, client) = (the(&spans, "web", Server), the(&spans, "web", Client));
+    assert_eq!((server.get("team"), server.get("user"), client.get("user")), ("shop", "ann", "nobody"));
+    assert_eq!(server.get("istio.canonical_service"), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn telemetry_may_leave_headers_or_the_decision_alone() {
+    let chain = Chain::start(|mesh| mesh.config_yaml("t.yaml", telemetry("{disableContextPropagation: true}"))).await;
+    let parent = format!("00-{TRACE}-{SPAN}-01");
+    chain.ask(&[("traceparent", &parent)]).await;
+    chain.collector.spans(2).await;
+    assert_eq!(chain.upstream.values("traceparent"), [parent]);
+
+    // As measured in Envoy 1.40: then whoever makes the spans decides, whatever the share.
+    let provider = telemetry("{randomSamplingPercentage: 0, useRequestIdForTraceSampling: false}");
+    let chain = Chain::start(|mesh| mesh.config_yaml("t.yaml", provider)).await;
+    chain.ask(&[("x-request-id", ID)]).await;
+    chain.collector.spans(2).await;
+    assert_eq!(chain.upstream.values("x-request-id"), [ID]);
+}

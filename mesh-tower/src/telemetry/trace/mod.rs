@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, Request};
-use mesh_core::telemetry::Workload;
+use mesh_core::telemetry::{Side, Workload};
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{
     Span as _, SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags, TraceId, TraceState, Tracer,
@@ -24,7 +24,6 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, InstrumentationScope};
 
-pub(crate) use self::policy::Side;
 use self::policy::{Decision, Policy};
 use self::propagation::Incoming;
 pub use self::propagation::Propagator;

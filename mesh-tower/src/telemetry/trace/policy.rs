@@ -4,21 +4,14 @@ use std::collections::BTreeMap;
 
 use http::HeaderMap;
 use mesh_config::api::telemetry::CustomTag;
+use mesh_core::telemetry::Side;
+use mesh_core::telemetry::policy::DEFAULT_SAMPLING;
 use opentelemetry::trace::SpanContext;
 
 use super::propagation::Incoming;
 use super::reason::{self, Told};
 use crate::chance::Chance;
 use crate::live::Live;
-
-/// Which side of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// The caller's, and a gateway's.
-    Client,
-    /// The callee's.
-    Server,
-}
 
 /// How the requests of one side are traced.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +33,7 @@ pub(super) struct Policy<'a> {
 pub(super) const ALL: u64 = 10_000;
 
 /// Istio's share where nobody says anything: 1 %.
-const DEFAULT: u64 = 100;
+const DEFAULT: u64 = (DEFAULT_SAMPLING * ALL as f64 / 100.0) as u64;
 
 /// What becomes of a request's trace.
 #[derive(Debug)]
@@ -54,15 +47,30 @@ pub(super) enum Decision {
 }
 
 impl<'a> Policy<'a> {
-    pub(super) fn of(_live: &'a Live, _side: Side) -> Self {
-        Self {
-            sampling: DEFAULT,
-            reports: true,
-            uses_request_id: true,
-            istio_tags: true,
-            keeps_context: false,
-            tags: None,
-        }
+    /// What counts for one side: Istio's defaults where nobody says anything. Where spans go says the program, so that no
+    /// provider needs to be named.
+    pub(super) fn of(live: &'a Live, side: Side) -> Self {
+        let Some(policy) = &live.snapshot().telemetry().of(side).tracing else {
+            return Self {
+                sampling: DEFAULT,
+                reports: true,
+                uses_request_id: true,
+                istio_tags: true,
+                keeps_context: false,
+                tags: None,
+            };
+        };
+        let sampling = (policy.sampling * ALL as f64 / 100.0).round().clamp(0.0, ALL as f64) as u64;
+        let own = Self {
+            sampling,
+            reports: !policy.is_disabled,
+            uses_request_id: policy.uses_request_id,
+            istio_tags: policy.istio_tags,
+            keeps_context: policy.keeps_context,
+            tags: Some(&policy.custom_tags),
+        };
+        // As Envoy then leaves it to whoever makes the spans.
+        if policy.uses_request_id { own } else { own.decided_by_provider() }
     }
 
     /// The same where whoever makes the spans decides which traces are recorded, as for Istio's drivers that sample
