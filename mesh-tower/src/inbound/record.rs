@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Frame;
 use mesh_core::{Failure, ResponseFlags};
 use tokio::time::Instant;
 
-use crate::telemetry::Measured;
+use super::RequestContext;
+use crate::telemetry::{Measured, RequestSpan, Traced};
 
 /// One request: logged when it is dropped, which is when its response has been sent or given up.
 #[derive(Debug)]
@@ -19,12 +20,16 @@ pub(super) struct Record {
     bytes: u64,
     broken: bool,
     measured: Option<Measured>,
+    traced: Traced,
+    span: Option<Box<RequestSpan>>,
 }
 
 impl Record {
     pub(super) fn new<B>(request: &Request<B>, measured: Option<Measured>) -> Self {
         Self {
             measured,
+            traced: Traced::default(),
+            span: None,
             method: request.method().clone(),
             path: request.uri().path_and_query().cloned(),
             began: Instant::now(),
@@ -34,13 +39,40 @@ impl Record {
         }
     }
 
+    /// What is traced of it.
+    pub(super) fn trace(&mut self, traced: Traced) {
+        self.traced = traced;
+    }
+
+    /// The request goes in: the application sees which span it is handled in, and so do the calls that it makes.
+    pub(super) fn enters(&mut self, headers: &mut HeaderMap) {
+        self.traced.announce(headers);
+    }
+
+    /// A context within the span.
+    pub(super) fn around(&self, context: RequestContext) -> RequestContext {
+        context.within(self.traced.context())
+    }
+
+    /// The head of the request as it is handed on, or refused.
+    pub(super) fn received<B>(&mut self, request: &Request<B>) {
+        if let Some(recording) = self.measured.as_mut().and_then(Measured::recording) {
+            recording.request(request);
+        }
+    }
+
     /// The head of the response is ready; `is_over`: there is no more of it.
     pub(super) fn answered<R>(&mut self, response: &Response<R>, is_over: bool) {
         self.status = Some(response.status());
+        let failure = response.extensions().get::<Failure>();
+        let flags = failure.map_or(ResponseFlags::NONE, |failure| failure.flags());
         if let Some(measured) = &mut self.measured {
-            let flags = response.extensions().get::<Failure>().map_or(ResponseFlags::NONE, |failure| failure.flags());
+            if let Some(recording) = measured.recording() {
+                recording.record().details = failure.map_or("via_upstream", |failure| failure.details()).into();
+            }
             measured.answered(response, flags);
         }
+        self.span = self.traced.answered(response, flags, failure.copied());
         if is_over || self.method == Method::HEAD {
             self.ended();
         }
@@ -52,11 +84,15 @@ impl Record {
         if let Some(measured) = &mut self.measured {
             measured.received(frame);
         }
+        if let Some(span) = &mut self.span {
+            span.received(frame);
+        }
     }
 
     /// All of it was read.
     pub(super) fn ended(&mut self) {
         self.measured.take().into_iter().for_each(Measured::completed);
+        self.span.take().into_iter().for_each(RequestSpan::completed);
     }
 
     /// The application broke its body off.
@@ -65,6 +101,9 @@ impl Record {
         if let Some(mut measured) = self.measured.take() {
             measured.broke(Some(Failure::LocalReset));
             measured.completed();
+        }
+        if let Some(mut span) = self.span.take() {
+            span.broke(Some(Failure::LocalReset));
         }
     }
 }

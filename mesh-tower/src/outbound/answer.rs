@@ -48,7 +48,7 @@ pub(super) fn preflight(journey: &mut Journey, request: &Request<Body>) -> Optio
             *answer.headers_mut() = headers;
             return Some(answer);
         }
-        CorsVerdict::Allowed(origin) => journey.origin = Some(Box::new(origin)),
+        CorsVerdict::Allowed(origin) => journey.rare_mut().origin = Some(origin),
         CorsVerdict::Untouched => {}
     }
     None
@@ -103,7 +103,7 @@ fn with_operations(response: Response<Body>, journey: &Journey, exchange: &Excha
 
 fn close(mut response: Response<Body>, journey: Journey, trail: Trail) -> Response<Body> {
     // After all operations: what they say about origins does not count.
-    if let (Some(origin), Some(cors)) = (&journey.origin, &journey.route().cors) {
+    if let (Some(origin), Some(cors)) = (journey.rare().and_then(|rare| rare.origin.as_ref()), &journey.route().cors) {
         cors.grant(origin, response.headers_mut());
     }
     if trail.is_spent() && journey.is_safe() {

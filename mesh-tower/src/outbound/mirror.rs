@@ -57,6 +57,9 @@ pub(super) fn send(journey: &Journey, main: &Arc<ClusterHandle>, outgoing: &Outg
         let Some(copy) = outgoing.copy(options.mirror_lag, &journey.shared.mirrors) else { continue };
         let (mut copy, given_up) = copy.into_parts();
         copy.headers_mut().insert(INTERNAL, hops::TRUE);
+        if let Some(traces) = &journey.shared.traces {
+            traces.forget(copy.headers_mut());
+        }
         if !options.left_out.has(AddedHeader::Nature) {
             copy.headers_mut().insert(hops::MIRRORED, hops::TRUE);
         }
