@@ -13,8 +13,8 @@ use mesh_config::{ConfigSet, Object};
 
 use crate::Site;
 
-/// Which connections are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// Which connections are taken; the stricter, the greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MtlsMode {
     /// Plaintext only.
     Disable,
@@ -55,9 +55,13 @@ pub struct PeerModes {
 }
 
 impl PeerModes {
-    /// The mode of one of the workload's ports.
+    /// The mode of one of the workload's ports. Of a port that nobody knows (0) it is the strictest that any of them has, so
+    /// that nobody gets in by a port that was not named.
     pub fn at(&self, port: u16) -> MtlsMode {
-        self.ports.get(&port).copied().unwrap_or(self.mode)
+        match port {
+            0 => self.ports.values().copied().fold(self.mode, MtlsMode::max),
+            port => self.ports.get(&port).copied().unwrap_or(self.mode),
+        }
     }
 
     /// Those of this process.
@@ -143,5 +147,14 @@ mod tests {
             "{selector: {matchLabels: {app: r}}, mtls: {mode: STRICT}, portLevelMtls: {80: {mode: DISABLE}, 81: {}}}";
         let modes = modes(&[("a", spec)]);
         assert_eq!([80, 81, 82].map(|port| modes.at(port)), [MtlsMode::Disable, MtlsMode::Strict, MtlsMode::Strict]);
+    }
+
+    #[test]
+    fn of_a_port_that_is_not_known_the_strictest_mode_counts() {
+        let of = |spec: &str| modes(&[("a", &format!("{{selector: {{matchLabels: {{app: r}}}}, {spec}}}"))]).at(0);
+        assert_eq!(of("mtls: {mode: PERMISSIVE}, portLevelMtls: {80: {mode: STRICT}}"), MtlsMode::Strict);
+        assert_eq!(of("mtls: {mode: STRICT}, portLevelMtls: {80: {mode: DISABLE}}"), MtlsMode::Strict);
+        assert_eq!(of("mtls: {mode: DISABLE}, portLevelMtls: {80: {mode: PERMISSIVE}}"), MtlsMode::Permissive);
+        assert_eq!(of("mtls: {mode: DISABLE}"), MtlsMode::Disable);
     }
 }

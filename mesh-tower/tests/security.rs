@@ -23,6 +23,8 @@ mod checks;
 mod edge;
 #[path = "security/issuers.rs"]
 mod issuers;
+#[path = "security/places.rs"]
+mod places;
 #[path = "security/policies.rs"]
 mod policies;
 #[path = "security/providers.rs"]

@@ -57,16 +57,35 @@ pub(super) struct Condition {
     pub(super) check: Check,
     /// Whether it must not match.
     pub(super) negated: bool,
+    /// Whether it belongs to a rule that lets in; all others keep out, or only watch.
+    pub(super) lets_in: bool,
 }
 
 impl Condition {
     /// Whether an access is as the condition says.
     pub(super) fn holds(&self, access: &Access<'_>) -> bool {
+        if access.unknown_place_closes && self.check.lacks_place(access) {
+            return !self.lets_in;
+        }
         self.check.holds(access) != self.negated
     }
 }
 
 impl Check {
+    /// Whether it looks at our own port or address.
+    pub(super) const fn asks_for_place(&self) -> bool {
+        matches!(self, Self::Port(_) | Self::DestinationIp(_))
+    }
+
+    /// Whether it looks at our own port or address, which is not known.
+    fn lacks_place(&self, access: &Access<'_>) -> bool {
+        match self {
+            Self::Port(_) => access.port == 0,
+            Self::DestinationIp(_) => access.peer.local_address.is_none(),
+            _ => false,
+        }
+    }
+
     /// Whether a value matches. What an access does not have matches nothing.
     fn holds(&self, access: &Access<'_>) -> bool {
         match self {

@@ -64,6 +64,7 @@ pub struct Authorization {
     allow: Option<RuleSet>,
     trial_deny: Option<RuleSet>,
     trial_allow: Option<RuleSet>,
+    asks_for_place: bool,
 }
 
 /// What policies are compiled for.
@@ -121,6 +122,7 @@ impl Authorization {
         };
         for (index, rule) in spec.rules.iter().enumerate() {
             if let Some(rule) = context.compile(rule) {
+                self.asks_for_place |= rule.asks_for_place();
                 let name = RuleName {
                     namespace: policy.meta.namespace.as_str().into(),
                     policy: policy.meta.name.as_str().into(),
@@ -139,6 +141,11 @@ impl Authorization {
             && self.allow.is_none()
             && self.trial_deny.is_none()
             && self.trial_allow.is_none()
+    }
+
+    /// Whether a rule looks at our own port or address (`ports`, `destination.port`, `destination.ip`).
+    pub const fn asks_for_place(&self) -> bool {
+        self.asks_for_place
     }
 
     /// The providers that have to be asked about an access, before all else, each with the rule that says so. The name

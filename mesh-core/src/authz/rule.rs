@@ -24,6 +24,12 @@ impl Rule {
         // What asks for the operation is cheaper to see than who asks.
         one_of(&self.to) && holds(&self.when, access) && one_of(&self.from)
     }
+
+    /// Whether it looks at our own port or address.
+    pub(super) fn asks_for_place(&self) -> bool {
+        let mut all = self.from.iter().chain(&self.to).chain([&self.when]).flatten();
+        all.any(|condition| condition.check.asks_for_place())
+    }
 }
 
 fn holds(conditions: &[Condition], access: &Access<'_>) -> bool {
@@ -130,7 +136,7 @@ impl RuleContext<'_> {
         }
         let expanded = self.in_all_trust_domains(attribute, values);
         let check = attribute.check(expanded.as_deref().unwrap_or(values), self.namespace, self.lines(negated))?;
-        Some(Condition { check, negated })
+        Some(Condition { check, negated, lets_in: self.lets_in })
     }
 
     fn in_all_trust_domains(&self, attribute: &Attribute<'_>, values: &[String]) -> Option<Vec<String>> {

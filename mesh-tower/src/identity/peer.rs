@@ -1,6 +1,7 @@
 //! [`Peer`]: who is at the other end of a connection, as the connection proves it.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,17 +29,24 @@ use crate::serve::{Address, PeerAddress};
 #[derive(Clone, Debug)]
 pub struct Peer {
     address: PeerAddress,
+    local: Option<SocketAddr>,
     tls: Option<Arc<TlsPeer>>,
 }
 
 impl Peer {
-    pub(crate) fn new(address: PeerAddress, tls: Option<Arc<TlsPeer>>) -> Self {
-        Self { address, tls }
+    pub(crate) fn new(address: PeerAddress, local: Option<SocketAddr>, tls: Option<Arc<TlsPeer>>) -> Self {
+        Self { address, local, tls }
     }
 
     /// The address of the other end of the connection.
     pub fn address(&self) -> &Address {
         &self.address.0
+    }
+
+    /// Our end of the connection; `None` for a unix socket, and for a listener of one's own that does not tell
+    /// ([`Listener::local_end`](crate::serve::Listener::local_end)).
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.local
     }
 
     /// Whether the connection is encrypted.
@@ -82,6 +90,7 @@ impl Peer {
             address: self.address.ip(),
             principal: self.id().map(SpiffeId::as_str),
             sni: self.server_name(),
+            local_address: self.local.map(|at| at.ip()),
             ..PeerView::default()
         }
     }

@@ -58,6 +58,7 @@ use crate::Body;
 use crate::BoxError;
 
 pub use self::address::{Address, PeerAddress};
+use self::connection::Ends;
 pub use self::listener::{EitherIo, EitherListener, Listener};
 pub use self::options::ServeOptions;
 
@@ -93,7 +94,8 @@ where
             accepted = accept::accept(&mut listener) => accepted,
         };
         tracing::trace!(%peer, "connection accepted");
-        tokio::spawn(connection::serve(io, peer, app.clone(), drain.connected(), Arc::clone(&settings)));
+        let ends = Ends { peer, local: L::local_end(&io) };
+        tokio::spawn(connection::serve(io, ends, app.clone(), drain.connected(), Arc::clone(&settings)));
     }
     drop(listener);
     drop(listening);
