@@ -33,5 +33,7 @@ mod providers;
 mod secure;
 #[path = "security/tokens.rs"]
 mod tokens;
+#[path = "security/told.rs"]
+mod told;
 #[path = "security/wire.rs"]
 mod wire;

@@ -3,7 +3,7 @@
 use mesh_config::api::authorization_policy::{Operation, Rule as Written, Source};
 
 use super::access::Access;
-use super::condition::{Attribute, Condition};
+use super::condition::{Attribute, Condition, LooksAt};
 use super::header::Lines;
 use crate::identity::TrustDomains;
 
@@ -25,10 +25,12 @@ impl Rule {
         one_of(&self.to) && holds(&self.when, access) && one_of(&self.from)
     }
 
-    /// Whether it looks at our own port or address.
-    pub(super) fn asks_for_place(&self) -> bool {
-        let mut all = self.from.iter().chain(&self.to).chain([&self.when]).flatten();
-        all.any(|condition| condition.check.asks_for_place())
+    /// What it looks at beside the request and the caller's identity.
+    pub(super) fn looks_at(&self) -> LooksAt {
+        let mut all = LooksAt::default();
+        let conditions = self.from.iter().chain(&self.to).chain([&self.when]).flatten();
+        conditions.for_each(|condition| all.add(condition.check.looks_at()));
+        all
     }
 }
 

@@ -144,7 +144,7 @@ fn a_place_that_is_not_known_counts_against_the_caller_where_that_is_asked_for()
     };
     let allows = |spec: &str, path: &str, port: u16, local: Option<[u8; 4]>, closes: bool| {
         let policy = compiled(&[spec], Protocol::Http, Profile::Safe);
-        assert!(policy.asks_for_place(), "{spec}");
+        assert!(policy.looks_at().place, "{spec}");
         let request = Request::get(path);
         let mut view = request.view();
         view.port = port;
@@ -174,5 +174,5 @@ fn a_place_that_is_not_known_counts_against_the_caller_where_that_is_asked_for()
         assert_eq!(allows(&spec, "/", 80, Some([10, 0, 0, 1]), true), known, "{spec}");
         assert!(!allows(&spec, "/", 80, None, true), "{spec}");
     }
-    assert!(!compiled(&[DENY_ADMIN, ALLOW_GET], Protocol::Http, Profile::Safe).asks_for_place());
+    assert!(!compiled(&[DENY_ADMIN, ALLOW_GET], Protocol::Http, Profile::Safe).looks_at().place);
 }

@@ -103,7 +103,10 @@ where
             && let Some(waiting) = kept
         {
             let ended = ready!(waiting.poll(cx));
-            let waiting = kept.take();
+            let mut waiting = kept.take();
+            if let (Some(record), Some(waiting)) = (this.record.as_mut(), &mut waiting) {
+                record.let_in(&mut waiting.request);
+            }
             this.kind.set(match ended {
                 Err(response) => Kind::Refused(Some(response)),
                 Ok(()) => waiting.map_or(Kind::Refused(None), |waiting| waiting.enter()),

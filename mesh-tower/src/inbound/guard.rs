@@ -16,6 +16,7 @@ use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 
 use super::PeerIdentity;
 use super::custom::{Allowed, CheckRequest, ExternalAuthorizer};
+use super::decided::{DecidedBy, Denied};
 use super::provider::AskedService;
 use super::token::with_claims;
 use crate::identity::Peer;
@@ -46,8 +47,8 @@ struct Told {
     place: AtomicBool,
 }
 
-/// Whom to ask before policies decide.
-pub(super) type Questions = Vec<Arc<dyn ExternalAuthorizer>>;
+/// Whom to ask before policies decide, and by which rule.
+pub(super) type Questions = Vec<(Arc<dyn ExternalAuthorizer>, DecidedBy)>;
 
 impl Guard {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
@@ -96,7 +97,7 @@ impl Guard {
     /// Keeps out, under `STRICT`, whom no mutual TLS has proved. Connections to the mesh's own server are refused before; this
     /// is for the server of another kind that the layer is mounted in.
     pub(super) fn check_mode<B>(&self, live: &Live, request: &Request<B>) -> Result<(), Failure> {
-        let mode = live.snapshot().peer_modes().at(self.port());
+        let mode = live.snapshot().peer_modes().served_at(self.port());
         if mode != MtlsMode::Strict || request.extensions().get::<PeerIdentity>().is_some() {
             return Ok(());
         }
@@ -116,7 +117,7 @@ impl Guard {
     }
 
     /// Whom to ask about a request, before its token is judged. A provider that nobody stands for is a denial.
-    pub(super) fn questions<B>(&self, live: &Live, request: &Request<B>) -> Result<Questions, Failure> {
+    pub(super) fn questions<B>(&self, live: &Live, request: &Request<B>) -> Result<Questions, Denied> {
         let policies = live.snapshot().authorization();
         if policies.providers().next().is_none() {
             return Ok(Questions::new());
@@ -124,16 +125,17 @@ impl Guard {
         let view = self.view(request);
         let access = self.access(&view);
         let asked = policies.questions(&access).map(|(provider, rule)| {
-            authorizer(&self.shared, live, provider).ok_or_else(|| {
+            let asked = authorizer(&self.shared, live, provider).ok_or_else(|| {
                 tracing::warn!(target: TARGET, provider, %rule, "denied: no such authorizer");
-                Failure::AccessDenied
-            })
+                Denied::by(Some(rule))
+            });
+            asked.map(|asked| (asked, DecidedBy::rule(Some(rule))))
         });
         asked.collect()
     }
 
     /// Decides about a request that all who were asked let go on.
-    pub(super) fn decide<B>(&self, live: &Live, request: &Request<B>) -> Result<(), Failure> {
+    pub(super) fn decide<B>(&self, live: &Live, request: &mut Request<B>) -> Result<(), Denied> {
         if live.snapshot().authorization().is_empty() {
             return Ok(());
         }
@@ -141,14 +143,20 @@ impl Guard {
         let view = self.view(request);
         let access = self.access(&view);
         let decision = policies.decide(&access);
-        if policies.asks_for_place() {
+        if policies.looks_at().place {
             self.tell_of_place(&view);
         }
         self.shared.trials.count(&decision.dry_run);
         tell(&decision);
         match decision.verdict {
+            Verdict::Allowed(Some(rule)) if DecidedBy::is_wanted() => {
+                let by = DecidedBy::rule(Some(rule));
+                by.tell_span();
+                request.extensions_mut().insert(by);
+                Ok(())
+            }
             Verdict::Allowed(_) => Ok(()),
-            Verdict::Denied(_) => Err(Failure::AccessDenied),
+            Verdict::Denied(by) => Err(Denied::by(by)),
         }
     }
 
@@ -281,7 +289,7 @@ pub(super) fn refusal<B>(failure: Failure, request: &Request<B>) -> Response<Bod
     response
 }
 
-/// What is decided, and by which rule, is in the log alone.
+/// What is decided, and by which rule, is in the log.
 fn tell(decision: &Decision<'_>) {
     let rule = |rule: Option<&mesh_core::authz::RuleName>| rule.map_or_else(|| "none".to_owned(), ToString::to_string);
     if let Verdict::Denied(by) = decision.verdict {

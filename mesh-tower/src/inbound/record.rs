@@ -7,6 +7,7 @@ use http_body::Frame;
 use mesh_core::{Failure, ResponseFlags};
 use tokio::time::Instant;
 
+use super::decided::DecidedBy;
 use crate::telemetry::Measured;
 
 /// One request: logged when it is dropped, which is when its response has been sent or given up.
@@ -18,6 +19,7 @@ pub(super) struct Record {
     status: Option<StatusCode>,
     bytes: u64,
     broken: bool,
+    policy: Option<DecidedBy>,
     measured: Option<Measured>,
 }
 
@@ -31,12 +33,21 @@ impl Record {
             status: None,
             bytes: 0,
             broken: false,
+            policy: None,
         }
+    }
+
+    /// The policies have let it in. Which rule did is noted, and not left for the application to tell.
+    pub(super) fn let_in<B>(&mut self, request: &mut Request<B>) {
+        self.policy = request.extensions_mut().remove();
     }
 
     /// The head of the response is ready; `is_over`: there is no more of it.
     pub(super) fn answered<R>(&mut self, response: &Response<R>, is_over: bool) {
         self.status = Some(response.status());
+        if let Some(by) = response.extensions().get::<DecidedBy>() {
+            self.policy = Some(by.clone());
+        }
         if let Some(measured) = &mut self.measured {
             let flags = response.extensions().get::<Failure>().map_or(ResponseFlags::NONE, |failure| failure.flags());
             measured.answered(response, flags);
@@ -80,6 +91,7 @@ impl Drop for Record {
             status = self.status.map_or(0, |status| status.as_u16()),
             bytes = self.bytes,
             broken = self.broken,
+            policy = self.policy.as_ref().map(DecidedBy::as_str),
             duration_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX),
             "request"
         );

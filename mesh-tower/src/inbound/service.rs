@@ -80,12 +80,13 @@ impl<S> Inbound<S> {
     }
 
     /// Hands a request to the application.
-    fn enter<B, R>(&mut self, mut request: Request<B>, record: Record, guarded: bool) -> ResponseFuture<S, B>
+    fn enter<B, R>(&mut self, mut request: Request<B>, mut record: Record, guarded: bool) -> ResponseFuture<S, B>
     where
         S: Service<Request<B>, Response = Response<R>>,
     {
         let context = Arc::new(RequestContext::of(&request, &self.carried));
         if guarded {
+            record.let_in(&mut request);
             guard::strip(request.headers_mut());
         }
         let future = context.enter(|| self.inner.call(request));
