@@ -233,13 +233,16 @@ impl Listeners {
         })?;
         let address = listener.local_addr()?;
         tracing::info!(port = server.port, %address, gateways = server.gateways.join(", "), "gateway listens");
-        let service = GatewayService::new(Arc::clone(&builder.shared), (server.port, server.bind));
+        let place = (server.port, server.bind);
+        let mut service = GatewayService::new(Arc::clone(&builder.shared), place);
         let (live, identity) = (builder.shared.live.clone(), builder.identity.clone());
         let security = if server.tls.is_empty() {
             Security::Plaintext
         } else {
             let credentials = builder.credentials.clone();
-            Security::Gateway(Arc::new(GatewayTls::new(live, identity, (server.port, server.bind), credentials)))
+            let tls = Arc::new(GatewayTls::new(live, identity, place, credentials));
+            service = service.with_tls(Arc::clone(&tls));
+            Security::Gateway(tls)
         };
         let profile = builder.shared.options.profile;
         let manner = Manner { options: builder.options.clone(), profile, security };

@@ -11,6 +11,7 @@ use mesh_core::identity::SpiffeId;
 use mesh_core::mesh_tls::ToldOfClients;
 use rustls_pki_types::CertificateDer;
 
+use super::admitted::Admitted;
 use super::leaf::Leaf;
 use super::{der, sha256};
 use crate::serve::{Address, PeerAddress};
@@ -117,6 +118,8 @@ pub(crate) struct TlsPeer {
     pub(super) server_name: Option<Box<str>>,
     /// Until when its certificate counts, in seconds since 1970.
     pub(super) not_after: Option<i64>,
+    /// At a gateway, by what its certificate was taken.
+    pub(super) admitted: Option<Admitted>,
     /// What is told of it further on; `None` for a caller without a certificate.
     forwarded: Option<HeaderValue>,
 }
@@ -136,18 +139,13 @@ impl TlsPeer {
         told: ToldOfClients,
     ) -> Self {
         let not_after = Some(leaf.facts.not_after);
-        Self { id, server_name, not_after, forwarded: forwarded(leaf, own, told) }
+        Self { id, server_name, not_after, admitted: None, forwarded: forwarded(leaf, own, told) }
     }
 
     /// How long its certificate counts yet, at a second since 1970; the last one counts to its end.
     pub(super) fn time_left(&self, now: i64) -> Option<Duration> {
         let left = u64::try_from(self.not_after?.saturating_sub(now)).unwrap_or(0);
         Some(Duration::from_secs(left.saturating_add(1)))
-    }
-
-    /// Whether the caller has shown a certificate.
-    pub(crate) const fn is_certified(&self) -> bool {
-        self.not_after.is_some()
     }
 
     /// Its element of `x-forwarded-client-cert`.

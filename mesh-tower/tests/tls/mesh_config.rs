@@ -306,3 +306,86 @@ async fn a_connection_without_a_certificate_gets_nothing_once_its_server_asks_fo
         assert_eq!(head.contains("connection: close"), mode == "MUTUAL", "{head}");
     }
 }
+
+/// The answer to one request on a connection that stays, and whether it is the last one.
+async fn answer_on(stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin)) -> (String, bool) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    stream.write_all(format!("GET / HTTP/1.1\r\nhost: {NAME}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut read = [0; 4096];
+    let length = stream.read(&mut read).await.unwrap();
+    let head = String::from_utf8_lossy(&read[..length]).into_owned();
+    (head.split(' ').nth(1).unwrap_or_default().to_owned(), head.contains("connection: close"))
+}
+
+#[tokio::test]
+async fn a_connection_gets_nothing_once_its_certificate_would_not_be_taken_any_more() {
+    let (ca, other) = (Authority::new(), Authority::new());
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let Issued { chain, key } = ca.issue(&[NAME], |_| {});
+    let both = ca.pem() + &other.pem();
+    for (name, text) in
+        [("chain", &chain), ("key", &key), ("ours", &ca.pem()), ("both", &both), ("other", &other.pem())]
+    {
+        std::fs::write(at(name), text).unwrap();
+    }
+    let shown = ca.issue(&["spiffe://partner.example/shop"], |_| {});
+    let (_inside, upstream) = server(builder(NOBODY)).await;
+    let served = |mode: &str, roots: &str, more: &str| {
+        let files = format!("serverCertificate: {}, privateKey: {}", at("chain").display(), at("key").display());
+        let tls = format!("{{mode: {mode}, {files}, caCertificates: {}{more}}}", at(roots).display());
+        let port = "{number: 443, name: https, protocol: HTTPS}";
+        at_gateway(upstream, &format!("{{port: {port}, hosts: ['*'], tls: {tls}}}"))
+    };
+    let hash = "ab".repeat(32);
+    let pinned = format!(", verifyCertificateHash: ['{hash}']");
+    let named = ", subjectAltNames: [spiffe://partner.example/shop]";
+    for (mode, roots, more, status) in [
+        ("MUTUAL", "both", "", "200"),
+        ("MUTUAL", "ours", named, "200"),
+        ("SIMPLE", "ours", "", "200"),
+        ("MUTUAL", "other", "", "421"),
+        ("OPTIONAL_MUTUAL", "other", "", "421"),
+        ("MUTUAL", "ours", pinned.as_str(), "421"),
+        ("MUTUAL", "ours", ", subjectAltNames: [spiffe://partner.example/other]", "421"),
+    ] {
+        let mesh = builder(NOBODY).config_yaml("g", served("MUTUAL", "ours", "")).build().await.unwrap();
+        let gateway = mesh.gateway().address([127, 0, 0, 1]).map_port(443, 0).start().await.unwrap();
+        let address = gateway.address_of(443).unwrap();
+        let stranger = Stranger { roots: &ca, shown: Some(&shown), version: TLSv1_3, name: NAME };
+        let mut stream = stranger.connect(address).await.unwrap();
+        assert_eq!(answer_on(&mut stream).await, ("200".to_owned(), false));
+        assert!(mesh.apply_yaml("g", &served(mode, roots, more)).accepted);
+        let expected = (status.to_owned(), status == "421");
+        assert_eq!(answer_on(&mut stream).await, expected, "{mode} {roots} {more}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_the_file_of_its_authorities_changes_and_stays_when_it_breaks() {
+    let (ca, other) = (Authority::new(), Authority::new());
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let Issued { chain, key } = ca.issue(&[NAME], |_| {});
+    for (name, text) in [("chain", &chain), ("key", &key), ("roots", &ca.pem())] {
+        std::fs::write(at(name), text).unwrap();
+    }
+    let shown = ca.issue(&["spiffe://partner.example/shop"], |_| {});
+    let (_inside, upstream) = server(builder(NOBODY)).await;
+    let [chain, key, roots] = ["chain", "key", "roots"].map(|name| at(name).display().to_string());
+    let tls = format!("{{mode: MUTUAL, serverCertificate: {chain}, privateKey: {key}, caCertificates: {roots}}}");
+    let tls = format!("{{port: {{number: 443, name: https, protocol: HTTPS}}, hosts: ['*'], tls: {tls}}}");
+    let mesh = builder(NOBODY).config_yaml("g", at_gateway(upstream, &tls)).build().await.unwrap();
+    let gateway = mesh.gateway().address([127, 0, 0, 1]).map_port(443, 0).start().await.unwrap();
+    let stranger = Stranger { roots: &ca, shown: Some(&shown), version: TLSv1_3, name: NAME };
+    let mut stream = stranger.connect(gateway.address_of(443).unwrap()).await.unwrap();
+    let past_a_look = || tokio::time::sleep(std::time::Duration::from_millis(1_100));
+    for text in ["broken".to_owned(), ca.pem() + &other.pem()] {
+        std::fs::write(at("roots"), text).unwrap();
+        past_a_look().await;
+        assert_eq!(answer_on(&mut stream).await.0, "200");
+    }
+    std::fs::write(at("roots"), other.pem()).unwrap();
+    past_a_look().await;
+    assert_eq!(answer_on(&mut stream).await, ("421".to_owned(), true));
+}
