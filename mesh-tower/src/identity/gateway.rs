@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mesh_config::api::tls::{ServerTlsMode, TlsProtocol};
+use mesh_core::Profile;
 use mesh_core::gateway_tls::{ServerCertificate, ServerTls, server_for};
+use mesh_core::identity::SpiffeId;
 use mesh_core::mesh_tls::{TlsChoice, ToldOfClients};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
@@ -32,6 +34,7 @@ pub(crate) struct GatewayTls {
     identity: IdentityHandle,
     place: (u16, Option<std::net::IpAddr>),
     credentials: Option<PathBuf>,
+    profile: Profile,
     made: Mutex<Vec<Made>>,
     /// The last problem, so that it is told once and not with every connection.
     told: Mutex<Option<BadMaterial>>,
@@ -72,8 +75,9 @@ impl GatewayTls {
         identity: IdentityHandle,
         place: (u16, Option<std::net::IpAddr>),
         credentials: Option<PathBuf>,
+        profile: Profile,
     ) -> Self {
-        Self { live, identity, place, credentials, made: Mutex::default(), told: Mutex::default() }
+        Self { live, identity, place, credentials, profile, made: Mutex::default(), told: Mutex::default() }
     }
 
     /// How a handshake goes on; nothing if no server is meant, or the one that is has no certificate.
@@ -111,10 +115,25 @@ impl GatewayTls {
         if meant.mode == ServerTlsMode::IstioMutual {
             id = Some(identity_of(&leaf).ok()?);
             own = self.identity.current().material.as_ref().map(|material| material.id().clone());
+        } else {
+            id = self.stranger(&leaf);
         }
         let mut peer = TlsPeer::certified(&leaf, id, name, own.as_ref(), ToldOfClients::ALL);
         peer.admitted = Some(Admitted::new(chain, meant.terms, meant.version));
         peer.not_after.is_some_and(|end| self.identity.options().calendar.seconds() <= end).then_some(peer)
+    }
+
+    /// Whom policies take the caller of a `MUTUAL` server for: as in Envoy, who its certificate says that it is, by whichever
+    /// authority the server believes. With `Profile::Safe` only who is not of the mesh: authorities of strangers do not
+    /// vouch for identities of ours.
+    fn stranger(&self, leaf: &Leaf<'_>) -> Option<SpiffeId> {
+        if self.profile == Profile::Istio {
+            return leaf.parsed.valid_uri_names().find_map(|uri| uri.parse().ok());
+        }
+        let credentials = self.identity.current();
+        let ours = credentials.material.as_ref().map(|material| material.id().trust_domain());
+        let is_ours = |domain: &str| ours == Some(domain) || credentials.domains.contains(domain);
+        identity_of(leaf).ok().filter(|id| !is_ours(id.trust_domain()))
     }
 
     /// How long a peer's certificate counts yet.

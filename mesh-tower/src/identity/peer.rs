@@ -173,6 +173,10 @@ fn forwarded(leaf: &Leaf<'_>, own: Option<&SpiffeId>, told: ToldOfClients) -> Op
         let subject = der::name_in_words(leaf.facts.subject).replace('\\', "\\\\").replace('"', "\\\"");
         let _infallible = write!(text, ";Subject=\"{subject}\"");
     }
+    if told.uri && leaf.parsed.valid_uri_names().next().is_none() {
+        // As Envoy says it.
+        text.push_str(";URI=");
+    }
     for uri in leaf.parsed.valid_uri_names().filter(|_| told.uri) {
         // A URI that would begin another field of the header is left out.
         if !uri.contains([';', ',', '"', '=']) {
