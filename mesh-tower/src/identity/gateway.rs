@@ -111,13 +111,12 @@ impl GatewayTls {
             return Some(TlsPeer::uncertified(name));
         };
         let leaf = Leaf::read(chain.first()?).ok()?;
-        let (mut id, mut own) = (None, None);
-        if meant.mode == ServerTlsMode::IstioMutual {
-            id = Some(identity_of(&leaf).ok()?);
-            own = self.identity.current().material.as_ref().map(|material| material.id().clone());
+        let (id, own) = if meant.mode == ServerTlsMode::IstioMutual {
+            let own = self.identity.current().material.as_ref().map(|material| material.id().clone());
+            (Some(identity_of(&leaf).ok()?), own)
         } else {
-            id = self.stranger(&leaf);
-        }
+            (self.stranger(&leaf), None)
+        };
         let mut peer = TlsPeer::certified(&leaf, id, name, own.as_ref(), ToldOfClients::ALL);
         peer.admitted = Some(Admitted::new(chain, meant.terms, meant.version));
         peer.not_after.is_some_and(|end| self.identity.options().calendar.seconds() <= end).then_some(peer)

@@ -30,7 +30,7 @@ use super::{Address, PeerAddress, ServeOptions};
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) options: ServeOptions,
-    limits: Limits,
+    pub(super) limits: Limits,
     pub(super) security: Security,
     protocol: auto::Builder<TokioExecutor>,
 }

@@ -38,6 +38,7 @@ mod drain;
 mod limits;
 mod listener;
 mod options;
+mod patience;
 mod refusals;
 mod secure;
 mod service;
