@@ -465,6 +465,9 @@ impl MeshBuilder {
             },
         ));
         let shared = Arc::new(Shared::new(live, Chance::new(self.seed), self.options, metrics).traced(traces));
+        if let Some(meter) = &self.meter {
+            telemetry::observe(meter, &shared, &identity);
+        }
         let mut initial = self.documents;
         for (name, text) in &self.texts {
             let (documents, report) = mesh_config::parse_with(name, text, &parse);

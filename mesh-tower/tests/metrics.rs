@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect")]
 
+#[path = "tls/authority.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod authority;
+#[path = "metrics/observed.rs"]
+mod observed;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

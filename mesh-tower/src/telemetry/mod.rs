@@ -73,6 +73,7 @@ mod arrivals;
 mod counted;
 mod instruments;
 mod measured;
+mod observed;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 mod recording;
@@ -83,6 +84,7 @@ mod trace;
 pub(crate) use arrivals::Arrivals;
 pub(crate) use counted::Counted;
 pub(crate) use measured::{Begun, Measured};
+pub(crate) use observed::observe;
 pub(crate) use recording::Recording;
 pub use series::MOST_SERIES;
 pub(crate) use series::{Group, Metrics};
