@@ -5,6 +5,8 @@
 #[path = "tls/authority.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod authority;
+#[path = "metrics/exchange.rs"]
+mod exchange;
 #[path = "metrics/observed.rs"]
 mod observed;
 
@@ -73,19 +75,21 @@ struct World {
     web: Mesh,
     at_web: Scrape,
     at_reviews: Scrape,
+    address: SocketAddr,
     _serving: JoinSet<()>,
 }
 
 impl World {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let (at_web, at_reviews) = (Scrape::new(), Scrape::new());
         let reviews = Mesh::builder().workload("shop/reviews").label("app", "reviews").label("version", "v1");
         let reviews = reviews.workload_name("reviews-v1").meter_provider(&at_reviews.provider).build().await.unwrap();
         let web = caller(&[listener.local_addr().unwrap()]).meter_provider(&at_web.provider).build().await.unwrap();
         let mut serving = JoinSet::new();
         serving.spawn(async move { reviews.serve(listener, app()).await.unwrap() });
-        Self { web, at_web, at_reviews, _serving: serving }
+        Self { web, at_web, at_reviews, address, _serving: serving }
     }
 
     async fn get(&self, path: &str) -> String {

@@ -86,6 +86,11 @@ impl Workload {
     }
 }
 
+/// What [`METADATA_ID`] says of a text for [`METADATA`]: another one for another text.
+pub fn id_of(metadata: &str) -> u64 {
+    twox_hash::XxHash64::oneshot(0, metadata.as_bytes())
+}
+
 fn entry(message: &mut Writer, key: &str, value: impl FnOnce(&mut Writer)) {
     message.message(number::FIELDS, |entry| {
         entry.bytes(number::KEY, key.as_bytes());

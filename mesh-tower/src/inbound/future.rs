@@ -120,7 +120,7 @@ where
                 Ok(()) => waiting.map_or(Kind::Refused(None), |waiting| waiting.enter(this.record.as_mut())),
             });
         }
-        let (response, context) = match this.kind.project() {
+        let (mut response, context) = match this.kind.project() {
             KindProjection::Inner { future, context, added } => {
                 let mut response = ready!(context.enter(|| future.poll(cx)))?;
                 if let Some(added) = added {
@@ -140,6 +140,7 @@ where
         };
         let mut record = this.record.take();
         if let Some(record) = &mut record {
+            record.tell(response.headers_mut());
             record.answered(&response, response.body().is_over());
         }
         Poll::Ready(Ok(response.map(|body| body.with(context, record))))

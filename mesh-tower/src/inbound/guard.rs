@@ -75,7 +75,7 @@ impl Guard {
     }
 
     /// What is measured of a request that arrives, where anything is.
-    pub(super) fn measured<B: http_body::Body>(&self, live: &Arc<Live>, request: &Request<B>) -> Option<Measured> {
+    pub(super) fn measured<B: http_body::Body>(&self, live: &Arc<Live>, request: &mut Request<B>) -> Option<Measured> {
         let mut recording = Recording::begin(&self.shared.taps, live, Side::Server, request);
         if self.shared.arrivals.is_none() && recording.is_none() {
             return None;
@@ -90,7 +90,9 @@ impl Guard {
         let group = self.shared.arrivals.as_ref().map(|arrivals| arrivals.of(request, principal));
         let body = request.body().size_hint().exact().unwrap_or_default();
         let begun = Begun::new(group, recording, request, body);
-        Some(begun.measured(crate::clock::now(), is_grpc(request.headers()), security))
+        let mut measured = begun.measured(crate::clock::now(), is_grpc(request.headers()), security);
+        measured.hear(request.headers_mut());
+        Some(measured)
     }
 
     /// What is traced of a request that arrives.

@@ -61,6 +61,13 @@ impl Record {
         }
     }
 
+    /// Tells a caller of this workload that has told of itself.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(measured) = &self.measured {
+            measured.tell(headers);
+        }
+    }
+
     /// The head of the response is ready; `is_over`: there is no more of it.
     pub(super) fn answered<R>(&mut self, response: &Response<R>, is_over: bool) {
         self.status = Some(response.status());

@@ -54,7 +54,8 @@ where
             };
         };
         let live = guard.live();
-        let mut record = Record::new(&request, guard.measured(&live, &request));
+        let measured = guard.measured(&live, &mut request);
+        let mut record = Record::new(&request, measured);
         record.trace(guard.traced(&live, &mut request));
         match guard.receive(&live, &mut request) {
             Err(response) => {

@@ -498,7 +498,18 @@ async fn outbound(
         trail.traced.announce(request.headers_mut());
     }
     trail.tell(Some(journey), request);
-    retry::send(journey, journey.cluster()?, request, &mut clock, trail).await
+    let cluster = journey.cluster()?;
+    introduce(journey, cluster, request);
+    retry::send(journey, cluster, request, &mut clock, trail).await
+}
+
+/// Tells a service of the mesh who calls, where requests are counted.
+fn introduce(journey: &Journey, cluster: &ClusterHandle, request: &mut Request<Body>) {
+    let Shared { metrics: Some(metrics), options, .. } = &*journey.shared else { return };
+    let is_wanted = !journey.route().carried && !options.left_out.has(AddedHeader::PeerMetadata);
+    if is_wanted && !cluster.spec().is_external {
+        metrics.tell(request.headers_mut());
+    }
 }
 
 /// Clocks, then header operations and rewrites in Envoy's order: endpoints see the result.

@@ -228,6 +228,13 @@ impl Trail {
         }
     }
 
+    /// Takes what the endpoint tells of itself out of the headers of its answer.
+    pub(crate) fn hear(&mut self, headers: &mut http::HeaderMap) {
+        if let Some(begun) = &mut self.begun {
+            begun.hear(headers);
+        }
+    }
+
     /// What of the request's body was not there at the beginning is counted there.
     pub(crate) fn sends(&mut self, sent: Option<Sent>) {
         if let Some(begun) = &mut self.begun {

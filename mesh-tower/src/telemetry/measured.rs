@@ -9,6 +9,7 @@ use http_body::{Body as _, Frame};
 use mesh_core::telemetry::standard::{Ended, Security, grpc_status};
 use mesh_core::{Failure, ResponseFlags};
 
+use super::exchange;
 use super::instruments::Sizes;
 use super::recording::{Recording, Sums};
 use super::series::Group;
@@ -54,6 +55,15 @@ impl Begun {
         }
     }
 
+    /// Takes what the endpoint tells of itself out of the headers of its answer.
+    pub(crate) fn hear(&mut self, headers: &mut HeaderMap) {
+        if let Some(group) = &mut self.group
+            && let Some(told) = exchange::heard(headers)
+        {
+            *group = group.refined(&told);
+        }
+    }
+
     /// What is noted of it.
     pub(crate) fn recording(&mut self) -> Option<&mut Recording> {
         self.recording.as_deref_mut()
@@ -68,7 +78,8 @@ impl Begun {
     pub(crate) fn measured(self, began: Instant, is_grpc: bool, security: Security) -> Measured {
         let Self { group, request_bytes, sent, recording } = self;
         let ended = Ended { is_grpc, security, ..Ended::default() };
-        Measured { group, recording, began, request_bytes, sent, response_bytes: 0, ended, is_complete: false }
+        let (response_bytes, is_complete, is_told) = (0, false, false);
+        Measured { group, recording, began, request_bytes, sent, response_bytes, ended, is_complete, is_told }
     }
 }
 
@@ -84,9 +95,28 @@ pub(crate) struct Measured {
     ended: Ended,
     /// Whether the answer has come to its end.
     is_complete: bool,
+    /// Whether the caller has told of itself, and so wants to be told of this workload.
+    is_told: bool,
 }
 
 impl Measured {
+    /// Takes what the caller tells of itself out of the headers of its request.
+    pub(crate) fn hear(&mut self, headers: &mut HeaderMap) {
+        if let Some(group) = &mut self.group
+            && let Some(told) = exchange::heard(headers)
+        {
+            *group = group.refined(&told);
+            self.is_told = true;
+        }
+    }
+
+    /// Tells a caller of this workload that has told of itself.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(group) = self.group.as_ref().filter(|_| self.is_told) {
+            group.tell(headers);
+        }
+    }
+
     /// The head of the answer.
     pub(crate) fn answered<B>(&mut self, response: &Response<B>, flags: ResponseFlags) {
         self.ended.status = response.status().as_u16();

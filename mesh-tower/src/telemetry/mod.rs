@@ -71,6 +71,7 @@
 
 mod arrivals;
 mod counted;
+mod exchange;
 mod instruments;
 mod measured;
 mod observed;
@@ -83,6 +84,7 @@ mod trace;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use counted::Counted;
+pub(crate) use exchange::forget_introduction;
 pub(crate) use measured::{Begun, Measured};
 pub(crate) use observed::observe;
 pub(crate) use recording::Recording;
