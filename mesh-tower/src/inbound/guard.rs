@@ -107,10 +107,13 @@ impl Guard {
     /// What is traced of a request that arrives.
     pub(super) fn traced<B>(&self, live: &Live, request: &mut Request<B>) -> Traced {
         let Some(traces) = &self.shared.traces else { return Traced::default() };
+        if traces.is_settled(request.headers(), false) {
+            return Traced::default();
+        }
         let is_https = self.view(request).scheme == Scheme::Https;
         let is_grpc = reply::is_grpc(request.headers());
         let about = About { side: Side::Server, says_itself: false, is_grpc, is_https, edge: None };
-        traces.begin(live, &self.shared.chance, request, about)
+        traces.begin(live, &self.shared.chance, request, about).0
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

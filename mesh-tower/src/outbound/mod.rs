@@ -424,22 +424,20 @@ fn take_head(
         let grpc = mesh_core::route::reply::is_grpc(request.headers());
         return Err(Unrouted::Failed { failure: Failure::NotReady, grpc });
     }
-    // Those that are carried on are added with the head.
-    let says_itself = shared.traces.is_some() && request.headers().keys().any(inbound::is_trace_header);
     let mut head = Head::take(request, listener, &shared.options, live.snapshot().path_normalization())
         .map_err(|(failure, grpc)| Unrouted::Failed { failure, grpc })?;
-    if let Some(traces) = &shared.traces {
+    if let Some(traces) = &shared.traces
+        && !traces.is_settled(request.headers(), head.says_trace)
+    {
         let edge = match listener {
             Listener::Gateway { caller, .. } => Some(caller.map(SocketAddr::from)),
             Listener::Mesh { .. } => None,
         };
         let is_https = head.scheme == Scheme::Https;
-        let about = About { side: Side::Client, says_itself, is_grpc: head.grpc, is_https, edge };
-        let says_nothing = !request.headers().keys().any(inbound::is_trace_header);
-        *traced = traces.begin(live, &shared.chance, request, about);
-        if says_nothing {
-            head.adds_trace();
-        }
+        let about = About { side: Side::Client, says_itself: head.says_trace, is_grpc: head.grpc, is_https, edge };
+        let (begun, added) = traces.begin(live, &shared.chance, request, about);
+        *traced = begun;
+        head.adds_trace(added.0);
     }
     let guard = match listener {
         Listener::Gateway { port, caller, is_tls, .. } if live.snapshot().judges() => {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use http::Request;
 use http::header::HOST;
 use http::uri::Authority;
@@ -19,7 +20,9 @@ pub(crate) struct Arrivals {
     /// Our service by each of the names that it may be asked for, and what it is called otherwise.
     names: Vec<(Box<str>, Called)>,
     canonical: Called,
-    by_caller: ArcSwap<HashMap<Box<str>, Groups>>,
+    by_caller: ArcSwap<HashMap<Box<str>, Groups, RandomState>>,
+    /// Of callers that prove nothing.
+    unproved: OnceLock<Groups>,
 }
 
 /// One for each of our names, and the last for all others.
@@ -38,30 +41,40 @@ impl Arrivals {
             names,
             metrics: Arc::clone(metrics),
             by_caller: ArcSwap::default(),
+            unproved: OnceLock::new(),
         }
     }
 
     /// What a request counts in that arrives, by whom it is from.
     pub(crate) fn of<B>(&self, request: &Request<B>, principal: Option<&str>) -> Arc<Group> {
-        self.group(principal.unwrap_or_default(), host_of(request))
+        let place = self.place_of(host_of(request));
+        match principal {
+            None | Some("") => Arc::clone(&self.unproved.get_or_init(|| self.groups(&Workload::unknown()))[place]),
+            Some(principal) => self.proved(principal, place),
+        }
+    }
+
+    /// Where the group of a name stands.
+    fn place_of(&self, host: &str) -> usize {
+        let end = host.bytes().position(|byte| matches!(byte, b'.' | b':')).unwrap_or(host.len());
+        let first = &host.as_bytes()[..end];
+        let place = self.names.iter().position(|(name, _)| name.as_bytes().eq_ignore_ascii_case(first));
+        place.unwrap_or(self.names.len())
+    }
+
+    fn groups(&self, caller: &Workload) -> Groups {
+        let called = self.names.iter().map(|(_, called)| called).chain([&self.canonical]);
+        called.map(|called| self.metrics.from(caller.clone(), called.clone())).collect()
     }
 
     /// Only names of ours have groups of their own: whoever makes up others counts for the service that we are.
-    fn group(&self, principal: &str, host: &str) -> Arc<Group> {
-        let first = host.split(['.', ':']).next().unwrap_or_default();
-        let place = self.names.iter().position(|(name, _)| name.eq_ignore_ascii_case(first));
-        let place = place.unwrap_or(self.names.len());
+    fn proved(&self, principal: &str, place: usize) -> Arc<Group> {
         if let Some(groups) = self.by_caller.load().get(principal)
             && let Some(group) = groups.get(place)
         {
             return Arc::clone(group);
         }
-        let caller = || match principal {
-            "" => Workload::unknown(),
-            principal => Workload::unknown().with_principal(principal),
-        };
-        let called = self.names.iter().map(|(_, called)| called).chain([&self.canonical]);
-        let groups: Groups = called.map(|called| self.metrics.from(caller(), called.clone())).collect();
+        let groups = self.groups(&Workload::unknown().with_principal(principal));
         self.by_caller.rcu(|known| {
             let mut more = HashMap::clone(known);
             // Callers prove who they are, so there are only as many as the mesh has; but a table has to end somewhere.
