@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod access_log;
 pub mod authn;
 pub mod authz;
 pub mod classify;
