@@ -31,6 +31,7 @@ pub mod deadline;
 pub mod explain;
 pub mod failure;
 pub mod flags;
+pub mod frames;
 pub mod framing;
 pub mod gateway_tls;
 pub mod host_index;
