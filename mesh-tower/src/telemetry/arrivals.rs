@@ -7,8 +7,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use http::Request;
-use http::header::HOST;
-use http::uri::Authority;
+use http::header::{HOST, HeaderValue};
 use mesh_core::telemetry::Workload;
 use mesh_core::telemetry::standard::Called;
 
@@ -55,10 +54,14 @@ impl Arrivals {
     }
 
     /// Where the group of a name stands.
-    fn place_of(&self, host: &str) -> usize {
-        let end = host.bytes().position(|byte| matches!(byte, b'.' | b':')).unwrap_or(host.len());
-        let first = &host.as_bytes()[..end];
-        let place = self.names.iter().position(|(name, _)| name.as_bytes().eq_ignore_ascii_case(first));
+    fn place_of(&self, host: &[u8]) -> usize {
+        let is_meant = |name: &str| {
+            let first = host.split_at_checked(name.len());
+            first.is_some_and(|(first, rest)| {
+                matches!(rest.first(), None | Some(b'.' | b':')) && first.eq_ignore_ascii_case(name.as_bytes())
+            })
+        };
+        let place = self.names.iter().position(|(name, _)| is_meant(name));
         place.unwrap_or(self.names.len())
     }
 
@@ -88,9 +91,9 @@ impl Arrivals {
     }
 }
 
-fn host_of<B>(request: &Request<B>) -> &str {
-    let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    request.uri().authority().map_or_else(host, Authority::as_str)
+fn host_of<B>(request: &Request<B>) -> &[u8] {
+    let host = || request.headers().get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    request.uri().authority().map_or_else(host, |authority| authority.as_str().as_bytes())
 }
 
 impl fmt::Debug for Arrivals {
