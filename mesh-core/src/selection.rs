@@ -2,7 +2,7 @@
 
 use mesh_config::Object;
 use mesh_config::api::selector::{PolicyTargetReference, WorkloadSelector};
-use mesh_config::api::{AuthorizationPolicy, MeshConfig, RequestAuthentication};
+use mesh_config::api::{AuthorizationPolicy, MeshConfig, RequestAuthentication, Telemetry};
 use mesh_config::value::{Labels, labels};
 
 use crate::Site;
@@ -57,7 +57,7 @@ macro_rules! selecting {
     )*};
 }
 
-selecting!(AuthorizationPolicy, RequestAuthentication);
+selecting!(AuthorizationPolicy, RequestAuthentication, Telemetry);
 
 /// Names the gateway of the Gateway API that a workload is of.
 const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";

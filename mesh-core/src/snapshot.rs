@@ -18,6 +18,7 @@ use crate::mesh_tls::MeshTls;
 use crate::network::Network;
 use crate::route::search::RouteSearch;
 use crate::route::{Action, ClusterRef, Forward, Route, RouteId, Routed, WeightedDestination};
+use crate::telemetry::policy::Telemetries;
 use crate::{Failure, RequestView, Rng};
 
 /// A virtual host of a [`Snapshot`].
@@ -50,6 +51,7 @@ pub struct Snapshot {
     pub(crate) authorization: Authorization,
     pub(crate) authentication: Authentication,
     pub(crate) providers: Vec<Arc<Provider>>,
+    pub(crate) telemetry: Telemetries,
 }
 
 /// The virtual hosts of one listener.
@@ -206,6 +208,11 @@ impl Snapshot {
     /// Whom to ask where a `CUSTOM` policy names this provider of the mesh.
     pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| *provider.name == *name)
+    }
+
+    /// What is counted, logged and traced of this workload's requests.
+    pub fn telemetry(&self) -> &Telemetries {
+        &self.telemetry
     }
 
     /// The listeners of the Gateways that select this workload.

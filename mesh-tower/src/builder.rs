@@ -10,7 +10,9 @@ use mesh_config::{ConfigSet, Diagnostic, Document, ParseOptions, Report, Severit
 use mesh_core::network::Network as AddressBlock;
 use mesh_core::telemetry::Workload;
 use mesh_core::{Profile, Site};
+use opentelemetry::global::BoxedTracer;
 use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::trace::{Tracer, TracerProvider};
 use tokio::task::JoinSet;
 
 use crate::chance::Chance;
@@ -24,7 +26,7 @@ use crate::inbound::ExternalAuthorizer;
 use crate::live::LiveHandle;
 use crate::outbound::{AddedHeader, Options, Shared};
 use crate::source::{Apply, ConfigSink, ConfigSource, DirSource};
-use crate::telemetry::Metrics;
+use crate::telemetry::{self, Metrics, Propagator, Propagators, Traces};
 use crate::{BoxError, Mesh};
 
 /// What a mesh is made of; begun with [`Mesh::builder`].
@@ -40,6 +42,8 @@ pub struct MeshBuilder {
     keep_good: bool,
     seed: Option<u64>,
     meter: Option<Meter>,
+    tracer: Option<BoxedTracer>,
+    propagators: Option<Propagators>,
     workload_name: Option<String>,
     carry_deadline: Option<bool>,
     options: Options,
@@ -79,6 +83,8 @@ impl MeshBuilder {
             keep_good: false,
             seed: None,
             meter: None,
+            tracer: None,
+            propagators: None,
             workload_name: None,
             carry_deadline: None,
             options: Options::default(),
@@ -140,6 +146,33 @@ impl MeshBuilder {
     #[must_use]
     pub fn meter_provider(mut self, provider: &impl MeterProvider) -> Self {
         self.meter = Some(provider.meter("mesh"));
+        self
+    }
+
+    /// Makes spans of requests through this provider; see [`telemetry`](crate::telemetry#traces).
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), mesh_tower::BoxError> {
+    /// let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
+    /// let mesh = mesh_tower::Mesh::builder().workload("shop/web").tracer_provider(&provider).build().await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn tracer_provider<P>(mut self, provider: &P) -> Self
+    where
+        P: TracerProvider<Tracer: Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static>,
+    {
+        self.tracer = Some(telemetry::tracer(provider));
+        self
+    }
+
+    /// The headers by which requests say which trace they belong to, for a mesh with a
+    /// [`tracer_provider`](Self::tracer_provider): the first of them that a request has is read, all are written. By default
+    /// those that `OTEL_PROPAGATORS` names (`tracecontext`, `b3`, `b3multi`, `baggage`, `none`), else
+    /// [`Propagator::TraceContext`]. The trace headers of others go on as they came.
+    #[must_use]
+    pub fn propagators(mut self, propagators: impl IntoIterator<Item = Propagator>) -> Self {
+        self.propagators = Some(Propagators::new(propagators));
         self
     }
 
@@ -402,6 +435,15 @@ impl MeshBuilder {
             let own = own_workload(&self.site, self.workload_name.as_deref());
             Metrics::new(meter, own, &self.site.cluster_domain)
         });
+        let traces = self.tracer.map(|tracer| {
+            let own = own_workload(&self.site, self.workload_name.as_deref());
+            let propagators = self.propagators.unwrap_or_else(|| {
+                let (propagators, baggage) = Propagators::of_environment();
+                self.options.carried.extend(baggage.then(|| http::HeaderName::from_static("baggage")));
+                propagators
+            });
+            Traces::new(tracer, propagators, own)
+        });
         let environment = Environment {
             resolver: Resolver::new(discovery),
             profile: self.site.profile,
@@ -422,7 +464,10 @@ impl MeshBuilder {
                 awaited: self.sources.iter().map(|AnySource(source)| source.name().into()).collect(),
             },
         ));
-        let shared = Arc::new(Shared::new(live, Chance::new(self.seed), self.options, metrics));
+        let shared = Arc::new(Shared::new(live, Chance::new(self.seed), self.options, metrics).traced(traces));
+        if let Some(meter) = &self.meter {
+            telemetry::observe(meter, &shared, &identity);
+        }
         let mut initial = self.documents;
         for (name, text) in &self.texts {
             let (documents, report) = mesh_config::parse_with(name, text, &parse);

@@ -281,8 +281,10 @@ impl ClusterHandle {
         // Nobody may have asked for an endpoint for a while.
         self.sweep(crate::clock::now());
         let members = self.members.load();
-        let skipped = self.shared.skipped_retries.load(Ordering::Relaxed);
-        ClusterGauges::of(&self.spec, &self.shared.permits, skipped, members.hosts.iter())
+        let (ejections, ejections_refused) = self.ejections();
+        let skipped_retries = self.shared.skipped_retries.load(Ordering::Relaxed);
+        let gauges = ClusterGauges::of(&self.spec, &self.shared.permits, members.hosts.iter());
+        ClusterGauges { ejections, ejections_refused, skipped_retries, ..gauges }
     }
 
     /// Chooses an endpoint for a try.

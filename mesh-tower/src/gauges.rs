@@ -55,6 +55,10 @@ pub struct ClusterGauges {
     /// Retries that the policy asked for, but the request's body, too long to be kept, did not allow; since the
     /// cluster's policy last changed.
     pub skipped_retries: u64,
+    /// Ejections by outlier detection, since the cluster's policy last changed.
+    pub ejections: u64,
+    /// Ejections that `maxEjectionPercent` did not allow; since the cluster's policy last changed.
+    pub ejections_refused: u64,
 }
 
 /// How often each limit of a cluster was in somebody's way.
@@ -105,7 +109,6 @@ impl ClusterGauges {
     pub(crate) fn of<'e>(
         spec: &ClusterSpec,
         permits: &Permits,
-        skipped_retries: u64,
         endpoints: impl Iterator<Item = &'e Arc<EndpointState>> + Clone,
     ) -> Self {
         Self {
@@ -118,7 +121,9 @@ impl ClusterGauges {
             endpoints: endpoints.clone().count(),
             ejected: endpoints.filter(|endpoint| endpoint.is_ejected()).count(),
             refused: Refused::of(permits),
-            skipped_retries,
+            skipped_retries: 0,
+            ejections: 0,
+            ejections_refused: 0,
         }
     }
 

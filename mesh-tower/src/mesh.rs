@@ -20,6 +20,7 @@ use crate::live::Live;
 use crate::outbound::{Listener as Route, Shared};
 use crate::serve::{self, Drain, DrainWatch, Listener, Manner, Security, ServeOptions};
 use crate::source::{Applied, Apply as _};
+use crate::telemetry::Tap;
 use crate::{Body, BoxError, Gauges, MeshBuilder};
 
 /// The mesh of this process: its configuration, its clients and its servers. Clones share it.
@@ -223,6 +224,23 @@ impl Mesh {
     /// What is in use at this moment.
     pub fn gauges(&self) -> Gauges {
         Gauges::of(&self.inner.shared)
+    }
+
+    /// Hears of each request that comes to its end, on either side, from now on. Without a listener it costs nothing.
+    ///
+    /// A record has the request's headers as they were sent, tokens and cookies included: show those that are nobody's
+    /// secret.
+    ///
+    /// ```no_run
+    /// # async fn f(mesh: mesh_tower::Mesh) {
+    /// let mut tap = mesh.tap();
+    /// while let Some(record) = tap.next().await {
+    ///     println!("{} {} {} {:?}", record.method, record.url_path(), record.status, record.duration);
+    /// }
+    /// # }
+    /// ```
+    pub fn tap(&self) -> Tap {
+        self.inner.shared.taps.listen()
     }
 
     /// Waits until a configuration is in use to which every [source](crate::source) has delivered something good. Before

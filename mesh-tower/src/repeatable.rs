@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::Request;
 use http::request::Parts;
+use http::{HeaderMap, Request};
 
 use crate::Body;
 use crate::body::replay::memory::{Memory, Reserved};
@@ -161,6 +161,14 @@ impl Repeatable {
         *copy.version_mut() = head.version;
         *copy.headers_mut() = head.headers.clone();
         Some(Copy { request: copy, given_up })
+    }
+
+    /// The headers of all that are still to be sent; `None` while the only request is out.
+    pub(crate) fn headers_mut(&mut self) -> Option<&mut HeaderMap> {
+        match &mut self.0 {
+            Source::Once(request) => request.as_mut().map(Request::headers_mut),
+            Source::Many { head, .. } => Some(&mut head.headers),
+        }
     }
 
     /// Reads something off the request's head; `None` while the only request is out.

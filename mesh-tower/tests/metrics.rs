@@ -2,6 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect")]
 
+#[path = "tls/authority.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod authority;
+#[path = "metrics/exchange.rs"]
+mod exchange;
+#[path = "metrics/observed.rs"]
+mod observed;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -67,19 +75,21 @@ struct World {
     web: Mesh,
     at_web: Scrape,
     at_reviews: Scrape,
+    address: SocketAddr,
     _serving: JoinSet<()>,
 }
 
 impl World {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let (at_web, at_reviews) = (Scrape::new(), Scrape::new());
         let reviews = Mesh::builder().workload("shop/reviews").label("app", "reviews").label("version", "v1");
         let reviews = reviews.workload_name("reviews-v1").meter_provider(&at_reviews.provider).build().await.unwrap();
         let web = caller(&[listener.local_addr().unwrap()]).meter_provider(&at_web.provider).build().await.unwrap();
         let mut serving = JoinSet::new();
         serving.spawn(async move { reviews.serve(listener, app()).await.unwrap() });
-        Self { web, at_web, at_reviews, _serving: serving }
+        Self { web, at_web, at_reviews, address, _serving: serving }
     }
 
     async fn get(&self, path: &str) -> String {
@@ -235,4 +245,30 @@ async fn a_caller_that_goes_away_is_counted_as_one() {
     world.at_web.until(REQUESTS, &[("destination_app", "reviews")], 1.0).await;
     world.at_web.until(REQUESTS, &labels, 1.0).await;
     world.at_reviews.until(REQUESTS, &labels, 1.0).await;
+}
+
+/// What a million callers make up: none of it becomes a series.
+#[tokio::test]
+async fn a_million_paths_hosts_and_methods_are_a_handful_of_series() {
+    const EACH: u32 = 500_000;
+    let (scrape, nowhere) = (Scrape::new(), "outboundTrafficPolicy: {mode: REGISTRY_ONLY}");
+    let mesh = Mesh::builder().workload("shop/web").label("app", "web").mesh_config_yaml(nowhere);
+    let mesh = mesh.meter_provider(&scrape.provider).build().await.unwrap();
+    let app = |_| std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(Body::empty())));
+    let mut app = tower::Layer::layer(&mesh.inbound(), tower::service_fn(app));
+    let made_up = |n: u32| {
+        let method = http::Method::from_bytes(format!("M{n}").as_bytes()).unwrap();
+        let uri = format!("http://host-{n}.example.com/path/{n}?query={n}");
+        Request::builder().method(method).uri(uri).body(Body::empty()).unwrap()
+    };
+    for n in 0..EACH {
+        drop(tower::Service::call(&mut app, made_up(n)).await.unwrap());
+        drop(mesh.client().send(made_up(EACH + n)).await);
+    }
+    for (reporter, code) in [("destination", "200"), ("source", "502")] {
+        let labels = [("reporter", reporter), ("response_code", code)];
+        assert_eq!((scrape.lines(REQUESTS, &labels).len(), scrape.value(REQUESTS, &labels)), (1, f64::from(EACH)));
+    }
+    assert_eq!(scrape.lines(REQUESTS, &[]).len(), 2);
+    assert!(!scrape.text().contains("example.com"), "what a caller makes up is no label");
 }

@@ -33,6 +33,8 @@ mod how_to;
 mod live_change;
 #[path = "routing/local_replies.rs"]
 mod local_replies;
+#[path = "routing/look_ups.rs"]
+mod look_ups;
 #[path = "routing/my_app.rs"]
 mod my_app;
 #[path = "routing/nine_together.rs"]

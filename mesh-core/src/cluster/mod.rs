@@ -98,6 +98,8 @@ pub struct ClusterSpec {
     pub budget: Option<BudgetSpec>,
     /// Encryption towards the endpoints.
     pub tls: TlsSpec,
+    /// Whether it is outside the mesh (`MESH_EXTERNAL`, or a host that nobody registered): it is not told who calls.
+    pub is_external: bool,
 }
 
 impl ClusterSpec {
@@ -105,6 +107,7 @@ impl ClusterSpec {
     pub fn new(key: ClusterKey, endpoints: EndpointSource) -> Self {
         Self {
             name: key.to_string().into(),
+            is_external: key == ClusterKey::Passthrough,
             key,
             endpoints,
             lb: LbSpec::default(),

@@ -222,6 +222,7 @@ impl<'a> Clusters<'a> {
             mesh_default: self.mesh.default_traffic_policy.as_ref(),
         });
         let mut spec = ClusterSpec::new(key, endpoints);
+        spec.is_external = service.external;
         spec.connect_timeout = self.connect_timeout();
         spec.pool.keepalive = self.mesh.tcp_keepalive.as_ref().map(policy::keepalive);
         spec.protocol = upstream_protocol(port.protocol, effective.upgrades_to_http2(self.mesh.h2_upgrade_policy));

@@ -24,6 +24,7 @@ pub mod scope;
 mod security;
 mod service_entry;
 mod tables;
+mod telemetry;
 pub mod visibility;
 
 #[cfg(test)]
@@ -93,6 +94,7 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
     security::check(set, mesh, site, &mut findings);
     let authorization = security::authorization(set, mesh, site);
     let providers = security::providers(&authorization, mesh, site, &mut clusters, &mut findings);
+    let telemetry = telemetry::telemetries(set, mesh, site, &mut findings);
     mesh_notes::report(set, mesh, &mut findings);
     let snapshot = Snapshot {
         tables: tables.tables,
@@ -110,6 +112,7 @@ pub fn compile(set: &ConfigSet, mesh: &MeshConfig, site: &Site) -> Compiled {
         authorization,
         authentication: security::authentication(set, mesh, site),
         providers,
+        telemetry,
     };
     Compiled { snapshot, report: findings.into_report() }
 }

@@ -127,6 +127,7 @@ impl fmt::Display for Ejection {
 pub struct Detector {
     spec: OutlierSpec,
     inner: Mutex<Inner>,
+    ejections: AtomicU64,
     overflows: AtomicU64,
 }
 
@@ -140,13 +141,19 @@ impl Detector {
     /// A detector without endpoints; the first sweep is one interval from `now`.
     pub fn new(spec: OutlierSpec, now: Instant) -> Self {
         let next_sweep = now + spec.interval;
-        Self { spec, inner: Mutex::new(Inner { hosts: Vec::new(), next_sweep }), overflows: AtomicU64::new(0) }
+        let (ejections, overflows) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { spec, inner: Mutex::new(Inner { hosts: Vec::new(), next_sweep }), ejections, overflows }
     }
 
     /// Replaces the endpoints. Those that stay keep what is known about them; an ejected one that
     /// goes does not count any more.
     pub fn set_hosts(&self, hosts: &[Arc<EndpointState>]) {
         self.lock().hosts = hosts.to_vec();
+    }
+
+    /// Ejections so far.
+    pub fn ejections(&self) -> u64 {
+        self.ejections.load(Ordering::Relaxed)
     }
 
     /// Ejections that `maxEjectionPercent` did not allow.
@@ -164,7 +171,9 @@ impl Detector {
     /// A try came to an end. Gives the ejection if this was one failure too many.
     pub fn on_outcome(&self, now: Instant, host: &EndpointState, outcome: &Outcome) -> Option<Ejection> {
         let cause = self.count(host.record(), outcome)?;
-        self.eject(now, host, cause)
+        let ejection = self.eject(now, host, cause)?;
+        self.ejections.fetch_add(1, Ordering::Relaxed);
+        Some(ejection)
     }
 
     /// Takes back endpoints whose time is over, if a sweep is due. Gives their addresses.

@@ -28,6 +28,9 @@ pub struct Workload {
     pub principal: Box<str>,
 }
 
+/// The version of what has none.
+const LATEST: &str = "latest";
+
 impl Workload {
     /// A workload of which nothing is known.
     pub fn unknown() -> Self {
@@ -36,7 +39,7 @@ impl Workload {
             name: unknown(),
             namespace: unknown(),
             canonical_service: unknown(),
-            canonical_revision: "latest".into(),
+            canonical_revision: LATEST.into(),
             app: unknown(),
             version: unknown(),
             cluster: unknown(),
@@ -52,7 +55,7 @@ impl Workload {
         let known = |value: Option<&str>| Box::from(value.unwrap_or(UNKNOWN));
         let canonical = first(&["service.istio.io/canonical-name", "app.kubernetes.io/name", "app"]).or(name);
         let revision =
-            first(&["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"]).unwrap_or("latest");
+            first(&["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"]).unwrap_or(LATEST);
         Self {
             name: known(name),
             namespace: known(namespace),
@@ -62,6 +65,25 @@ impl Workload {
             version: known(first(&["version"])),
             ..Self::unknown()
         }
+    }
+
+    /// The same with what the workload has told of itself, where it has. Who it is stays what it has proved.
+    #[must_use]
+    pub fn refined_by(&self, told: &Self) -> Self {
+        let newer = |known: &str, told: &str| Box::from(if told == UNKNOWN { known } else { told });
+        let revision =
+            if &*told.canonical_revision == LATEST { &self.canonical_revision } else { &told.canonical_revision };
+        let refined = Self {
+            name: newer(&self.name, &told.name),
+            namespace: newer(&self.namespace, &told.namespace),
+            canonical_service: newer(&self.canonical_service, &told.canonical_service),
+            canonical_revision: revision.clone(),
+            app: newer(&self.app, &told.app),
+            version: newer(&self.version, &told.version),
+            cluster: newer(&self.cluster, &told.cluster),
+            principal: self.principal.clone(),
+        };
+        if &*self.principal == UNKNOWN { refined } else { refined.with_principal(&self.principal) }
     }
 
     /// The same with a SPIFFE id, whose namespace counts before another one.
@@ -94,6 +116,18 @@ mod tests {
         assert_eq!(canonical(&all[..2]).0, "b");
         assert_eq!(canonical(&[("app", "a"), ("version", "v1")]), ("a".to_owned(), "v1".to_owned()));
         assert_eq!(canonical(&[]), ("reviews-v1".to_owned(), "latest".to_owned()));
+    }
+
+    #[test]
+    fn what_a_workload_tells_of_itself_counts_but_for_who_it_is() {
+        let known = Workload::new(None, Some("shop"), &labels(&[("app", "reviews"), ("version", "v1")]));
+        let known = known.with_principal("spiffe://cluster.local/ns/shop/sa/reviews");
+        let told = Workload::new(Some("reviews-v2"), Some("bank"), &labels(&[("version", "v2")]));
+        let told = told.with_principal("spiffe://cluster.local/ns/bank/sa/teller");
+        let refined = known.refined_by(&told);
+        assert_eq!((&*refined.name, &*refined.namespace, &*refined.version), ("reviews-v2", "shop", "v2"));
+        assert_eq!((&*refined.app, &refined.principal), ("reviews", &known.principal));
+        assert_eq!(known.refined_by(&Workload::unknown()), known);
     }
 
     #[test]

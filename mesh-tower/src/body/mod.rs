@@ -22,7 +22,7 @@ use hyper::body::Incoming;
 use self::guarded::Guarded;
 use crate::BoxError;
 use crate::outbound::Answer;
-use crate::telemetry::{Counted, Measured};
+use crate::telemetry::{Counted, Measured, RequestSpan};
 
 /// A request or response body.
 ///
@@ -84,13 +84,21 @@ impl Body {
         Self(Inner::Answer(Box::new(answer)))
     }
 
-    /// Counts what is read of it in `measured`, which ends with it.
-    pub(crate) fn measure(&mut self, measured: Measured) {
+    /// Counts what is read of it in `measured` and `span`, which end with it.
+    pub(crate) fn measure(&mut self, measured: Option<Measured>, span: Option<Box<RequestSpan>>) {
+        if measured.is_none() && span.is_none() {
+            return;
+        }
         match &mut self.0 {
-            Inner::Empty | Inner::Full(_) => measured.all_there(self),
-            Inner::Answer(answer) => answer.measure(measured),
+            Inner::Empty | Inner::Full(_) => {
+                measured.into_iter().for_each(|measured| measured.all_there(self));
+                span.into_iter().for_each(RequestSpan::completed);
+            }
+            Inner::Answer(answer) => answer.measure(measured, span),
             // As where somebody looked at its beginning, which few ask for.
-            Inner::Incoming(_) | Inner::Boxed(_) => *self = Self::new(Counted::new(std::mem::take(self), measured)),
+            Inner::Incoming(_) | Inner::Boxed(_) => {
+                *self = Self::new(Counted::new(std::mem::take(self), measured, span));
+            }
         }
     }
 

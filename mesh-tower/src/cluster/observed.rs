@@ -13,10 +13,15 @@ impl ClusterHandle {
         members_of(&self.current(crate::clock::now())).into_iter().map(|member| member.state).collect()
     }
 
+    /// Ejections, and those that `maxEjectionPercent` did not allow.
+    pub(super) fn ejections(&self) -> (u64, u64) {
+        self.shared.detector.as_ref().map_or((0, 0), |detector| (detector.ejections(), detector.overflows()))
+    }
+
     /// Ejections that `maxEjectionPercent` did not allow.
     #[cfg(feature = "testing")]
     pub(crate) fn refused_ejections(&self) -> u64 {
-        self.shared.detector.as_ref().map_or(0, mesh_core::outlier::Detector::overflows)
+        self.ejections().1
     }
 
     /// Connections that were ever begun to its endpoints.

@@ -96,6 +96,11 @@ impl IdentityHandle {
         self.0.current.load().material.is_some()
     }
 
+    /// When the certificate that this process shows expires.
+    pub(crate) fn expires(&self) -> Option<std::time::SystemTime> {
+        self.0.current.load().material.as_ref().map(|material| material.expires())
+    }
+
     /// Takes another certificate into use.
     pub(crate) fn replace(&self, material: Material) {
         let (id, expires) = (material.id().clone(), material.expires());

@@ -28,6 +28,8 @@ pub struct RequestContext {
     peer: Option<PeerAddress>,
     nature: Nature,
     spent: Spent,
+    /// The span that spans of the application are parts of.
+    span: Option<opentelemetry::Context>,
 }
 
 /// Whether retries of a call for this request have been in vain.
@@ -67,15 +69,21 @@ impl RequestContext {
         CURRENT.scope(self, future)
     }
 
+    /// The same within a span.
+    pub(super) fn within(self, span: Option<opentelemetry::Context>) -> Self {
+        Self { span, ..self }
+    }
+
     /// Runs a function for the request of this context.
     pub(super) fn enter<T>(self: &Arc<Self>, run: impl FnOnce() -> T) -> T {
+        let _current = self.span.as_ref().map(|span| span.clone().attach());
         CURRENT.sync_scope(Arc::clone(self), run)
     }
 
     /// The context that a request brings with it. `names` are those of further headers that are carried on.
     pub(super) fn of<B>(request: &Request<B>, names: &[HeaderName]) -> Self {
         let headers = request.headers();
-        let trace = headers.iter().filter(|(name, _)| is_trace_header(name.as_str()));
+        let trace = headers.iter().filter(|(name, _)| is_trace_header(name));
         let carried =
             names.iter().flat_map(|name| headers.get_all(name).iter().map(|value| (name.clone(), value.clone())));
         Self {
@@ -86,6 +94,7 @@ impl RequestContext {
             peer: request.extensions().get().cloned(),
             nature: Nature::of(headers),
             spent: Spent::default(),
+            span: None,
         }
     }
 
@@ -132,7 +141,7 @@ impl RequestContext {
         for ((name, value), _) in self.carried.iter().zip(own).filter(|(_, own)| !own) {
             call.append(name.clone(), value.clone());
         }
-        if self.trace.is_empty() || call.keys().any(|name| is_trace_header(name.as_str())) {
+        if self.trace.is_empty() || call.keys().any(is_trace_header) {
             return;
         }
         for (name, value) in &self.trace {
@@ -185,7 +194,9 @@ where
     }
 }
 
-fn is_trace_header(name: &str) -> bool {
+/// Whether a header says which trace a request belongs to.
+pub(crate) fn is_trace_header(name: &HeaderName) -> bool {
+    let name = name.as_str();
     match name.as_bytes().first() {
         Some(b'b') => name == "b3",
         Some(b'g') => name == "grpc-trace-bin",

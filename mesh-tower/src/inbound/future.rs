@@ -66,9 +66,17 @@ impl<S: Service<Request<B>>, B: 'static> Waiting<S, B> {
     }
 
     /// Hands the request to the application.
-    fn enter(mut self) -> Kind<S, B> {
+    fn enter(mut self, record: Option<&mut Record>) -> Kind<S, B> {
         let added = self.request.extensions_mut().remove::<AnswerHeaders>().map(|AnswerHeaders(headers)| headers);
-        let context = Arc::new(RequestContext::of(&self.request, &self.carried));
+        let record = record.map(|record| {
+            record.enters(self.request.headers_mut());
+            &*record
+        });
+        let context = RequestContext::of(&self.request, &self.carried);
+        let context = Arc::new(match record {
+            Some(record) => record.around(context),
+            None => context,
+        });
         guard::strip(self.request.headers_mut());
         let future = context.enter(|| self.inner.call(self.request));
         Kind::Inner { future, context, added }
@@ -106,13 +114,14 @@ where
             let mut waiting = kept.take();
             if let (Some(record), Some(waiting)) = (this.record.as_mut(), &mut waiting) {
                 record.let_in(&mut waiting.request);
+                record.received(&waiting.request);
             }
             this.kind.set(match ended {
                 Err(response) => Kind::Refused(Some(response)),
-                Ok(()) => waiting.map_or(Kind::Refused(None), |waiting| waiting.enter()),
+                Ok(()) => waiting.map_or(Kind::Refused(None), |waiting| waiting.enter(this.record.as_mut())),
             });
         }
-        let (response, context) = match this.kind.project() {
+        let (mut response, context) = match this.kind.project() {
             KindProjection::Inner { future, context, added } => {
                 let mut response = ready!(context.enter(|| future.poll(cx)))?;
                 if let Some(added) = added {
@@ -132,6 +141,7 @@ where
         };
         let mut record = this.record.take();
         if let Some(record) = &mut record {
+            record.tell(response.headers_mut());
             record.answered(&response, response.body().is_over());
         }
         Poll::Ready(Ok(response.map(|body| body.with(context, record))))

@@ -11,7 +11,11 @@ use http::uri::Authority;
 use http::{HeaderValue, Request, Response};
 use mesh_core::authn::MtlsMode;
 use mesh_core::authz::{Access, Decision, Remote, Verdict};
+use mesh_core::identity::SpiffeId;
+use mesh_core::route::reply::is_grpc;
 use mesh_core::route::{internal_headers, reply};
+use mesh_core::telemetry::Side;
+use mesh_core::telemetry::standard::Security;
 use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 
 use super::PeerIdentity;
@@ -23,7 +27,7 @@ use crate::identity::Peer;
 use crate::live::Live;
 use crate::outbound::Shared;
 use crate::serve::PeerAddress;
-use crate::telemetry::Arrivals;
+use crate::telemetry::{About, Begun, Measured, Recording, Traced};
 use crate::{Body, Error, local_reply};
 
 /// The policies of a mesh, at the place where an application is served.
@@ -79,9 +83,34 @@ impl Guard {
         self.shared.options.profile
     }
 
-    /// What requests are counted in, where they are.
-    pub(super) fn arrivals(&self) -> Option<&Arrivals> {
-        self.shared.arrivals.as_ref()
+    /// What is measured of a request that arrives, where anything is.
+    pub(super) fn measured<B: http_body::Body>(&self, live: &Arc<Live>, request: &mut Request<B>) -> Option<Measured> {
+        let mut recording = Recording::begin(&self.shared.taps, live, Side::Server, request);
+        if self.shared.arrivals.is_none() && recording.is_none() {
+            return None;
+        }
+        if let Some(recording) = &mut recording {
+            recording.came(None, self.at);
+        }
+        let extensions = request.extensions();
+        let proved = extensions.get::<PeerIdentity>().map(PeerIdentity::principal);
+        let principal = proved.or_else(|| extensions.get::<Peer>()?.id().map(SpiffeId::as_str));
+        let security = if principal.is_some() { Security::MutualTls } else { Security::None };
+        let group = self.shared.arrivals.as_ref().map(|arrivals| arrivals.of(request, principal));
+        let body = request.body().size_hint().exact().unwrap_or_default();
+        let begun = Begun::new(group, recording, request, body);
+        let mut measured = begun.measured(crate::clock::now(), is_grpc(request.headers()), security);
+        measured.hear(request.headers_mut());
+        Some(measured)
+    }
+
+    /// What is traced of a request that arrives.
+    pub(super) fn traced<B>(&self, live: &Live, request: &mut Request<B>) -> Traced {
+        let Some(traces) = &self.shared.traces else { return Traced::default() };
+        let is_https = self.view(request).scheme == Scheme::Https;
+        let is_grpc = reply::is_grpc(request.headers());
+        let about = About { side: Side::Server, says_itself: false, is_grpc, is_https, edge: None };
+        traces.begin(live, &self.shared.chance, request, about)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -149,7 +178,7 @@ impl Guard {
         self.shared.trials.count(&decision.dry_run);
         tell(&decision);
         match decision.verdict {
-            Verdict::Allowed(Some(rule)) if DecidedBy::is_wanted() => {
+            Verdict::Allowed(Some(rule)) if self.shared.traces.is_some() || DecidedBy::is_wanted() => {
                 let by = DecidedBy::rule(Some(rule));
                 by.tell_span();
                 request.extensions_mut().insert(by);

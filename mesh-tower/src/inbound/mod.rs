@@ -74,7 +74,7 @@ mod tests;
 pub use self::body::ResponseBody;
 pub use self::check_body::CheckBody;
 pub use self::context::{RequestContext, spawn};
-pub(crate) use self::context::{note_spent, propagate, time_left};
+pub(crate) use self::context::{is_trace_header, note_spent, propagate, time_left};
 pub(crate) use self::custom::Authorizers;
 pub use self::custom::{Allowed, BodyInCheck, CheckAnswer, CheckRequest, Checking, ExternalAuthorizer};
 pub(crate) use self::entrance::RoutedBy;

@@ -46,17 +46,22 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let arrivals = self.guard.as_ref().and_then(Guard::arrivals);
-        let record = Record::new(&request, arrivals.map(|arrivals| arrivals.begin(&request)));
         let Some(guard) = &self.guard else {
+            let record = Record::new(&request, None);
             return match headers::prepare(&mut request, ForwardClientCertDetails::Undefined) {
                 Err(failure) => self.refuse(guard::refusal(failure, &request), record),
                 Ok(()) => self.enter(request, record, false),
             };
         };
         let live = guard.live();
+        let measured = guard.measured(&live, &mut request);
+        let mut record = Record::new(&request, measured);
+        record.trace(guard.traced(&live, &mut request));
         match guard.receive(&live, &mut request) {
-            Err(response) => self.refuse(*response, record),
+            Err(response) => {
+                record.received(&request);
+                self.refuse(*response, record)
+            }
             Ok(None) => self.enter(request, record, true),
             Ok(Some(wait)) => {
                 let guard = guard.clone();
@@ -84,7 +89,9 @@ impl<S> Inbound<S> {
     where
         S: Service<Request<B>, Response = Response<R>>,
     {
-        let context = Arc::new(RequestContext::of(&request, &self.carried));
+        record.enters(request.headers_mut());
+        record.received(&request);
+        let context = Arc::new(record.around(RequestContext::of(&request, &self.carried)));
         if guarded {
             record.let_in(&mut request);
             guard::strip(request.headers_mut());

@@ -17,6 +17,9 @@ pub enum AddedHeader {
     /// `x-mesh-retry` and `x-mesh-mirrored`, on what is asked because of a retry or of a copy. Not Istio's, and left
     /// out under [`Profile::Istio`](crate::Profile::Istio).
     Nature,
+    /// `x-envoy-peer-metadata` and `x-envoy-peer-metadata-id`: what this workload is called in metrics. Only where requests
+    /// [are counted](crate::MeshBuilder::meter_provider), and not to services outside the mesh.
+    PeerMetadata,
 }
 
 /// Those that are left out.

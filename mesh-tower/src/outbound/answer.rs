@@ -48,20 +48,21 @@ pub(super) fn preflight(journey: &mut Journey, request: &Request<Body>) -> Optio
             *answer.headers_mut() = headers;
             return Some(answer);
         }
-        CorsVerdict::Allowed(origin) => journey.origin = Some(Box::new(origin)),
+        CorsVerdict::Allowed(origin) => journey.rare_mut().origin = Some(origin),
         CorsVerdict::Untouched => {}
     }
     None
 }
 
 /// The response of an upstream, or of the route itself, whose header operations are done already.
-pub(super) fn finish(response: Response<Body>, journey: Journey, trail: Trail) -> Response<Body> {
+pub(super) fn finish(response: Response<Body>, journey: Journey, mut trail: Trail) -> Response<Body> {
     let from_upstream = trail.attempts() > 0;
-    let response = if from_upstream { after_upstream(response, &journey, &trail) } else { response };
+    let response = if from_upstream { after_upstream(response, &journey, &mut trail) } else { response };
     close(response, journey, trail)
 }
 
-fn after_upstream(mut response: Response<Body>, journey: &Journey, trail: &Trail) -> Response<Body> {
+fn after_upstream(mut response: Response<Body>, journey: &Journey, trail: &mut Trail) -> Response<Body> {
+    trail.hear(response.headers_mut());
     let upgraded = response.status() == http::StatusCode::SWITCHING_PROTOCOLS;
     internal_headers::remove_hop_by_hop_of_response(response.headers_mut(), upgraded);
     // Before the rule's operations, which may change them.
@@ -103,7 +104,7 @@ fn with_operations(response: Response<Body>, journey: &Journey, exchange: &Excha
 
 fn close(mut response: Response<Body>, journey: Journey, trail: Trail) -> Response<Body> {
     // After all operations: what they say about origins does not count.
-    if let (Some(origin), Some(cors)) = (&journey.origin, &journey.route().cors) {
+    if let (Some(origin), Some(cors)) = (journey.rare().and_then(|rare| rare.origin.as_ref()), &journey.route().cors) {
         cors.grant(origin, response.headers_mut());
     }
     if trail.is_spent() && journey.is_safe() {

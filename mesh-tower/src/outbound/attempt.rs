@@ -46,7 +46,7 @@ pub(crate) async fn send(
     trail: &mut Trail,
 ) -> Tried {
     outgoing.begin_try();
-    trail.try_begins();
+    trail.try_begins(outgoing.headers_mut());
     let place = place_of(cluster, outgoing);
     let member = match choose(cluster, chance, place.as_ref(), pick, clock).await {
         Ok(member) => member,

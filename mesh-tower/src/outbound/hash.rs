@@ -25,14 +25,15 @@ pub(super) fn read(journey: &mut Journey, request: &Request<Body>) -> Result<(),
         let peer = PeerView { address: Some(address), ..PeerView::default() };
         let view = RequestView { peer, ..journey.head.view(request) };
         let mut value = || new_value(journey);
-        journey.hash = Some(Box::new(RequestHash::of(&journey.route().hash, &view, &mut value)));
+        let hash = RequestHash::of(&journey.route().hash, &view, &mut value);
+        journey.rare_mut().hash = Some(hash);
     }
     Ok(())
 }
 
 /// Adds cookies that were missing to an upstream's answer; an answer of our own has none, as in Envoy.
 pub(super) fn set_cookies(response: &mut Response<Body>, journey: &Journey) {
-    for cookie in journey.hash.iter().flat_map(|hash| &hash.cookies) {
+    for cookie in journey.rare().iter().flat_map(|rare| &rare.hash).flat_map(|hash| &hash.cookies) {
         response.headers_mut().append(SET_COOKIE, cookie.clone());
     }
 }

@@ -36,6 +36,7 @@ pub(crate) struct Head {
 struct Added {
     request_id: bool,
     forwarded_proto: bool,
+    trace: bool,
 }
 
 impl Head {
@@ -120,6 +121,11 @@ impl Head {
         Ok(Self { port, scheme, grpc, upgrade_refused, nature, added })
     }
 
+    /// Notes that all trace headers that it has now were added.
+    pub(crate) fn adds_trace(&mut self) {
+        self.added.trace = true;
+    }
+
     /// Takes back what was added to the headers: the port turned out to be one where nobody looks at requests.
     pub(crate) fn take_back(&self, headers: &mut HeaderMap) {
         if self.added.request_id {
@@ -127,6 +133,10 @@ impl Head {
         }
         if self.added.forwarded_proto {
             headers.remove(X_FORWARDED_PROTO);
+        }
+        if self.added.trace {
+            let trace: Vec<_> = headers.keys().filter(|name| inbound::is_trace_header(name)).cloned().collect();
+            trace.iter().for_each(|name| drop(headers.remove(name)));
         }
     }
 
@@ -146,7 +156,7 @@ impl Head {
 }
 
 /// Headers that the mesh, or the connection, adds to a request.
-const ADDED: usize = 6;
+const ADDED: usize = 7;
 
 /// Which headers that matter here a request has: one look at each name instead of a search for each.
 #[derive(Debug, Default)]

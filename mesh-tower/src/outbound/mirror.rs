@@ -15,6 +15,7 @@ use super::route_info::Trail;
 use super::{Journey, attempt};
 use crate::cluster::ClusterHandle;
 use crate::mirror::slots::unless_given_up;
+use crate::telemetry::forget_introduction;
 use crate::timeout::clock::Clock;
 use crate::{Body, body, hops};
 
@@ -57,6 +58,12 @@ pub(super) fn send(journey: &Journey, main: &Arc<ClusterHandle>, outgoing: &Outg
         let Some(copy) = outgoing.copy(options.mirror_lag, &journey.shared.mirrors) else { continue };
         let (mut copy, given_up) = copy.into_parts();
         copy.headers_mut().insert(INTERNAL, hops::TRUE);
+        if cluster.spec().is_external {
+            forget_introduction(copy.headers_mut());
+        }
+        if let Some(traces) = &journey.shared.traces {
+            traces.forget(copy.headers_mut());
+        }
         if !options.left_out.has(AddedHeader::Nature) {
             copy.headers_mut().insert(hops::MIRRORED, hops::TRUE);
         }

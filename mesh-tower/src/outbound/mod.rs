@@ -29,6 +29,7 @@ use mesh_core::route::reply::is_grpc;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
+use mesh_core::telemetry::Side;
 use mesh_core::{Failure, Profile, Scheme};
 
 use crate::body::replay::memory::Memory;
@@ -39,7 +40,7 @@ use crate::hops::Nature;
 use crate::inbound::{Authorizers, Guard, Trials};
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
-use crate::telemetry::{Arrivals, Begun, Metrics};
+use crate::telemetry::{About, Arrivals, Begun, Metrics, Recording, Taps, Traced, Traces};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
@@ -52,7 +53,7 @@ pub use route_info::RouteInfo;
 use self::added::LeftOut;
 use self::head::Head;
 pub(crate) use self::head::ToldAtGateway;
-use self::route_info::Trail;
+use self::route_info::{AnsweredBy, Trail};
 
 /// What all requests of a mesh share.
 #[derive(Debug)]
@@ -70,6 +71,10 @@ pub(crate) struct Shared {
     pub(crate) metrics: Option<Arc<Metrics>>,
     /// What requests are counted in that arrive.
     pub(crate) arrivals: Option<Arrivals>,
+    /// Who makes spans of requests, where somebody does.
+    pub(crate) traces: Option<Arc<Traces>>,
+    /// Those who listen to what requests come to.
+    pub(crate) taps: Arc<Taps>,
 }
 
 impl Shared {
@@ -84,8 +89,15 @@ impl Shared {
             replays,
             trials: Trials::default(),
             arrivals: metrics.as_ref().map(Arrivals::new),
+            taps: Arc::default(),
             metrics,
+            traces: None,
         }
+    }
+
+    /// The same with somebody who makes spans of requests.
+    pub(crate) fn traced(self, traces: Option<Arc<Traces>>) -> Self {
+        Self { traces, ..self }
     }
 }
 
@@ -183,12 +195,18 @@ pub(crate) struct Journey {
     at_gateway: bool,
     /// The time of day, where header operations may write it.
     began: Option<SystemTime>,
+    /// What few requests have, in one box, since room is dear here.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
     /// The origin of a browser that may call.
-    origin: Option<Box<HeaderValue>>,
+    origin: Option<HeaderValue>,
     /// What it sticks to its endpoint by, where it does.
-    hash: Option<Box<RequestHash>>,
+    hash: Option<RequestHash>,
     /// The head as it was sent on, where response header operations read it.
-    kept: Option<Box<KeptHead>>,
+    kept: Option<KeptHead>,
 }
 
 #[derive(Debug)]
@@ -243,8 +261,8 @@ impl Journey {
             Listener::Gateway { caller, .. } => (caller, true),
             Listener::Mesh { .. } => (None, false),
         };
-        let (began, origin, hash, kept) = (None, None, None, None);
-        let mut journey = Self { shared, live, routed, head, protocol, caller, at_gateway, began, origin, hash, kept };
+        let (began, rare) = (None, None);
+        let mut journey = Self { shared, live, routed, head, protocol, caller, at_gateway, began, rare };
         if journey.route().carried {
             journey.head.take_back(request.headers_mut());
         }
@@ -288,12 +306,22 @@ impl Journey {
     fn keep_head(&mut self, method: &Method, uri: &Uri, headers: &HeaderMap) {
         if prepare::response_reads_request(self.route(), self.routed.destination) {
             let (method, uri, headers) = (method.clone(), uri.clone(), headers.clone());
-            self.kept = Some(Box::new(KeptHead { method, uri, headers }));
+            self.rare_mut().kept = Some(KeptHead { method, uri, headers });
         }
     }
 
+    fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
     fn kept_head(&self) -> Option<RequestHead<'_>> {
-        self.kept.as_ref().map(|kept| RequestHead::of_uri(&kept.method, &kept.uri, &kept.headers))
+        self.rare()
+            .and_then(|rare| rare.kept.as_ref())
+            .map(|kept| RequestHead::of_uri(&kept.method, &kept.uri, &kept.headers))
     }
 
     /// Where the rule sends the request.
@@ -322,9 +350,9 @@ pub(crate) fn send(
     async move {
         // Whoever answers, and whatever the answer would be: none to HEAD has a body.
         let bodiless = request.method() == Method::HEAD;
-        let mut trail = begin_trail(&shared, &request);
+        let mut trail = begin_trail(&shared, &live, listener, &request);
         // What is matched on here lasts no longer than the statement: it would be kept while the endpoint is waited for.
-        let (mut journey, added) = match match take_head(&shared, &live, listener, &mut request) {
+        let (mut journey, added) = match match take_head(&shared, &live, listener, &mut request, &mut trail.traced) {
             Ok((head, None)) => {
                 Journey::begin(shared, live, listener, head, &mut request).map(|journey| (journey, None))
             }
@@ -333,9 +361,14 @@ pub(crate) fn send(
             Err(unrouted) => Err(unrouted),
         } {
             Ok(begun) => begun,
-            Err(unrouted) => return without_body(bodiless, unrouted.answer(trail)),
+            Err(unrouted) => {
+                trail.tell(None, &request);
+                return without_body(bodiless, unrouted.answer(trail));
+            }
         };
-        let mut response = match outbound(&mut journey, &mut request, &mut trail).await {
+        let answered = outbound(&mut journey, &mut request, &mut trail).await;
+        trail.tell(Some(&journey), &request);
+        let mut response = match answered {
             Ok(response) => answer::finish(response, journey, trail),
             Err(error) => answer::failed(&error, journey, trail),
         };
@@ -346,12 +379,18 @@ pub(crate) fn send(
     }
 }
 
-fn begin_trail(shared: &Shared, request: &Request<Body>) -> Trail {
+fn begin_trail(shared: &Shared, live: &Arc<Live>, listener: Listener, request: &Request<Body>) -> Trail {
     let now = crate::clock::now();
-    let begun = shared.metrics.as_ref().map(|metrics| {
+    let mut recording = Recording::begin(&shared.taps, live, Side::Client, request);
+    if let (Some(recording), Listener::Gateway { port, caller, .. }) = (&mut recording, listener) {
+        let at = SocketAddr::from(([0, 0, 0, 0], port));
+        recording.came(caller.map(SocketAddr::from), Some(at));
+    }
+    let group = shared.metrics.as_ref().map(Metrics::to_nobody);
+    let begun = (group.is_some() || recording.is_some()).then(|| {
         let body = request.body();
         let there = if body.is_full() { http_body::Body::size_hint(body).lower() } else { 0 };
-        Begun::new(metrics.to_nobody(), request, there)
+        Begun::new(group, recording, request, there)
     });
     Trail::new(now, begun.map(|begun| (begun, is_grpc(request.headers()))))
 }
@@ -379,13 +418,29 @@ fn take_head(
     live: &Live,
     listener: Listener,
     request: &mut Request<Body>,
+    traced: &mut Traced,
 ) -> Result<(Head, Option<Guard>), Unrouted> {
     if !live.is_complete() {
         let grpc = mesh_core::route::reply::is_grpc(request.headers());
         return Err(Unrouted::Failed { failure: Failure::NotReady, grpc });
     }
-    let head = Head::take(request, listener, &shared.options, live.snapshot().path_normalization())
+    // Those that are carried on are added with the head.
+    let says_itself = shared.traces.is_some() && request.headers().keys().any(inbound::is_trace_header);
+    let mut head = Head::take(request, listener, &shared.options, live.snapshot().path_normalization())
         .map_err(|(failure, grpc)| Unrouted::Failed { failure, grpc })?;
+    if let Some(traces) = &shared.traces {
+        let edge = match listener {
+            Listener::Gateway { caller, .. } => Some(caller.map(SocketAddr::from)),
+            Listener::Mesh { .. } => None,
+        };
+        let is_https = head.scheme == Scheme::Https;
+        let about = About { side: Side::Client, says_itself, is_grpc: head.grpc, is_https, edge };
+        let says_nothing = !request.headers().keys().any(inbound::is_trace_header);
+        *traced = traces.begin(live, &shared.chance, request, about);
+        if says_nothing {
+            head.adds_trace();
+        }
+    }
     let guard = match listener {
         Listener::Gateway { port, caller, is_tls, .. } if live.snapshot().judges() => {
             let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
@@ -428,20 +483,35 @@ async fn outbound(
     };
     // Preflights are answered even where the destination is missing.
     if let Some(reply) = answer::preflight(journey, request) {
-        trail.answered_by("cors_response");
+        trail.answered_by(AnsweredBy::Cors);
         return Ok(reply);
     }
     // Redirects and direct responses end here.
     if let Some(reply) = answer::of_route(journey, request) {
-        trail.answered_by("direct_response");
+        trail.answered_by(AnsweredBy::Rule);
         return Ok(reply);
     }
     // A destination that does not exist is refused before anything else is made of the request.
     hash::read(journey, request)?;
     let mut clock = make_ready(journey, request, begins);
     // Mirrors, tries, and tries again.
-    trail.answered_by("via_upstream");
-    retry::send(journey, journey.cluster()?, request, &mut clock, trail).await
+    trail.answered_by(AnsweredBy::Upstream);
+    if !journey.route().carried {
+        trail.traced.announce(request.headers_mut());
+    }
+    trail.tell(Some(journey), request);
+    let cluster = journey.cluster()?;
+    introduce(journey, cluster, request);
+    retry::send(journey, cluster, request, &mut clock, trail).await
+}
+
+/// Tells a service of the mesh who calls, where requests are counted.
+fn introduce(journey: &Journey, cluster: &ClusterHandle, request: &mut Request<Body>) {
+    let Shared { metrics: Some(metrics), options, .. } = &*journey.shared else { return };
+    let is_wanted = !journey.route().carried && !options.left_out.has(AddedHeader::PeerMetadata);
+    if is_wanted && !cluster.spec().is_external {
+        metrics.tell(request.headers_mut());
+    }
 }
 
 /// Clocks, then header operations and rewrites in Envoy's order: endpoints see the result.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::UPGRADE;
 use http::uri::{Authority, Scheme};
-use http::{Request, Version};
+use http::{HeaderMap, Request, Version};
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::cluster::{EndpointAddress, UpstreamProtocol};
 use mesh_core::limits::Permit;
@@ -89,6 +89,11 @@ impl Outgoing {
             headers::renew(request.headers_mut(), self.tries, clock, now, self.left_out);
         }
         Some(request)
+    }
+
+    /// The headers of this try and those that follow.
+    pub(crate) fn headers_mut(&mut self) -> Option<&mut HeaderMap> {
+        self.request.headers_mut()
     }
 
     /// Takes back a request of which nothing was sent.

@@ -38,6 +38,7 @@ pub(super) async fn send(
         let pick = Pick { tried: &tried, ..first_pick(journey, policy, trail) };
         let Tried { result, outcome, endpoint } =
             attempt::send(cluster, chance, journey.grpc(), &mut outgoing, pick, clock, trail).await;
+        trail.try_ended(&result, endpoint.as_ref());
         let retries = attempts.retries();
         let outcome = if copies { outcome } else { outcome.without_grpc_status() };
         let is_reason = || policy.is_some_and(|policy| policy.on.take(&outcome));
@@ -100,7 +101,7 @@ fn asked_pause(journey: &Journey, result: &Result<Response<Body>, Error>) -> Opt
 /// By what endpoints are chosen, before any was tried.
 fn first_pick(journey: &Journey, policy: Option<&RetryPolicy>, trail: &Trail) -> Pick<'static> {
     Pick {
-        hash: journey.hash.as_ref().and_then(|hash| hash.hash),
+        hash: journey.rare().and_then(|rare| rare.hash.as_ref()?.hash),
         avoid_tried: policy.is_some_and(|policy| policy.ignore_previous_hosts),
         elsewhere: policy.is_some_and(|policy| policy.remote_localities),
         ..Pick::first(trail.arrived())

@@ -5,19 +5,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::Response;
-use mesh_core::ResponseFlags;
+use http::{HeaderMap, Request, Response};
 use mesh_core::cluster::EndpointAddress;
 use mesh_core::cluster::endpoint::EndpointState;
 use mesh_core::failure::Limit;
 use mesh_core::limits::Permits;
 use mesh_core::route::{Action, Route, Routed};
 use mesh_core::telemetry::standard::Security;
+use mesh_core::{Failure, ResponseFlags};
 
 use super::Journey;
 use crate::endpoint::Sent;
 use crate::live::Live;
-use crate::telemetry::{Begun, Group};
+use crate::telemetry::{Begun, Group, Traced};
 use crate::{Body, Error};
 
 /// How the mesh handled a request; an extension of every response of a [`MeshClient`](crate::MeshClient).
@@ -46,10 +46,7 @@ impl RouteInfo {
     /// The name of the chosen cluster, such as `outbound|9080|v1|reviews.default.svc.cluster.local`.
     pub fn cluster_name(&self) -> Option<&str> {
         let (live, routed) = self.routed.as_ref()?;
-        match &live.snapshot().rule(routed.route).action {
-            Action::Passthrough(id) => Some(&live.snapshot().cluster(*id).name),
-            _ => live.snapshot().destination(*routed).map(|destination| &*destination.cluster.name),
-        }
+        cluster_name(live, *routed)
     }
 
     /// The endpoint of the last try.
@@ -89,6 +86,14 @@ impl RouteInfo {
     }
 }
 
+/// The name of the cluster that a request was routed to.
+fn cluster_name(live: &Live, routed: Routed) -> Option<&str> {
+    match &live.snapshot().rule(routed.route).action {
+        Action::Passthrough(id) => Some(&live.snapshot().cluster(*id).name),
+        _ => live.snapshot().destination(routed).map(|destination| &*destination.cluster.name),
+    }
+}
+
 impl fmt::Debug for RouteInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RouteInfo")
@@ -102,6 +107,29 @@ impl fmt::Debug for RouteInfo {
     }
 }
 
+/// What answers a request that nothing keeps from it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AnsweredBy {
+    /// It got to no rule.
+    Nobody,
+    /// The rule, whether a browser may call.
+    Cors,
+    /// The rule.
+    Rule,
+    Upstream,
+}
+
+impl AnsweredBy {
+    const fn details(self) -> &'static str {
+        match self {
+            Self::Nobody => "",
+            Self::Cors => "cors_response",
+            Self::Rule => "direct_response",
+            Self::Upstream => "via_upstream",
+        }
+    }
+}
+
 /// Collects a [`RouteInfo`] along the way.
 #[derive(Debug)]
 pub(crate) struct Trail {
@@ -109,13 +137,17 @@ pub(crate) struct Trail {
     endpoint: Option<Arc<EndpointState>>,
     attempts: u32,
     flags: ResponseFlags,
-    details: &'static str,
     skipped_retries: u32,
     over_limit: Option<(Limit, u32)>,
     spent: bool,
+    /// What answered, unless something failed.
+    answered_by: AnsweredBy,
+    failure: Option<Failure>,
     /// What is measured of it; apart from whether it is gRPC, which finds room here.
     begun: Option<Begun>,
     is_grpc: bool,
+    /// What is traced of it.
+    pub(crate) traced: Traced,
 }
 
 impl Trail {
@@ -124,14 +156,16 @@ impl Trail {
         Self {
             begun,
             is_grpc,
+            traced: Traced::default(),
             arrived,
             endpoint: None,
             attempts: 0,
             flags: ResponseFlags::NONE,
-            details: "",
             skipped_retries: 0,
             over_limit: None,
+            answered_by: AnsweredBy::Nobody,
             spent: false,
+            failure: None,
         }
     }
 
@@ -148,7 +182,7 @@ impl Trail {
     }
 
     pub(crate) fn details(&self) -> &'static str {
-        self.details
+        self.failure.map_or(self.answered_by.details(), Failure::details)
     }
 
     pub(crate) fn endpoint(&self) -> Option<&EndpointState> {
@@ -172,8 +206,14 @@ impl Trail {
     }
 
     /// Counts a try, whether there is an endpoint for it or not.
-    pub(crate) fn try_begins(&mut self) {
+    pub(crate) fn try_begins(&mut self, headers: Option<&mut HeaderMap>) {
         self.attempts += 1;
+        self.traced.try_begins(headers);
+    }
+
+    /// What a try came to; `endpoint` is where it went, if it got that far.
+    pub(crate) fn try_ended(&mut self, result: &Result<Response<Body>, Error>, endpoint: Option<&Arc<EndpointState>>) {
+        self.traced.try_ended(endpoint, result);
     }
 
     pub(crate) fn chosen(&mut self, endpoint: &Arc<EndpointState>, group: Option<&Arc<Group>>) {
@@ -188,6 +228,13 @@ impl Trail {
         }
     }
 
+    /// Takes what the endpoint tells of itself out of the headers of its answer.
+    pub(crate) fn hear(&mut self, headers: &mut http::HeaderMap) {
+        if let Some(begun) = &mut self.begun {
+            begun.hear(headers);
+        }
+    }
+
     /// What of the request's body was not there at the beginning is counted there.
     pub(crate) fn sends(&mut self, sent: Option<Sent>) {
         if let Some(begun) = &mut self.begun {
@@ -195,13 +242,44 @@ impl Trail {
         }
     }
 
+    /// Notes the request as it is sent on, or would have been, where somebody wants to know.
+    pub(crate) fn tell(&mut self, journey: Option<&Journey>, request: &Request<Body>) {
+        if let Some(recording) = self.begun.as_mut().and_then(Begun::recording) {
+            recording.request(request);
+            if let Some(journey) = journey {
+                let record = recording.record();
+                record.route = (*journey.route().name).into();
+                record.cluster = cluster_name(&journey.live, journey.routed).map(Into::into);
+                record.scheme = journey.head.scheme.as_str();
+            }
+        }
+    }
+
+    /// Notes what became of it.
+    fn tell_end(&mut self) {
+        let (details, attempts) = (self.details(), self.attempts);
+        let upstream = self.endpoint.as_deref().map(EndpointState::address);
+        if let Some(recording) = self.begun.as_mut().and_then(Begun::recording) {
+            let record = recording.record();
+            record.details = details.into();
+            record.attempts = attempts;
+            record.upstream = upstream.map(|address| address.to_string().into());
+        }
+    }
+
     /// Counts the answer, as it is now, and what is read of it.
-    fn measure(&mut self, response: &mut Response<Body>) {
-        if let Some(begun) = self.begun.take() {
+    fn measure(&mut self, response: &mut Response<Body>, cluster: Option<&str>) {
+        self.tell_end();
+        let measured = self.begun.take().map(|begun| {
             let mut measured = begun.measured(self.arrived, self.is_grpc, Security::Unknown);
             measured.answered(response, self.flags);
-            response.body_mut().measure(measured);
+            measured
+        });
+        let mut span = self.traced.answered(response, self.flags, self.failure);
+        if let (Some(span), Some(cluster)) = (&mut span, cluster) {
+            span.went_to(cluster);
         }
+        response.body_mut().measure(measured, span);
     }
 
     pub(crate) fn flag(&mut self, flags: ResponseFlags) {
@@ -222,27 +300,27 @@ impl Trail {
     }
 
     /// What made the response: an upstream, or a rule that answers itself.
-    pub(crate) fn answered_by(&mut self, details: &'static str) {
-        self.details = details;
+    pub(crate) fn answered_by(&mut self, by: AnsweredBy) {
+        self.answered_by = by;
     }
 
     pub(crate) fn failed(&mut self, error: &Error) {
         self.flag(error.failure().flags());
-        self.details = error.failure().details();
+        self.failure = Some(error.failure());
     }
 
     /// Puts the info on the response.
     pub(crate) fn attach(mut self, response: &mut Response<Body>, journey: Option<Journey>) {
-        self.measure(response);
         let info = RouteInfo {
             routed: journey.map(|journey| (journey.live, journey.routed)),
             endpoint: self.endpoint.take(),
             attempts: self.attempts,
             flags: self.flags,
-            details: self.details,
+            details: self.details(),
             skipped_retries: self.skipped_retries,
             over_limit: self.over_limit,
         };
+        self.measure(response, info.cluster_name());
         response.extensions_mut().insert(info);
     }
 }
@@ -250,6 +328,8 @@ impl Trail {
 /// Without an answer it was given up by its caller.
 impl Drop for Trail {
     fn drop(&mut self) {
+        (self.failure, self.answered_by) = (None, AnsweredBy::Nobody);
+        self.tell_end();
         if let Some(begun) = self.begun.take() {
             drop(begun.measured(self.arrived, self.is_grpc, Security::Unknown));
         }

@@ -8,14 +8,10 @@ use arc_swap::ArcSwap;
 use http::Request;
 use http::header::HOST;
 use http::uri::Authority;
-use mesh_core::identity::SpiffeId;
-use mesh_core::route::reply::is_grpc;
 use mesh_core::telemetry::Workload;
-use mesh_core::telemetry::standard::{Called, Security};
+use mesh_core::telemetry::standard::Called;
 
-use super::{Begun, Group, Measured, Metrics};
-use crate::identity::Peer;
-use crate::inbound::PeerIdentity;
+use super::{Group, Metrics};
 
 /// Groups by who calls and which of our names he asks for: found without a lock once they have been there.
 pub(crate) struct Arrivals {
@@ -45,15 +41,9 @@ impl Arrivals {
         }
     }
 
-    /// A request that arrives.
-    pub(crate) fn begin<B: http_body::Body>(&self, request: &Request<B>) -> Measured {
-        let extensions = request.extensions();
-        let proved = extensions.get::<PeerIdentity>().map(PeerIdentity::principal);
-        let principal = proved.or_else(|| extensions.get::<Peer>()?.id().map(SpiffeId::as_str));
-        let security = if principal.is_some() { Security::MutualTls } else { Security::None };
-        let group = self.group(principal.unwrap_or_default(), host_of(request));
-        let body = request.body().size_hint().exact().unwrap_or_default();
-        Begun::new(group, request, body).measured(crate::clock::now(), is_grpc(request.headers()), security)
+    /// What a request counts in that arrives, by whom it is from.
+    pub(crate) fn of<B>(&self, request: &Request<B>, principal: Option<&str>) -> Arc<Group> {
+        self.group(principal.unwrap_or_default(), host_of(request))
     }
 
     /// Only names of ours have groups of their own: whoever makes up others counts for the service that we are.

@@ -1,4 +1,6 @@
-//! What the mesh tells about requests: Istio's standard metrics.
+//! What the mesh tells about requests: Istio's standard metrics, and traces.
+//!
+//! # Metrics
 //!
 //! A mesh that is given a [`MeterProvider`](opentelemetry::metrics::MeterProvider) counts every request that it sends
 //! (`reporter="source"`) and takes (`reporter="destination"`) under the names, labels and buckets of Istio's sidecars, so
@@ -27,15 +29,68 @@
 //! Neither paths nor names that a caller makes up become labels: a host that is no service of the configuration counts for
 //! `PassthroughCluster`. Of all label sets together up to [`MOST_SERIES`] are kept apart; what comes then is counted in one
 //! series that has the label `otel_metric_overflow="true"`.
+//!
+//! # Traces
+//!
+//! A mesh that is given a [`TracerProvider`](opentelemetry::trace::TracerProvider) by
+//! [`MeshBuilder::tracer_provider`](crate::MeshBuilder::tracer_provider) makes a span of kind server of each request that it
+//! takes and one of kind client of each that it sends, a gateway both, with the names of OpenTelemetry's
+//! [semantic conventions](https://opentelemetry.io/docs/specs/semconv/) 1.42 for HTTP and, for gRPC, for RPC. A span ends with
+//! the last byte of the answer, or when that is given up. The feature `otlp` makes providers as the environment says
+//! (`telemetry::otlp`).
+//!
+//! Handlers need no code for it. What the application sends while it handles a request is a part of that request's trace, as
+//! far as [`RequestContext`](crate::inbound::RequestContext) reaches ([`spawn`](crate::inbound::spawn) takes it along). The
+//! parent of a call is, in this order:
+//!
+//! 1. what its own trace headers say, where the application has set some,
+//! 2. the application's current span, by OpenTelemetry's `Context::current()`; `tracing-opentelemetry` sets it,
+//! 3. the span of the request that is being handled, which is the parent of the application's spans, too.
+//!
+//! A call that is tried once is one span, which tells the endpoint. Where there are more tries each has a span of kind client
+//! below it, with its endpoint, its outcome and its flags, and endpoints see that of their try as their parent, all but the
+//! first: when it was sent nobody knew of a second.
+//!
+//! | attribute | where | |
+//! |-|-|-|
+//! | `response_flags` | all | Envoy's flags, if there are some; `DC` where the caller went away |
+//! | `error.type` | what failed | the status, or Envoy's response code details where there was no answer of an endpoint |
+//! | `upstream_cluster.name` | client, gateway | where the rule sent it |
+//! | `guid:x-request-id`, `istio.canonical_service`, `istio.canonical_revision`, `istio.namespace` | all | Istio's tags, of this workload |
+//! | `url.full` | client | without the query, which may hold what is nobody's business; `url.query` is never there |
+//!
+//! Which traces are recorded decides whoever begins them: a decision that a request brings is kept, and handed on whatever it
+//! is. Of those that begin here 1 % are recorded, as in Istio, unless a Telemetry resource says otherwise
+//! (`randomSamplingPercentage`, for the mode `CLIENT` or `SERVER`); a gateway is a client. As in Envoy `x-request-id` tells
+//! the decision, too: in a UUID the digit of the version is 9 for what is recorded, `x-client-trace-id` asks for it, and an id
+//! that is no UUID begins no trace. Where the environment names a sampler (`OTEL_TRACES_SAMPLER`), or
+//! `useRequestIdForTraceSampling` is false, the provider's own sampler decides alone. An Envoy that draws against a trace
+//! whose `traceparent` is sampled drops it unless the id says so; here a parent's decision always counts.
+//!
+//! Without a provider a request pays a branch; one that is not recorded pays no allocation but for the header that says so.
 
 mod arrivals;
 mod counted;
+mod exchange;
 mod instruments;
 mod measured;
+mod observed;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+mod recording;
 mod series;
+mod tap;
+mod trace;
 
 pub(crate) use arrivals::Arrivals;
 pub(crate) use counted::Counted;
+pub(crate) use exchange::forget_introduction;
 pub(crate) use measured::{Begun, Measured};
+pub(crate) use observed::observe;
+pub(crate) use recording::Recording;
 pub use series::MOST_SERIES;
 pub(crate) use series::{Group, Metrics};
+pub(crate) use tap::Taps;
+pub use tap::{TAP_DEPTH, Tap};
+pub use trace::Propagator;
+pub(crate) use trace::{About, Propagators, RequestSpan, Traced, Traces, tracer};

@@ -6,15 +6,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
+use http::{HeaderMap, HeaderValue};
 use mesh_core::telemetry::standard::{Called, Ended, Reporter, common};
 use mesh_core::telemetry::{UNKNOWN, Workload};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
+use super::exchange::Exchange;
 use super::instruments::{Instruments, Series, Sizes};
 
 /// So many label sets are kept apart.
 pub const MOST_SERIES: usize = 2_000;
+
+/// So many workloads that tell of themselves are kept apart where one name or proof is all that is known of them; who
+/// proves nothing could make up any number.
+const MOST_REFINED: usize = 64;
 
 /// The label of the series for what is beyond [`MOST_SERIES`], as in OpenTelemetry.
 const OVERFLOW: &str = "otel.metric.overflow";
@@ -23,6 +29,8 @@ const OVERFLOW: &str = "otel.metric.overflow";
 pub(crate) struct Metrics {
     instruments: Instruments,
     own: Workload,
+    /// What this workload tells others of itself.
+    exchange: Exchange,
     cluster_domain: Box<str>,
     known: AtomicUsize,
     overflow: OnceLock<Arc<Series>>,
@@ -42,6 +50,9 @@ struct Parties {
 /// What the requests between two workloads count in.
 pub(crate) struct Group {
     metrics: Arc<Metrics>,
+    parties: Parties,
+    /// Where requests count whose other side has told of itself.
+    refined: ArcSwap<Vec<(HeaderValue, Arc<Self>)>>,
     labels: Box<[KeyValue]>,
     /// By how requests ended: few, and the usual one comes first.
     series: ArcSwap<Vec<(Ended, Arc<Series>)>>,
@@ -53,6 +64,7 @@ impl Metrics {
     pub(crate) fn new(meter: &Meter, own: Workload, cluster_domain: &str) -> Arc<Self> {
         Arc::new(Self {
             instruments: Instruments::new(meter),
+            exchange: Exchange::new(&own),
             own,
             cluster_domain: cluster_domain.into(),
             known: AtomicUsize::new(0),
@@ -60,6 +72,11 @@ impl Metrics {
             groups: Mutex::default(),
             nobody: OnceLock::new(),
         })
+    }
+
+    /// Tells the other side who this is.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        self.exchange.tell(headers);
     }
 
     pub(crate) fn cluster_domain(&self) -> &str {
@@ -113,6 +130,8 @@ impl Metrics {
         let labels = common(*reporter, source, destination, called);
         Group {
             metrics: Arc::clone(self),
+            parties: parties.clone(),
+            refined: ArcSwap::default(),
             labels: labels.into_iter().map(|(key, value)| KeyValue::new(key, value.to_owned())).collect(),
             series: ArcSwap::default(),
             growing: Mutex::default(),
@@ -131,6 +150,42 @@ impl Metrics {
 }
 
 impl Group {
+    /// Tells the other side who this is.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        self.metrics.tell(headers);
+    }
+
+    /// Where requests count whose other side has told of itself.
+    pub(super) fn refined(self: &Arc<Self>, told: &HeaderValue) -> Arc<Self> {
+        let find = |known: &[(HeaderValue, Arc<Self>)]| {
+            known.iter().find(|(known, _)| known == told).map(|(_, group)| Arc::clone(group))
+        };
+        let known = self.refined.load();
+        if let Some(group) = find(&known) {
+            return group;
+        }
+        if known.len() >= MOST_REFINED {
+            return Arc::clone(self);
+        }
+        let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.refined.load_full();
+        if let Some(group) = find(&known) {
+            return group;
+        }
+        let other = told.to_str().ok().and_then(Workload::of_metadata);
+        let group = other.map_or_else(
+            || Arc::clone(self),
+            |told| {
+                let other = self.parties.other.refined_by(&told);
+                self.metrics.group(Parties { other, ..self.parties.clone() })
+            },
+        );
+        let mut more = Vec::clone(&known);
+        more.push((told.clone(), Arc::clone(&group)));
+        self.refined.store(Arc::new(more));
+        group
+    }
+
     pub(super) fn record(&self, ended: Ended, sizes: Sizes) {
         if let Some((_, series)) = self.series.load().iter().find(|(known, _)| *known == ended) {
             return series.record(sizes);

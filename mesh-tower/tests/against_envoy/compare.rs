@@ -64,8 +64,13 @@ fn differ<T: Debug + PartialEq>(what: &str, own: &T, envoys: &T) -> Option<Strin
     (own != envoys).then(|| format!("{what}: {own:?}, Envoy's {envoys:?}"))
 }
 
-/// Status, flags.
+/// Status, flags; of an answer that broke off only that, since a client is told flags with the head.
 fn short(got: &Got) -> String {
+    match got.outcome.error.as_deref() {
+        Some("timeout") => return "never".to_owned(),
+        Some(_) => return "broken".to_owned(),
+        None => {}
+    }
     let status = got.outcome.status.map_or_else(|| "error".to_owned(), |status| status.to_string());
     let grpc = value_of(&got.outcome.headers, "grpc-status").or(value_of(&got.outcome.trailers, "grpc-status"));
     let grpc = grpc.map(|code| format!(" grpc {code}")).unwrap_or_default();

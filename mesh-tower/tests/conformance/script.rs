@@ -11,6 +11,8 @@ pub(crate) enum Act {
         status: u16,
         headers: Headers,
     },
+    /// The connection, or the stream, ends within the body of an answer.
+    Break,
     /// The connection, or the stream, ends before a byte.
     Close,
     Delay(Duration, Box<Act>),
@@ -32,6 +34,7 @@ impl Act {
     pub(crate) fn parse(text: &str) -> Self {
         let parsed = match text.split_once(':') {
             _ if text == "reset" => Some(Self::Reset),
+            _ if text == "break" => Some(Self::Break),
             _ if text == "close" => Some(Self::Close),
             _ if text == "hang" => Some(Self::Hang),
             Some(("grpc", code)) => code.parse().ok().map(Self::Grpc),
@@ -59,5 +62,6 @@ fn entries_are_read() {
     let headers = vec![("x-a".to_owned(), "b:c".to_owned()), ("x-b".to_owned(), "d".to_owned())];
     assert_eq!(Act::parse("404+x-a:b:c+x-b:d"), Act::Answer { status: 404, headers });
     assert_eq!(Act::parse("delay:300:reset"), Act::Delay(Duration::from_millis(300), Box::new(Act::Reset)));
+    assert_eq!(Act::parse("break"), Act::Break);
     assert_eq!(Act::parse("grpc-trailer:14"), Act::GrpcTrailer(14));
 }

@@ -30,6 +30,7 @@ fn several(upstream: &str, times: usize) -> Ask {
 fn by_what() -> Vec<Case> {
     let split =
         json!({"splitExternalLocalOriginErrors": true, "consecutiveLocalOriginFailures": 3, "consecutive5xxErrors": 3});
+    let split_once = json!({"splitExternalLocalOriginErrors": true, "consecutiveLocalOriginFailures": 1});
     let gateway = json!({"consecutiveGatewayErrors": 2, "consecutive5xxErrors": 0});
     vec![
         case("by errors in a row", 1, json!({"consecutive5xxErrors": 3})).ask_all([
@@ -53,6 +54,23 @@ fn by_what() -> Vec<Case> {
             .ask(several("200", 6).shows(&["503 UF", "503 UH"])),
         case("by connections that end", 1, json!({"consecutive5xxErrors": 3}))
             .ask_all([several("close", 2).shows(&["503 UC"]), several("reset", 4).shows(&["503 UC", "503 UH"])]),
+        // The head of each answer is a success, so that no two failures follow one another.
+        case("not by several answers that break off", 1, json!({"consecutive5xxErrors": 2}))
+            .ask(several("break", 6).shows(&["broken"])),
+        case("by an answer that breaks off", 1, json!({"consecutive5xxErrors": 1}))
+            .ask(several("break", 4).shows(&["broken", "503 UH"])),
+        case("by a stream that breaks off", 1, json!({"consecutive5xxErrors": 1}))
+            .http2()
+            .ask(several("break", 4).with("http", 2).shows(&["broken", "503 UH"])),
+        case("by an answer that breaks off, as a gateway error", 1, json!({"consecutiveGatewayErrors": 1}))
+            .ask(several("break", 4).shows(&["broken", "503 UH"])),
+        case("not by an answer that breaks off behind an error", 1, json!({"consecutive5xxErrors": 2}))
+            .ask_all([several("500", 1).shows(&["500 -"]), several("break", 3).shows(&["broken"])]),
+        case("by an error behind an answer that breaks off", 1, json!({"consecutive5xxErrors": 2}))
+            .ask_all([several("break", 1).shows(&["broken"]), several("500", 3).shows(&["500 -", "503 UH"])]),
+        case("by answers that break off, split", 1, split.clone()).ask(several("break", 8).shows(&["broken"])),
+        case("by an answer that breaks off, split", 1, split_once)
+            .ask(several("break", 4).shows(&["broken", "503 UH"])),
         case("by what is refused, split", 1, split.clone())
             .closed()
             .ask(several("200", 6).shows(&["503 UF", "503 UH"])),

@@ -45,6 +45,10 @@ async fn perform(wire: &mut Wire<TcpStream>, mut act: Act, head: bool) -> io::Re
     let (status, headers, body) = match act {
         Act::Answer { status, headers } => (status, headers, "ok"),
         Act::Grpc(code) | Act::GrpcTrailer(code) => (200, grpc(code), ""),
+        Act::Break => {
+            wire.write(b"HTTP/1.1 200 Reason\r\ncontent-length: 10\r\n\r\nok").await?;
+            return Ok(false);
+        }
         Act::Reset => {
             wire.stream.set_zero_linger()?;
             return Ok(false);

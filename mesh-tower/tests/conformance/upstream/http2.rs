@@ -1,5 +1,7 @@
 //! An endpoint that speaks HTTP/2.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
@@ -12,6 +14,9 @@ use super::{HANG, Upstreams, take_mark};
 use crate::record::{Arrival, Headers};
 use crate::script::Act;
 use crate::wire::{bytes_of, text_of, value_of};
+
+/// How long the head of an answer is there before its stream breaks.
+const BREAK: Duration = Duration::from_millis(30);
 
 /// A gRPC message without content.
 pub(crate) const EMPTY_MESSAGE: &[u8] = &[0; 5];
@@ -68,6 +73,14 @@ async fn exchange(
             let mut response = response(200, &Headers::new(), true);
             response.headers_mut().insert("grpc-status", HeaderValue::from(code));
             respond.send_response(response, true).map(drop)
+        }
+        Act::Break => {
+            let mut stream = respond.send_response(response(200, &Headers::new(), grpc), false)?;
+            stream.send_data(Bytes::from_static(b"ok"), false)?;
+            // What was sent has left by then: a reset drops what waits.
+            tokio::time::sleep(BREAK).await;
+            stream.send_reset(Reason::INTERNAL_ERROR);
+            Ok(())
         }
         Act::Reset => {
             respond.send_reset(Reason::REFUSED_STREAM);

@@ -1,0 +1,92 @@
+//! `cargo run --release -p benches --bin overhead`: instructions of a whole request with metrics, and with tracing that
+//! samples nothing, as ratios to the same request without either. Needs valgrind.
+//!
+//! Counted is what this process executes for a request in user space, both sides of it: the client's layers, hyper, tokio,
+//! the server's layers, and the application, which answers ten bytes. Callgrind counts a short run and a longer one, and
+//! the difference is divided by the requests between them, so that starting up does not count. The kernel's part is left
+//! out; it would make the ratios smaller.
+//!
+//! Exits with 1 where a request with metrics, and tracing that samples nothing, takes more than 1.04 times as many.
+
+#![allow(clippy::print_stdout, reason = "a table is what this program is for")]
+
+use std::error::Error;
+use std::process::{Command, ExitCode};
+
+use benches::whole::{Decided, Telemetry, Whole};
+use clap::Parser;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The longer run has so many requests more than the shorter one.
+const REQUESTS: u64 = 1_000;
+const SHORT: u64 = 200;
+
+const MOST: f64 = 1.04;
+
+/// Instructions of a whole request, with and without telemetry.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Sends so many requests and nothing else.
+    #[arg(long, requires = "telemetry", requires = "decided")]
+    solo: Option<u64>,
+    /// `off`, `metrics` or `metrics-and-traces`.
+    #[arg(long)]
+    telemetry: Option<String>,
+    /// Where it is decided that nothing is sampled: `before` or `here`.
+    #[arg(long)]
+    decided: Option<String>,
+}
+
+fn main() -> Result<ExitCode, BoxError> {
+    let options = Options::parse();
+    if let Some(requests) = options.solo {
+        let telemetry = Telemetry::ALL.into_iter().find(|one| Some(one.name()) == options.telemetry.as_deref());
+        let decided = Decided::ALL.into_iter().find(|one| Some(one.name()) == options.decided.as_deref());
+        solo(telemetry.ok_or("no such telemetry")?, decided.ok_or("no such decision")?, requests)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut is_good = true;
+    println!("{:<20}{:<10}{:>22}{:>8}", "telemetry", "decided", "instructions/request", "ratio");
+    for decided in Decided::ALL {
+        let mut without = f64::NAN;
+        for telemetry in Telemetry::ALL {
+            let instructions = per_request(telemetry, decided)?;
+            if telemetry == Telemetry::Off {
+                without = instructions;
+            }
+            let ratio = instructions / without;
+            println!("{:<20}{:<10}{instructions:>22.0}{ratio:>8.3}", telemetry.name(), decided.name());
+            is_good &= ratio <= MOST;
+        }
+    }
+    Ok(ExitCode::from(u8::from(!is_good)))
+}
+
+fn solo(telemetry: Telemetry, decided: Decided, requests: u64) -> Result<(), BoxError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let whole = Whole::new(telemetry, decided).await?;
+        for _ in 0..requests {
+            whole.call().await?;
+        }
+        Ok(())
+    })
+}
+
+fn per_request(telemetry: Telemetry, decided: Decided) -> Result<f64, BoxError> {
+    let (short, long) = (instructions(telemetry, decided, SHORT)?, instructions(telemetry, decided, SHORT + REQUESTS)?);
+    Ok(long.saturating_sub(short) as f64 / REQUESTS as f64)
+}
+
+/// What callgrind counts of a run.
+fn instructions(telemetry: Telemetry, decided: Decided, requests: u64) -> Result<u64, BoxError> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(std::env::current_exe()?);
+    valgrind.args(["--solo", &requests.to_string(), "--telemetry", telemetry.name(), "--decided", decided.name()]);
+    let output = valgrind.output().map_err(|error| format!("valgrind: {error}"))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    let collected = told.lines().find_map(|line| line.split_once("Collected :"));
+    let counted = collected.and_then(|(_, counted)| counted.trim().parse().ok());
+    counted.filter(|_| output.status.success()).ok_or_else(|| format!("valgrind counted nothing:\n{told}").into())
+}

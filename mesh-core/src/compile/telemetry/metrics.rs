@@ -1,0 +1,147 @@
+//! How requests are counted: overrides of all levels in order, each on top of those before it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_config::Object;
+use mesh_config::api::telemetry::{IstioMetric, Metrics, MetricsOverrides, ProviderRef, TagOverrideOperation};
+use mesh_config::api::{MeshConfig, Telemetry};
+
+use super::applicable::Applicable;
+use super::means;
+use super::providers::Providers;
+use crate::compile::findings::{Findings, not_enforced};
+use crate::telemetry::policy::{MetricOverride, MetricsPolicy, Side, name_of};
+
+const ALL: [IstioMetric; 10] = [
+    IstioMetric::RequestCount,
+    IstioMetric::RequestDuration,
+    IstioMetric::RequestSize,
+    IstioMetric::ResponseSize,
+    IstioMetric::TcpOpenedConnections,
+    IstioMetric::TcpClosedConnections,
+    IstioMetric::TcpSentBytes,
+    IstioMetric::TcpReceivedBytes,
+    IstioMetric::GrpcRequestMessages,
+    IstioMetric::GrpcResponseMessages,
+];
+
+/// How the requests of one side are counted.
+pub(super) fn merged(
+    applicable: &Applicable<'_>,
+    _mesh: &MeshConfig,
+    providers: &Providers<'_>,
+    side: Side,
+    findings: &mut Findings,
+) -> MetricsPolicy {
+    // The last level that names providers says which there are; what others say of others counts for nothing.
+    let named = applicable.metrics().filter(|(_, _, metrics)| !metrics.providers.is_empty()).last();
+    let in_scope: BTreeSet<&str> = match named {
+        Some((_, _, metrics)) => names(&metrics.providers).collect(),
+        None => providers.default_metrics().into_iter().collect(),
+    };
+    let is_ours = |name: &str| providers.get(name).is_some_and(|provider| provider.prometheus.is_some());
+    let Some(ours) = in_scope.iter().copied().find(|name| is_ours(name)) else {
+        if let Some((object, index, metrics)) = named {
+            unknown(object, index, metrics, findings);
+        }
+        return MetricsPolicy { is_enabled: false, ..MetricsPolicy::default() };
+    };
+    let mut merging = Merging { side, policy: MetricsPolicy::default() };
+    let mut parents: Vec<&str> = providers.default_metrics();
+    for (object, index, metrics) in applicable.metrics() {
+        if !metrics.providers.is_empty() {
+            parents = names(&metrics.providers).collect();
+        }
+        if parents.contains(&ours) {
+            merging.add(object, index, metrics, findings);
+        }
+    }
+    merging.policy
+}
+
+fn names(providers: &[ProviderRef]) -> impl Iterator<Item = &str> {
+    providers.iter().map(|provider| provider.name.as_str())
+}
+
+fn unknown(object: &Object<Telemetry>, index: usize, metrics: &Metrics, findings: &mut Findings) {
+    let named: Vec<_> = names(&metrics.providers).collect();
+    let message = format!("none of the providers {} takes metrics here", named.join(", "));
+    let path = format!("spec.metrics[{index}].providers");
+    findings.add(not_enforced(
+        object,
+        &path,
+        &message,
+        "requests are not counted; `prometheus` is a provider that is there",
+    ));
+}
+
+struct Merging {
+    side: Side,
+    policy: MetricsPolicy,
+}
+
+impl Merging {
+    fn add(&mut self, object: &Object<Telemetry>, index: usize, metrics: &Metrics, findings: &mut Findings) {
+        if let Some(interval) = metrics.reporting_interval {
+            self.policy.reporting_interval = Some(interval.to_std());
+        }
+        for (place, change) in metrics.overrides.iter().enumerate() {
+            let custom = change.matches.as_ref().and_then(|matches| matches.custom_metric.as_deref());
+            if let Some(custom) = custom.filter(|name| metric_named(name).is_none()) {
+                let path = format!("spec.metrics[{index}].overrides[{place}].match.customMetric");
+                let message = format!("there is no metric {custom:?} here");
+                findings.add(not_enforced(object, &path, &message, "the override changes nothing"));
+            }
+            if means(change.matches.as_ref().map(|matches| matches.mode), self.side) {
+                self.change(change);
+            }
+        }
+    }
+
+    fn change(&mut self, change: &MetricsOverrides) {
+        let chosen = chosen(change);
+        if chosen.len() == ALL.len() && change.disabled == Some(true) {
+            self.policy.is_enabled = false;
+            return;
+        }
+        // What a wider level has turned off a narrower one that speaks of some metric turns on again.
+        self.policy.is_enabled = true;
+        for metric in chosen {
+            let known = self.policy.overrides.entry(name_of(metric)).or_insert_with(MetricOverride::default);
+            known.is_disabled = change.disabled.unwrap_or(known.is_disabled);
+            let tags: BTreeMap<_, _> = change
+                .tag_overrides
+                .iter()
+                .map(|(name, tag)| {
+                    let value = (tag.operation == TagOverrideOperation::Upsert).then(|| tag.value.as_str().into());
+                    (Box::from(name.as_str()), value)
+                })
+                .collect();
+            known.tags.extend(tags);
+        }
+    }
+}
+
+/// The metrics that an override is for.
+fn chosen(change: &MetricsOverrides) -> Vec<IstioMetric> {
+    let Some(matches) = &change.matches else { return ALL.to_vec() };
+    match (&matches.custom_metric, matches.metric) {
+        (Some(name), _) => metric_named(name).into_iter().collect(),
+        (None, None | Some(IstioMetric::AllMetrics)) => ALL.to_vec(),
+        (None, Some(metric)) => vec![metric],
+    }
+}
+
+/// A metric of Istio's by the name that it has in Prometheus, with or without what stands before and behind it.
+fn metric_named(name: &str) -> Option<IstioMetric> {
+    let name = name.strip_prefix("istio_").unwrap_or(name);
+    Some(match name.strip_suffix("_total").unwrap_or(name) {
+        "requests" => IstioMetric::RequestCount,
+        "request_duration_milliseconds" => IstioMetric::RequestDuration,
+        "request_bytes" => IstioMetric::RequestSize,
+        "response_bytes" => IstioMetric::ResponseSize,
+        "request_messages" => IstioMetric::GrpcRequestMessages,
+        "response_messages" => IstioMetric::GrpcResponseMessages,
+        _ => return None,
+    })
+}

@@ -1,0 +1,65 @@
+//! How calls are traced: each level overrides the one above it field by field, and its tags replace those of that.
+
+use mesh_config::api::MeshConfig;
+use mesh_config::api::telemetry::Tracing;
+
+use super::applicable::Applicable;
+use super::means;
+use super::providers::Providers;
+use crate::telemetry::policy::{DEFAULT_SAMPLING, Side, TracingPolicy};
+
+/// The policies of client and server; `None` where nothing asks for traces.
+pub(super) fn merged(
+    applicable: &Applicable<'_>,
+    mesh: &MeshConfig,
+    providers: &Providers<'_>,
+) -> Option<(TracingPolicy, TracingPolicy)> {
+    if applicable.tracing().next().is_none() && providers.default_tracing().is_empty() {
+        return legacy(mesh).map(|policy| (policy.clone(), policy));
+    }
+    let of = |side| {
+        let mut policy = beginning(mesh);
+        // One provider counts, as in Istio.
+        let fetch = |name: &str| providers.get(name).map(|provider| Box::new(provider.into_owned()));
+        policy.provider = providers.default_tracing().first().and_then(|name| fetch(name));
+        let levels = applicable.tracing().filter(|tracing| means(tracing.matches.map(|matches| matches.mode), side));
+        for level in levels {
+            if let Some(first) = level.providers.first() {
+                policy.provider = fetch(&first.name);
+            }
+            refine(&mut policy, level);
+        }
+        policy
+    };
+    Some((of(Side::Client), of(Side::Server)))
+}
+
+fn refine(policy: &mut TracingPolicy, level: &Tracing) {
+    let set = |field: &mut bool, value: Option<bool>| *field = value.unwrap_or(*field);
+    set(&mut policy.is_disabled, level.disable_span_reporting);
+    set(&mut policy.uses_request_id, level.use_request_id_for_trace_sampling);
+    set(&mut policy.istio_tags, level.enable_istio_tags);
+    set(&mut policy.keeps_context, level.disable_context_propagation);
+    policy.sampling = level.random_sampling_percentage.unwrap_or(policy.sampling);
+    if !level.custom_tags.is_empty() {
+        policy.custom_tags.clone_from(&level.custom_tags);
+    }
+}
+
+fn beginning(mesh: &MeshConfig) -> TracingPolicy {
+    let proxy = mesh.default_config.as_ref().and_then(|config| config.tracing.as_ref());
+    TracingPolicy {
+        sampling: proxy.and_then(|tracing| tracing.sampling).unwrap_or(DEFAULT_SAMPLING),
+        custom_tags: proxy.map(|tracing| tracing.custom_tags.clone()).unwrap_or_default(),
+        uses_request_id: true,
+        istio_tags: proxy.and_then(|tracing| tracing.enable_istio_tags).unwrap_or(true),
+        ..TracingPolicy::default()
+    }
+}
+
+/// By `enableTracing` and `defaultConfig.tracing` alone.
+fn legacy(mesh: &MeshConfig) -> Option<TracingPolicy> {
+    let proxy = mesh.default_config.as_ref()?.tracing.as_ref()?;
+    let asked = mesh.enable_tracing();
+    asked.then(|| TracingPolicy { legacy: Some(Box::new(proxy.clone())), ..beginning(mesh) })
+}

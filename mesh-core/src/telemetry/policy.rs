@@ -1,0 +1,137 @@
+//! What Telemetry resources and MeshConfig come to for one workload: what is counted, logged and traced on each side.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mesh_config::api::mesh_config::{ExtensionProvider, MeshTracing};
+use mesh_config::api::telemetry::{CustomTag, IstioMetric};
+
+/// Which side of a call this workload is on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The caller's (`CLIENT`): requests that go out, at a gateway too.
+    #[default]
+    Client,
+    /// The callee's (`SERVER`): requests that come in.
+    Server,
+}
+
+impl Side {
+    /// As in `match.mode`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "CLIENT",
+            Self::Server => "SERVER",
+        }
+    }
+}
+
+/// The policies of both sides.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Telemetries {
+    /// Of requests that go out.
+    pub client: TelemetryPolicy,
+    /// Of requests that come in.
+    pub server: TelemetryPolicy,
+    /// The Telemetry resources that took part, the widest first, as `namespace/name`.
+    pub from: Vec<Box<str>>,
+}
+
+impl Telemetries {
+    /// The policy of one side.
+    pub const fn of(&self, side: Side) -> &TelemetryPolicy {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+}
+
+/// What is told of the requests of one side.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TelemetryPolicy {
+    /// Metrics.
+    pub metrics: MetricsPolicy,
+    /// Traces; `None` where nothing asks for them.
+    pub tracing: Option<TracingPolicy>,
+}
+
+/// How requests are counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricsPolicy {
+    /// Whether anything is: no where all metrics are disabled, and where no provider takes them.
+    pub is_enabled: bool,
+    /// What differs from the usual, by metric. [`IstioMetric::AllMetrics`] is never a key.
+    pub overrides: BTreeMap<&'static str, MetricOverride>,
+    /// Time between reports of metrics of TCP. Unset: 5 s.
+    pub reporting_interval: Option<Duration>,
+}
+
+impl Default for MetricsPolicy {
+    fn default() -> Self {
+        Self { is_enabled: true, overrides: BTreeMap::new(), reporting_interval: None }
+    }
+}
+
+impl MetricsPolicy {
+    /// What differs for a metric.
+    pub fn of(&self, metric: IstioMetric) -> Option<&MetricOverride> {
+        self.overrides.get(name_of(metric))
+    }
+
+    /// Whether a metric is counted.
+    pub fn counts(&self, metric: IstioMetric) -> bool {
+        self.is_enabled && self.of(metric).is_none_or(|change| !change.is_disabled)
+    }
+}
+
+/// What differs from the usual for one metric.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricOverride {
+    /// It is not counted.
+    pub is_disabled: bool,
+    /// Labels that are set (`Some`, an expression) or left out.
+    pub tags: BTreeMap<Box<str>, Option<Box<str>>>,
+}
+
+/// How calls are traced.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TracingPolicy {
+    /// Where spans go: an extension provider of MeshConfig.
+    pub provider: Option<Box<ExtensionProvider>>,
+    /// Where they go by `defaultConfig.tracing`, which counts where no provider is named anywhere.
+    pub legacy: Option<Box<MeshTracing>>,
+    /// Whether no spans are to be reported (`disableSpanReporting`). Context travels all the same. In Istio there are none
+    /// for want of a [`provider`](Self::provider) either; in a process the program says where they go.
+    pub is_disabled: bool,
+    /// The share of calls that are traced where the caller has not decided, 0 to 100.
+    pub sampling: f64,
+    /// Further tags of spans.
+    pub custom_tags: BTreeMap<String, CustomTag>,
+    /// Whether the decision is noted in `x-request-id` and read from it.
+    pub uses_request_id: bool,
+    /// Whether Istio's own tags are added.
+    pub istio_tags: bool,
+    /// Whether the trace headers of requests are left alone.
+    pub keeps_context: bool,
+}
+
+/// The share of calls that are traced where nobody says anything, in percent.
+pub const DEFAULT_SAMPLING: f64 = 1.0;
+
+/// A metric of Istio's as Telemetry resources name it.
+pub const fn name_of(metric: IstioMetric) -> &'static str {
+    match metric {
+        IstioMetric::AllMetrics => "ALL_METRICS",
+        IstioMetric::RequestCount => "REQUEST_COUNT",
+        IstioMetric::RequestDuration => "REQUEST_DURATION",
+        IstioMetric::RequestSize => "REQUEST_SIZE",
+        IstioMetric::ResponseSize => "RESPONSE_SIZE",
+        IstioMetric::TcpOpenedConnections => "TCP_OPENED_CONNECTIONS",
+        IstioMetric::TcpClosedConnections => "TCP_CLOSED_CONNECTIONS",
+        IstioMetric::TcpSentBytes => "TCP_SENT_BYTES",
+        IstioMetric::TcpReceivedBytes => "TCP_RECEIVED_BYTES",
+        IstioMetric::GrpcRequestMessages => "GRPC_REQUEST_MESSAGES",
+        IstioMetric::GrpcResponseMessages => "GRPC_RESPONSE_MESSAGES",
+    }
+}

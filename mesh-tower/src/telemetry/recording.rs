@@ -1,0 +1,136 @@
+//! What is noted of a request for those who want to know: made only where there is somebody.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::HOST;
+use http::uri::Authority;
+use http::{HeaderMap, Request, Response};
+use mesh_core::identity::SpiffeId;
+use mesh_core::telemetry::record::{self, TlsFacts, Wanted};
+use mesh_core::telemetry::standard::Ended;
+use mesh_core::telemetry::{Record, Side};
+
+use super::tap::Taps;
+use crate::identity::Peer;
+use crate::live::Live;
+use crate::serve::PeerAddress;
+
+/// A record that is being written.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    record: Record,
+    live: Arc<Live>,
+    taps: Arc<Taps>,
+    is_tapped: bool,
+    began: Instant,
+    /// Whether the head of the request is noted as it is sent on.
+    is_told: bool,
+}
+
+/// What is measured of a request, told at its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sums {
+    pub(super) began: Instant,
+    pub(super) now: Instant,
+    pub(super) request_bytes: u64,
+    pub(super) response_bytes: u64,
+}
+
+impl Recording {
+    /// For a request that begins; nothing where nobody wants to know.
+    pub(crate) fn begin<B: http_body::Body>(
+        taps: &Arc<Taps>,
+        live: &Arc<Live>,
+        side: Side,
+        request: &Request<B>,
+    ) -> Option<Box<Self>> {
+        let is_tapped = taps.is_listened_to();
+        if !is_tapped {
+            return None;
+        }
+        let mut record = Record::new(side, crate::clock::wall(), request.method().clone());
+        record.version = live.version();
+        record.protocol = request.version();
+        record.downstream_remote = request.extensions().get::<PeerAddress>().and_then(PeerAddress::socket);
+        if let Some(peer) = request.extensions().get::<Peer>() {
+            record.tls = facts(peer);
+        }
+        if request.body().is_end_stream() || request.body().size_hint().exact() == Some(0) {
+            record.request_duration = Some(std::time::Duration::ZERO);
+        }
+        let (live, taps) = (Arc::clone(live), Arc::clone(taps));
+        let mut recording = Self { record, live, taps, is_tapped, began: crate::clock::now(), is_told: false };
+        recording.name(request);
+        Some(Box::new(recording))
+    }
+
+    fn wanted(&self) -> &Wanted {
+        if self.is_tapped { &record::ALL } else { &record::NOTHING }
+    }
+
+    /// Where the request goes, and by which host.
+    fn name<B>(&mut self, request: &Request<B>) {
+        let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        self.record.path = request.uri().path_and_query().cloned();
+        self.record.authority = request.uri().authority().map_or_else(host, Authority::as_str).into();
+    }
+
+    /// The head of the request as it is sent on, or would have been; what is told first counts.
+    pub(crate) fn request<B>(&mut self, request: &Request<B>) {
+        if !self.is_told {
+            self.is_told = true;
+            self.name(request);
+            self.record.request_headers = self.wanted().request.of(request.headers());
+        }
+    }
+
+    /// Whose words the caller's address and the port that it came to are.
+    pub(crate) fn came(&mut self, from: Option<SocketAddr>, to: Option<SocketAddr>) {
+        self.record.downstream_remote = from.or(self.record.downstream_remote);
+        self.record.downstream_local = to;
+    }
+
+    /// What was decided about it.
+    pub(crate) fn record(&mut self) -> &mut Record {
+        &mut self.record
+    }
+
+    pub(super) fn answered<B>(&mut self, response: &Response<B>, head_bytes: u64) {
+        self.record.response_duration = Some(crate::clock::now().saturating_duration_since(self.began));
+        self.record.response_headers = self.wanted().response.of(response.headers());
+        self.record.response_head_bytes = head_bytes;
+    }
+
+    pub(super) fn trailers(&mut self, trailers: &HeaderMap) {
+        self.record.response_trailers = self.wanted().trailers.of(trailers);
+    }
+
+    /// The request has come to its end: tells those who want to know.
+    pub(super) fn finish(self, ended: Ended, sums: Sums) {
+        let Self { mut record, taps, is_tapped, .. } = self;
+        record.duration = sums.now.saturating_duration_since(sums.began);
+        record.status = ended.status;
+        record.is_grpc = ended.is_grpc;
+        record.grpc_status = ended.grpc_status;
+        record.flags = ended.flags;
+        record.request_bytes = sums.request_bytes.saturating_sub(record.request_head_bytes);
+        record.response_bytes = sums.response_bytes.saturating_sub(record.response_head_bytes);
+        if ended.status == 0 && record.details.is_empty() {
+            record.details = "downstream_remote_disconnect".into();
+        }
+        if is_tapped {
+            taps.tell(Arc::new(record));
+        }
+    }
+}
+
+fn facts(peer: &Peer) -> TlsFacts {
+    TlsFacts {
+        is_tls: peer.is_tls(),
+        server_name: peer.server_name().map(Into::into),
+        peer_uri: peer.id().map(|id: &SpiffeId| id.as_str().into()),
+        local_uri: None,
+    }
+}

@@ -1,0 +1,97 @@
+//! What Telemetry resources say of traces, and whether a request's is recorded.
+
+use std::collections::BTreeMap;
+
+use http::HeaderMap;
+use mesh_config::api::telemetry::CustomTag;
+use mesh_core::telemetry::Side;
+use mesh_core::telemetry::policy::DEFAULT_SAMPLING;
+use opentelemetry::trace::SpanContext;
+
+use super::propagation::Incoming;
+use super::reason::{self, Told};
+use crate::chance::Chance;
+use crate::live::Live;
+
+/// How the requests of one side are traced.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Policy<'a> {
+    /// Of so many in [`ALL`] traces that begin here.
+    pub(super) sampling: u64,
+    /// Whether there are spans at all.
+    pub(super) reports: bool,
+    /// Whether the decision is noted in `x-request-id` and read from it.
+    pub(super) uses_request_id: bool,
+    /// Whether Istio's own tags are added.
+    pub(super) istio_tags: bool,
+    /// Whether the trace headers of requests are left alone.
+    pub(super) keeps_context: bool,
+    pub(super) tags: Option<&'a BTreeMap<String, CustomTag>>,
+}
+
+/// Istio tells shares apart to a hundredth of a percent.
+pub(super) const ALL: u64 = 10_000;
+
+/// Istio's share where nobody says anything: 1 %.
+const DEFAULT: u64 = (DEFAULT_SAMPLING * ALL as f64 / 100.0) as u64;
+
+/// What becomes of a request's trace.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// It is recorded, as a part of the trace that it belongs to, or as the beginning of one.
+    Sampled { parent: Option<SpanContext>, debug: bool },
+    /// It is not, and the request does not say so yet.
+    NotSampled { parent: Option<SpanContext> },
+    /// It is not, as is said already.
+    Settled { parent: Option<SpanContext> },
+}
+
+impl<'a> Policy<'a> {
+    /// What counts for one side: Istio's defaults where nobody says anything. Where spans go says the program, so that no
+    /// provider needs to be named.
+    pub(super) fn of(live: &'a Live, side: Side) -> Self {
+        let Some(policy) = &live.snapshot().telemetry().of(side).tracing else {
+            return Self {
+                sampling: DEFAULT,
+                reports: true,
+                uses_request_id: true,
+                istio_tags: true,
+                keeps_context: false,
+                tags: None,
+            };
+        };
+        let sampling = (policy.sampling * ALL as f64 / 100.0).round().clamp(0.0, ALL as f64) as u64;
+        let own = Self {
+            sampling,
+            reports: !policy.is_disabled,
+            uses_request_id: policy.uses_request_id,
+            istio_tags: policy.istio_tags,
+            keeps_context: policy.keeps_context,
+            tags: Some(&policy.custom_tags),
+        };
+        // As Envoy then leaves it to whoever makes the spans.
+        if policy.uses_request_id { own } else { own.decided_by_provider() }
+    }
+
+    /// The same where whoever makes the spans decides which traces are recorded, as for Istio's drivers that sample
+    /// themselves.
+    pub(super) const fn decided_by_provider(self) -> Self {
+        Self { sampling: ALL, uses_request_id: false, ..self }
+    }
+
+    /// Decides about a request that says this, and has these headers.
+    pub(super) fn decide(&self, incoming: Option<Incoming>, headers: &HeaderMap, chance: &Chance) -> Decision {
+        let Incoming { parent, sampled, debug } = incoming.unwrap_or_default();
+        let is_drawn = || match if self.uses_request_id { reason::told(headers) } else { Told::Nothing } {
+            Told::Traced => true,
+            Told::NotTraced => false,
+            Told::Nothing => self.sampling >= ALL || chance.with(|rng| rng.below(ALL) < self.sampling),
+        };
+        match sampled {
+            Some(false) => Decision::Settled { parent },
+            Some(true) => Decision::Sampled { parent, debug },
+            None if is_drawn() => Decision::Sampled { parent, debug },
+            None => Decision::NotSampled { parent },
+        }
+    }
+}
