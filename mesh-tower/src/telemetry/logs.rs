@@ -13,6 +13,8 @@ use arc_swap::ArcSwap;
 use mesh_core::telemetry::Record;
 use mesh_core::telemetry::policy::LogFile;
 
+use crate::clock;
+
 /// So many lines of a file may wait to be written; those that come then are left out, and counted.
 const MOST_WAITING: usize = 8_192;
 
@@ -93,7 +95,7 @@ impl Target {
         match path {
             "/dev/stdout" => Self::Stdout,
             "/dev/stderr" => Self::Stderr,
-            path => Self::File { path: path.into(), open: None, looked: Instant::now() },
+            path => Self::File { path: path.into(), open: None, looked: clock::now() },
         }
     }
 
@@ -122,8 +124,8 @@ impl Target {
             Self::Stdout => io::stdout().lock().write_all(batch),
             Self::Stderr => io::stderr().lock().write_all(batch),
             Self::File { path, open, looked } => {
-                if looked.elapsed() >= LOOKS_EVERY {
-                    *looked = Instant::now();
+                if clock::now().saturating_duration_since(*looked) >= LOOKS_EVERY {
+                    *looked = clock::now();
                     // Whoever rotates logs has moved it away.
                     if open.as_ref().is_some_and(|open| !is_at(open, path)) {
                         *open = None;
