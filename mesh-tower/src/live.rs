@@ -48,6 +48,9 @@ impl Live {
                 None => Arc::new(ClusterHandle::new(Arc::clone(spec), environment)),
             })
             .collect();
+        if let Some(metrics) = &environment.metrics {
+            metrics.follow(snapshot.telemetry());
+        }
         let rule_keys = RuleKeys::of(snapshot.authentication().rules(), &previous.rule_keys);
         Self { version: previous.version + 1, snapshot, clusters, rule_keys, complete, compiled: Some(compiled) }
     }

@@ -9,6 +9,8 @@ mod authority;
 mod exchange;
 #[path = "metrics/observed.rs"]
 mod observed;
+#[path = "metrics/overrides.rs"]
+mod overrides;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -125,7 +125,7 @@ impl MetricsPolicy {
 pub struct MetricOverride {
     /// It is not counted.
     pub is_disabled: bool,
-    /// Labels that are set (`Some`, an expression) or left out.
+    /// Labels that are set (`Some`, to this text) or left out.
     pub tags: BTreeMap<Box<str>, Option<Box<str>>>,
 }
 

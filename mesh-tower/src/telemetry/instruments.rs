@@ -1,5 +1,7 @@
 //! The instruments of a mesh, and their handles for one set of labels.
 
+use mesh_core::mesh_config::api::telemetry::IstioMetric;
+use mesh_core::telemetry::policy::{MetricOverride, MetricsPolicy};
 use mesh_core::telemetry::standard::{BUCKETS, Instrument, REQUEST_BYTES, REQUEST_DURATION, REQUESTS, RESPONSE_BYTES};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter};
@@ -24,10 +26,10 @@ pub(super) struct Sizes {
 /// One series of each instrument: to record is a few atomic additions.
 #[derive(Debug)]
 pub(super) struct Series {
-    requests: BoundCounter<u64>,
-    duration: BoundHistogram<f64>,
-    request_bytes: BoundHistogram<f64>,
-    response_bytes: BoundHistogram<f64>,
+    requests: Option<BoundCounter<u64>>,
+    duration: Option<BoundHistogram<f64>>,
+    request_bytes: Option<BoundHistogram<f64>>,
+    response_bytes: Option<BoundHistogram<f64>>,
 }
 
 impl Instruments {
@@ -44,22 +46,42 @@ impl Instruments {
         }
     }
 
-    pub(super) fn bind(&self, labels: &[KeyValue]) -> Series {
+    /// The series of a label set, of those metrics that a policy counts, with the labels that it leaves.
+    pub(super) fn bind(&self, labels: &[KeyValue], policy: &MetricsPolicy) -> Series {
+        let labels = |metric| policy.counts(metric).then(|| changed(labels, policy.of(metric)));
         Series {
-            requests: self.requests.bind(labels),
-            duration: self.duration.bind(labels),
-            request_bytes: self.request_bytes.bind(labels),
-            response_bytes: self.response_bytes.bind(labels),
+            requests: labels(IstioMetric::RequestCount).map(|labels| self.requests.bind(&labels)),
+            duration: labels(IstioMetric::RequestDuration).map(|labels| self.duration.bind(&labels)),
+            request_bytes: labels(IstioMetric::RequestSize).map(|labels| self.request_bytes.bind(&labels)),
+            response_bytes: labels(IstioMetric::ResponseSize).map(|labels| self.response_bytes.bind(&labels)),
         }
     }
 }
 
 impl Series {
     pub(super) fn record(&self, sizes: Sizes) {
-        self.requests.add(1);
-        self.duration.record(sizes.milliseconds);
+        if let Some(requests) = &self.requests {
+            requests.add(1);
+        }
+        let record = |histogram: &Option<BoundHistogram<f64>>, value| {
+            if let Some(histogram) = histogram {
+                histogram.record(value);
+            }
+        };
+        record(&self.duration, sizes.milliseconds);
         // Exact up to petabytes.
-        self.request_bytes.record(sizes.request_bytes as f64);
-        self.response_bytes.record(sizes.response_bytes as f64);
+        record(&self.request_bytes, sizes.request_bytes as f64);
+        record(&self.response_bytes, sizes.response_bytes as f64);
     }
+}
+
+/// Labels as a metric has them: without those that are taken away, and with those that are set.
+fn changed(labels: &[KeyValue], change: Option<&MetricOverride>) -> Vec<KeyValue> {
+    let Some(change) = change else { return labels.to_vec() };
+    let kept = labels.iter().filter(|label| !change.tags.contains_key(label.key.as_str())).cloned();
+    let set = change.tags.iter().filter_map(|(name, value)| {
+        let value = value.as_ref()?.to_string();
+        Some(KeyValue::new(name.to_string(), value))
+    });
+    kept.chain(set).collect()
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use http::{HeaderMap, HeaderValue};
+use mesh_core::telemetry::policy::{MetricsPolicy, Side, Telemetries};
 use mesh_core::telemetry::standard::{Called, Ended, Reporter, common};
 use mesh_core::telemetry::{UNKNOWN, Workload};
 use opentelemetry::KeyValue;
@@ -32,6 +33,10 @@ pub(crate) struct Metrics {
     /// What this workload tells others of itself.
     exchange: Option<Exchange>,
     cluster_domain: Box<str>,
+    /// What Telemetry resources say, of requests that go out and of those that come in.
+    policies: ArcSwap<(MetricsPolicy, MetricsPolicy)>,
+    /// Counts changes of them: groups of an older one hand on to those of the newest.
+    version: AtomicU64,
     known: AtomicUsize,
     overflow: OnceLock<Arc<Series>>,
     groups: Mutex<HashMap<Parties, Arc<Group>>>,
@@ -50,6 +55,10 @@ struct Parties {
 /// What the requests between two workloads count in.
 pub(crate) struct Group {
     metrics: Arc<Metrics>,
+    /// Of the policies that its series were made by.
+    version: u64,
+    /// Where requests count since those have changed.
+    successor: ArcSwapOption<Self>,
     parties: Parties,
     /// Where requests count whose other side has told of itself.
     refined: ArcSwap<Vec<(HeaderValue, Arc<Self>)>>,
@@ -69,11 +78,28 @@ impl Metrics {
             exchange: introduces.then(|| Exchange::new(&own)),
             own,
             cluster_domain: cluster_domain.into(),
+            policies: ArcSwap::default(),
+            version: AtomicU64::new(0),
             known: AtomicUsize::new(0),
             overflow: OnceLock::new(),
             groups: Mutex::default(),
             nobody: OnceLock::new(),
         })
+    }
+
+    /// Counts from now on as Telemetry resources say. Series that are counted no more keep their last values.
+    pub(crate) fn follow(&self, telemetries: &Telemetries) {
+        let of = |side| &telemetries.of(side).metrics;
+        let (client, server) = (of(Side::Client), of(Side::Server));
+        let known = self.policies.load();
+        if known.0 == *client && known.1 == *server {
+            return;
+        }
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        self.policies.store(Arc::new((client.clone(), server.clone())));
+        groups.clear();
+        self.known.store(0, Ordering::Relaxed);
+        self.version.fetch_add(1, Ordering::Release);
     }
 
     /// Tells the other side who this is.
@@ -134,6 +160,8 @@ impl Metrics {
         let labels = common(*reporter, source, destination, called);
         Group {
             metrics: Arc::clone(self),
+            version: self.version.load(Ordering::Acquire),
+            successor: ArcSwapOption::default(),
             parties: parties.clone(),
             refined: ArcSwap::default(),
             labels: labels.into_iter().map(|(key, value)| KeyValue::new(key, value.to_owned())).collect(),
@@ -144,12 +172,18 @@ impl Metrics {
     }
 
     /// A series of its own while there is room, else the one of all that there is none for.
-    fn series(&self, labels: &[KeyValue]) -> Arc<Series> {
+    fn series(&self, reporter: Reporter, labels: &[KeyValue]) -> Arc<Series> {
+        let policies = self.policies.load();
+        let policy = match reporter {
+            Reporter::Source => &policies.0,
+            Reporter::Destination => &policies.1,
+        };
         let room = |known: usize| (known < MOST_SERIES).then_some(known + 1);
         if self.known.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok() {
-            return Arc::new(self.instruments.bind(labels));
+            return Arc::new(self.instruments.bind(labels, policy));
         }
-        let bind = || Arc::new(self.instruments.bind(&[KeyValue::new(OVERFLOW, true)]));
+        let overflow = [KeyValue::new(OVERFLOW, true)];
+        let bind = || Arc::new(self.instruments.bind(&overflow, &MetricsPolicy::default()));
         Arc::clone(self.overflow.get_or_init(bind))
     }
 }
@@ -196,7 +230,25 @@ impl Group {
         group
     }
 
-    pub(super) fn record(&self, ended: Ended, sizes: Sizes) {
+    pub(super) fn record(self: &Arc<Self>, ended: Ended, sizes: Sizes) {
+        if self.version == self.metrics.version.load(Ordering::Relaxed) {
+            return self.record_here(ended, sizes);
+        }
+        self.successor().record_here(ended, sizes);
+    }
+
+    /// The group between the same parties by the newest policies.
+    fn successor(self: &Arc<Self>) -> Arc<Self> {
+        let version = self.metrics.version.load(Ordering::Acquire);
+        if let Some(known) = self.successor.load_full().filter(|known| known.version == version) {
+            return known;
+        }
+        let next = self.metrics.group(self.parties.clone());
+        self.successor.store(Some(Arc::clone(&next)));
+        next
+    }
+
+    fn record_here(&self, ended: Ended, sizes: Sizes) {
         if let Some((_, series)) = self.usual.get().filter(|(usual, _)| *usual == ended) {
             return series.record(sizes);
         }
@@ -214,7 +266,7 @@ impl Group {
         }
         let own = ended.labels().into_iter().map(|(key, value)| KeyValue::new(key, value.into_owned()));
         let labels: Vec<_> = self.labels.iter().cloned().chain(own).collect();
-        let series = self.metrics.series(&labels);
+        let series = self.metrics.series(self.parties.reporter, &labels);
         self.usual.get_or_init(|| (ended, Arc::clone(&series)));
         let mut more = Vec::clone(&known);
         more.push((ended, Arc::clone(&series)));

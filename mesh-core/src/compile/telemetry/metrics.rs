@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_config::Object;
-use mesh_config::api::telemetry::{IstioMetric, Metrics, MetricsOverrides, ProviderRef, TagOverrideOperation};
+use mesh_config::api::telemetry::{
+    IstioMetric, Metrics, MetricsOverrides, ProviderRef, TagOverride, TagOverrideOperation,
+};
 use mesh_config::api::{MeshConfig, Telemetry};
 
 use super::applicable::Applicable;
@@ -92,6 +94,12 @@ impl Merging {
                 let message = format!("there is no metric {custom:?} here");
                 findings.add(not_enforced(object, &path, &message, "the override changes nothing"));
             }
+            for (tag, _) in change.tag_overrides.iter().filter(|(_, tag)| is_set(tag) && literal(&tag.value).is_none())
+            {
+                let path = format!("spec.metrics[{index}].overrides[{place}].tagOverrides[{tag}].value");
+                let message = "only texts in quotes act as values of tags, no other expressions";
+                findings.add(not_enforced(object, &path, message, "the tag keeps its usual value"));
+            }
             if means(change.matches.as_ref().map(|matches| matches.mode), self.side) {
                 self.change(change);
             }
@@ -112,14 +120,25 @@ impl Merging {
             let tags: BTreeMap<_, _> = change
                 .tag_overrides
                 .iter()
-                .map(|(name, tag)| {
-                    let value = (tag.operation == TagOverrideOperation::Upsert).then(|| tag.value.as_str().into());
-                    (Box::from(name.as_str()), value)
+                .filter_map(|(name, tag)| {
+                    let value = if is_set(tag) { Some(literal(&tag.value)?.into()) } else { None };
+                    Some((Box::from(name.as_str()), value))
                 })
                 .collect();
             known.tags.extend(tags);
         }
     }
+}
+
+fn is_set(tag: &TagOverride) -> bool {
+    tag.operation == TagOverrideOperation::Upsert
+}
+
+/// The text that an expression stands for, if it is no more than a text in quotes.
+fn literal(expression: &str) -> Option<&str> {
+    let expression = expression.trim();
+    let quoted = |quote: char| expression.strip_prefix(quote)?.strip_suffix(quote);
+    quoted('\'').or_else(|| quoted('"')).filter(|text| !text.contains(['\'', '"', '\\']))
 }
 
 /// The metrics that an override is for.
