@@ -101,7 +101,10 @@ const MESH_GAUGES: [(&str, &str, OfMesh); 2] = [
     }),
 ];
 
-const MESH_COUNTERS: [(&str, &str, OfMesh); 2] = [
+const MESH_COUNTERS: [(&str, &str, OfMesh); 3] = [
+    ("mesh_access_log_lines_left_out", "Lines of access logs that nobody could write in time.", |of| {
+        of.log_lines_left_out
+    }),
     ("mesh_mirrors_skipped", "Mirrored requests that were due and not sent, for want of a slot.", |of| {
         of.mirrors_skipped
     }),
