@@ -23,8 +23,10 @@ pub(super) enum Command {
     Number(Number),
     Text(Text),
     Address(Whose, Part),
-    /// `GRPC_STATUS`, by its name.
-    GrpcStatus,
+    /// `GRPC_STATUS`, by its name; in capitals with `SNAKE_STRING`.
+    GrpcStatus {
+        capitals: bool,
+    },
     QueryParam(Box<str>, Option<usize>),
 }
 
@@ -117,6 +119,11 @@ impl Command {
                 let value = std::env::var(variable).unwrap_or_default();
                 return Ok(if value.is_empty() { Self::Nothing } else { Self::Constant(value.into()) });
             }
+            ("GRPC_STATUS", form) => return grpc_status(form.unwrap_or_default()),
+            // Envoy's id of a stream is that of the request.
+            ("STREAM_ID", None) => {
+                return Source::lower(name, Some("x-request-id")).map(|id| Self::Header(Place::Request, id, limit));
+            }
             ("QUERY_PARAM", Some(name)) if !name.is_empty() => return Ok(Self::QueryParam(name.into(), limit)),
             ("ENVIRONMENT" | "QUERY_PARAM", _) => return Err(format!("%{name}% needs a name in parentheses")),
             // What filters, the listener and extensions of Envoy would have noted.
@@ -135,7 +142,6 @@ impl Command {
                 | "UPSTREAM_LOCAL_ADDRESS"
                 | "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"
                 | "UPSTREAM_LOCAL_PORT"
-                | "STREAM_ID"
                 | "UNIQUE_ID"
                 | "DOWNSTREAM_PEER_SUBJECT"
                 | "DOWNSTREAM_PEER_ISSUER"
@@ -159,8 +165,8 @@ impl Command {
         let command =
             Self::without_argument(name).ok_or_else(|| format!("%{name}% is not a command of access logs"))?;
         match argument {
-            Some(_) if !matches!(command, Self::GrpcStatus) => Err(format!("%{name}% takes no argument")),
-            _ => Ok(command),
+            Some(_) => Err(format!("%{name}% takes no argument")),
+            None => Ok(command),
         }
     }
 
@@ -171,7 +177,6 @@ impl Command {
             "BYTES_RECEIVED" => Self::Number(Number::BytesReceived),
             "BYTES_SENT" => Self::Number(Number::BytesSent),
             "DURATION" => Self::Number(Number::Duration),
-            "GRPC_STATUS" => Self::GrpcStatus,
             "GRPC_STATUS_NUMBER" => Self::Number(Number::GrpcStatus),
             "REQUEST_DURATION" => Self::Number(Number::RequestDuration),
             "REQUEST_HEADERS_BYTES" => Self::Number(Number::RequestHeadBytes),
@@ -242,8 +247,8 @@ impl Command {
             Self::Number(number) => return number.write(record, out),
             Self::Text(text) => text.write(scope, out),
             Self::Address(whose, part) => return whose.write(*part, record, out),
-            Self::GrpcStatus => {
-                let name = record.grpc_status.map(grpc_status_name);
+            Self::GrpcStatus { capitals } => {
+                let name = record.grpc_status.map(|status| grpc_status_name(status, *capitals));
                 out.extend_from_slice(name.unwrap_or_default().as_bytes());
             }
             Self::QueryParam(name, limit) => {
@@ -364,10 +369,9 @@ impl Text {
             Self::ClusterRaw => record.cluster.as_deref().unwrap_or_default(),
             Self::Details => &record.details,
             Self::Flags | Self::FlagsLong => {
-                if !record.flags.is_empty() {
-                    record.flags.write(self == Self::FlagsLong, out);
-                }
-                ""
+                record.flags.write(self == Self::FlagsLong, out);
+                // Also in JSON, where all else that is missing is `null`.
+                if record.flags.is_empty() { "-" } else { "" }
             }
             Self::Hostname => scope.hostname,
             Self::LocalUri => record.tls.local_uri.as_deref().unwrap_or_default(),
@@ -413,26 +417,37 @@ impl Whose {
     }
 }
 
+/// `GRPC_STATUS` by its argument.
+fn grpc_status(form: &str) -> Result<Command, String> {
+    match form {
+        "" | "CAMEL_STRING" => Ok(Command::GrpcStatus { capitals: false }),
+        "SNAKE_STRING" => Ok(Command::GrpcStatus { capitals: true }),
+        "NUMBER" => Ok(Command::Number(Number::GrpcStatus)),
+        other => Err(format!("%GRPC_STATUS% is CAMEL_STRING, SNAKE_STRING or NUMBER, not {other:?}")),
+    }
+}
+
 /// The name of a gRPC status as Envoy writes it.
-fn grpc_status_name(status: u8) -> &'static str {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "Canceled",
-        "Unknown",
-        "InvalidArgument",
-        "DeadlineExceeded",
-        "NotFound",
-        "AlreadyExists",
-        "PermissionDenied",
-        "ResourceExhausted",
-        "FailedPrecondition",
-        "Aborted",
-        "OutOfRange",
-        "Unimplemented",
-        "Internal",
-        "Unavailable",
-        "DataLoss",
-        "Unauthenticated",
+fn grpc_status_name(status: u8, capitals: bool) -> &'static str {
+    const NAMES: [(&str, &str); 17] = [
+        ("OK", "OK"),
+        ("Canceled", "CANCELLED"),
+        ("Unknown", "UNKNOWN"),
+        ("InvalidArgument", "INVALID_ARGUMENT"),
+        ("DeadlineExceeded", "DEADLINE_EXCEEDED"),
+        ("NotFound", "NOT_FOUND"),
+        ("AlreadyExists", "ALREADY_EXISTS"),
+        ("PermissionDenied", "PERMISSION_DENIED"),
+        ("ResourceExhausted", "RESOURCE_EXHAUSTED"),
+        ("FailedPrecondition", "FAILED_PRECONDITION"),
+        ("Aborted", "ABORTED"),
+        ("OutOfRange", "OUT_OF_RANGE"),
+        ("Unimplemented", "UNIMPLEMENTED"),
+        ("Internal", "INTERNAL"),
+        ("Unavailable", "UNAVAILABLE"),
+        ("DataLoss", "DATA_LOSS"),
+        ("Unauthenticated", "UNAUTHENTICATED"),
     ];
-    NAMES.get(usize::from(status)).copied().unwrap_or("Unknown")
+    let (name, in_capitals) = NAMES.get(usize::from(status)).copied().unwrap_or(("Unknown", "UNKNOWN"));
+    if capitals { in_capitals } else { name }
 }

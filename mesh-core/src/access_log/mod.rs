@@ -1,7 +1,7 @@
 //! Access logs: formats with `%...%` commands, parsed once, and the lines that they make of [`Record`]s.
 //!
-//! Texts and names are Envoy's and Istio's. Bytes that are no text of their own are written as they are but for control
-//! characters, which become `\xNN`: no header makes a second line.
+//! Texts and names are Envoy's and Istio's. In text, control characters and bytes that are no UTF-8 become `\xNN`: no
+//! header makes a second line, and none is obeyed by a terminal.
 
 mod command;
 mod json;
@@ -13,7 +13,7 @@ use http::HeaderName;
 
 use self::command::Command;
 use self::json::Object;
-use crate::route::substitution::Call;
+use crate::route::substitution::{Call, print};
 use crate::telemetry::Record;
 use crate::telemetry::record::{NOTHING, Names, Wanted};
 
@@ -28,7 +28,7 @@ pub const DEFAULT_TEXT: &str = concat!(
 );
 
 /// Istio's format of lines of JSON.
-pub const DEFAULT_JSON: [(&str, &str); 23] = [
+pub const DEFAULT_JSON: [(&str, &str); 24] = [
     ("start_time", "%START_TIME%"),
     ("route_name", "%ROUTE_NAME%"),
     ("method", "%REQ(:METHOD)%"),
@@ -52,6 +52,7 @@ pub const DEFAULT_JSON: [(&str, &str); 23] = [
     ("downstream_local_address", "%DOWNSTREAM_LOCAL_ADDRESS%"),
     ("downstream_remote_address", "%DOWNSTREAM_REMOTE_ADDRESS%"),
     ("requested_server_name", "%REQUESTED_SERVER_NAME%"),
+    ("upstream_transport_failure_reason", "%UPSTREAM_TRANSPORT_FAILURE_REASON%"),
 ];
 
 /// The format of a line, parsed.
@@ -211,17 +212,27 @@ impl Template {
     }
 }
 
-/// Makes control characters visible that were written from `start` on.
+/// Makes visible what was written from `start` on and is a control character, or no UTF-8: a terminal obeys those above
+/// 0x7f, too.
 fn escape_controls(out: &mut Vec<u8>, start: usize) {
-    let is_control = |byte: &u8| byte.is_ascii_control();
-    if out[start..].iter().any(is_control) {
-        let written = out.split_off(start);
-        for byte in written {
-            match byte {
-                byte if is_control(&byte) => out.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
-                byte => out.push(byte),
-            }
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
+    if out[start..].iter().all(is_plain) {
+        return;
+    }
+    let written = out.split_off(start);
+    for chunk in written.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let bytes = &mut [0; 4];
+            let bytes = c.encode_utf8(bytes).as_bytes();
+            if c.is_control() { push_escaped(bytes, out) } else { out.extend_from_slice(bytes) }
         }
+        push_escaped(chunk.invalid(), out);
+    }
+}
+
+fn push_escaped(bytes: &[u8], out: &mut Vec<u8>) {
+    for byte in bytes {
+        print(out, format_args!("\\x{byte:02x}"));
     }
 }
 

@@ -76,7 +76,7 @@ spec: {{accessLogging: {logging}}}
     world.send(Request::get("http://reviews:9080/error").header("x-user", "jason"), Body::empty()).await;
     world.send(Request::get("http://reviews:9081/nobody"), Body::empty()).await;
     let said = lines(&json, 2).await;
-    assert_eq!(said[0], r#"{"code":500,"flags":null,"path":"/error"}"#);
+    assert_eq!(said[0], r#"{"code":500,"flags":"-","path":"/error"}"#);
     assert_eq!(
         said[1],
         r#"{"code":503,"flags":"UpstreamRetryLimitExceeded,UpstreamConnectionFailure","path":"/nobody"}"#
