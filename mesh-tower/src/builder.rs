@@ -25,6 +25,7 @@ use crate::identity::{self, BadMaterial, IdentityHandle, IdentitySink, IdentityS
 use crate::inbound::ExternalAuthorizer;
 use crate::live::LiveHandle;
 use crate::outbound::{AddedHeader, Options, Shared};
+use crate::serve::Drain;
 use crate::source::{Apply, ConfigSink, ConfigSource, DirSource};
 use crate::telemetry::{self, Metrics, Propagator, Propagators, Traces};
 use crate::{BoxError, Mesh};
@@ -52,6 +53,8 @@ pub struct MeshBuilder {
     network: Network,
     identity: Option<AnyIdentity>,
     identity_options: identity::Options,
+    #[cfg(feature = "admin")]
+    admin: Option<crate::admin::Admin>,
 }
 
 struct AnyIdentity(Box<dyn IdentitySource>);
@@ -92,6 +95,8 @@ impl MeshBuilder {
             network: Network::System,
             identity: None,
             identity_options: identity::Options::default(),
+            #[cfg(feature = "admin")]
+            admin: None,
         }
     }
 
@@ -385,6 +390,15 @@ impl MeshBuilder {
         self
     }
 
+    /// Serves what this process knows of itself at an address such as `127.0.0.1:15000`; see [`admin`](crate::admin). Off
+    /// unless asked for. A mesh that was given no [`meter_provider`](Self::meter_provider) then counts for `/metrics`.
+    #[cfg(feature = "admin")]
+    #[must_use]
+    pub fn admin(mut self, admin: impl Into<crate::admin::Admin>) -> Self {
+        self.admin = Some(admin.into());
+        self
+    }
+
     /// Gives documents that were read already, and endpoints that are in this process.
     #[cfg(feature = "testing")]
     pub(crate) fn in_memory(
@@ -429,6 +443,17 @@ impl MeshBuilder {
                 let material = source.first().map_err(|problem| BuildError::of_identity(source.name(), problem))?;
                 identity.replace(material);
                 Some(source)
+            }
+        };
+        #[cfg(feature = "admin")]
+        let (admin, scraped) = match self.admin.take() {
+            None => (None, None),
+            Some(admin) => {
+                let bound = admin.bind().await.map_err(BuildError::of_admin)?;
+                let scraped = self.meter.is_none().then(crate::admin::Scraped::new).transpose();
+                let scraped = scraped.map_err(BuildError::of_admin)?;
+                self.meter = self.meter.or(scraped.as_ref().map(|scraped| scraped.provider.meter("mesh")));
+                (Some(bound), scraped)
             }
         };
         let metrics = self.meter.as_ref().map(|meter| {
@@ -502,7 +527,19 @@ impl MeshBuilder {
         if let Some(source) = identities {
             tasks.spawn(source.run(IdentitySink::new(identity.clone())));
         }
-        Ok(Mesh::new(shared, keeper, identity, tasks))
+        let (drain, watch) = Drain::new();
+        #[cfg(feature = "admin")]
+        let admin = admin.map(|bound| {
+            let owned = (Arc::clone(&shared), Arc::clone(&keeper));
+            let state = crate::admin::State::new(owned, identity.clone(), drain.clone(), (&bound, scraped));
+            let address = bound.address;
+            tasks.spawn(crate::admin::serve(bound, state));
+            address
+        });
+        let mesh = Mesh::new(shared, keeper, identity, (drain, watch), tasks);
+        #[cfg(feature = "admin")]
+        let mesh = mesh.administered_at(admin);
+        Ok(mesh)
     }
 }
 
@@ -522,18 +559,25 @@ fn read_mesh_config(text: &str, parse: &ParseOptions) -> Result<MeshConfig, Buil
 #[derive(Debug)]
 pub struct BuildError {
     report: Arc<Report>,
-    /// Where the certificates were to come from.
-    identity: Option<String>,
+    /// What could not be done, where it is not about the configuration.
+    failed: Option<String>,
     source: Option<BoxError>,
 }
 
 impl BuildError {
     fn of_report(report: Arc<Report>) -> Self {
-        Self { report, identity: None, source: None }
+        Self { report, failed: None, source: None }
     }
 
     fn of_identity(name: &str, problem: BadMaterial) -> Self {
-        Self { report: Arc::default(), identity: Some(name.to_owned()), source: Some(problem.into()) }
+        let failed = format!("the certificates of {name} cannot be used");
+        Self { report: Arc::default(), failed: Some(failed), source: Some(problem.into()) }
+    }
+
+    #[cfg(feature = "admin")]
+    fn of_admin(problem: BoxError) -> Self {
+        let failed = "the admin server cannot start".to_owned();
+        Self { report: Arc::default(), failed: Some(failed), source: Some(problem) }
     }
 
     /// Everything that was found in the configuration.
@@ -544,8 +588,8 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let (Some(name), Some(problem)) = (&self.identity, &self.source) {
-            return write!(f, "the certificates of {name} cannot be used: {problem}");
+        if let (Some(failed), Some(problem)) = (&self.failed, &self.source) {
+            return write!(f, "{failed}: {problem}");
         }
         f.write_str("the configuration has errors")?;
         // What stands at the same place says more about it, such as that a value is a placeholder.
