@@ -22,6 +22,10 @@ use tokio::time::timeout;
 mod changes;
 #[path = "admin/doors.rs"]
 mod doors;
+#[path = "admin/meshctl.rs"]
+mod meshctl;
+#[path = "admin/page.rs"]
+mod page;
 #[path = "admin/reading.rs"]
 mod reading;
 

@@ -42,6 +42,7 @@ mod endpoints;
 mod guard;
 mod metrics;
 mod options;
+mod page;
 mod reply;
 mod routes;
 mod server;

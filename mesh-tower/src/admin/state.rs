@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{Method, Request, StatusCode};
+use http::header::ACCEPT;
+use http::{HeaderMap, Method, Request, StatusCode};
 use mesh_core::Site;
 use mesh_core::explain::{Explainer, Explanation, Question};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use super::ask::Ask;
 use super::metrics::{self, Scraped};
 use super::options::Admin;
 use super::reply::{Reply, json, text};
-use super::{certs, changes, config, endpoints, guard, routes, tap};
+use super::{certs, changes, config, endpoints, guard, page, routes, tap};
 use crate::config::Keeper;
 use crate::identity::IdentityHandle;
 use crate::live::Live;
@@ -78,6 +79,7 @@ impl State {
         let live = self.shared.live.current();
         let host = ask.get("host").unwrap_or_default();
         match request.uri().path() {
+            "/" | "/mesh" | "/mesh/" if wants_page(request.headers()) => self.page(&live),
             "/" | "/mesh" | "/mesh/" => json(&index()),
             "/mesh/routes" => json(&routes::routes(&live, host)),
             "/mesh/endpoints" => json(&endpoints::endpoints(&live, host)),
@@ -95,6 +97,22 @@ impl State {
         }
     }
 
+    fn page(&self, live: &Live) -> Reply {
+        let site = live.compiled().map(|compiled| &compiled.site);
+        let account = site.and_then(|site| site.service_account.as_deref()).unwrap_or("this process");
+        let name = site.map_or_else(String::new, |site| format!("{}/{account}", site.namespace));
+        page::page(&page::Seen {
+            name: &name,
+            generation: live.version(),
+            certs: &certs::certs(&self.identity),
+            lint: &config::lint(&self.keeper.report()),
+            routes: &routes::routes(live, ""),
+            endpoints: &endpoints::endpoints(live, ""),
+            limits: &endpoints::limits(live, ""),
+            index: &INDEX,
+        })
+    }
+
     fn ready(&self, live: &Live) -> Reply {
         let unready = |why| text(StatusCode::SERVICE_UNAVAILABLE, why);
         if self.drain.has_begun() {
@@ -105,6 +123,11 @@ impl State {
         }
         text(StatusCode::OK, "ready")
     }
+}
+
+/// A browser says so; a program that takes anything gets what it can read.
+fn wants_page(headers: &HeaderMap) -> bool {
+    headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")))
 }
 
 fn index() -> Value {
