@@ -63,6 +63,8 @@ impl Decided {
     }
 }
 
+type Answer = fn(Request<Body>) -> Ready<Result<Response<Body>, Infallible>>;
+
 /// A client and a server, each in a mesh of its own.
 #[derive(Debug)]
 pub struct Whole {
@@ -118,8 +120,7 @@ impl Whole {
         };
         let server = build("reviews", never_sampled()).await?;
         let client = build("web", never_sampled() + &documents(port)).await?;
-        let answer: fn(Request<Body>) -> Ready<Result<Response<Body>, Infallible>> =
-            |_| ready(Ok(Response::new(Body::from("five stars"))));
+        let answer: Answer = |_| ready(Ok(Response::new(Body::from("five stars"))));
         let mut serving = JoinSet::new();
         let serves = server.clone();
         serving.spawn(async move { drop(serves.serve(listener, tower::service_fn(answer)).await) });

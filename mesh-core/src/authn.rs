@@ -13,8 +13,8 @@ use mesh_config::{ConfigSet, Object};
 
 use crate::Site;
 
-/// Which connections are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// Which connections are taken; the stricter, the greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MtlsMode {
     /// Plaintext only.
     Disable,
@@ -60,6 +60,15 @@ impl PeerModes {
         self.ports.get(&port).copied().unwrap_or(self.mode)
     }
 
+    /// The mode of a port where this workload serves. Of one that nobody knows (0) it is the strictest that any of its ports
+    /// has, so that nobody gets in by a port that was not named.
+    pub fn served_at(&self, port: u16) -> MtlsMode {
+        match port {
+            0 => self.ports.values().copied().fold(self.mode, MtlsMode::max),
+            port => self.at(port),
+        }
+    }
+
     /// Those of this process.
     pub fn of_site(set: &ConfigSet, root: &str, site: &Site) -> Self {
         Self::of(set.peer_authentications(), root, &site.namespace, &site.labels)
@@ -72,29 +81,73 @@ impl PeerModes {
         namespace: &str,
         own: &Labels,
     ) -> Self {
-        let (mut of_mesh, mut of_namespace, mut of_workload) = (None, None, None);
-        for policy in policies {
-            let here = policy.meta.namespace == namespace;
-            let in_root = policy.meta.namespace == root;
-            let selector = policy.spec.selector.as_ref().map(|selector| &selector.match_labels);
-            let level = match selector.filter(|wanted| !wanted.is_empty()) {
-                Some(wanted) if here && !in_root && labels::subset_of(wanted, own) => &mut of_workload,
-                Some(_) => continue,
-                None if in_root => &mut of_mesh,
-                None if here => &mut of_namespace,
-                None => continue,
-            };
-            level.get_or_insert(policy);
-        }
-        let says = |policy: Option<&Object<PeerAuthentication>>| MtlsMode::of(policy?.spec.mtls?.mode);
-        let mode = says(of_workload).or(says(of_namespace)).or(says(of_mesh)).unwrap_or_default();
-        let ports = of_workload.and_then(|policy| policy.spec.port_level_mtls.as_ref());
+        let levels = Levels::of(policies, root, namespace, own);
+        let mode = levels.deciding().and_then(mode_of).unwrap_or_default();
+        let ports = levels.workload.and_then(|policy| policy.spec.port_level_mtls.as_ref());
         let ports = ports
             .into_iter()
             .flatten()
             .filter_map(|(port, own)| Some((u16::try_from(*port).ok()?, MtlsMode::of(own.mode).unwrap_or(mode))));
         Self { mode, ports: ports.collect() }
     }
+}
+
+/// The policy that says the mode of a workload's port; `None` where none does and Istio's default counts.
+pub fn deciding<'a>(
+    policies: impl IntoIterator<Item = &'a Object<PeerAuthentication>>,
+    root: &str,
+    namespace: &str,
+    own: &Labels,
+    port: u16,
+) -> Option<&'a Object<PeerAuthentication>> {
+    let levels = Levels::of(policies, root, namespace, own);
+    let of_port = |policy: &&Object<PeerAuthentication>| {
+        let ports = policy.spec.port_level_mtls.as_ref();
+        ports.and_then(|ports| MtlsMode::of(ports.get(&u32::from(port))?.mode)).is_some()
+    };
+    levels.workload.filter(of_port).or_else(|| levels.deciding())
+}
+
+/// Of each level the oldest policy.
+#[derive(Default)]
+struct Levels<'a> {
+    mesh: Option<&'a Object<PeerAuthentication>>,
+    namespace: Option<&'a Object<PeerAuthentication>>,
+    workload: Option<&'a Object<PeerAuthentication>>,
+}
+
+impl<'a> Levels<'a> {
+    fn of(
+        policies: impl IntoIterator<Item = &'a Object<PeerAuthentication>>,
+        root: &str,
+        namespace: &str,
+        own: &Labels,
+    ) -> Self {
+        let mut levels = Self::default();
+        for policy in policies {
+            let here = policy.meta.namespace == namespace;
+            let in_root = policy.meta.namespace == root;
+            let selector = policy.spec.selector.as_ref().map(|selector| &selector.match_labels);
+            let level = match selector.filter(|wanted| !wanted.is_empty()) {
+                Some(wanted) if here && !in_root && labels::subset_of(wanted, own) => &mut levels.workload,
+                Some(_) => continue,
+                None if in_root => &mut levels.mesh,
+                None if here => &mut levels.namespace,
+                None => continue,
+            };
+            level.get_or_insert(policy);
+        }
+        levels
+    }
+
+    /// The narrowest that says a mode for all ports.
+    fn deciding(&self) -> Option<&'a Object<PeerAuthentication>> {
+        [self.workload, self.namespace, self.mesh].into_iter().flatten().find(|policy| mode_of(policy).is_some())
+    }
+}
+
+fn mode_of(policy: &Object<PeerAuthentication>) -> Option<MtlsMode> {
+    MtlsMode::of(policy.spec.mtls.as_ref()?.mode)
 }
 
 #[cfg(test)]
@@ -143,5 +196,15 @@ mod tests {
             "{selector: {matchLabels: {app: r}}, mtls: {mode: STRICT}, portLevelMtls: {80: {mode: DISABLE}, 81: {}}}";
         let modes = modes(&[("a", spec)]);
         assert_eq!([80, 81, 82].map(|port| modes.at(port)), [MtlsMode::Disable, MtlsMode::Strict, MtlsMode::Strict]);
+    }
+
+    #[test]
+    fn of_a_port_that_is_not_known_the_strictest_mode_counts() {
+        let of =
+            |spec: &str| modes(&[("a", &format!("{{selector: {{matchLabels: {{app: r}}}}, {spec}}}"))]).served_at(0);
+        assert_eq!(of("mtls: {mode: PERMISSIVE}, portLevelMtls: {80: {mode: STRICT}}"), MtlsMode::Strict);
+        assert_eq!(of("mtls: {mode: STRICT}, portLevelMtls: {80: {mode: DISABLE}}"), MtlsMode::Strict);
+        assert_eq!(of("mtls: {mode: DISABLE}, portLevelMtls: {80: {mode: PERMISSIVE}}"), MtlsMode::Permissive);
+        assert_eq!(of("mtls: {mode: DISABLE}"), MtlsMode::Disable);
     }
 }

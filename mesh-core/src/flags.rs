@@ -7,7 +7,7 @@ use std::fmt;
 pub struct ResponseFlags(u32);
 
 macro_rules! flags {
-    ($($(#[$doc:meta])* $name:ident = $letters:literal, $advice:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $letters:literal, $long:literal, $advice:literal;)*) => {
         #[allow(clippy::upper_case_acronyms, reason = "the letters are Envoy's")]
         #[repr(u32)]
         enum Bit { $($name),* }
@@ -18,43 +18,46 @@ macro_rules! flags {
             /// Every flag with its letters and one line on what it means, in printing order.
             pub const TABLE: &'static [(Self, &'static str, &'static str)] =
                 &[$((Self::$name, $letters, $advice)),*];
+
+            /// Every flag's name as Envoy's `%RESPONSE_FLAGS_LONG%` has it, in the same order.
+            const LONG: &'static [&'static str] = &[$($long),*];
         }
     };
 }
 
 flags! {
     /// The caller went away before the response was complete.
-    DC = "DC", "the caller closed the connection before the response was complete";
+    DC = "DC", "DownstreamConnectionTermination", "the caller closed the connection before the response was complete";
     /// A delay was injected.
-    DI = "DI", "a fault delay of the route held the request";
+    DI = "DI", "DelayInjected", "a fault delay of the route held the request";
     /// The caller's request is malformed.
-    DPE = "DPE", "the caller's request breaks the protocol";
+    DPE = "DPE", "DownstreamProtocolError", "the caller's request breaks the protocol";
     /// An abort was injected.
-    FI = "FI", "a fault abort of the route answered";
+    FI = "FI", "FaultInjected", "a fault abort of the route answered";
     /// The chosen cluster does not exist.
-    NC = "NC", "the route names a host, port or subset that does not exist";
+    NC = "NC", "NoClusterFound", "the route names a host, port or subset that does not exist";
     /// No virtual host or route matches.
-    NR = "NR", "no virtual host or no route of it matches the request";
+    NR = "NR", "NoRouteFound", "no virtual host or no route of it matches the request";
     /// Denied by an external authorization service.
-    UAEX = "UAEX", "the external authorization service refused the request";
+    UAEX = "UAEX", "UnauthorizedExternalService", "the external authorization service refused the request";
     /// The retries are used up.
-    URX = "URX", "the retry limit was reached";
+    URX = "URX", "UpstreamRetryLimitExceeded", "the retry limit was reached";
     /// This side reset the upstream stream.
-    LR = "LR", "this side reset the connection to the endpoint";
+    LR = "LR", "LocalReset", "this side reset the connection to the endpoint";
     /// The upstream ended the connection.
-    UC = "UC", "the endpoint closed the connection before it answered";
+    UC = "UC", "UpstreamConnectionTermination", "the endpoint closed the connection before it answered";
     /// Connecting to the upstream failed.
-    UF = "UF", "no connection to the endpoint could be made";
+    UF = "UF", "UpstreamConnectionFailure", "no connection to the endpoint could be made";
     /// No healthy upstream.
-    UH = "UH", "the cluster has no endpoint, or none that is not ejected";
+    UH = "UH", "NoHealthyUpstream", "the cluster has no endpoint, or none that is not ejected";
     /// A limit of the connection pool was reached.
-    UO = "UO", "a limit of the connection pool (circuit breaker) was reached";
+    UO = "UO", "UpstreamOverflow", "a limit of the connection pool (circuit breaker) was reached";
     /// The upstream broke the protocol.
-    UPE = "UPE", "the endpoint's answer breaks the protocol";
+    UPE = "UPE", "UpstreamProtocolError", "the endpoint's answer breaks the protocol";
     /// The upstream reset the stream.
-    UR = "UR", "the endpoint reset the stream";
+    UR = "UR", "UpstreamRemoteReset", "the endpoint reset the stream";
     /// A timeout ended the request.
-    UT = "UT", "the route's timeout or the timeout of one try ran out";
+    UT = "UT", "UpstreamRequestTimeout", "the route's timeout or the timeout of one try ran out";
 }
 
 impl ResponseFlags {
@@ -75,6 +78,17 @@ impl ResponseFlags {
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Appends the set flags, by their letters or by Envoy's long names, with commas between them.
+    pub(crate) fn write(self, long: bool, out: &mut Vec<u8>) {
+        let set = Self::TABLE.iter().zip(Self::LONG).filter(|((flag, ..), _)| self.contains(*flag));
+        for (place, ((_, letters, _), name)) in set.enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(if long { name } else { letters }.as_bytes());
+        }
     }
 
     /// The set flags, in printing order, with letters and meaning.
@@ -117,6 +131,9 @@ mod tests {
         assert_eq!(flags.to_string(), "DI,URX,UT");
         assert_eq!(ResponseFlags::URX.with(ResponseFlags::UC).to_string(), "URX,UC");
         assert_eq!(ResponseFlags::NONE.to_string(), "-");
+        let mut long = Vec::new();
+        flags.write(true, &mut long);
+        assert_eq!(long, b"DelayInjected,UpstreamRetryLimitExceeded,UpstreamRequestTimeout");
     }
 
     #[test]

@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod access_log;
 pub mod authn;
 pub mod authz;
 pub mod classify;
@@ -31,6 +32,7 @@ pub mod deadline;
 pub mod explain;
 pub mod failure;
 pub mod flags;
+pub mod frames;
 pub mod framing;
 pub mod gateway_tls;
 pub mod host_index;

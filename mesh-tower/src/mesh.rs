@@ -120,13 +120,14 @@ impl Mesh {
 
     /// The server side as a layer, for who keeps a server of another kind: put it around the
     /// finished application, since a route that is added later would stand outside. It does not know where it is
-    /// served: where policies speak of our port or address, say it by [`InboundLayer::at`].
+    /// served: where policies speak of our port or address, say it by [`InboundLayer::at`]. What is not said counts
+    /// against the caller.
     ///
     /// Connections are the other server's, and a caller has the identity that the server says it has
     /// ([`PeerIdentity`](crate::inbound::PeerIdentity)), or none. So of `PeerAuthentication` only this acts here: where it
     /// says `STRICT`, requests without an identity are answered 403, and the log says so once. Under
     /// [`Profile::Istio`](crate::Profile::Istio) they are let in, and the log says that. The mode is that of the port of
-    /// [`InboundLayer::at`], else that of ports that no policy names. Which connections are begun with TLS, and whose
+    /// [`InboundLayer::at`], else the strictest of this workload's ports. Which connections are begun with TLS, and whose
     /// certificates count, is up to the other server.
     pub fn inbound(&self) -> InboundLayer {
         let layer = InboundLayer::new().carry(self.inner.shared.options.carried.iter().cloned());
@@ -165,8 +166,9 @@ impl Mesh {
     {
         let bound = listener.local_addr().ok().and_then(|address| address.socket());
         let mut seen = options.seen_address().or(bound);
-        if let (Some(address), Some(port)) = (&mut seen, options.workload_port) {
-            address.set_port(port);
+        if let Some(port) = options.workload_port {
+            // A unix socket has none of its own.
+            seen.get_or_insert((std::net::Ipv4Addr::UNSPECIFIED, 0).into()).set_port(port);
         }
         let port = options.workload_port.or(seen.map(|address| address.port())).unwrap_or(0);
         let (live, identity) = (self.inner.shared.live.clone(), self.inner.identity.clone());

@@ -23,6 +23,8 @@ mod checks;
 mod edge;
 #[path = "security/issuers.rs"]
 mod issuers;
+#[path = "security/places.rs"]
+mod places;
 #[path = "security/policies.rs"]
 mod policies;
 #[path = "security/providers.rs"]
@@ -31,5 +33,7 @@ mod providers;
 mod secure;
 #[path = "security/tokens.rs"]
 mod tokens;
+#[path = "security/told.rs"]
+mod told;
 #[path = "security/wire.rs"]
 mod wire;

@@ -15,6 +15,8 @@ mod authority;
 mod clients;
 #[path = "tls/credentials.rs"]
 mod credentials;
+#[path = "tls/gateway_clients.rs"]
+mod gateway_clients;
 #[path = "tls/mesh_config.rs"]
 mod mesh_config;
 #[path = "tls/modes.rs"]

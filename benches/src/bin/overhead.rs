@@ -6,7 +6,8 @@
 //! the difference is divided by the requests between them, so that starting up does not count. The kernel's part is left
 //! out; it would make the ratios smaller.
 //!
-//! Exits with 1 where a request with metrics, and tracing that samples nothing, takes more than 1.04 times as many.
+//! Exits with 1 where a request with metrics, and tracing that samples nothing, takes more than 1.04 times as many, or 1.14
+//! times where it has to tell that nothing is sampled.
 
 #![allow(clippy::print_stdout, reason = "a table is what this program is for")]
 
@@ -22,7 +23,9 @@ type BoxError = Box<dyn Error + Send + Sync>;
 const REQUESTS: u64 = 1_000;
 const SHORT: u64 = 200;
 
-const MOST: f64 = 1.04;
+/// So many times the instructions there may be. Where it is decided here that nothing is sampled there is a header more to be
+/// made, written, read and kept, most of it by hyper.
+const MOST: [(Decided, f64); 2] = [(Decided::Before, 1.04), (Decided::Here, 1.14)];
 
 /// Instructions of a whole request, with and without telemetry.
 #[derive(Debug, Parser)]
@@ -48,7 +51,7 @@ fn main() -> Result<ExitCode, BoxError> {
     }
     let mut is_good = true;
     println!("{:<20}{:<10}{:>22}{:>8}", "telemetry", "decided", "instructions/request", "ratio");
-    for decided in Decided::ALL {
+    for (decided, most) in MOST {
         let mut without = f64::NAN;
         for telemetry in Telemetry::ALL {
             let instructions = per_request(telemetry, decided)?;
@@ -57,7 +60,7 @@ fn main() -> Result<ExitCode, BoxError> {
             }
             let ratio = instructions / without;
             println!("{:<20}{:<10}{instructions:>22.0}{ratio:>8.3}", telemetry.name(), decided.name());
-            is_good &= ratio <= MOST;
+            is_good &= ratio <= most;
         }
     }
     Ok(ExitCode::from(u8::from(!is_good)))

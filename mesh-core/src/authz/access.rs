@@ -17,17 +17,27 @@ pub struct Access<'a> {
     pub request: Option<&'a RequestView<'a>>,
     /// Where the original client is.
     pub remote: Remote,
+    /// What becomes of conditions on our own port (0: not known) or address (`None`) where that is not known. Unless set they
+    /// match nothing; if set they count against the caller: a rule that lets in does not match by them, one that keeps out
+    /// does, so that nobody gets in because a server does not say where it listens.
+    pub unknown_place_closes: bool,
 }
 
 impl<'a> Access<'a> {
     /// A request, as a workload gets it.
     pub fn request(request: &'a RequestView<'a>) -> Self {
-        Self { peer: request.peer, port: request.port, request: Some(request), remote: Remote::LastForwarded }
+        Self {
+            peer: request.peer,
+            port: request.port,
+            request: Some(request),
+            remote: Remote::LastForwarded,
+            unknown_place_closes: false,
+        }
     }
 
     /// A connection that is no HTTP.
     pub fn connection(peer: PeerView<'a>, port: u16) -> Self {
-        Self { peer, port, request: None, remote: Remote::LastForwarded }
+        Self { peer, port, request: None, remote: Remote::LastForwarded, unknown_place_closes: false }
     }
 
     /// The address of the original client, as far as it is known.

@@ -50,6 +50,31 @@ pub(super) enum Check {
     Nothing,
 }
 
+/// What policies look at beside the request and the caller's identity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LooksAt {
+    /// Our own port or address.
+    pub place: bool,
+    /// What a verified token says.
+    pub token: bool,
+    /// What only the connection tells: addresses, and the server name of its handshake.
+    pub connection: bool,
+}
+
+impl LooksAt {
+    pub(super) fn add(&mut self, other: Self) {
+        self.place |= other.place;
+        self.token |= other.token;
+        self.connection |= other.connection;
+    }
+
+    /// In words, what of it is not known before the request is there.
+    pub(crate) fn unknown_in_advance(self) -> Vec<&'static str> {
+        let words = [(self.token, "a token"), (self.connection, "addresses or the server name of the connection")];
+        words.into_iter().filter_map(|(is_looked_at, words)| is_looked_at.then_some(words)).collect()
+    }
+}
+
 /// A check, or its opposite.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
@@ -57,16 +82,42 @@ pub(super) struct Condition {
     pub(super) check: Check,
     /// Whether it must not match.
     pub(super) negated: bool,
+    /// Whether it belongs to a rule that lets in; all others keep out, or only watch.
+    pub(super) lets_in: bool,
 }
 
 impl Condition {
     /// Whether an access is as the condition says.
     pub(super) fn holds(&self, access: &Access<'_>) -> bool {
+        if access.unknown_place_closes && self.check.lacks_place(access) {
+            return !self.lets_in;
+        }
         self.check.holds(access) != self.negated
     }
 }
 
 impl Check {
+    /// What it looks at beside the request and the caller's identity.
+    pub(super) const fn looks_at(&self) -> LooksAt {
+        LooksAt {
+            place: matches!(self, Self::Port(_) | Self::DestinationIp(_)),
+            token: matches!(self, Self::Claim(..) | Self::RequestPrincipal(_)),
+            connection: matches!(
+                self,
+                Self::SourceIp(_) | Self::RemoteIp(_) | Self::ServerName(_) | Self::DestinationIp(_)
+            ),
+        }
+    }
+
+    /// Whether it looks at our own port or address, which is not known.
+    fn lacks_place(&self, access: &Access<'_>) -> bool {
+        match self {
+            Self::Port(_) => access.port == 0,
+            Self::DestinationIp(_) => access.peer.local_address.is_none(),
+            _ => false,
+        }
+    }
+
     /// Whether a value matches. What an access does not have matches nothing.
     fn holds(&self, access: &Access<'_>) -> bool {
         match self {

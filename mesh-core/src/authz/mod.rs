@@ -38,7 +38,7 @@ use mesh_config::api::authorization_policy::AuthorizationAction;
 use mesh_config::value::dry_run;
 
 pub use self::access::{Access, Remote};
-pub use self::condition::{name_in_brackets, names_in_brackets, port};
+pub use self::condition::{LooksAt, name_in_brackets, names_in_brackets, port};
 pub use self::decision::{Decision, DryRun, RuleName, Trial, Verdict};
 pub use self::http_provider::{HttpProvider, ProviderAnswer};
 pub use self::identity::{AccountMatch, DomainMatch, NamespaceMatch, PrincipalMatch};
@@ -64,6 +64,7 @@ pub struct Authorization {
     allow: Option<RuleSet>,
     trial_deny: Option<RuleSet>,
     trial_allow: Option<RuleSet>,
+    looks_at: LooksAt,
 }
 
 /// What policies are compiled for.
@@ -121,6 +122,7 @@ impl Authorization {
         };
         for (index, rule) in spec.rules.iter().enumerate() {
             if let Some(rule) = context.compile(rule) {
+                self.looks_at.add(rule.looks_at());
                 let name = RuleName {
                     namespace: policy.meta.namespace.as_str().into(),
                     policy: policy.meta.name.as_str().into(),
@@ -139,6 +141,11 @@ impl Authorization {
             && self.allow.is_none()
             && self.trial_deny.is_none()
             && self.trial_allow.is_none()
+    }
+
+    /// What their rules look at beside the request and the caller's identity.
+    pub const fn looks_at(&self) -> LooksAt {
+        self.looks_at
     }
 
     /// The providers that have to be asked about an access, before all else, each with the rule that says so. The name

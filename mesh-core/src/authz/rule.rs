@@ -3,7 +3,7 @@
 use mesh_config::api::authorization_policy::{Operation, Rule as Written, Source};
 
 use super::access::Access;
-use super::condition::{Attribute, Condition};
+use super::condition::{Attribute, Condition, LooksAt};
 use super::header::Lines;
 use crate::identity::TrustDomains;
 
@@ -23,6 +23,14 @@ impl Rule {
         let one_of = |list: &[AllOf]| list.is_empty() || list.iter().any(|all| holds(all, access));
         // What asks for the operation is cheaper to see than who asks.
         one_of(&self.to) && holds(&self.when, access) && one_of(&self.from)
+    }
+
+    /// What it looks at beside the request and the caller's identity.
+    pub(super) fn looks_at(&self) -> LooksAt {
+        let mut all = LooksAt::default();
+        let conditions = self.from.iter().chain(&self.to).chain([&self.when]).flatten();
+        conditions.for_each(|condition| all.add(condition.check.looks_at()));
+        all
     }
 }
 
@@ -130,7 +138,7 @@ impl RuleContext<'_> {
         }
         let expanded = self.in_all_trust_domains(attribute, values);
         let check = attribute.check(expanded.as_deref().unwrap_or(values), self.namespace, self.lines(negated))?;
-        Some(Condition { check, negated })
+        Some(Condition { check, negated, lets_in: self.lets_in })
     }
 
     fn in_all_trust_domains(&self, attribute: &Attribute<'_>, values: &[String]) -> Option<Vec<String>> {

@@ -133,3 +133,46 @@ fn several_lines_of_a_header_open_less_and_close_more_where_that_is_asked_for() 
         assert_eq!((allows(Profile::Istio), allows(Profile::Safe)), (lenient, strict), "{spec}");
     }
 }
+
+#[test]
+fn a_place_that_is_not_known_counts_against_the_caller_where_that_is_asked_for() {
+    let ports = |action: &str, field: &str| {
+        format!("{{action: {action}, rules: [{{to: [{{operation: {{paths: [/a], {field}: [\"80\"]}}}}]}}]}}")
+    };
+    let address = |action: &str, field: &str| {
+        format!("{{action: {action}, rules: [{{when: [{{key: destination.ip, {field}: [10.0.0.1]}}]}}]}}")
+    };
+    let allows = |spec: &str, path: &str, port: u16, local: Option<[u8; 4]>, closes: bool| {
+        let policy = compiled(&[spec], Protocol::Http, Profile::Safe);
+        assert!(policy.looks_at().place, "{spec}");
+        let request = Request::get(path);
+        let mut view = request.view();
+        view.port = port;
+        view.peer.local_address = local.map(Into::into);
+        policy.decide(&Access { unknown_place_closes: closes, ..Access::request(&view) }).is_allowed()
+    };
+    for (action, field, known, unasked) in [
+        ("ALLOW", "ports", true, false),
+        ("ALLOW", "notPorts", false, true),
+        ("DENY", "ports", false, true),
+        ("DENY", "notPorts", true, false),
+    ] {
+        let spec = ports(action, field);
+        assert_eq!(allows(&spec, "/a", 80, None, true), known, "{spec}");
+        assert_eq!(allows(&spec, "/a", 0, None, false), unasked, "{spec}");
+        assert!(!allows(&spec, "/a", 0, None, true), "{spec}");
+        // What else the rule says still counts.
+        assert_eq!(allows(&spec, "/b", 0, None, true), action == "DENY", "{spec}");
+    }
+    for (action, field, known) in [
+        ("ALLOW", "values", true),
+        ("ALLOW", "notValues", false),
+        ("DENY", "values", false),
+        ("DENY", "notValues", true),
+    ] {
+        let spec = address(action, field);
+        assert_eq!(allows(&spec, "/", 80, Some([10, 0, 0, 1]), true), known, "{spec}");
+        assert!(!allows(&spec, "/", 80, None, true), "{spec}");
+    }
+    assert!(!compiled(&[DENY_ADMIN, ALLOW_GET], Protocol::Http, Profile::Safe).looks_at().place);
+}

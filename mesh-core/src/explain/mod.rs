@@ -47,6 +47,7 @@ mod alike;
 mod destination;
 mod diff;
 mod hidden;
+mod inbound;
 mod left_out;
 mod mismatch;
 mod model;
@@ -78,8 +79,8 @@ use crate::{Failure, RequestView, Scheme, Site};
 
 pub use diff::{Aspect, Difference, Differences, Outcome, diff, diff_at_gateways};
 pub use model::{
-    Action, Destination, Endpoint, Explanation, LeftOut, Listener, Mirror, Mismatch, Place, PolicyLine, Request,
-    Retries, SplitEntry, Subset, Tried, Upstream, VirtualHost,
+    Action, Destination, Endpoint, Explanation, Inbound, LeftOut, Listener, Mirror, Mismatch, Place, PolicyLine,
+    Request, Retries, SplitEntry, Subset, Tried, Upstream, VirtualHost,
 };
 pub use question::{Question, QuestionError};
 
@@ -156,10 +157,13 @@ impl<'a> Explainer<'a> {
         let view = question.view(&parts, scheme);
         if with_routes {
             self.say_tried(table, &view, &mut out);
+            if question.at_gateway() {
+                out.inbound = self.at_gateway(&view);
+            }
         }
         let mut rng = Fixed(question.roll());
         match self.snapshot.route_in(table, &view, &mut rng) {
-            Ok(routed) => self.say_route(routed, &view, parts.clone(), &mut out),
+            Ok(routed) => self.say_route(routed, &view, parts.clone(), with_routes, &mut out),
             Err(failure) => out = unanswered(out, failure, grpc),
         }
         if upgrade_refused {
@@ -252,7 +256,14 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    fn say_route(&self, routed: Routed, view: &RequestView<'_>, mut parts: request::Parts, out: &mut Explanation) {
+    fn say_route(
+        &self,
+        routed: Routed,
+        view: &RequestView<'_>,
+        mut parts: request::Parts,
+        with_policies: bool,
+        out: &mut Explanation,
+    ) {
         let route = self.snapshot.rule(routed.route);
         out.route = Some(route.name.to_string());
         out.rule = Some(self.place_of(&route.origin));
@@ -280,6 +291,9 @@ impl<'a> Explainer<'a> {
                 let drawn = forward.split.get(routed.destination);
                 if drawn.cluster.id.is_some_and(|id| self.snapshot.cluster(id).is_by_hash()) {
                     out.hashed_by = route.hash.iter().map(ToString::to_string).collect();
+                }
+                if with_policies {
+                    out.inbound.extend(self.inbound(&drawn.cluster, &parts));
                 }
                 let destination = self.destination(&drawn.cluster);
                 if let Some(failure) = destination.failure() {

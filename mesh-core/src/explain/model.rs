@@ -84,9 +84,39 @@ pub struct Explanation {
     /// The body of a direct response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// What the policies say of the workloads that it reaches: first those of the gateway that is asked at, then those of
+    /// the destination. As far as the documents tell: tokens and addresses of callers are not known in advance.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inbound: Vec<Inbound>,
     /// The regular expression that rewrites the path, and what replaces its matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rewrite_by: Option<String>,
+}
+
+/// What a workload says to a request, by its policies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Inbound {
+    /// The workload: the first part of the service's name, with the labels where not all of its workloads say the same.
+    pub workload: String,
+    /// As whom the client is known there; none where no mutual TLS is spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    /// Which connections its port takes, `STRICT`; empty at a gateway.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mode: String,
+    /// The PeerAuthentication that says so; the object is `default` where none does.
+    pub mode_by: Place,
+    /// `ALLOW` or `DENY` by a rule, `CUSTOM, asks ..`, or in words where no rule decides.
+    pub verdict: String,
+    /// The AuthorizationPolicy that decides, if one does.
+    pub policy: Place,
+    /// The position of its rule, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<usize>,
+    /// What its policies look at that nobody can know in advance: with it they may say something else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<&'static str>,
 }
 
 /// The request that was asked about.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, Destination, Explanation, Mismatch, Place, Retries};
+use super::{Action, Destination, Explanation, Inbound, Mismatch, Place, Retries};
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -14,6 +14,9 @@ impl fmt::Display for Explanation {
             print_destination(f, destination)?;
         }
         self.print_rest(f)?;
+        for (index, said) in self.inbound.iter().enumerate() {
+            print_inbound(f, if index == 0 { "inbound" } else { "" }, said)?;
+        }
         writeln!(f, "=> {}", self.outcome())
     }
 }
@@ -218,6 +221,35 @@ fn print_destination(f: &mut fmt::Formatter<'_>, destination: &Destination) -> f
         line(f, if index == 0 { "policy" } else { "" }, At(&text, &policy.place))?;
     }
     Ok(())
+}
+
+/// `reviews: PeerAuthentication default/strict STRICT · AuthorizationPolicy default/allow ALLOW (rule 0)`
+fn print_inbound(f: &mut fmt::Formatter<'_>, name: &str, said: &Inbound) -> fmt::Result {
+    let mut text = format!("{}: ", said.workload);
+    if !said.mode.is_empty() {
+        match said.mode_by.object.as_str() {
+            "default" => text.push_str(&format!("{} by default · ", said.mode)),
+            object => text.push_str(&format!("{object} {} · ", said.mode)),
+        }
+    }
+    match said.rule {
+        Some(rule) => text.push_str(&format!("{} {} (rule {rule})", said.policy.object, said.verdict)),
+        None => text.push_str(&said.verdict),
+    }
+    line(f, name, At(&text, &in_object(&said.policy)))?;
+    match (&said.principal, said.mode.is_empty()) {
+        (Some(principal), _) => line(f, "", format_args!("  as {principal}"))?,
+        (None, false) => line(f, "", "  as nobody: no mutual TLS is spoken")?,
+        (None, true) => {}
+    }
+    if said.unknown.is_empty() {
+        return Ok(());
+    }
+    line(
+        f,
+        "",
+        format_args!("  its policies look at {}, too, which nobody knows in advance", said.unknown.join(" and ")),
+    )
 }
 
 impl Destination {

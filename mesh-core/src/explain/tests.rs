@@ -1,6 +1,7 @@
 //! Explanations by example.
 
 mod diff;
+mod inbound;
 
 use mesh_config::api::MeshConfig;
 use mesh_config::{ConfigSet, parse};

@@ -1,10 +1,14 @@
 //! What Telemetry resources and MeshConfig come to for one workload: what is counted, logged and traced on each side.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_config::api::mesh_config::{ExtensionProvider, MeshTracing};
 use mesh_config::api::telemetry::{CustomTag, IstioMetric};
+
+use super::record::Wanted;
+use crate::access_log::Format;
 
 /// Which side of a call this workload is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,6 +58,37 @@ pub struct TelemetryPolicy {
     pub metrics: MetricsPolicy,
     /// Traces; `None` where nothing asks for them.
     pub tracing: Option<TracingPolicy>,
+    /// Access logs.
+    pub logs: LogPolicy,
+}
+
+/// Where requests are logged, and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogPolicy {
+    /// The files, in the order of their providers.
+    pub files: Vec<LogFile>,
+    /// Headers that have to be in the records.
+    pub wanted: Option<Wanted>,
+}
+
+impl LogPolicy {
+    /// Logs into these files.
+    pub fn new(files: Vec<LogFile>) -> Self {
+        let wanted = files.iter().map(|file| file.format.wanted().clone()).reduce(|mut all, more| {
+            all.extend(&more);
+            all
+        });
+        Self { files, wanted }
+    }
+}
+
+/// A file that requests are logged into.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogFile {
+    /// The file, such as `/dev/stdout`.
+    pub path: Box<str>,
+    /// What a line is made of.
+    pub format: Arc<Format>,
 }
 
 /// How requests are counted.

@@ -16,6 +16,11 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Policies at a server of mode `MUTUAL` see who the client's certificate says that it is (one URI that is a SPIFFE id),
+//! as Envoy does. Whom the server's authorities vouch for is their matter; but with `Profile::Safe` nobody passes for one
+//! of the mesh there, whatever they sign: for that there is `ISTIO_MUTUAL`. A connection whose certificate its server would
+//! not take any more, after a change of authorities, pins or names, is answered 421: on a new one it may be served.
+//!
 //! A change of the configuration opens the listeners of new ports and closes those of ports that are
 //! gone; routes change with the version like everybody's.
 
@@ -233,15 +238,18 @@ impl Listeners {
         })?;
         let address = listener.local_addr()?;
         tracing::info!(port = server.port, %address, gateways = server.gateways.join(", "), "gateway listens");
-        let service = GatewayService::new(Arc::clone(&builder.shared), (server.port, server.bind));
+        let place = (server.port, server.bind);
+        let mut service = GatewayService::new(Arc::clone(&builder.shared), place);
         let (live, identity) = (builder.shared.live.clone(), builder.identity.clone());
+        let profile = builder.shared.options.profile;
         let security = if server.tls.is_empty() {
             Security::Plaintext
         } else {
             let credentials = builder.credentials.clone();
-            Security::Gateway(Arc::new(GatewayTls::new(live, identity, (server.port, server.bind), credentials)))
+            let tls = Arc::new(GatewayTls::new(live, identity, place, credentials, profile));
+            service = service.with_tls(Arc::clone(&tls));
+            Security::Gateway(tls)
         };
-        let profile = builder.shared.options.profile;
         let manner = Manner { options: builder.options.clone(), profile, security };
         let accepting = tokio::spawn(serve::run(listener, service, builder.drain.clone(), manner));
         Ok(Open { address, accepting })

@@ -17,7 +17,7 @@ use mesh_core::snapshot::{GatewayServer, TableId};
 use mesh_core::{Scheme, request_form};
 use tower_service::Service;
 
-use crate::identity::{Peer, TlsPeer};
+use crate::identity::{GatewayTls, Peer, TlsPeer};
 use crate::live::Live;
 use crate::outbound::{self, EXPECTED_TIMEOUT, Listener, Shared, ToldAtGateway};
 use crate::request_id::X_REQUEST_ID;
@@ -35,17 +35,23 @@ pub(crate) struct GatewayService {
     shared: Arc<Shared>,
     port: u16,
     bind: Option<IpAddr>,
+    /// What judges its connections; `None` in plaintext.
+    tls: Option<Arc<GatewayTls>>,
 }
 
 impl GatewayService {
     pub(crate) fn new(shared: Arc<Shared>, (port, bind): (u16, Option<IpAddr>)) -> Self {
-        Self { shared, port, bind }
+        Self { shared, port, bind, tls: None }
+    }
+
+    pub(crate) fn with_tls(self, tls: Arc<GatewayTls>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// The routes of a connection: with TLS those of the server that it asked for.
     ///
     /// # Errors
-    /// [`Outdated`] where the server asks for more by now than the connection has shown when it was made.
+    /// [`Outdated`] where the server asks for something else by now than the connection has shown when it was made.
     fn table(&self, live: &Live, tls: Option<&Peer>) -> Result<Option<TableId>, Outdated> {
         let servers = live.snapshot().gateway_servers();
         let is_kind = |server: &&GatewayServer| server.port == self.port && server.tls.is_empty() == tls.is_none();
@@ -54,12 +60,12 @@ impl GatewayService {
         let Some(here) = here.or_else(|| servers.iter().find(is_kind)) else { return Ok(None) };
         let Some(peer) = tls else { return Ok(Some(here.table)) };
         let Some(server) = server_for(&here.tls, peer.server_name()) else { return Ok(None) };
-        let has_certificate = || peer.tls().is_some_and(TlsPeer::is_certified);
-        if server.settings.wants_certificate() && !has_certificate() { Err(Outdated) } else { Ok(Some(server.table)) }
+        let (Some(shown), Some(judge)) = (peer.tls(), &self.tls) else { return Err(Outdated) };
+        if judge.still_takes(shown, &server.settings, live.version()) { Ok(Some(server.table)) } else { Err(Outdated) }
     }
 }
 
-/// A connection that was made before its server began to ask for certificates of clients.
+/// A connection that was made before its server began to ask for certificates of clients, or for other ones.
 #[derive(Clone, Copy, Debug)]
 struct Outdated;
 

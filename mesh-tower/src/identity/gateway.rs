@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mesh_config::api::tls::{ServerTlsMode, TlsProtocol};
+use mesh_core::Profile;
 use mesh_core::gateway_tls::{ServerCertificate, ServerTls, server_for};
+use mesh_core::identity::SpiffeId;
 use mesh_core::mesh_tls::{TlsChoice, ToldOfClients};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
 
+use super::admitted::Admitted;
 use super::anchors::Anchors;
 use super::choice::{Spoken, spoken};
 use super::credentials::{self, read, text};
@@ -31,6 +34,7 @@ pub(crate) struct GatewayTls {
     identity: IdentityHandle,
     place: (u16, Option<std::net::IpAddr>),
     credentials: Option<PathBuf>,
+    profile: Profile,
     made: Mutex<Vec<Made>>,
     /// The last problem, so that it is told once and not with every connection.
     told: Mutex<Option<BadMaterial>>,
@@ -43,11 +47,27 @@ struct Made {
     version: u64,
     files: Vec<[u8; 32]>,
     looked: Instant,
-    config: Arc<ServerConfig>,
+    terms: Arc<Terms>,
+}
+
+/// How a server takes connections.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) config: Arc<ServerConfig>,
+    /// Judges the certificates of clients, as the configuration does.
+    pub(super) clients: Arc<dyn ClientCertVerifier>,
+}
+
+/// The server that a connection means.
+pub(crate) struct Meant {
+    pub(crate) terms: Arc<Terms>,
+    mode: ServerTlsMode,
+    /// That of the configuration.
+    version: u64,
 }
 
 /// How often files are looked at, at most.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl GatewayTls {
     pub(crate) fn new(
@@ -55,18 +75,19 @@ impl GatewayTls {
         identity: IdentityHandle,
         place: (u16, Option<std::net::IpAddr>),
         credentials: Option<PathBuf>,
+        profile: Profile,
     ) -> Self {
-        Self { live, identity, place, credentials, made: Mutex::default(), told: Mutex::default() }
+        Self { live, identity, place, credentials, profile, made: Mutex::default(), told: Mutex::default() }
     }
 
-    /// How a handshake goes on, and for which mode; nothing if no server is meant, or the one that is has no certificate.
-    pub(crate) fn config(&self, hello: &ClientHello<'_>) -> Option<(Arc<ServerConfig>, ServerTlsMode)> {
+    /// How a handshake goes on; nothing if no server is meant, or the one that is has no certificate.
+    pub(crate) fn meant(&self, hello: &ClientHello<'_>) -> Option<Meant> {
         let live = self.live.current();
         let mut servers = live.snapshot().gateway_servers().iter();
         let here = servers.find(|server| (server.port, server.bind) == self.place)?;
         let server = server_for(&here.tls, hello.server_name())?;
         match self.made(&server.settings) {
-            Ok(config) => Some((config, server.settings.mode)),
+            Ok(terms) => Some(Meant { terms, mode: server.settings.mode, version: live.version() }),
             Err(problem) => {
                 self.tell(&server.gateway, problem);
                 None
@@ -84,19 +105,34 @@ impl GatewayTls {
     }
 
     /// Who has made a connection; nothing if its certificate does not count any more.
-    pub(crate) fn peer(&self, connection: &ServerConnection, mode: ServerTlsMode) -> Option<TlsPeer> {
+    pub(crate) fn peer(&self, connection: &ServerConnection, meant: Meant) -> Option<TlsPeer> {
         let name: Option<Box<str>> = connection.server_name().map(Box::from);
-        let Some(leaf) = connection.peer_certificates().and_then(<[_]>::first) else {
+        let Some(chain) = connection.peer_certificates().filter(|chain| !chain.is_empty()) else {
             return Some(TlsPeer::uncertified(name));
         };
-        let leaf = Leaf::read(leaf).ok()?;
-        let (mut id, mut own) = (None, None);
-        if mode == ServerTlsMode::IstioMutual {
-            id = Some(identity_of(&leaf).ok()?);
-            own = self.identity.current().material.as_ref().map(|material| material.id().clone());
-        }
-        let peer = TlsPeer::certified(&leaf, id, name, own.as_ref(), ToldOfClients::ALL);
+        let leaf = Leaf::read(chain.first()?).ok()?;
+        let (id, own) = if meant.mode == ServerTlsMode::IstioMutual {
+            let own = self.identity.current().material.as_ref().map(|material| material.id().clone());
+            (Some(identity_of(&leaf).ok()?), own)
+        } else {
+            (self.stranger(&leaf), None)
+        };
+        let mut peer = TlsPeer::certified(&leaf, id, name, own.as_ref(), ToldOfClients::ALL);
+        peer.admitted = Some(Admitted::new(chain, meant.terms, meant.version));
         peer.not_after.is_some_and(|end| self.identity.options().calendar.seconds() <= end).then_some(peer)
+    }
+
+    /// Whom policies take the caller of a `MUTUAL` server for: as in Envoy, who its certificate says that it is, by whichever
+    /// authority the server believes. With `Profile::Safe` only who is not of the mesh: authorities of strangers do not
+    /// vouch for identities of ours.
+    fn stranger(&self, leaf: &Leaf<'_>) -> Option<SpiffeId> {
+        if self.profile == Profile::Istio {
+            return leaf.parsed.valid_uri_names().find_map(|uri| uri.parse().ok());
+        }
+        let credentials = self.identity.current();
+        let ours = credentials.material.as_ref().map(|material| material.id().trust_domain());
+        let is_ours = |domain: &str| ours == Some(domain) || credentials.domains.contains(domain);
+        identity_of(leaf).ok().filter(|id| !is_ours(id.trust_domain()))
     }
 
     /// How long a peer's certificate counts yet.
@@ -104,7 +140,23 @@ impl GatewayTls {
         peer.time_left(self.identity.options().calendar.seconds())
     }
 
-    fn made(&self, settings: &ServerTls) -> Result<Arc<ServerConfig>, BadMaterial> {
+    /// Whether the certificate that a connection was made with would still be taken by the server that its requests are for:
+    /// authorities, pins and names may have changed since. Looked at with a new version of the configuration and, as files and
+    /// the mesh's own trust change without one, once a second.
+    pub(crate) fn still_takes(&self, peer: &TlsPeer, settings: &ServerTls, version: u64) -> bool {
+        let Some(admitted) = &peer.admitted else { return !settings.wants_certificate() };
+        let now = crate::clock::now();
+        if admitted.is_fresh(version, now) {
+            return true;
+        }
+        match self.made(settings) {
+            Ok(terms) => admitted.check(terms, version, now, &self.identity.options().calendar),
+            // With what is broken or missing nobody new comes in; it says nothing about those who are there.
+            Err(_) => true,
+        }
+    }
+
+    fn made(&self, settings: &ServerTls) -> Result<Arc<Terms>, BadMaterial> {
         let version = self.identity.current().version;
         let now = crate::clock::now();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,24 +164,24 @@ impl GatewayTls {
         if let Some(known) = known.and_then(|place| made.get_mut(place)) {
             let is_fresh = now.saturating_duration_since(known.looked) < LOOK_AGAIN;
             if known.version == version && is_fresh {
-                return Ok(Arc::clone(&known.config));
+                return Ok(Arc::clone(&known.terms));
             }
             // Counted from here only: under steady traffic they would never be looked at otherwise.
             known.looked = now;
             if known.version == version && self.hashes(settings).is_ok_and(|files| files == known.files) {
-                return Ok(Arc::clone(&known.config));
+                return Ok(Arc::clone(&known.terms));
             }
             // What is broken leaves the last good one in use.
-            let Ok(config) = self.make(settings) else {
+            let Ok(terms) = self.make(settings) else {
                 known.looked = now;
-                return Ok(Arc::clone(&known.config));
+                return Ok(Arc::clone(&known.terms));
             };
             let files = self.hashes(settings).unwrap_or_default();
-            *known = Made { settings: settings.clone(), version, files, looked: now, config };
-            return Ok(Arc::clone(&known.config));
+            *known = Made { settings: settings.clone(), version, files, looked: now, terms };
+            return Ok(Arc::clone(&known.terms));
         }
         let files = self.hashes(settings)?;
-        let config = self.make(settings)?;
+        let terms = self.make(settings)?;
         // Only those of the configuration in use are kept.
         let live = self.live.current();
         let in_use = |settings: &ServerTls| {
@@ -137,8 +189,8 @@ impl GatewayTls {
             servers.iter().flat_map(|server| &server.tls).any(|server| server.settings == *settings)
         };
         made.retain(|made| in_use(&made.settings));
-        made.push(Made { settings: settings.clone(), version, files, looked: now, config: Arc::clone(&config) });
-        Ok(config)
+        made.push(Made { settings: settings.clone(), version, files, looked: now, terms: Arc::clone(&terms) });
+        Ok(terms)
     }
 
     fn hashes(&self, settings: &ServerTls) -> Result<Vec<[u8; 32]>, BadMaterial> {
@@ -170,33 +222,33 @@ impl GatewayTls {
         credentials::directory_of(all, name)
     }
 
-    fn make(&self, settings: &ServerTls) -> Result<Arc<ServerConfig>, BadMaterial> {
+    fn make(&self, settings: &ServerTls) -> Result<Arc<Terms>, BadMaterial> {
         let credentials = self.identity.current();
         let (provider, versions) = allowed(settings, &credentials.tls.others);
         let calendar = Arc::new(self.identity.options().calendar.clone());
         let builder = ServerConfig::builder_with_details(provider, calendar).with_protocol_versions(&versions);
         let builder = builder
             .map_err(|_| BadMaterial::Unreadable("no version of TLS or no curve is left that is spoken here".into()))?;
-        let mut config = if settings.mode == ServerTlsMode::IstioMutual {
-            let material = credentials.material.clone().ok_or(BadMaterial::NoCertificate)?;
-            let key = Arc::clone(&material.key);
-            let trust = MeshTrust::new(material, &credentials);
-            builder
-                .with_client_cert_verifier(Arc::new(MeshClients::new(trust)))
-                .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)))
-        } else {
-            let mut keys = Vec::new();
-            for certificate in &settings.certificates {
-                let (chain, key) = self.pair(certificate)?;
-                keys.push(Arc::new(certified(&chain, &key)?));
-            }
-            if keys.is_empty() {
-                return Err(BadMaterial::NoCertificate);
-            }
-            builder.with_client_cert_verifier(self.clients(settings)?).with_cert_resolver(Arc::new(Certificates(keys)))
-        };
+        let (clients, shown): (Arc<dyn ClientCertVerifier>, Arc<dyn ResolvesServerCert>) =
+            if settings.mode == ServerTlsMode::IstioMutual {
+                let material = credentials.material.clone().ok_or(BadMaterial::NoCertificate)?;
+                let key = Arc::clone(&material.key);
+                let trust = MeshTrust::new(material, &credentials);
+                (Arc::new(MeshClients::new(trust)), Arc::new(rustls::sign::SingleCertAndKey::from(key)))
+            } else {
+                let mut keys = Vec::new();
+                for certificate in &settings.certificates {
+                    let (chain, key) = self.pair(certificate)?;
+                    keys.push(Arc::new(certified(&chain, &key)?));
+                }
+                if keys.is_empty() {
+                    return Err(BadMaterial::NoCertificate);
+                }
+                (self.clients(settings)?, Arc::new(Certificates(keys)))
+            };
+        let mut config = builder.with_client_cert_verifier(Arc::clone(&clients)).with_cert_resolver(shown);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Arc::new(config))
+        Ok(Arc::new(Terms { config: Arc::new(config), clients }))
     }
 
     fn clients(&self, settings: &ServerTls) -> Result<Arc<dyn ClientCertVerifier>, BadMaterial> {

@@ -30,6 +30,7 @@
 //!
 //! Private keys are never printed, logged or given out.
 
+mod admitted;
 mod anchors;
 mod choice;
 mod client;

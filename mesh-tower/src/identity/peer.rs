@@ -1,6 +1,7 @@
 //! [`Peer`]: who is at the other end of a connection, as the connection proves it.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use mesh_core::identity::SpiffeId;
 use mesh_core::mesh_tls::ToldOfClients;
 use rustls_pki_types::CertificateDer;
 
+use super::admitted::Admitted;
 use super::leaf::Leaf;
 use super::{der, sha256};
 use crate::serve::{Address, PeerAddress};
@@ -28,17 +30,24 @@ use crate::serve::{Address, PeerAddress};
 #[derive(Clone, Debug)]
 pub struct Peer {
     address: PeerAddress,
+    local: Option<SocketAddr>,
     tls: Option<Arc<TlsPeer>>,
 }
 
 impl Peer {
-    pub(crate) fn new(address: PeerAddress, tls: Option<Arc<TlsPeer>>) -> Self {
-        Self { address, tls }
+    pub(crate) fn new(address: PeerAddress, local: Option<SocketAddr>, tls: Option<Arc<TlsPeer>>) -> Self {
+        Self { address, local, tls }
     }
 
     /// The address of the other end of the connection.
     pub fn address(&self) -> &Address {
         &self.address.0
+    }
+
+    /// Our end of the connection; `None` for a unix socket, and for a listener of one's own that does not tell
+    /// ([`Listener::local_end`](crate::serve::Listener::local_end)).
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.local
     }
 
     /// Whether the connection is encrypted.
@@ -82,6 +91,7 @@ impl Peer {
             address: self.address.ip(),
             principal: self.id().map(SpiffeId::as_str),
             sni: self.server_name(),
+            local_address: self.local.map(|at| at.ip()),
             ..PeerView::default()
         }
     }
@@ -108,6 +118,8 @@ pub(crate) struct TlsPeer {
     pub(super) server_name: Option<Box<str>>,
     /// Until when its certificate counts, in seconds since 1970.
     pub(super) not_after: Option<i64>,
+    /// At a gateway, by what its certificate was taken.
+    pub(super) admitted: Option<Admitted>,
     /// What is told of it further on; `None` for a caller without a certificate.
     forwarded: Option<HeaderValue>,
 }
@@ -127,18 +139,13 @@ impl TlsPeer {
         told: ToldOfClients,
     ) -> Self {
         let not_after = Some(leaf.facts.not_after);
-        Self { id, server_name, not_after, forwarded: forwarded(leaf, own, told) }
+        Self { id, server_name, not_after, admitted: None, forwarded: forwarded(leaf, own, told) }
     }
 
     /// How long its certificate counts yet, at a second since 1970; the last one counts to its end.
     pub(super) fn time_left(&self, now: i64) -> Option<Duration> {
         let left = u64::try_from(self.not_after?.saturating_sub(now)).unwrap_or(0);
         Some(Duration::from_secs(left.saturating_add(1)))
-    }
-
-    /// Whether the caller has shown a certificate.
-    pub(crate) const fn is_certified(&self) -> bool {
-        self.not_after.is_some()
     }
 
     /// Its element of `x-forwarded-client-cert`.
@@ -165,6 +172,10 @@ fn forwarded(leaf: &Leaf<'_>, own: Option<&SpiffeId>, told: ToldOfClients) -> Op
     if told.subject {
         let subject = der::name_in_words(leaf.facts.subject).replace('\\', "\\\\").replace('"', "\\\"");
         let _infallible = write!(text, ";Subject=\"{subject}\"");
+    }
+    if told.uri && leaf.parsed.valid_uri_names().next().is_none() {
+        // As Envoy says it.
+        text.push_str(";URI=");
     }
     for uri in leaf.parsed.valid_uri_names().filter(|_| told.uri) {
         // A URI that would begin another field of the header is left out.

@@ -36,7 +36,7 @@ impl WorkloadTls {
 
     /// Which connections are taken at this moment.
     pub(crate) fn mode(&self) -> MtlsMode {
-        self.live.current().snapshot().peer_modes().at(self.port)
+        self.live.current().snapshot().peer_modes().served_at(self.port)
     }
 
     pub(crate) fn has_certificate(&self) -> bool {

@@ -14,6 +14,7 @@ use mesh_core::route::{internal_headers, reply};
 
 use super::check_body::{self, Begun, NotOurs};
 use super::custom::{CheckAnswer, CheckRequest};
+use super::decided::{DecidedBy, Denied};
 use super::guard::{self, Guard, Questions, TARGET};
 use super::{TokenClaims, headers, provider, token};
 use crate::live::Live;
@@ -38,7 +39,7 @@ pub(super) enum Waited {
 
 /// What those have said who were asked, and the body that was taken for them.
 pub(super) struct Answered {
-    outcome: Result<Changes, CheckAnswer>,
+    outcome: Result<Changes, (CheckAnswer, Option<DecidedBy>)>,
     body: Option<Begun>,
 }
 
@@ -94,13 +95,13 @@ impl Guard {
     }
 
     fn admit<B: 'static>(&self, live: &Live, request: &mut Request<B>) -> Result<Option<Wait>, Refused> {
-        let questions = self.questions(live, request).map_err(|failure| refused(failure, request))?;
+        let questions = self.questions(live, request).map_err(|denied| kept_out(denied, request))?;
         if questions.is_empty() {
             return self.judge(live, request);
         }
         let about = self.check_request(request);
         let mut body = None;
-        if questions.iter().any(|question| question.body().is_some()) {
+        if questions.iter().any(|(question, _)| question.body().is_some()) {
             body = check_body::take(request).map_err(|NotOurs| {
                 tracing::warn!(target: TARGET, "denied: in a server of another kind nobody can be told a request's body");
                 refused(Failure::AccessDenied, request)
@@ -131,8 +132,18 @@ impl Guard {
                         self.take(changes, request);
                         self.judge(live, request)
                     }
-                    Err(CheckAnswer::Deny(response)) => Err(Box::new(response)),
-                    Err(_) => Err(refused(Failure::AccessDenied, request)),
+                    Err((answer, by)) => {
+                        let mut response = match answer {
+                            CheckAnswer::Deny(response) => Box::new(response),
+                            _ => refused(Failure::AccessDenied, request),
+                        };
+                        if let Some(by) = by {
+                            tracing::info!(target: TARGET, policy = %by, "denied by the provider of a policy");
+                            by.tell_span();
+                            response.extensions_mut().insert(by);
+                        }
+                        Err(response)
+                    }
                 }
             }
         }
@@ -170,8 +181,8 @@ impl Guard {
         Ok(Some(Wait::Keys(Box::pin(token::all_fetched(awaited)))))
     }
 
-    fn decide_for<B>(&self, live: &Live, request: &Request<B>) -> Result<Option<Wait>, Refused> {
-        self.decide(live, request).map(|()| None).map_err(|failure| refused(failure, request))
+    fn decide_for<B>(&self, live: &Live, request: &mut Request<B>) -> Result<Option<Wait>, Refused> {
+        self.decide(live, request).map(|()| None).map_err(|denied| kept_out(denied, request))
     }
 }
 
@@ -179,25 +190,33 @@ fn refused<B>(failure: Failure, request: &Request<B>) -> Refused {
     Box::new(guard::refusal(failure, request))
 }
 
+/// The answer to a request that a policy keeps out; which one it is, an extension says.
+fn kept_out<B>(denied: Denied, request: &Request<B>) -> Refused {
+    let mut response = refused(denied.failure, request);
+    denied.by.tell_span();
+    response.extensions_mut().insert(denied.by);
+    response
+}
+
 /// Asks one after the other; the first that does not allow ends it.
 async fn ask(questions: Questions, mut request: CheckRequest, body: Option<Body>) -> Box<Answered> {
-    let most = questions.iter().filter_map(|question| question.body()).map(|wanted| wanted.most).max();
+    let most = questions.iter().filter_map(|(question, _)| question.body()).map(|wanted| wanted.most).max();
     let body = match body.zip(most) {
         Some((body, most)) => Some(Begun::read(body, most).await),
         None => None,
     };
     let mut changes = Changes { headers: None, to_caller: HeaderMap::new(), reroutes: true };
-    let ended = |answer, body| Box::new(Answered { outcome: Err(answer), body });
+    let ended = |answer, by, body| Box::new(Answered { outcome: Err((answer, by)), body });
     if body.as_ref().is_some_and(Begun::has_failed) {
         // The caller is gone: nobody is asked about half a request.
-        return ended(CheckAnswer::Failed, body);
+        return ended(CheckAnswer::Failed, None, body);
     }
-    for question in questions {
+    for (question, by) in questions {
         let is_grpc = reply::is_grpc(&request.headers);
         let told = body.as_ref().zip(question.body()).map(|(body, wanted)| body.told(wanted)).transpose();
         let Ok(told) = told else {
             let answer = provider::denial(StatusCode::PAYLOAD_TOO_LARGE, HeaderMap::new(), TOO_LONG, is_grpc);
-            return ended(CheckAnswer::Deny(answer), body);
+            return ended(CheckAnswer::Deny(answer), Some(by), body);
         };
         match question.check(CheckRequest { body: told, ..request.clone() }).await {
             CheckAnswer::Allow(allowed) => {
@@ -208,7 +227,7 @@ async fn ask(questions: Questions, mut request: CheckRequest, body: Option<Body>
                 }
                 guard::append(&mut changes.to_caller, &allowed.response_headers);
             }
-            refusal => return ended(refusal, body),
+            refusal => return ended(refusal, Some(by), body),
         }
     }
     Box::new(Answered { outcome: Ok(changes), body })

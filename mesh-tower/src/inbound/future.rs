@@ -111,8 +111,9 @@ where
             && let Some(waiting) = kept
         {
             let ended = ready!(waiting.poll(cx));
-            let waiting = kept.take();
-            if let (Some(record), Some(waiting)) = (&mut this.record, &waiting) {
+            let mut waiting = kept.take();
+            if let (Some(record), Some(waiting)) = (this.record.as_mut(), &mut waiting) {
+                record.let_in(&mut waiting.request);
                 record.received(&waiting.request);
             }
             this.kind.set(match ended {

@@ -20,6 +20,7 @@ use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme};
 
 use super::PeerIdentity;
 use super::custom::{Allowed, CheckRequest, ExternalAuthorizer};
+use super::decided::{DecidedBy, Denied};
 use super::provider::AskedService;
 use super::token::with_claims;
 use crate::identity::Peer;
@@ -38,12 +39,20 @@ pub(crate) struct Guard {
     remote: Remote,
     /// That of the connection, where it is known; else whether the caller has an identity tells.
     scheme: Option<Scheme>,
-    /// Whether it was said already that `STRICT` meets callers without an identity.
-    told: Arc<AtomicBool>,
+    told: Arc<Told>,
 }
 
-/// Whom to ask before policies decide.
-pub(super) type Questions = Vec<Arc<dyn ExternalAuthorizer>>;
+/// What was said already.
+#[derive(Debug, Default)]
+struct Told {
+    /// That `STRICT` meets callers without an identity.
+    strict: AtomicBool,
+    /// That policies ask for a port or an address that nobody knows.
+    place: AtomicBool,
+}
+
+/// Whom to ask before policies decide, and by which rule.
+pub(super) type Questions = Vec<(Arc<dyn ExternalAuthorizer>, DecidedBy)>;
 
 impl Guard {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
@@ -98,10 +107,13 @@ impl Guard {
     /// What is traced of a request that arrives.
     pub(super) fn traced<B>(&self, live: &Live, request: &mut Request<B>) -> Traced {
         let Some(traces) = &self.shared.traces else { return Traced::default() };
+        if traces.is_settled(request.headers(), false) {
+            return Traced::default();
+        }
         let is_https = self.view(request).scheme == Scheme::Https;
         let is_grpc = reply::is_grpc(request.headers());
         let about = About { side: Side::Server, says_itself: false, is_grpc, is_https, edge: None };
-        traces.begin(live, &self.shared.chance, request, about)
+        traces.begin(live, &self.shared.chance, request, about).0
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -117,17 +129,19 @@ impl Guard {
     /// Keeps out, under `STRICT`, whom no mutual TLS has proved. Connections to the mesh's own server are refused before; this
     /// is for the server of another kind that the layer is mounted in.
     pub(super) fn check_mode<B>(&self, live: &Live, request: &Request<B>) -> Result<(), Failure> {
-        let mode = live.snapshot().peer_modes().at(self.at.map_or(0, |at| at.port()));
+        let mode = live.snapshot().peer_modes().served_at(self.port());
         if mode != MtlsMode::Strict || request.extensions().get::<PeerIdentity>().is_some() {
             return Ok(());
         }
         let refuses = self.profile() == Profile::Safe;
-        if !self.told.swap(true, Ordering::Relaxed) {
+        if !self.told.strict.swap(true, Ordering::Relaxed) {
             let effect = if refuses { "refused" } else { "let in all the same" };
             tracing::warn!(
                 target: TARGET,
                 effect,
-                "a PeerAuthentication says STRICT, and the server around this layer tells no identity of its callers \
+                port = self.port(),
+                "a PeerAuthentication says STRICT (for port 0: for one of this workload's, as InboundLayer::at has not said \
+                 which one it is), and the server around this layer tells no identity of its callers \
                  (PeerIdentity): let Mesh::serve have the listener, or let the server tell whom mutual TLS has proved"
             );
         }
@@ -135,7 +149,7 @@ impl Guard {
     }
 
     /// Whom to ask about a request, before its token is judged. A provider that nobody stands for is a denial.
-    pub(super) fn questions<B>(&self, live: &Live, request: &Request<B>) -> Result<Questions, Failure> {
+    pub(super) fn questions<B>(&self, live: &Live, request: &Request<B>) -> Result<Questions, Denied> {
         let policies = live.snapshot().authorization();
         if policies.providers().next().is_none() {
             return Ok(Questions::new());
@@ -143,16 +157,17 @@ impl Guard {
         let view = self.view(request);
         let access = self.access(&view);
         let asked = policies.questions(&access).map(|(provider, rule)| {
-            authorizer(&self.shared, live, provider).ok_or_else(|| {
+            let asked = authorizer(&self.shared, live, provider).ok_or_else(|| {
                 tracing::warn!(target: TARGET, provider, %rule, "denied: no such authorizer");
-                Failure::AccessDenied
-            })
+                Denied::by(Some(rule))
+            });
+            asked.map(|asked| (asked, DecidedBy::rule(Some(rule))))
         });
         asked.collect()
     }
 
     /// Decides about a request that all who were asked let go on.
-    pub(super) fn decide<B>(&self, live: &Live, request: &Request<B>) -> Result<(), Failure> {
+    pub(super) fn decide<B>(&self, live: &Live, request: &mut Request<B>) -> Result<(), Denied> {
         if live.snapshot().authorization().is_empty() {
             return Ok(());
         }
@@ -160,11 +175,20 @@ impl Guard {
         let view = self.view(request);
         let access = self.access(&view);
         let decision = policies.decide(&access);
+        if policies.looks_at().place {
+            self.tell_of_place(&view);
+        }
         self.shared.trials.count(&decision.dry_run);
         tell(&decision);
         match decision.verdict {
+            Verdict::Allowed(Some(rule)) if DecidedBy::is_wanted() => {
+                let by = DecidedBy::rule(Some(rule));
+                by.tell_span();
+                request.extensions_mut().insert(by);
+                Ok(())
+            }
             Verdict::Allowed(_) => Ok(()),
-            Verdict::Denied(_) => Err(Failure::AccessDenied),
+            Verdict::Denied(by) => Err(Denied::by(by)),
         }
     }
 
@@ -177,14 +201,40 @@ impl Guard {
             version: request.version(),
             scheme: self.view(request).scheme,
             body: None,
-            local: self.at,
+            local: self.at.map(|at| self.address(request).map_or(at, |ip| SocketAddr::new(ip, at.port()))),
             address: request.extensions().get().cloned(),
             identity: request.extensions().get().cloned(),
         }
     }
 
     fn access<'a>(&self, view: &'a RequestView<'a>) -> Access<'a> {
-        Access { remote: self.remote, ..Access::request(view) }
+        Access { remote: self.remote, unknown_place_closes: true, ..Access::request(view) }
+    }
+
+    /// Our port; 0 if nobody has said it.
+    fn port(&self) -> u16 {
+        self.at.map_or(0, |at| at.port())
+    }
+
+    /// Our address: as it was said, or that of the connection.
+    fn address<B>(&self, request: &Request<B>) -> Option<IpAddr> {
+        let said = self.at.map(|at| at.ip()).filter(|ip| !ip.is_unspecified());
+        said.or_else(|| request.extensions().get::<Peer>()?.local_address().map(|at| at.ip()))
+    }
+
+    /// Says once that policies ask for what is not known here.
+    fn tell_of_place(&self, view: &RequestView<'_>) {
+        let is_known = view.port != 0 && view.peer.local_address.is_some();
+        if !is_known && !self.told.place.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                target: TARGET,
+                port = view.port,
+                address = ?view.peer.local_address,
+                "policies ask for our port or address (ports, destination.port, destination.ip), and not both are known here: \
+                 such conditions count against the caller. Say where this is served by InboundLayer::at or \
+                 ServeOptions::policy_address"
+            );
+        }
     }
 
     /// What policies see of a request.
@@ -204,10 +254,10 @@ impl Guard {
                 principal: identity.map(PeerIdentity::principal),
                 // At a gateway's server with TLS of its own kind there is no identity, and a name all the same.
                 sni: identity.and_then(PeerIdentity::server_name).or_else(|| extensions.get::<Peer>()?.server_name()),
-                local_address: self.at.map(|at| at.ip()).filter(|ip| !ip.is_unspecified()),
+                local_address: self.address(request),
                 claims: with_claims(PeerView::default(), request).claims,
             },
-            port: self.at.map_or(0, |at| at.port()),
+            port: self.port(),
         }
     }
 }
@@ -271,7 +321,7 @@ pub(super) fn refusal<B>(failure: Failure, request: &Request<B>) -> Response<Bod
     response
 }
 
-/// What is decided, and by which rule, is in the log alone.
+/// What is decided, and by which rule, is in the log.
 fn tell(decision: &Decision<'_>) {
     let rule = |rule: Option<&mesh_core::authz::RuleName>| rule.map_or_else(|| "none".to_owned(), ToString::to_string);
     if let Verdict::Denied(by) = decision.verdict {

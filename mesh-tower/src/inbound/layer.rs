@@ -30,7 +30,11 @@ impl InboundLayer {
         Self { carried: names.into_iter().collect(), ..self }
     }
 
-    /// The address and port that policies see as ours.
+    /// The address and port that policies see as ours (`ports`, `destination.port`, `destination.ip`, `portLevelMtls`).
+    ///
+    /// What is not said, or is 0 or `0.0.0.0`, is not known, and counts against the caller: a rule that lets in does not match
+    /// by a condition on it, one that keeps out or asks a provider does; and of the modes of a PeerAuthentication the
+    /// strictest of all ports counts. The log says so once. [`Mesh::serve`](crate::Mesh::serve) knows it by itself.
     #[must_use]
     pub fn at(self, address: SocketAddr) -> Self {
         Self { guard: self.guard.map(|guard| guard.at(address)), ..self }

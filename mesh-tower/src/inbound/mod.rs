@@ -13,7 +13,8 @@
 //!
 //! The layer of a mesh ([`Mesh::inbound`](crate::Mesh::inbound), [`Mesh::serve`](crate::Mesh::serve)) also lets in only
 //! whom the `AuthorizationPolicy`s that select this workload let in, as [`mesh_core::authz`] decides: all others get
-//! 403 `RBAC: access denied`, or gRPC's status 7. Which policy decided is told to the log alone. The path is in its
+//! 403 `RBAC: access denied`, or gRPC's status 7. Which rule decided is told to the log, to the span around (its field
+//! `policy`, where it has one) and by `explain`, and never to the caller. The path is in its
 //! normal form before policies look at it, and the application gets that form. A policy with the action `CUSTOM` asks an
 //! [`ExternalAuthorizer`], or the service of an `envoyExtAuthzHttp` or `envoyExtAuthzGrpc` of the MeshConfig, with the
 //! request's body where it says so. A layer that is mounted in a server of another kind can tell nobody the body: what
@@ -33,7 +34,7 @@
 //! An error that the application answers after retries of such a call have been in vain says so, and a mesh
 //! that gets it does not try again (`x-mesh-retries: spent`).
 //!
-//! One event per request is logged to the target `mesh_tower::inbound`, at level `debug`.
+//! One event per request is logged to the target `mesh_tower::inbound`, at level `debug`, with the rule that decided.
 //!
 //! `Mesh::serve` puts the layer around the whole application. Who keeps a server of another kind
 //! wraps the finished application, since a route that is added after a layer stands outside it:
@@ -52,6 +53,7 @@ mod body;
 mod check_body;
 pub(crate) mod context;
 mod custom;
+mod decided;
 mod entrance;
 mod future;
 mod guard;

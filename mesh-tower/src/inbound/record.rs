@@ -8,6 +8,7 @@ use mesh_core::{Failure, ResponseFlags};
 use tokio::time::Instant;
 
 use super::RequestContext;
+use super::decided::DecidedBy;
 use crate::telemetry::{Measured, RequestSpan, Traced};
 
 /// One request: logged when it is dropped, which is when its response has been sent or given up.
@@ -19,6 +20,7 @@ pub(super) struct Record {
     status: Option<StatusCode>,
     bytes: u64,
     broken: bool,
+    policy: Option<DecidedBy>,
     measured: Option<Measured>,
     traced: Traced,
     span: Option<Box<RequestSpan>>,
@@ -36,6 +38,7 @@ impl Record {
             status: None,
             bytes: 0,
             broken: false,
+            policy: None,
         }
     }
 
@@ -68,11 +71,19 @@ impl Record {
         }
     }
 
+    /// The policies have let it in. Which rule did is noted, and not left for the application to tell.
+    pub(super) fn let_in<B>(&mut self, request: &mut Request<B>) {
+        self.policy = request.extensions_mut().remove();
+    }
+
     /// The head of the response is ready; `is_over`: there is no more of it.
     pub(super) fn answered<R>(&mut self, response: &Response<R>, is_over: bool) {
         self.status = Some(response.status());
         let failure = response.extensions().get::<Failure>();
         let flags = failure.map_or(ResponseFlags::NONE, |failure| failure.flags());
+        if let Some(by) = response.extensions().get::<DecidedBy>() {
+            self.policy = Some(by.clone());
+        }
         if let Some(measured) = &mut self.measured {
             if let Some(recording) = measured.recording() {
                 recording.record().details = failure.map_or("via_upstream", |failure| failure.details()).into();
@@ -126,6 +137,7 @@ impl Drop for Record {
             status = self.status.map_or(0, |status| status.as_u16()),
             bytes = self.bytes,
             broken = self.broken,
+            policy = self.policy.as_ref().map(DecidedBy::as_str),
             duration_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX),
             "request"
         );

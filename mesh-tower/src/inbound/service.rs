@@ -93,6 +93,7 @@ impl<S> Inbound<S> {
         record.received(&request);
         let context = Arc::new(record.around(RequestContext::of(&request, &self.carried)));
         if guarded {
+            record.let_in(&mut request);
             guard::strip(request.headers_mut());
         }
         let future = context.enter(|| self.inner.call(request));

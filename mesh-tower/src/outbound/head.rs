@@ -28,6 +28,8 @@ pub(crate) struct Head {
     pub(crate) upgrade_refused: bool,
     /// Of what kind it is.
     pub(crate) nature: Nature,
+    /// The application has set trace headers itself.
+    pub(crate) says_trace: bool,
     /// What was added to the request's headers.
     added: Added,
 }
@@ -118,12 +120,12 @@ impl Head {
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
             added.forwarded_proto = true;
         }
-        Ok(Self { port, scheme, grpc, upgrade_refused, nature, added })
+        Ok(Self { port, scheme, grpc, upgrade_refused, nature, says_trace: found.trace, added })
     }
 
-    /// Notes that all trace headers that it has now were added.
-    pub(crate) fn adds_trace(&mut self) {
-        self.added.trace = true;
+    /// Notes whether all trace headers that it has now were added.
+    pub(crate) fn adds_trace(&mut self, added: bool) {
+        self.added.trace = added;
     }
 
     /// Takes back what was added to the headers: the port turned out to be one where nobody looks at requests.
@@ -167,6 +169,7 @@ struct Found {
     host: bool,
     internal: bool,
     request_id: bool,
+    trace: bool,
 }
 
 impl Found {
@@ -181,6 +184,7 @@ impl Found {
                     found.hop_by_hop = true;
                 }
                 "x-request-id" => found.request_id = true,
+                "b3" | "traceparent" | "x-b3-sampled" | "x-b3-traceid" => found.trace = true,
                 "x-forwarded-client-cert" => found.internal = true,
                 other if other.starts_with("x-envoy-") || hops::MARKS.contains(name) => found.internal = true,
                 _ => {}

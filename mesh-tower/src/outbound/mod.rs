@@ -25,7 +25,6 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use mesh_core::deadline::Deadline;
 use mesh_core::network::Network;
-use mesh_core::route::reply::is_grpc;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
@@ -40,7 +39,7 @@ use crate::hops::Nature;
 use crate::inbound::{Authorizers, Guard, Trials};
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
-use crate::telemetry::{About, Arrivals, Begun, Metrics, Recording, Taps, Traced, Traces};
+use crate::telemetry::{About, Arrivals, Begun, Metrics, Recording, Taps, Traces};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
@@ -227,9 +226,12 @@ enum Unrouted {
 }
 
 impl Unrouted {
-    fn answer(self, trail: Trail) -> Response<Body> {
+    fn answer(self, mut trail: Trail) -> Response<Body> {
         match self {
-            Self::Failed { failure, grpc } => answer::unrouted(&failure.into(), grpc, trail),
+            Self::Failed { failure, grpc } => {
+                trail.is_grpc = grpc;
+                answer::unrouted(&failure.into(), grpc, trail)
+            }
             Self::Refused(response) => answer::refused(*response, trail),
         }
     }
@@ -352,7 +354,7 @@ pub(crate) fn send(
         let bodiless = request.method() == Method::HEAD;
         let mut trail = begin_trail(&shared, &live, listener, &request);
         // What is matched on here lasts no longer than the statement: it would be kept while the endpoint is waited for.
-        let (mut journey, added) = match match take_head(&shared, &live, listener, &mut request, &mut trail.traced) {
+        let (mut journey, added) = match match take_head(&shared, &live, listener, &mut request, &mut trail) {
             Ok((head, None)) => {
                 Journey::begin(shared, live, listener, head, &mut request).map(|journey| (journey, None))
             }
@@ -392,7 +394,7 @@ fn begin_trail(shared: &Shared, live: &Arc<Live>, listener: Listener, request: &
         let there = if body.is_full() { http_body::Body::size_hint(body).lower() } else { 0 };
         Begun::new(group, recording, request, there)
     });
-    Trail::new(now, begun.map(|begun| (begun, is_grpc(request.headers()))))
+    Trail::new(now, begun)
 }
 
 fn without_body(bodiless: bool, response: Response<Body>) -> Response<Body> {
@@ -418,28 +420,27 @@ fn take_head(
     live: &Live,
     listener: Listener,
     request: &mut Request<Body>,
-    traced: &mut Traced,
+    trail: &mut Trail,
 ) -> Result<(Head, Option<Guard>), Unrouted> {
     if !live.is_complete() {
         let grpc = mesh_core::route::reply::is_grpc(request.headers());
         return Err(Unrouted::Failed { failure: Failure::NotReady, grpc });
     }
-    // Those that are carried on are added with the head.
-    let says_itself = shared.traces.is_some() && request.headers().keys().any(inbound::is_trace_header);
     let mut head = Head::take(request, listener, &shared.options, live.snapshot().path_normalization())
         .map_err(|(failure, grpc)| Unrouted::Failed { failure, grpc })?;
-    if let Some(traces) = &shared.traces {
+    trail.is_grpc = head.grpc;
+    if let Some(traces) = &shared.traces
+        && !traces.is_settled(request.headers(), head.says_trace)
+    {
         let edge = match listener {
             Listener::Gateway { caller, .. } => Some(caller.map(SocketAddr::from)),
             Listener::Mesh { .. } => None,
         };
         let is_https = head.scheme == Scheme::Https;
-        let about = About { side: Side::Client, says_itself, is_grpc: head.grpc, is_https, edge };
-        let says_nothing = !request.headers().keys().any(inbound::is_trace_header);
-        *traced = traces.begin(live, &shared.chance, request, about);
-        if says_nothing {
-            head.adds_trace();
-        }
+        let about = About { side: Side::Client, says_itself: head.says_trace, is_grpc: head.grpc, is_https, edge };
+        let (begun, added) = traces.begin(live, &shared.chance, request, about);
+        trail.traced = begun;
+        head.adds_trace(added.0);
     }
     let guard = match listener {
         Listener::Gateway { port, caller, is_tls, .. } if live.snapshot().judges() => {

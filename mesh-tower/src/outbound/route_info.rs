@@ -145,17 +145,16 @@ pub(crate) struct Trail {
     failure: Option<Failure>,
     /// What is measured of it; apart from whether it is gRPC, which finds room here.
     begun: Option<Begun>,
-    is_grpc: bool,
+    pub(crate) is_grpc: bool,
     /// What is traced of it.
     pub(crate) traced: Traced,
 }
 
 impl Trail {
-    pub(crate) fn new(arrived: Instant, begun: Option<(Begun, bool)>) -> Self {
-        let (begun, is_grpc) = begun.map_or((None, false), |(begun, is_grpc)| (Some(begun), is_grpc));
+    pub(crate) fn new(arrived: Instant, begun: Option<Begun>) -> Self {
         Self {
             begun,
-            is_grpc,
+            is_grpc: false,
             traced: Traced::default(),
             arrived,
             endpoint: None,

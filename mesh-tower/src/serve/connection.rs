@@ -1,5 +1,6 @@
 //! One connection, from its first byte to its last.
 
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use super::{Address, PeerAddress, ServeOptions};
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) options: ServeOptions,
-    limits: Limits,
+    pub(super) limits: Limits,
     pub(super) security: Security,
     protocol: auto::Builder<TokioExecutor>,
 }
@@ -62,8 +63,15 @@ impl Settings {
     }
 }
 
+/// Where a connection ends.
+pub(super) struct Ends {
+    pub(super) peer: Address,
+    /// Ours, where it is known.
+    pub(super) local: Option<SocketAddr>,
+}
+
 /// Serves one connection until it is closed, by either side or by the drain.
-pub(super) async fn serve<I, S, R>(io: I, peer: Address, app: S, mut drain: Participant, settings: Arc<Settings>)
+pub(super) async fn serve<I, S, R>(io: I, ends: Ends, app: S, mut drain: Participant, settings: Arc<Settings>)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<http::Request<Body>, Response = http::Response<R>> + Clone + Send + 'static,
@@ -72,6 +80,7 @@ where
     R: http_body::Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
+    let Ends { peer, local } = ends;
     let begun = tokio::select! {
         biased;
         begun = settings.security.begin(io, settings.options.handshake_timeout, settings.limits.refuses_silence) => begun,
@@ -86,7 +95,7 @@ where
     };
     let state = Arc::new(ConnectionState::default());
     let io = TrackedIo::new(io, Arc::clone(&state), settings.limits.refuses_bare_feeds);
-    let peer = Peer::new(PeerAddress(peer), tls);
+    let peer = Peer::new(PeerAddress(peer), local, tls);
     let service = ConnectionService::new(app, peer, Arc::clone(&state), Arc::clone(&settings));
     let end = lasts.zip(settings.limits.certificate_grace).map(|(lasts, grace)| lasts.saturating_add(grace));
     let mut end = pin!(end.filter(|end| *end < LONGEST).map(tokio::time::sleep));

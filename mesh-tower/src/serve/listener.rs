@@ -2,6 +2,7 @@
 
 use std::future::{self, Future};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -33,6 +34,13 @@ pub trait Listener: Send + 'static {
     /// Those of the operating system; and when there is no listener at all.
     fn local_addr(&self) -> io::Result<Address>;
 
+    /// Our end of a connection that was accepted, where it is known. Policies see its address as ours (`destination.ip`)
+    /// where the listener is bound to all of them; without it, conditions on our address count against the caller.
+    fn local_end(io: &Self::Io) -> Option<SocketAddr> {
+        let _unknown = io;
+        None
+    }
+
     /// Both this and another listener.
     fn and<L: Listener>(self, other: L) -> EitherListener<Self, L>
     where
@@ -54,6 +62,10 @@ impl Listener for TcpListener {
 
     fn local_addr(&self) -> io::Result<Address> {
         TcpListener::local_addr(self).map(Address::from)
+    }
+
+    fn local_end(io: &TcpStream) -> Option<SocketAddr> {
+        io.local_addr().ok()
     }
 }
 
@@ -92,6 +104,10 @@ impl<L: Listener> Listener for Vec<L> {
             None => Err(io::Error::new(io::ErrorKind::NotFound, "no listener")),
         }
     }
+
+    fn local_end(io: &L::Io) -> Option<SocketAddr> {
+        L::local_end(io)
+    }
 }
 
 /// Two listeners as one; made by [`Listener::and`].
@@ -113,6 +129,13 @@ impl<A: Listener, B: Listener> Listener for EitherListener<A, B> {
 
     fn local_addr(&self) -> io::Result<Address> {
         self.left.local_addr()
+    }
+
+    fn local_end(io: &Self::Io) -> Option<SocketAddr> {
+        match io {
+            EitherIo::Left(io) => A::local_end(io),
+            EitherIo::Right(io) => B::local_end(io),
+        }
     }
 }
 

@@ -38,6 +38,7 @@ mod drain;
 mod limits;
 mod listener;
 mod options;
+mod patience;
 mod refusals;
 mod secure;
 mod service;
@@ -58,6 +59,7 @@ use crate::Body;
 use crate::BoxError;
 
 pub use self::address::{Address, PeerAddress};
+use self::connection::Ends;
 pub use self::listener::{EitherIo, EitherListener, Listener};
 pub use self::options::ServeOptions;
 
@@ -93,7 +95,8 @@ where
             accepted = accept::accept(&mut listener) => accepted,
         };
         tracing::trace!(%peer, "connection accepted");
-        tokio::spawn(connection::serve(io, peer, app.clone(), drain.connected(), Arc::clone(&settings)));
+        let ends = Ends { peer, local: L::local_end(&io) };
+        tokio::spawn(connection::serve(io, ends, app.clone(), drain.connected(), Arc::clone(&settings)));
     }
     drop(listener);
     drop(listening);

@@ -23,7 +23,7 @@ type Extend = dyn Fn(&PeerAddress, &mut Extensions) + Send + Sync;
 /// | [`header_timeout`](Self::header_timeout) | time, or none | 30 s, from the beginning | 30 s, from the first byte |
 /// | [`idle_timeout`](Self::idle_timeout) | time, or none | 1 h | 1 h |
 /// | [`stall_timeout`](Self::stall_timeout) | time, or none | 5 min | none |
-/// | [`body_timeout`](Self::body_timeout) | time, or none; HTTP/1 | 5 min | none |
+/// | [`body_timeout`](Self::body_timeout) | time, or none | 5 min | none |
 /// | [`certificate_grace`](Self::certificate_grace) | time, or none | 1 h | none |
 /// | [`max_header_bytes`](Self::max_header_bytes) | bytes, 8,192 to 2^24 | 61,440; HTTP/2: 16,384 | 61,440 |
 /// | [`max_headers`](Self::max_headers) | lines | 100 | 100 |
@@ -106,7 +106,7 @@ impl ServeOptions {
         self
     }
 
-    /// How long the head of an HTTP/1 request may take from its first byte; 30 s unless set, `None`
+    /// How long the head of a request may take from its first byte (HTTP/2: the frames of a head); 30 s unless set, `None`
     /// for no limit. Acts up to a quarter of this time late. The connection is closed without an
     /// answer.
     ///
@@ -138,10 +138,13 @@ impl ServeOptions {
         self
     }
 
-    /// How long a caller may pause within the body of a request, on HTTP/1, while there is nothing left to read of what it
-    /// sent; the connection is cut off then, and the application gets an error in place of the rest. 5 min unless set with
+    /// How long a caller may pause within the body of a request, while there is nothing left to read of what it
+    /// sent. On HTTP/1 the connection is cut off then, and the application gets an error in place of the rest. 5 min unless set with
     /// `Profile::Safe`, as Envoy's `stream_idle_timeout`; none with `Profile::Istio`, as Istio switches that one off. `None`
-    /// for no limit. Streams of HTTP/2, which may well be silent for long, are left alone.
+    /// for no limit.
+    ///
+    /// On HTTP/2 it is the stream alone that ends: the application gets the error, while it waits for the rest and has answered
+    /// nothing yet. Streams of gRPC, and those whose answer has begun, may be silent for as long as they like.
     #[must_use]
     pub fn body_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.body_timeout = Some(timeout.into());

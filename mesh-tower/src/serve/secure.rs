@@ -133,9 +133,9 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let started = LazyConfigAcceptor::new(Acceptor::default(), Rewound::new(io)).await?;
-    let (config, mode) = tls.config(&started.client_hello()).ok_or(Refused::NotOurs)?;
-    let stream = started.into_stream(config).await?;
-    let peer = tls.peer(stream.get_ref().1, mode).ok_or(Refused::Uncertified)?;
+    let meant = tls.meant(&started.client_hello()).ok_or(Refused::NotOurs)?;
+    let stream = started.into_stream(Arc::clone(&meant.terms.config)).await?;
+    let peer = tls.peer(stream.get_ref().1, meant).ok_or(Refused::Uncertified)?;
     let lasts = tls.time_left(&peer);
     Ok(Begun { io: SecureIo::Tls(Box::new(stream)), peer: Some(Arc::new(peer)), lasts })
 }
@@ -144,22 +144,24 @@ fn plaintext<I>(io: Rewound<I>) -> Begun<I> {
     Begun { io: SecureIo::Plain(io), peer: None, lasts: None }
 }
 
+/// How much is taken at first. A ClientHello with keys of both kinds (X25519MLKEM768) and a ticket has about 2 KiB.
+const FIRST_READ: usize = 2 * 1024;
+
 /// A byte stream of which the first bytes were looked at.
 pub(super) struct Rewound<I> {
     io: I,
-    first: [u8; Opening::DECIDED_BY],
-    /// How many of them have come, and how many were read since.
-    come: usize,
+    first: Vec<u8>,
+    /// How many of them were read since.
     read: usize,
 }
 
 impl<I> Rewound<I> {
     fn new(io: I) -> Self {
-        Self { io, first: [0; Opening::DECIDED_BY], come: 0, read: 0 }
+        Self { io, first: Vec::new(), read: 0 }
     }
 
     fn is_silent(&self) -> bool {
-        self.come == 0
+        self.first.is_empty()
     }
 }
 
@@ -167,14 +169,16 @@ impl<I: AsyncRead + Unpin> Rewound<I> {
     /// What the first bytes say, which are still to be read. A stream that ends without any says nothing more in plaintext.
     async fn opening(&mut self) -> io::Result<Opening> {
         loop {
-            let opening = Opening::of(&self.first[..self.come]);
+            let opening = Opening::of(&self.first);
             if opening != Opening::Undecided {
                 return Ok(opening);
             }
-            match self.io.read(&mut self.first[self.come..]).await? {
+            // All that has come is taken at once: of most clients the whole ClientHello.
+            self.first.reserve(FIRST_READ);
+            match self.io.read_buf(&mut self.first).await? {
                 0 if self.is_silent() => return Ok(Opening::Plaintext),
                 0 => return Ok(Opening::Broken),
-                read => self.come += read,
+                _ => {}
             }
         }
     }
@@ -183,14 +187,18 @@ impl<I: AsyncRead + Unpin> Rewound<I> {
 impl<I: AsyncRead + Unpin> AsyncRead for Rewound<I> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.read == this.come {
+        if this.read == this.first.len() {
             return Pin::new(&mut this.io).poll_read(cx, buffer);
         }
-        let unread = &this.first[this.read..this.come];
+        let unread = &this.first[this.read..];
         let given = &unread[..unread.len().min(buffer.remaining())];
         buffer.put_slice(given);
         this.read += given.len();
-        if this.read < this.come || buffer.remaining() == 0 {
+        let is_little = this.first.len() <= Opening::DECIDED_BY;
+        if this.read == this.first.len() {
+            (this.first, this.read) = (Vec::new(), 0);
+        }
+        if !is_little || !this.first.is_empty() || buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
         // The rest of what has come goes with it: a few bytes by themselves are no beginning of anything.

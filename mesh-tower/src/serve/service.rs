@@ -24,6 +24,7 @@ use crate::inbound::PeerIdentity;
 
 use super::PeerAddress;
 use super::connection::Settings;
+use super::patience::{Answered, PatientBody};
 use super::refusals::{failed, refusal};
 use super::state::{ConnectionState, OpenRequest};
 
@@ -47,14 +48,14 @@ impl<S> ConnectionService<S> {
         Self { app, peer, address, identity, state, settings }
     }
 
-    fn prepare(&self, request: Request<Incoming>) -> Request<Body> {
+    fn prepare(&self, request: Request<Incoming>, answered: Option<&Answered>) -> Request<Body> {
         let options = &self.settings.options;
-        let mut request = match options.max_request_bytes {
-            None => request.map(Body::new),
-            Some(most) => {
-                request.map(|body| Body::new(Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX))))
-            }
-        };
+        let most = options.max_request_bytes.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+        let patience = self.settings.limits.body_timeout.zip(answered);
+        let mut request = request.map(|body| match patience {
+            None => limited(body, most),
+            Some((limit, answered)) => limited(PatientBody::new(body, limit, answered.clone()), most),
+        });
         request.extensions_mut().insert(self.address.clone());
         request.extensions_mut().insert(self.peer.clone());
         if let Some(identity) = &self.identity {
@@ -83,13 +84,33 @@ where
         let asks_for_another = request.version() == Version::HTTP_11
             && (request.headers().contains_key(UPGRADE) || request.method() == Method::CONNECT);
         if let Some(response) = refusal(&request, self.peer.is_tls(), &self.state, &self.settings) {
-            return ResponseFuture { reply: Reply::Own(Some(response)), open, asks_for_another };
+            return ResponseFuture { reply: Reply::Own(Some(response)), open, asks_for_another, answered: None };
         }
+        let answered = has_to_go_on(&request).then(Answered::default);
         // What is added may panic, too, and other requests of this connection are under way.
-        let prepared = catch_unwind(AssertUnwindSafe(|| self.app.clone().oneshot(self.prepare(request))));
+        let prepared =
+            catch_unwind(AssertUnwindSafe(|| self.app.clone().oneshot(self.prepare(request, answered.as_ref()))));
         let panicked = |_| Reply::Own(Some(failed(&"what is added to its requests panicked".into())));
-        ResponseFuture { reply: prepared.map_or_else(panicked, Reply::App), open, asks_for_another }
+        ResponseFuture { reply: prepared.map_or_else(panicked, Reply::App), open, asks_for_another, answered }
     }
+}
+
+fn limited<B>(body: B, most: Option<usize>) -> Body
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    match most {
+        None => Body::new(body),
+        Some(most) => Body::new(Limited::new(body, most)),
+    }
+}
+
+/// Whether the body of a request has to go on while it is waited for: on HTTP/2, where the connection says nothing of single
+/// requests. Those of gRPC may be streams, which are silent for as long as they like.
+fn has_to_go_on(request: &Request<Incoming>) -> bool {
+    let is_over = http_body::Body::is_end_stream(request.body());
+    request.version() == Version::HTTP_2 && !is_over && !mesh_core::route::reply::is_grpc(request.headers())
 }
 
 /// The future of one response. An application that panics has answered 500: only this request fails.
@@ -100,6 +121,8 @@ pub(super) struct ResponseFuture<S: Service<Request<Body>>> {
     open: Option<OpenRequest>,
     /// Whether the connection might go on with another protocol.
     asks_for_another: bool,
+    /// For the body of the request, where that has to go on until then.
+    answered: Option<Answered>,
 }
 
 #[pin_project(project = ReplyProjection)]
@@ -131,6 +154,9 @@ where
             },
             ReplyProjection::Own(response) => response.take().unwrap_or_default().map(Either::Right),
         };
+        if let Some(answered) = this.answered {
+            answered.set();
+        }
         let mut open = this.open.take();
         if let Some(open) = &mut open {
             if *this.asks_for_another && response.status() != StatusCode::SWITCHING_PROTOCOLS && !open.resume() {

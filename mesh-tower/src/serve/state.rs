@@ -21,6 +21,8 @@ pub(super) struct ConnectionState {
     is_hungry: AtomicBool,
     reads: AtomicUsize,
     http2: AtomicBool,
+    /// On HTTP/2, the number of the head that has begun and not ended; 0 for none.
+    open_head: AtomicUsize,
     waiting: AtomicUsize,
     taken: AtomicUsize,
     cancelled: AtomicUsize,
@@ -53,6 +55,8 @@ pub(super) struct Activity {
     pub(super) awaits_body: bool,
     /// How often bytes came in so far.
     pub(super) reads: usize,
+    /// On HTTP/2, the number of the head that has begun and not ended; 0 for none.
+    pub(super) open_head: usize,
 }
 
 impl ConnectionState {
@@ -66,6 +70,7 @@ impl ConnectionState {
             taken: self.taken.load(Ordering::Relaxed),
             awaits_body: self.in_body.load(Ordering::Relaxed) && self.is_hungry.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
+            open_head: self.open_head.load(Ordering::Relaxed),
         }
     }
 
@@ -119,6 +124,15 @@ impl ConnectionState {
     /// The bytes begin as an HTTP/2 connection does.
     pub(super) fn on_http2(&self) {
         self.http2.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.http2.load(Ordering::Relaxed)
+    }
+
+    /// Bytes have come of HTTP/2, and a head has no end yet, or each has.
+    pub(super) fn on_open_head(&self, number: Option<usize>) {
+        self.open_head.store(number.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// The bytes of a request are flawed. Tells whether it is under way already; else it is refused when it comes.

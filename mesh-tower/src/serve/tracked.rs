@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use mesh_core::frames::Frames;
 use mesh_core::framing::Framing;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -18,19 +19,24 @@ pub(super) struct TrackedIo<I> {
     state: Arc<ConnectionState>,
     preface: Preface,
     framing: Framing,
+    /// On HTTP/2, what the framing is on HTTP/1.
+    frames: Frames,
 }
 
 impl<I> TrackedIo<I> {
     /// `strict` says which flaws of HTTP/1.1 are refused.
     pub(super) fn new(io: I, state: Arc<ConnectionState>, strict: bool) -> Self {
-        Self { io, state, preface: Preface::Matches(0), framing: Framing::new(strict) }
+        Self { io, state, preface: Preface::Matches(0), framing: Framing::new(strict), frames: Frames::default() }
     }
 
     /// Bytes have come. A request that is flawed is refused when its head is read, or its body breaks off.
     fn on_read(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.state.on_read();
-        if self.preface.read(bytes) {
+        if let Some(behind) = self.preface.read(bytes) {
             self.state.on_http2();
+            self.follow_frames(behind);
+        } else if self.state.is_http2() {
+            self.follow_frames(bytes);
         }
         if self.framing.is_held() {
             match self.state.resumes() {
@@ -46,6 +52,11 @@ impl<I> TrackedIo<I> {
             true => Err(io::Error::new(io::ErrorKind::InvalidData, "the request is malformed")),
             false => Ok(()),
         }
+    }
+
+    fn follow_frames(&mut self, bytes: &[u8]) {
+        self.frames.read(bytes);
+        self.state.on_open_head(self.frames.open_head());
     }
 }
 
@@ -139,15 +150,15 @@ enum Preface {
 }
 
 impl Preface {
-    /// Whether these bytes complete the preface.
-    fn read(&mut self, bytes: &[u8]) -> bool {
-        let Self::Matches(seen) = *self else { return false };
+    /// What comes behind the preface, if these bytes complete it.
+    fn read<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let Self::Matches(seen) = *self else { return None };
         let expected = &HTTP2_PREFACE[seen..];
         let compared = expected.len().min(bytes.len());
         let same = expected[..compared] == bytes[..compared];
         let complete = same && compared == expected.len();
         *self = if same && !complete { Self::Matches(seen + compared) } else { Self::Decided };
-        complete
+        complete.then(|| &bytes[compared..])
     }
 }
 
@@ -172,14 +183,14 @@ mod tests {
             for cut in cuts {
                 let (part, rest) = bytes.split_at(cut.min(bytes.len()));
                 bytes = rest;
-                prop_assert_eq!(preface.read(part), rest.is_empty() && !part.is_empty());
+                prop_assert_eq!(preface.read(part).is_some(), rest.is_empty() && !part.is_empty());
             }
         }
 
         #[test]
         fn anything_else_is_not_http2(bytes in any::<[u8; 24]>()) {
             prop_assume!(bytes != HTTP2_PREFACE);
-            prop_assert!(!Preface::Matches(0).read(&bytes));
+            prop_assert!(Preface::Matches(0).read(&bytes).is_none());
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Watchdog {
     taken: Instant,
     /// When a part of a request's body last came, or none was waited for.
     fed: Instant,
+    /// When a head of HTTP/2 began that has not ended, or there was none.
+    head: Instant,
 }
 
 /// What a standing connection does wrong.
@@ -54,7 +56,7 @@ impl Watchdog {
         });
         let refuses_silence = limits.refuses_silence;
         let last = Activity::default();
-        let (since, taken, fed) = (now, now, now);
+        let (since, taken, fed, head) = (now, now, now, now);
         Self {
             header_timeout,
             idle_timeout,
@@ -66,6 +68,7 @@ impl Watchdog {
             since,
             taken,
             fed,
+            head,
         }
     }
 
@@ -86,6 +89,9 @@ impl Watchdog {
         if !activity.awaits_body || activity.reads != before.reads {
             self.fed = now;
         }
+        if activity.open_head == 0 || activity.open_head != before.open_head {
+            self.head = now;
+        }
         let over =
             |limit: Option<Duration>, since: Instant| limit.is_some_and(|limit| now.duration_since(since) >= limit);
         if over(self.stall_timeout, self.taken) {
@@ -94,13 +100,17 @@ impl Watchdog {
         if over(self.body_timeout, self.fed) {
             return Some(Finding::BodyTooSlow);
         }
+        // Until it has ended no frame of another stream may come.
+        if over(self.header_timeout, self.head) {
+            return Some(Finding::HeadTooSlow);
+        }
         let is_first = self.refuses_silence && activity.heads == 0;
         // The first bytes of all begin nothing anew where the clock runs already.
         if activity.open > 0 || (activity != before && !is_first) {
             self.since = now;
             return None;
         }
-        // On HTTP/2 bytes may be a PING or a window, and the size of a head is limited anyway.
+        // On HTTP/2 bytes may be a PING or a window; its heads were looked at.
         if (activity.reading_head || is_first) && !activity.http2 && over(self.header_timeout, self.since) {
             return Some(Finding::HeadTooSlow);
         }
@@ -126,6 +136,7 @@ mod tests {
         taken: 0,
         awaits_body: false,
         reads: 0,
+        open_head: 0,
     };
 
     fn watchdog_of(options: &ServeOptions, profile: Profile) -> Watchdog {
@@ -154,6 +165,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_head_must_be_finished_in_time() {
         assert_eq!(found(Activity { reading_head: true, ..IDLE }), Some((10, Finding::HeadTooSlow)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_of_http2_must_be_finished_in_time_whatever_else_is_under_way() {
+        let begun = Activity { http2: true, open: 3, open_head: 7, ..IDLE };
+        assert_eq!(found(begun), Some((10, Finding::HeadTooSlow)));
+        let mut watchdog = watchdog(Profile::Safe);
+        let start = Instant::now();
+        for second in 0..500 {
+            let others = Activity { open_head: second / 8, ..begun };
+            assert_eq!(watchdog.inspect(others, start + Duration::from_secs(second as u64)), None);
+        }
     }
 
     #[tokio::test(start_paused = true)]

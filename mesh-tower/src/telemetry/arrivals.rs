@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use http::Request;
-use http::header::HOST;
-use http::uri::Authority;
+use http::header::{HOST, HeaderValue};
 use mesh_core::telemetry::Workload;
 use mesh_core::telemetry::standard::Called;
 
@@ -19,7 +19,9 @@ pub(crate) struct Arrivals {
     /// Our service by each of the names that it may be asked for, and what it is called otherwise.
     names: Vec<(Box<str>, Called)>,
     canonical: Called,
-    by_caller: ArcSwap<HashMap<Box<str>, Groups>>,
+    by_caller: ArcSwap<HashMap<Box<str>, Groups, RandomState>>,
+    /// Of callers that prove nothing.
+    unproved: OnceLock<Groups>,
 }
 
 /// One for each of our names, and the last for all others.
@@ -38,30 +40,44 @@ impl Arrivals {
             names,
             metrics: Arc::clone(metrics),
             by_caller: ArcSwap::default(),
+            unproved: OnceLock::new(),
         }
     }
 
     /// What a request counts in that arrives, by whom it is from.
     pub(crate) fn of<B>(&self, request: &Request<B>, principal: Option<&str>) -> Arc<Group> {
-        self.group(principal.unwrap_or_default(), host_of(request))
+        let place = self.place_of(host_of(request));
+        match principal {
+            None | Some("") => Arc::clone(&self.unproved.get_or_init(|| self.groups(&Workload::unknown()))[place]),
+            Some(principal) => self.proved(principal, place),
+        }
+    }
+
+    /// Where the group of a name stands.
+    fn place_of(&self, host: &[u8]) -> usize {
+        let is_meant = |name: &str| {
+            let first = host.split_at_checked(name.len());
+            first.is_some_and(|(first, rest)| {
+                matches!(rest.first(), None | Some(b'.' | b':')) && first.eq_ignore_ascii_case(name.as_bytes())
+            })
+        };
+        let place = self.names.iter().position(|(name, _)| is_meant(name));
+        place.unwrap_or(self.names.len())
+    }
+
+    fn groups(&self, caller: &Workload) -> Groups {
+        let called = self.names.iter().map(|(_, called)| called).chain([&self.canonical]);
+        called.map(|called| self.metrics.from(caller.clone(), called.clone())).collect()
     }
 
     /// Only names of ours have groups of their own: whoever makes up others counts for the service that we are.
-    fn group(&self, principal: &str, host: &str) -> Arc<Group> {
-        let first = host.split(['.', ':']).next().unwrap_or_default();
-        let place = self.names.iter().position(|(name, _)| name.eq_ignore_ascii_case(first));
-        let place = place.unwrap_or(self.names.len());
+    fn proved(&self, principal: &str, place: usize) -> Arc<Group> {
         if let Some(groups) = self.by_caller.load().get(principal)
             && let Some(group) = groups.get(place)
         {
             return Arc::clone(group);
         }
-        let caller = || match principal {
-            "" => Workload::unknown(),
-            principal => Workload::unknown().with_principal(principal),
-        };
-        let called = self.names.iter().map(|(_, called)| called).chain([&self.canonical]);
-        let groups: Groups = called.map(|called| self.metrics.from(caller(), called.clone())).collect();
+        let groups = self.groups(&Workload::unknown().with_principal(principal));
         self.by_caller.rcu(|known| {
             let mut more = HashMap::clone(known);
             // Callers prove who they are, so there are only as many as the mesh has; but a table has to end somewhere.
@@ -75,9 +91,9 @@ impl Arrivals {
     }
 }
 
-fn host_of<B>(request: &Request<B>) -> &str {
-    let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    request.uri().authority().map_or_else(host, Authority::as_str)
+fn host_of<B>(request: &Request<B>) -> &[u8] {
+    let host = || request.headers().get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    request.uri().authority().map_or_else(host, |authority| authority.as_str().as_bytes())
 }
 
 impl fmt::Debug for Arrivals {

@@ -54,7 +54,9 @@ pub(crate) struct Group {
     /// Where requests count whose other side has told of itself.
     refined: ArcSwap<Vec<(HeaderValue, Arc<Self>)>>,
     labels: Box<[KeyValue]>,
-    /// By how requests ended: few, and the usual one comes first.
+    /// How the first request ended, and so most of them.
+    usual: OnceLock<(Ended, Arc<Series>)>,
+    /// By how requests ended: few.
     series: ArcSwap<Vec<(Ended, Arc<Series>)>>,
     growing: Mutex<()>,
 }
@@ -133,6 +135,7 @@ impl Metrics {
             parties: parties.clone(),
             refined: ArcSwap::default(),
             labels: labels.into_iter().map(|(key, value)| KeyValue::new(key, value.to_owned())).collect(),
+            usual: OnceLock::new(),
             series: ArcSwap::default(),
             growing: Mutex::default(),
         }
@@ -187,6 +190,9 @@ impl Group {
     }
 
     pub(super) fn record(&self, ended: Ended, sizes: Sizes) {
+        if let Some((_, series)) = self.usual.get().filter(|(usual, _)| *usual == ended) {
+            return series.record(sizes);
+        }
         if let Some((_, series)) = self.series.load().iter().find(|(known, _)| *known == ended) {
             return series.record(sizes);
         }
@@ -202,6 +208,7 @@ impl Group {
         let own = ended.labels().into_iter().map(|(key, value)| KeyValue::new(key, value.into_owned()));
         let labels: Vec<_> = self.labels.iter().cloned().chain(own).collect();
         let series = self.metrics.series(&labels);
+        self.usual.get_or_init(|| (ended, Arc::clone(&series)));
         let mut more = Vec::clone(&known);
         more.push((ended, Arc::clone(&series)));
         self.series.store(Arc::new(more));

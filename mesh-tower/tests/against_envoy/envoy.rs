@@ -97,6 +97,17 @@ impl Envoy {
         let found = counters.iter().find(|counter| counter["name"] == name);
         found.and_then(|counter| counter["value"].as_u64()).unwrap_or_else(|| panic!("no counter {name} in {page}"))
     }
+
+    /// Whether it counts more under a name than before, within 5 s.
+    pub(crate) async fn counts_more_than(&self, name: &str, before: u64) -> bool {
+        for _ in 0..100 {
+            if self.counted(name).await > before {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
+    }
 }
 
 async fn follow(output: ChildStdout, log: Arc<Mutex<HashMap<String, Logged>>>) {

@@ -6,6 +6,7 @@ use mesh_tower::serve::ServeOptions;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use crate::frames::{Attack, DATA, END_HEADERS, END_STREAM, HEADERS, frame, request};
 use crate::world::{World, all_of, last_words};
 
 const SLOW: usize = 2_000;
@@ -72,5 +73,60 @@ fn connections_without_a_word_end_in_time() {
             }));
         }
         all_of(silent).await
+    });
+}
+
+#[test]
+fn heads_of_http2_that_do_not_go_on_end_in_time_and_hold_up_nobody() {
+    let limit = Duration::from_secs(3);
+    let world = World::start("slow heads of HTTP/2", ServeOptions::new().header_timeout(limit), None, "PERMISSIVE");
+    let address = world.address;
+    let closed = world.under(96, async {
+        let mut tasks = Vec::new();
+        for n in 0..400_u32 {
+            tasks.push(tokio::spawn(async move {
+                // Half of them have a request under way, whose answer takes longer.
+                let mut connection = Attack::begin(address, &[]).await;
+                if n % 2 == 0 {
+                    let slow = frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", "/slow"));
+                    assert!(connection.send(&slow, 1).await);
+                }
+                let began = Instant::now();
+                assert!(connection.send(&frame(HEADERS, END_STREAM, 3, &request("GET", "/")), 1).await);
+                let end = connection.end(limit * 3).await;
+                let took = began.elapsed();
+                assert!(end.closed, "still open after {took:?}");
+                assert!(took >= limit * 9 / 10 && took <= limit * 5 / 4 + Duration::from_secs(2), "{took:?}");
+                assert_eq!(end.answers, 0);
+            }));
+        }
+        all_of(tasks).await
+    });
+    assert_eq!(closed, 400);
+}
+
+#[test]
+fn bodies_of_http2_that_do_not_go_on_end_in_time_and_hold_up_nobody() {
+    let limit = Duration::from_secs(2);
+    let world = World::start("slow bodies of HTTP/2", ServeOptions::new().body_timeout(limit), None, "PERMISSIVE");
+    let address = world.address;
+    world.under(96, async {
+        let mut tasks = Vec::new();
+        for _ in 0..20 {
+            tasks.push(tokio::spawn(async move {
+                let mut connection = Attack::begin(address, &[]).await;
+                for stream in 0..50 {
+                    let begun = [
+                        frame(HEADERS, END_HEADERS, 2 * stream + 1, &request("POST", "/read")),
+                        frame(DATA, 0, 2 * stream + 1, b"begun"),
+                    ];
+                    assert!(connection.send(&begun.concat(), 1).await);
+                }
+                // The application is told that there will be no more, and answers.
+                let end = connection.end(limit * 3).await;
+                assert_eq!(end.answers, 50, "{end:?}");
+            }));
+        }
+        assert_eq!(all_of(tasks).await, 20);
     });
 }

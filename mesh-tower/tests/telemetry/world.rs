@@ -14,21 +14,21 @@ use mesh_tower::{Body, Mesh, MeshBuilder};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub struct World {
-    pub web: Mesh,
-    pub reviews: Mesh,
-    pub at: SocketAddr,
+pub(crate) struct World {
+    pub(crate) web: Mesh,
+    pub(crate) reviews: Mesh,
+    pub(crate) at: SocketAddr,
     _serving: JoinSet<()>,
 }
 
 impl World {
     /// With further documents for both sides.
-    pub async fn start(documents: &str) -> Self {
+    pub(crate) async fn start(documents: &str) -> Self {
         let both = |builder: MeshBuilder| builder.config_yaml("both.yaml", documents);
         Self::of(both, both).await
     }
 
-    pub async fn of(
+    pub(crate) async fn of(
         at_web: impl FnOnce(MeshBuilder) -> MeshBuilder,
         at_reviews: impl FnOnce(MeshBuilder) -> MeshBuilder,
     ) -> Self {
@@ -46,13 +46,13 @@ impl World {
     }
 
     /// The answer, read to its end.
-    pub async fn send(&self, request: http::request::Builder, body: Body) -> Response<Bytes> {
+    pub(crate) async fn send(&self, request: http::request::Builder, body: Body) -> Response<Bytes> {
         let answer = self.web.client().send(request.body(body).unwrap()).await;
         let (parts, body) = answer.into_parts();
         Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
     }
 
-    pub async fn get(&self, path: &str) -> Response<Bytes> {
+    pub(crate) async fn get(&self, path: &str) -> Response<Bytes> {
         self.send(Request::get(format!("http://reviews:9080{path}")), Body::empty()).await
     }
 }
@@ -90,6 +90,6 @@ fn app() -> Router {
         .route("/shop.Reviews/Get", post(call))
 }
 
-pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), future).await.expect("within 10 s")
 }

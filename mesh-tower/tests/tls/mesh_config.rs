@@ -192,7 +192,7 @@ async fn roots_of_the_mesh_count_beside_the_workloads_own_each_for_its_domain() 
     }
 }
 
-fn at_gateway(upstream: SocketAddr, server: &str) -> String {
+pub(crate) fn at_gateway(upstream: SocketAddr, server: &str) -> String {
     service(upstream, "HTTP", "")
         + &format!(
             "---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: g, namespace: default}}\n\
@@ -269,40 +269,5 @@ async fn policies_at_a_gateway_see_the_server_name_whatever_the_kind_of_tls() {
         let stranger = Stranger { roots: &ca, shown: None, version: TLSv1_3, name: NAME };
         let got = stranger.ask(gateway.address_of(443).unwrap(), "").await.unwrap();
         assert_eq!(got.text.contains("RBAC: access denied"), denied, "{name}: {}", got.text);
-    }
-}
-
-#[tokio::test]
-async fn a_connection_without_a_certificate_gets_nothing_once_its_server_asks_for_one() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let ca = Authority::new();
-    let directory = tempfile::tempdir().unwrap();
-    let at = |name: &str| directory.path().join(name);
-    let Issued { chain, key } = ca.issue(&[NAME], |_| {});
-    for (name, text) in [("chain", &chain), ("key", &key), ("roots", &ca.pem())] {
-        std::fs::write(at(name), text).unwrap();
-    }
-    let (_inside, upstream) = server(builder(NOBODY)).await;
-    let served = |mode: &str| {
-        let files = format!("serverCertificate: {}, privateKey: {}", at("chain").display(), at("key").display());
-        let tls = format!("{{mode: {mode}, {files}, caCertificates: {}}}", at("roots").display());
-        at_gateway(
-            upstream,
-            &format!("{{port: {{number: 443, name: https, protocol: HTTPS}}, hosts: ['*'], tls: {tls}}}"),
-        )
-    };
-    let mesh = builder(NOBODY).config_yaml("g", served("OPTIONAL_MUTUAL")).build().await.unwrap();
-    let gateway = mesh.gateway().address([127, 0, 0, 1]).map_port(443, 0).start().await.unwrap();
-    let address = gateway.address_of(443).unwrap();
-    let stranger = Stranger { roots: &ca, shown: None, version: TLSv1_3, name: NAME };
-    let mut stream = stranger.connect(address).await.unwrap();
-    for (mode, status) in [("OPTIONAL_MUTUAL", "200"), ("MUTUAL", "421")] {
-        assert!(mesh.apply_yaml("g", &served(mode)).accepted);
-        stream.write_all(format!("GET / HTTP/1.1\r\nhost: {NAME}\r\n\r\n").as_bytes()).await.unwrap();
-        let mut read = [0; 4096];
-        let length = stream.read(&mut read).await.unwrap();
-        let head = String::from_utf8_lossy(&read[..length]).into_owned();
-        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{mode}: {head}");
-        assert_eq!(head.contains("connection: close"), mode == "MUTUAL", "{head}");
     }
 }

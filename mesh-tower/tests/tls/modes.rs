@@ -162,9 +162,14 @@ async fn a_server_of_another_kind_keeps_out_under_strict_whom_it_proves_nothing_
         (Profile::Safe, 9443, true, StatusCode::OK),
         (Profile::Safe, 8080, false, StatusCode::OK),
         (Profile::Istio, 9443, false, StatusCode::OK),
+        // Nobody has said which port it is: it may be that one.
+        (Profile::Safe, 0, false, StatusCode::FORBIDDEN),
+        (Profile::Safe, 0, true, StatusCode::OK),
     ] {
         let mesh = builder(NOBODY).config_yaml("p", strict_at_9443.clone()).profile(profile).build().await.unwrap();
-        let service = mesh.inbound().at(([127, 0, 0, 1], port).into()).layer(app.clone());
+        let inbound = mesh.inbound();
+        let inbound = if port == 0 { inbound } else { inbound.at(([127, 0, 0, 1], port).into()) };
+        let service = inbound.layer(app.clone());
         let mut request = http::Request::get("/").header("host", "app").body(axum::body::Body::empty()).unwrap();
         if proved {
             request.extensions_mut().insert(PeerIdentity::new("spiffe://cluster.local/ns/a/sa/b", None));

@@ -10,7 +10,7 @@ use super::applicable::Applicable;
 use super::means;
 use super::providers::Providers;
 use crate::compile::findings::{Findings, not_enforced};
-use crate::telemetry::policy::{MetricOverride, MetricsPolicy, Side, name_of};
+use crate::telemetry::policy::{MetricsPolicy, Side, name_of};
 
 const ALL: [IstioMetric; 10] = [
     IstioMetric::RequestCount,
@@ -107,7 +107,7 @@ impl Merging {
         // What a wider level has turned off a narrower one that speaks of some metric turns on again.
         self.policy.is_enabled = true;
         for metric in chosen {
-            let known = self.policy.overrides.entry(name_of(metric)).or_insert_with(MetricOverride::default);
+            let known = self.policy.overrides.entry(name_of(metric)).or_default();
             known.is_disabled = change.disabled.unwrap_or(known.is_disabled);
             let tags: BTreeMap<_, _> = change
                 .tag_overrides

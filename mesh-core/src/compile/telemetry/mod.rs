@@ -1,6 +1,7 @@
 //! Telemetry resources, merged for one workload as Istio merges them.
 
 mod applicable;
+mod logging;
 mod metrics;
 mod providers;
 mod tracing;
@@ -26,6 +27,7 @@ pub(crate) fn telemetries(set: &ConfigSet, mesh: &MeshConfig, site: &Site, findi
     let mut of = |side, tracing| TelemetryPolicy {
         metrics: metrics::merged(&applicable, mesh, &providers, side, findings),
         tracing,
+        logs: logging::merged(&applicable, mesh, &providers, side, findings),
     };
     let (client, server) = tracing.map_or((None, None), |(client, server)| (Some(client), Some(server)));
     let (client, server) = (of(Side::Client, client), of(Side::Server, server));

@@ -38,7 +38,7 @@ fn nothing_is_traced_unless_somebody_asks() {
 fn the_narrower_level_wins_field_by_field() {
     let wide = "{tracing: [{providers: [{name: envoy}], randomSamplingPercentage: 50, customTags: {a: {literal: {value: x}}}}]}";
     let narrow =
-        "{tracing: [{match: {mode: SERVER}, randomSamplingPercentage: 80, customTags: {b: {literal: {value: y}}}}]}";
+        "{tracing: [{match: {mode: SERVER}, randomSamplingPercentage: 80, customTags: {b: {literal: {value: z}}}}]}";
     let found = telemetries(&(telemetry("a", "istio-system", wide) + &telemetry("b", "default", narrow)));
     let (client, server) = (found.client.tracing.unwrap(), found.server.tracing.unwrap());
     assert_eq!((client.sampling, client.custom_tags.contains_key("a")), (50.0, true));

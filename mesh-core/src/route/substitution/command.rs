@@ -272,12 +272,12 @@ fn push_address(out: &mut Vec<u8>, address: Option<SocketAddr>, part: AddressPar
     }
 }
 
-pub(super) fn print(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+pub(crate) fn print(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     // Writing to a Vec cannot fail.
     let _ = out.write_fmt(text);
 }
 
-fn protocol(version: Version) -> &'static str {
+pub(crate) fn protocol(version: Version) -> &'static str {
     match version {
         Version::HTTP_09 => "HTTP/0.9",
         Version::HTTP_10 => "HTTP/1.0",

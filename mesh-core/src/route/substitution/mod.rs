@@ -1,7 +1,7 @@
 //! Values in header operations that are made from the request: `%REQ(x-user)%`.
 
 mod command;
-mod time;
+pub(crate) mod time;
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, StatusCode, Version};
 
 use self::command::Command;
+pub(crate) use self::command::{print, protocol};
 use super::RequestHead;
 use crate::ResponseFlags;
 
@@ -169,16 +170,16 @@ impl Template {
 }
 
 /// One command as it is written, and what follows it.
-struct Call<'t> {
-    name: &'t str,
-    argument: Option<&'t str>,
-    limit: Option<usize>,
-    rest: &'t str,
+pub(crate) struct Call<'t> {
+    pub(crate) name: &'t str,
+    pub(crate) argument: Option<&'t str>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) rest: &'t str,
 }
 
 impl<'t> Call<'t> {
     /// Reads what follows a percent sign.
-    fn parse(text: &'t str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &'t str) -> Result<Self, String> {
         let unescaped = || "invalid header configuration. Un-escaped %".to_owned();
         let end = text.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
         let (name, mut rest) = text.split_at(end.unwrap_or(text.len()));

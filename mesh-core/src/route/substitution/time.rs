@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::command::print;
 
 /// A format in the manner of `strftime`, parsed.
-#[derive(Clone, Debug)]
-pub(super) struct TimeFormat {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TimeFormat {
     parts: Box<[TimePart]>,
 }
 
@@ -45,7 +45,7 @@ impl TimeFormat {
     ///
     /// # Errors
     /// A conversion that is not known.
-    pub(super) fn parse(format: &str) -> Result<Self, String> {
+    pub(crate) fn parse(format: &str) -> Result<Self, String> {
         let format = if format.is_empty() { "%Y-%m-%dT%H:%M:%S.%3fZ" } else { format };
         let mut parts = Vec::new();
         push_parts(format, &mut parts)?;
@@ -53,7 +53,7 @@ impl TimeFormat {
     }
 
     /// Appends the time.
-    pub(super) fn render(&self, time: SystemTime, out: &mut Vec<u8>) {
+    pub(crate) fn render(&self, time: SystemTime, out: &mut Vec<u8>) {
         let moment = Moment::of(time);
         for part in &self.parts {
             moment.push(part, out);

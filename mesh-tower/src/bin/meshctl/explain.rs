@@ -14,7 +14,8 @@ use super::world::{Asker, World};
 ///
 /// Decides with the code that decides in a process, by what the files say. What only a running mesh knows is not in it:
 /// the health and load of endpoints, ejections, limits that are used up, answers of DNS, connections and certificates.
-/// Nor is what the receiving side does: authorization, authentication, its own Sidecar.
+/// Of the receiving side it says what the policies of its workloads say, as far as they are among the files (the line
+/// inbound), to a client with the account of --from. What a token would change, and its own Sidecar, is not in it.
 ///
 /// The exit status is 1 if the mesh would answer by itself with an error, and 2 if a mesh refuses the configuration.
 #[derive(Debug, Args)]

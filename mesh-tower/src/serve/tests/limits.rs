@@ -210,3 +210,76 @@ async fn a_body_that_does_not_go_on_ends_its_connection_and_a_slow_one_does_not(
         assert!(answer.ends_with("read"), "{answer}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_of_http2_that_does_not_go_on_ends_its_stream_unless_it_may_be_a_stream() {
+    use bytes::Bytes;
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    let app = service_fn(|request: Request<Body>| async move {
+        // Who answers first may be waited for.
+        let is_early = request.uri().path() == "/early";
+        let mut body = request.into_body();
+        if is_early {
+            let rest = StreamBody::new(futures_util::stream::once(async move {
+                let whole = body.collect().await.is_ok();
+                Ok::<_, Infallible>(Frame::data(Bytes::from(format!("{whole}"))))
+            }));
+            return Ok::<_, Infallible>(Response::new(Body::new(rest)));
+        }
+        let whole = body.frame().await.is_some_and(|frame| frame.is_ok())
+            && body.frame().await.is_none_or(|frame| frame.is_ok());
+        Ok(Response::new(Body::from(format!("{whole}"))))
+    });
+    for (profile, path, kind, pause, whole) in [
+        (Profile::Safe, "/", "text/plain", 250, true),
+        (Profile::Safe, "/", "text/plain", 310, false),
+        (Profile::Safe, "/", "application/grpc", 3_000, true),
+        (Profile::Safe, "/early", "text/plain", 3_000, true),
+        (Profile::Istio, "/", "text/plain", 3_000, true),
+    ] {
+        let server = Server::start_as(profile, app, ServeOptions::new());
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let parts = futures_util::stream::unfold(receiver, |mut receiver: mpsc::UnboundedReceiver<Bytes>| async {
+            receiver.recv().await.map(|bytes| (Ok::<_, Infallible>(Frame::data(bytes)), receiver))
+        });
+        let body = Body::new(StreamBody::new(parts));
+        let (mut http2, connection) = hyper::client::conn::http2::handshake(
+            hyper_util::rt::TokioExecutor::new(),
+            hyper_util::rt::TokioIo::new(server.connect()),
+        )
+        .await
+        .unwrap();
+        tokio::spawn(connection);
+        sender.send(Bytes::from_static(b"begun")).unwrap();
+        let request = Request::post(format!("http://app{path}")).header("content-type", kind).body(body).unwrap();
+        let answer = tokio::spawn(http2.send_request(request));
+        sleep(seconds(pause)).await;
+        let _refused = sender.send(Bytes::from_static(b"ended"));
+        drop(sender);
+        let answer = answer.await.unwrap().unwrap().into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(answer, whole.to_string(), "{profile:?} {path} {kind} {pause}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_of_http2_without_an_end_ends_its_connection() {
+    // An empty SETTINGS, and the beginning of a head that says that there is more.
+    const BEGUN: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x01\0\0\0\x01\x82";
+    for trickles in [false, true] {
+        let server = Server::start(service_fn(hello), ServeOptions::new());
+        let mut stream = server.connect();
+        stream.write_all(BEGUN).await.unwrap();
+        let began = Instant::now();
+        if trickles {
+            stream.write_all(b"\0\0\x64\x09\0\0\0\0\x01").await.unwrap();
+        }
+        // A byte of a CONTINUATION now and then: a line that is known by its number.
+        while trickles && began.elapsed() < seconds(100) && stream.write_all(b"\x86").await.is_ok() {
+            sleep(seconds(9)).await;
+        }
+        let mut rest = Vec::new();
+        let _cut_off = stream.read_to_end(&mut rest).await;
+        assert!((seconds(30)..seconds(50)).contains(&began.elapsed()), "{trickles}: {:?}", began.elapsed());
+    }
+}

@@ -30,6 +30,7 @@ pub use self::propagation::Propagator;
 pub(crate) use self::propagation::Propagators;
 pub(crate) use self::span::{RequestSpan, Traced};
 use crate::chance::Chance;
+use crate::inbound;
 use crate::live::Live;
 
 /// Who makes spans of the requests of a mesh.
@@ -52,6 +53,10 @@ pub(crate) struct About {
     /// At a gateway: its caller, where it is known.
     pub(crate) edge: Option<Option<SocketAddr>>,
 }
+
+/// Whether all trace headers that a request has now were added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Added(pub(crate) bool);
 
 /// What a provider makes of a trace that is to be recorded.
 enum Begun {
@@ -83,10 +88,11 @@ impl Traces {
         chance: &Chance,
         request: &mut Request<B>,
         about: About,
-    ) -> Traced {
+    ) -> (Traced, Added) {
+        let nothing = (Traced::default(), Added(false));
         let mut policy = Policy::of(live, about.side);
         if !policy.reports {
-            return Traced::default();
+            return nothing;
         }
         if self.is_sampled_by_provider {
             policy = policy.decided_by_provider();
@@ -94,17 +100,22 @@ impl Traces {
         let (incoming, is_said) = self.incoming(request.headers(), about);
         let unsampled = match policy.decide(incoming, request.headers(), chance) {
             Decision::Sampled { parent, debug } => match self.sampled(&policy, parent, debug, request, about) {
-                Begun::Sampled(span) => return Traced::within(span),
+                Begun::Sampled(span) => return (Traced::within(span), Added(false)),
                 Begun::Declined(context) => Some(context),
                 Begun::ShutDown => None,
             },
             Decision::NotSampled { parent } => Some(parent.unwrap_or_else(made_up)),
             Decision::Settled { parent } => parent.filter(|_| !is_said),
         };
-        if let Some(context) = unsampled.filter(|_| !policy.keeps_context) {
-            self.propagators.inject(&context, false, request.headers_mut());
-        }
-        Traced::default()
+        let Some(context) = unsampled.filter(|_| !policy.keeps_context) else { return nothing };
+        let added = Added(!request.headers().keys().any(inbound::is_trace_header));
+        self.propagators.inject(&context, false, request.headers_mut());
+        (Traced::default(), added)
+    }
+
+    /// Whether nothing is to be done for a request, which says so itself: the usual case, told at a glance.
+    pub(crate) fn is_settled(&self, headers: &HeaderMap, says_itself: bool) -> bool {
+        (says_itself || !has_current()) && self.propagators.is_unsampled(headers)
     }
 
     /// The span that a request is made in, and whether its headers say so already.
@@ -167,6 +178,10 @@ impl Traces {
             self.propagators.inject(&context, false, headers);
         }
     }
+}
+
+fn has_current() -> bool {
+    Context::map_current(Context::has_active_span)
 }
 
 /// The span that the application is in, by OpenTelemetry's own means.

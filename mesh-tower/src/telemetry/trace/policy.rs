@@ -16,8 +16,8 @@ use crate::live::Live;
 /// How the requests of one side are traced.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Policy<'a> {
-    /// Of so many in [`ALL`] traces that begin here.
-    pub(super) sampling: u64,
+    /// Of so many percent of the traces that begin here.
+    pub(super) sampling: f64,
     /// Whether there are spans at all.
     pub(super) reports: bool,
     /// Whether the decision is noted in `x-request-id` and read from it.
@@ -30,10 +30,7 @@ pub(super) struct Policy<'a> {
 }
 
 /// Istio tells shares apart to a hundredth of a percent.
-pub(super) const ALL: u64 = 10_000;
-
-/// Istio's share where nobody says anything: 1 %.
-const DEFAULT: u64 = (DEFAULT_SAMPLING * ALL as f64 / 100.0) as u64;
+const PARTS: u64 = 100;
 
 /// What becomes of a request's trace.
 #[derive(Debug)]
@@ -52,7 +49,7 @@ impl<'a> Policy<'a> {
     pub(super) fn of(live: &'a Live, side: Side) -> Self {
         let Some(policy) = &live.snapshot().telemetry().of(side).tracing else {
             return Self {
-                sampling: DEFAULT,
+                sampling: DEFAULT_SAMPLING,
                 reports: true,
                 uses_request_id: true,
                 istio_tags: true,
@@ -60,9 +57,8 @@ impl<'a> Policy<'a> {
                 tags: None,
             };
         };
-        let sampling = (policy.sampling * ALL as f64 / 100.0).round().clamp(0.0, ALL as f64) as u64;
         let own = Self {
-            sampling,
+            sampling: policy.sampling,
             reports: !policy.is_disabled,
             uses_request_id: policy.uses_request_id,
             istio_tags: policy.istio_tags,
@@ -76,7 +72,7 @@ impl<'a> Policy<'a> {
     /// The same where whoever makes the spans decides which traces are recorded, as for Istio's drivers that sample
     /// themselves.
     pub(super) const fn decided_by_provider(self) -> Self {
-        Self { sampling: ALL, uses_request_id: false, ..self }
+        Self { sampling: 100.0, uses_request_id: false, ..self }
     }
 
     /// Decides about a request that says this, and has these headers.
@@ -85,7 +81,11 @@ impl<'a> Policy<'a> {
         let is_drawn = || match if self.uses_request_id { reason::told(headers) } else { Told::Nothing } {
             Told::Traced => true,
             Told::NotTraced => false,
-            Told::Nothing => self.sampling >= ALL || chance.with(|rng| rng.below(ALL) < self.sampling),
+            Told::Nothing if self.sampling >= 100.0 => true,
+            Told::Nothing => {
+                let wanted = (self.sampling * PARTS as f64).round() as u64;
+                chance.with(|rng| rng.below(100 * PARTS) < wanted)
+            }
         };
         match sampled {
             Some(false) => Decision::Settled { parent },

@@ -88,6 +88,12 @@ impl Propagators {
         (Self::new(found), baggage)
     }
 
+    /// Whether a request says, at a glance, that its trace is not recorded. Nothing of it needs to be understood then: it
+    /// goes on as it came.
+    pub(super) fn is_unsampled(&self, headers: &HeaderMap) -> bool {
+        self.0.first() == Some(&Propagator::TraceContext) && w3c::is_unsampled(headers)
+    }
+
     /// What a request says; `None` if it says nothing that can be understood.
     pub(super) fn extract(&self, headers: &HeaderMap) -> Option<Incoming> {
         self.0.iter().find_map(|propagator| match propagator {

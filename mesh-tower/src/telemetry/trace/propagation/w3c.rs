@@ -13,6 +13,15 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// `00-` trace `-` span `-` flags.
 const LENGTH: usize = 55;
 
+/// Most requests say so: of this the ids are not read.
+pub(super) fn is_unsampled(headers: &HeaderMap) -> bool {
+    let Some(line) = headers.get(TRACEPARENT).map(HeaderValue::as_bytes) else { return false };
+    line.len() == LENGTH
+        && line.starts_with(b"00-")
+        && line[52] == b'-'
+        && matches!(line[LENGTH - 1], b'0' | b'2' | b'4' | b'6' | b'8' | b'a' | b'c' | b'e')
+}
+
 pub(super) fn extract(headers: &HeaderMap) -> Option<Incoming> {
     let mut lines = headers.get_all(TRACEPARENT).iter();
     let (line, None) = (lines.next()?.as_bytes(), lines.next()) else { return None };
@@ -145,6 +154,20 @@ mod tests {
                 assert_eq!(state(&own.0), state(&sdk.0));
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_recorded_is_seen_at_a_glance() {
+        for (flags, expected) in
+            [("00", true), ("01", false), ("02", true), ("03", false), ("0f", false), ("xx", false)]
+        {
+            let headers = Carrier::of(&[("traceparent", &format!("00-{TRACE}-{SPAN}-{flags}"))]).0;
+            assert_eq!(is_unsampled(&headers), expected, "{flags}");
+        }
+        for line in ["", "00", "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"] {
+            assert!(!is_unsampled(&Carrier::of(&[("traceparent", line)]).0), "{line}");
+        }
+        assert!(!is_unsampled(&HeaderMap::new()));
     }
 
     #[test]

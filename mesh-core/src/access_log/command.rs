@@ -1,0 +1,438 @@
+//! The commands of access logs: one row for each name, and how each is written.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName};
+
+use super::{Scope, Written, want};
+use crate::route::substitution::time::TimeFormat;
+use crate::route::substitution::{print, protocol};
+use crate::telemetry::Record;
+use crate::telemetry::record::Wanted;
+
+/// What a command puts into a line.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Command {
+    /// Known when the configuration is compiled: `ENVIRONMENT`.
+    Constant(Box<str>),
+    /// What there is nothing of here.
+    Nothing,
+    Header(Place, Source, Option<usize>),
+    StartTime(TimeFormat),
+    Number(Number),
+    Text(Text),
+    Address(Whose, Part),
+    /// `GRPC_STATUS`, by its name.
+    GrpcStatus,
+    QueryParam(Box<str>, Option<usize>),
+}
+
+/// Where headers are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Request,
+    Response,
+    Trailer,
+}
+
+/// A header and the one that is read where it is missing.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Source {
+    main: Field,
+    alternative: Option<Field>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Field {
+    Authority,
+    Method,
+    Path,
+    Scheme,
+    Status,
+    Nowhere,
+    Named(HeaderName),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Number {
+    Attempts,
+    BytesReceived,
+    BytesSent,
+    Duration,
+    GrpcStatus,
+    RequestDuration,
+    RequestHeadBytes,
+    ResponseDuration,
+    ResponseHeadBytes,
+    ResponseTxDuration,
+    Status,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    Cluster,
+    ClusterRaw,
+    Details,
+    Flags,
+    FlagsLong,
+    Hostname,
+    LocalUri,
+    PeerUri,
+    Protocol,
+    Route,
+    ServerName,
+    TraceId,
+    UpstreamFailure,
+}
+
+/// Whose address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    DownstreamLocal,
+    DownstreamRemote,
+    Upstream,
+}
+
+/// How much of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Whole,
+    Ip,
+    Port,
+}
+
+impl Command {
+    /// From name, argument and limit.
+    ///
+    /// # Errors
+    /// A name that stands for nothing, an argument that the command does not take.
+    pub(super) fn lower(name: &str, argument: Option<&str>, limit: Option<usize>) -> Result<Self, String> {
+        if let Some(place) = Place::of(name) {
+            return Source::lower(name, argument).map(|source| Self::Header(place, source, limit));
+        }
+        match (name, argument) {
+            ("START_TIME", _) => return TimeFormat::parse(argument.unwrap_or_default()).map(Self::StartTime),
+            ("ENVIRONMENT", Some(variable)) if !variable.is_empty() && !variable.contains(['=', '\0']) => {
+                let value = std::env::var(variable).unwrap_or_default();
+                return Ok(if value.is_empty() { Self::Nothing } else { Self::Constant(value.into()) });
+            }
+            ("QUERY_PARAM", Some(name)) if !name.is_empty() => return Ok(Self::QueryParam(name.into(), limit)),
+            ("ENVIRONMENT" | "QUERY_PARAM", _) => return Err(format!("%{name}% needs a name in parentheses")),
+            // What filters, the listener and extensions of Envoy would have noted.
+            (
+                "METADATA"
+                | "DYNAMIC_METADATA"
+                | "CLUSTER_METADATA"
+                | "UPSTREAM_METADATA"
+                | "FILTER_STATE"
+                | "UPSTREAM_FILTER_STATE"
+                | "FILTER_CHAIN_NAME"
+                | "CONNECTION_ID"
+                | "VIRTUAL_CLUSTER_NAME"
+                | "CONNECTION_TERMINATION_DETAILS"
+                | "DOWNSTREAM_TRANSPORT_FAILURE_REASON"
+                | "UPSTREAM_LOCAL_ADDRESS"
+                | "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"
+                | "UPSTREAM_LOCAL_PORT"
+                | "STREAM_ID"
+                | "UNIQUE_ID"
+                | "DOWNSTREAM_PEER_SUBJECT"
+                | "DOWNSTREAM_PEER_ISSUER"
+                | "DOWNSTREAM_PEER_SERIAL"
+                | "DOWNSTREAM_PEER_FINGERPRINT_256"
+                | "DOWNSTREAM_PEER_FINGERPRINT_1"
+                | "DOWNSTREAM_PEER_CERT"
+                | "DOWNSTREAM_PEER_CERT_V_START"
+                | "DOWNSTREAM_PEER_CERT_V_END"
+                | "DOWNSTREAM_LOCAL_SUBJECT"
+                | "DOWNSTREAM_TLS_VERSION"
+                | "DOWNSTREAM_TLS_CIPHER"
+                | "DOWNSTREAM_TLS_SESSION_ID"
+                | "UPSTREAM_CONNECTION_ID"
+                | "UPSTREAM_TLS_VERSION"
+                | "UPSTREAM_TLS_CIPHER",
+                _,
+            ) => return Ok(Self::Nothing),
+            _ => {}
+        }
+        let command =
+            Self::without_argument(name).ok_or_else(|| format!("%{name}% is not a command of access logs"))?;
+        match argument {
+            Some(_) if !matches!(command, Self::GrpcStatus) => Err(format!("%{name}% takes no argument")),
+            _ => Ok(command),
+        }
+    }
+
+    fn without_argument(name: &str) -> Option<Self> {
+        use Part::{Ip, Port, Whole};
+        use Whose::{DownstreamLocal, DownstreamRemote, Upstream};
+        Some(match name {
+            "BYTES_RECEIVED" => Self::Number(Number::BytesReceived),
+            "BYTES_SENT" => Self::Number(Number::BytesSent),
+            "DURATION" => Self::Number(Number::Duration),
+            "GRPC_STATUS" => Self::GrpcStatus,
+            "GRPC_STATUS_NUMBER" => Self::Number(Number::GrpcStatus),
+            "REQUEST_DURATION" => Self::Number(Number::RequestDuration),
+            "REQUEST_HEADERS_BYTES" => Self::Number(Number::RequestHeadBytes),
+            "RESPONSE_CODE" => Self::Number(Number::Status),
+            "RESPONSE_DURATION" => Self::Number(Number::ResponseDuration),
+            "RESPONSE_HEADERS_BYTES" => Self::Number(Number::ResponseHeadBytes),
+            "RESPONSE_TX_DURATION" => Self::Number(Number::ResponseTxDuration),
+            "UPSTREAM_REQUEST_ATTEMPT_COUNT" => Self::Number(Number::Attempts),
+            "DOWNSTREAM_LOCAL_URI_SAN" => Self::Text(Text::LocalUri),
+            "DOWNSTREAM_PEER_URI_SAN" => Self::Text(Text::PeerUri),
+            "HOSTNAME" => Self::Text(Text::Hostname),
+            "PROTOCOL" => Self::Text(Text::Protocol),
+            "REQUESTED_SERVER_NAME" => Self::Text(Text::ServerName),
+            "RESPONSE_CODE_DETAILS" => Self::Text(Text::Details),
+            "RESPONSE_FLAGS" => Self::Text(Text::Flags),
+            "RESPONSE_FLAGS_LONG" => Self::Text(Text::FlagsLong),
+            "ROUTE_NAME" => Self::Text(Text::Route),
+            "TRACE_ID" => Self::Text(Text::TraceId),
+            "UPSTREAM_CLUSTER" => Self::Text(Text::Cluster),
+            "UPSTREAM_CLUSTER_RAW" => Self::Text(Text::ClusterRaw),
+            "UPSTREAM_TRANSPORT_FAILURE_REASON" => Self::Text(Text::UpstreamFailure),
+            "DOWNSTREAM_DIRECT_REMOTE_ADDRESS" | "DOWNSTREAM_REMOTE_ADDRESS" => Self::Address(DownstreamRemote, Whole),
+            "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" | "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => {
+                Self::Address(DownstreamRemote, Ip)
+            }
+            "DOWNSTREAM_DIRECT_REMOTE_PORT" | "DOWNSTREAM_REMOTE_PORT" => Self::Address(DownstreamRemote, Port),
+            "DOWNSTREAM_LOCAL_ADDRESS" => Self::Address(DownstreamLocal, Whole),
+            "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => Self::Address(DownstreamLocal, Ip),
+            "DOWNSTREAM_LOCAL_PORT" => Self::Address(DownstreamLocal, Port),
+            "UPSTREAM_HOST" | "UPSTREAM_REMOTE_ADDRESS" => Self::Address(Upstream, Whole),
+            "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => Self::Address(Upstream, Ip),
+            "UPSTREAM_REMOTE_PORT" => Self::Address(Upstream, Port),
+            _ => return None,
+        })
+    }
+
+    /// Notes the headers that it reads.
+    pub(super) fn want(&self, wanted: &mut Wanted) {
+        let Self::Header(place, source, _) = self else { return };
+        let names = match place {
+            Place::Request => &mut wanted.request,
+            Place::Response => &mut wanted.response,
+            Place::Trailer => &mut wanted.trailers,
+        };
+        for field in [Some(&source.main), source.alternative.as_ref()].into_iter().flatten() {
+            if let Field::Named(name) = field {
+                want(names, name);
+            }
+        }
+    }
+
+    /// Appends the value.
+    pub(super) fn write(&self, scope: Scope<'_>, out: &mut Vec<u8>) -> Written {
+        let (record, start) = (scope.record, out.len());
+        let cut = |out: &mut Vec<u8>, limit: &Option<usize>| {
+            if let Some(limit) = limit {
+                out.truncate(start.saturating_add(*limit));
+            }
+        };
+        match self {
+            Self::Nothing => return Written::Nothing,
+            Self::Constant(text) => out.extend_from_slice(text.as_bytes()),
+            Self::Header(place, source, limit) => {
+                source.write(*place, record, out);
+                cut(out, limit);
+            }
+            Self::StartTime(format) => format.render(record.started, out),
+            Self::Number(number) => return number.write(record, out),
+            Self::Text(text) => text.write(scope, out),
+            Self::Address(whose, part) => return whose.write(*part, record, out),
+            Self::GrpcStatus => {
+                let name = record.grpc_status.map(grpc_status_name);
+                out.extend_from_slice(name.unwrap_or_default().as_bytes());
+            }
+            Self::QueryParam(name, limit) => {
+                let pairs = record.query().into_iter().flat_map(|query| query.split('&'));
+                let found = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == &**name);
+                out.extend_from_slice(found.map_or("", |(_, value)| value).as_bytes());
+                cut(out, limit);
+            }
+        }
+        if out.len() == start { Written::Nothing } else { Written::Text }
+    }
+}
+
+impl Place {
+    fn of(command: &str) -> Option<Self> {
+        Some(match command {
+            "REQ" => Self::Request,
+            "RESP" => Self::Response,
+            "TRAILER" => Self::Trailer,
+            _ => return None,
+        })
+    }
+}
+
+impl Source {
+    fn lower(command: &str, argument: Option<&str>) -> Result<Self, String> {
+        let argument = argument.filter(|argument| !argument.is_empty());
+        let argument = argument.ok_or_else(|| format!("%{command}% needs the name of a header in parentheses"))?;
+        let (main, alternative) = match argument.split_once('?') {
+            Some((main, alternative)) => (main, Some(alternative)),
+            None => (argument, None),
+        };
+        Ok(Self { main: Field::lower(main)?, alternative: alternative.map(Field::lower).transpose()? })
+    }
+
+    fn write(&self, place: Place, record: &Record, out: &mut Vec<u8>) {
+        if !self.main.write(place, record, out)
+            && let Some(alternative) = &self.alternative
+        {
+            alternative.write(place, record, out);
+        }
+    }
+}
+
+impl Field {
+    fn lower(name: &str) -> Result<Self, String> {
+        Ok(match name.to_ascii_lowercase().as_str() {
+            ":authority" | "host" => Self::Authority,
+            ":method" => Self::Method,
+            ":path" => Self::Path,
+            ":scheme" => Self::Scheme,
+            ":status" => Self::Status,
+            pseudo if pseudo.starts_with(':') => Self::Nowhere,
+            other => Self::Named(other.parse().map_err(|_| format!("{name:?} is not a header name"))?),
+        })
+    }
+
+    /// Appends the value; false if there is none.
+    fn write(&self, place: Place, record: &Record, out: &mut Vec<u8>) -> bool {
+        let header = |headers: &HeaderMap, name: &HeaderName, out: &mut Vec<u8>| {
+            let value = headers.get(name);
+            out.extend_from_slice(value.map_or(b"", |value| value.as_bytes()));
+            value.is_some()
+        };
+        match (self, place) {
+            (Self::Named(name), Place::Request) => return header(&record.request_headers, name, out),
+            (Self::Named(name), Place::Response) => return header(&record.response_headers, name, out),
+            (Self::Named(name), Place::Trailer) => return header(&record.response_trailers, name, out),
+            (Self::Authority, Place::Request) => out.extend_from_slice(record.authority.as_bytes()),
+            (Self::Method, Place::Request) => out.extend_from_slice(record.method.as_str().as_bytes()),
+            (Self::Path, Place::Request) => {
+                let path = record.path.as_ref().map_or("", |path| path.as_str());
+                out.extend_from_slice(path.as_bytes());
+            }
+            (Self::Scheme, Place::Request) => out.extend_from_slice(record.scheme.as_bytes()),
+            (Self::Status, Place::Response) if record.status > 0 => print(out, format_args!("{}", record.status)),
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Number {
+    fn write(self, record: &Record, out: &mut Vec<u8>) -> Written {
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let number = match self {
+            Self::Attempts => Some(record.attempts.into()),
+            Self::BytesReceived => Some(record.request_bytes),
+            Self::BytesSent => Some(record.response_bytes),
+            Self::Duration => Some(milliseconds(record.duration)),
+            Self::GrpcStatus => record.grpc_status.map(u64::from),
+            Self::RequestDuration => record.request_duration.map(milliseconds),
+            Self::RequestHeadBytes => Some(record.request_head_bytes),
+            Self::ResponseDuration => record.response_duration.map(milliseconds),
+            Self::ResponseHeadBytes => Some(record.response_head_bytes),
+            Self::ResponseTxDuration => {
+                record.response_duration.map(|head| milliseconds(record.duration.saturating_sub(head)))
+            }
+            Self::Status => Some(record.status.into()),
+        };
+        number.map_or(Written::Nothing, |number| {
+            print(out, format_args!("{number}"));
+            Written::Number
+        })
+    }
+}
+
+impl Text {
+    fn write(self, scope: Scope<'_>, out: &mut Vec<u8>) {
+        let record = scope.record;
+        let text = match self {
+            Self::Cluster => {
+                let cluster = record.cluster.as_deref().unwrap_or_default();
+                out.extend_from_slice(cluster.as_bytes());
+                // The end of the name that Istio gives to the cluster's statistics.
+                if cluster.contains('|') { ";" } else { "" }
+            }
+            Self::ClusterRaw => record.cluster.as_deref().unwrap_or_default(),
+            Self::Details => &record.details,
+            Self::Flags | Self::FlagsLong => {
+                if !record.flags.is_empty() {
+                    record.flags.write(self == Self::FlagsLong, out);
+                }
+                ""
+            }
+            Self::Hostname => scope.hostname,
+            Self::LocalUri => record.tls.local_uri.as_deref().unwrap_or_default(),
+            Self::PeerUri => record.tls.peer_uri.as_deref().unwrap_or_default(),
+            Self::Protocol => protocol(record.protocol),
+            Self::Route => &record.route,
+            Self::ServerName => record.tls.server_name.as_deref().unwrap_or_default(),
+            Self::TraceId => record.trace_id.as_deref().unwrap_or_default(),
+            Self::UpstreamFailure => record.upstream_failure.as_deref().unwrap_or_default(),
+        };
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+impl Whose {
+    fn write(self, part: Part, record: &Record, out: &mut Vec<u8>) -> Written {
+        let socket = match self {
+            Self::DownstreamLocal => record.downstream_local,
+            Self::DownstreamRemote => record.downstream_remote,
+            Self::Upstream => {
+                let Some(text) = &record.upstream else { return Written::Nothing };
+                match (text.parse::<SocketAddr>(), part) {
+                    (Ok(socket), _) => Some(socket),
+                    // A name or a path.
+                    (Err(_), Part::Port) => return Written::Nothing,
+                    (Err(_), _) => {
+                        out.extend_from_slice(text.as_bytes());
+                        return Written::Text;
+                    }
+                }
+            }
+        };
+        let Some(socket) = socket else { return Written::Nothing };
+        match part {
+            Part::Whole => print(out, format_args!("{socket}")),
+            Part::Ip => print(out, format_args!("{}", socket.ip())),
+            Part::Port => {
+                print(out, format_args!("{}", socket.port()));
+                return Written::Number;
+            }
+        }
+        Written::Text
+    }
+}
+
+/// The name of a gRPC status as Envoy writes it.
+fn grpc_status_name(status: u8) -> &'static str {
+    const NAMES: [&str; 17] = [
+        "OK",
+        "Canceled",
+        "Unknown",
+        "InvalidArgument",
+        "DeadlineExceeded",
+        "NotFound",
+        "AlreadyExists",
+        "PermissionDenied",
+        "ResourceExhausted",
+        "FailedPrecondition",
+        "Aborted",
+        "OutOfRange",
+        "Unimplemented",
+        "Internal",
+        "Unavailable",
+        "DataLoss",
+        "Unauthenticated",
+    ];
+    NAMES.get(usize::from(status)).copied().unwrap_or("Unknown")
+}

@@ -1,0 +1,230 @@
+//! Access logs: formats with `%...%` commands, parsed once, and the lines that they make of [`Record`]s.
+//!
+//! Texts and names are Envoy's and Istio's. Bytes that are no text of their own are written as they are but for control
+//! characters, which become `\xNN`: no header makes a second line.
+
+mod command;
+mod json;
+
+#[cfg(test)]
+mod tests;
+
+use http::HeaderName;
+
+use self::command::Command;
+use self::json::Object;
+use crate::route::substitution::Call;
+use crate::telemetry::Record;
+use crate::telemetry::record::{NOTHING, Names, Wanted};
+
+/// Istio's format of lines of text.
+pub const DEFAULT_TEXT: &str = concat!(
+    r#"[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% "#,
+    r#"%RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" "#,
+    r#"%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "#,
+    r#""%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER_RAW% "#,
+    "%UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% ",
+    "%ROUTE_NAME%\n",
+);
+
+/// Istio's format of lines of JSON.
+pub const DEFAULT_JSON: [(&str, &str); 23] = [
+    ("start_time", "%START_TIME%"),
+    ("route_name", "%ROUTE_NAME%"),
+    ("method", "%REQ(:METHOD)%"),
+    ("path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"),
+    ("protocol", "%PROTOCOL%"),
+    ("response_code", "%RESPONSE_CODE%"),
+    ("response_flags", "%RESPONSE_FLAGS%"),
+    ("response_code_details", "%RESPONSE_CODE_DETAILS%"),
+    ("connection_termination_details", "%CONNECTION_TERMINATION_DETAILS%"),
+    ("bytes_received", "%BYTES_RECEIVED%"),
+    ("bytes_sent", "%BYTES_SENT%"),
+    ("duration", "%DURATION%"),
+    ("upstream_service_time", "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%"),
+    ("x_forwarded_for", "%REQ(X-FORWARDED-FOR)%"),
+    ("user_agent", "%REQ(USER-AGENT)%"),
+    ("request_id", "%REQ(X-REQUEST-ID)%"),
+    ("authority", "%REQ(:AUTHORITY)%"),
+    ("upstream_host", "%UPSTREAM_HOST%"),
+    ("upstream_cluster", "%UPSTREAM_CLUSTER_RAW%"),
+    ("upstream_local_address", "%UPSTREAM_LOCAL_ADDRESS%"),
+    ("downstream_local_address", "%DOWNSTREAM_LOCAL_ADDRESS%"),
+    ("downstream_remote_address", "%DOWNSTREAM_REMOTE_ADDRESS%"),
+    ("requested_server_name", "%REQUESTED_SERVER_NAME%"),
+];
+
+/// The format of a line, parsed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Format {
+    kind: Kind,
+    /// Whether what is not there is left out, in place of `-` or `null`.
+    omits_empty: bool,
+    /// Headers that the line is made from.
+    wanted: Wanted,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Kind {
+    Text(Template),
+    Json(Object),
+}
+
+impl Format {
+    /// A line of text. As in Istio a format without a line break gets one.
+    ///
+    /// # Errors
+    /// A percent sign that begins no command, a command that does not exist, or one with a wrong argument; says where.
+    pub fn text(text: &str, omits_empty: bool) -> Result<Self, String> {
+        let mut template = Template::parse(text)?;
+        if !text.ends_with('\n') {
+            template.0.push(Part::Text("\n".into()));
+        }
+        let mut wanted = NOTHING.clone();
+        template.want(&mut wanted);
+        Ok(Self { kind: Kind::Text(template), omits_empty, wanted })
+    }
+
+    /// A line of JSON: each text is a format, and so is each within lists and objects.
+    ///
+    /// # Errors
+    /// As [`text`](Self::text), with the name of the value.
+    pub fn json<'v>(
+        values: impl IntoIterator<Item = (&'v str, serde_json::Value)>,
+        omits_empty: bool,
+    ) -> Result<Self, String> {
+        let object = Object::parse(values)?;
+        let mut wanted = NOTHING.clone();
+        object.want(&mut wanted);
+        Ok(Self { kind: Kind::Json(object), omits_empty, wanted })
+    }
+
+    /// Istio's line of text.
+    pub fn default_text(omits_empty: bool) -> Self {
+        Self::text(DEFAULT_TEXT, omits_empty).unwrap_or_else(|_| Self::nothing())
+    }
+
+    /// Istio's line of JSON.
+    pub fn default_json(omits_empty: bool) -> Self {
+        let values = DEFAULT_JSON.map(|(name, value)| (name, serde_json::Value::from(value)));
+        Self::json(values, omits_empty).unwrap_or_else(|_| Self::nothing())
+    }
+
+    fn nothing() -> Self {
+        Self { kind: Kind::Text(Template::default()), omits_empty: false, wanted: NOTHING.clone() }
+    }
+
+    /// Headers that have to be in the records.
+    pub const fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// Appends the line of a request, with its line break. `hostname`: the name of this host.
+    pub fn write(&self, record: &Record, hostname: &str, out: &mut Vec<u8>) {
+        let scope = Scope { record, hostname };
+        match &self.kind {
+            Kind::Text(template) => {
+                let absent = if self.omits_empty { "" } else { "-" };
+                template.write(scope, absent, out);
+            }
+            Kind::Json(object) => {
+                object.write(scope, self.omits_empty, out);
+                out.push(b'\n');
+            }
+        }
+    }
+}
+
+/// What a line is made from.
+#[derive(Clone, Copy)]
+struct Scope<'r> {
+    record: &'r Record,
+    hostname: &'r str,
+}
+
+/// Text with commands.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Template(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    Text(Box<str>),
+    Command(Command),
+}
+
+/// What a command has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    Number,
+    Text,
+}
+
+impl Template {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (mut parts, mut literal, mut rest) = (Vec::new(), String::new(), text);
+        while let Some((before, after)) = rest.split_once('%') {
+            literal.push_str(before);
+            if let Some(after) = after.strip_prefix('%') {
+                literal.push('%');
+                rest = after;
+                continue;
+            }
+            let place = text.len() - after.len();
+            let at = |problem: String| format!("{problem} (at character {place})");
+            let call = Call::parse(after).map_err(at)?;
+            rest = call.rest;
+            let command = Command::lower(call.name, call.argument, call.limit).map_err(at)?;
+            if !literal.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut literal).into()));
+            }
+            parts.push(Part::Command(command));
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Text(literal.into()));
+        }
+        Ok(Self(parts))
+    }
+
+    fn want(&self, wanted: &mut Wanted) {
+        for part in &self.0 {
+            if let Part::Command(command) = part {
+                command.want(wanted);
+            }
+        }
+    }
+
+    fn write(&self, scope: Scope<'_>, absent: &str, out: &mut Vec<u8>) {
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Command(command) => {
+                    let start = out.len();
+                    if command.write(scope, out) == Written::Nothing {
+                        out.extend_from_slice(absent.as_bytes());
+                    }
+                    escape_controls(out, start);
+                }
+            }
+        }
+    }
+}
+
+/// Makes control characters visible that were written from `start` on.
+fn escape_controls(out: &mut Vec<u8>, start: usize) {
+    let is_control = |byte: &u8| byte.is_ascii_control();
+    if out[start..].iter().any(is_control) {
+        let written = out.split_off(start);
+        for byte in written {
+            match byte {
+                byte if is_control(&byte) => out.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
+                byte => out.push(byte),
+            }
+        }
+    }
+}
+
+fn want(names: &mut Names, name: &HeaderName) {
+    names.add(name);
+}

@@ -1,0 +1,142 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::{HeaderValue, Method, Version};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::ResponseFlags;
+use crate::telemetry::Side;
+
+/// A request of which all is known.
+fn record() -> Record {
+    let started = UNIX_EPOCH + Duration::from_millis(1_795_575_805_979);
+    let mut record = Record::new(Side::Client, started, Method::GET);
+    record.path = Some("/api/v1?id=7&x=y".parse().unwrap());
+    record.authority = "reviews:9080".into();
+    record.protocol = Version::HTTP_2;
+    record.status = 503;
+    record.flags = ResponseFlags::URX.with(ResponseFlags::UF);
+    record.details = "upstream_reset_before_response_started{remote_connection_failure}".into();
+    record.duration = Duration::from_millis(25);
+    record.response_duration = Some(Duration::from_millis(20));
+    (record.request_bytes, record.response_bytes) = (5, 91);
+    record.route = "canary".into();
+    record.cluster = Some("outbound|9080|v1|reviews.default.svc.cluster.local".into());
+    record.upstream = Some("10.0.0.1:9080".into());
+    record.attempts = 3;
+    record.downstream_remote = Some("192.0.2.7:1234".parse().unwrap());
+    for (name, value) in [("user-agent", "curl/8"), ("x-request-id", "abc"), ("x-odd", "a\tb\"c")] {
+        record.request_headers.insert(name, HeaderValue::from_static(value));
+    }
+    record
+}
+
+fn line(format: &Format, record: &Record) -> String {
+    let mut out = Vec::new();
+    format.write(record, "host-1", &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn text(format: &str) -> String {
+    line(&Format::text(format, false).unwrap(), &record())
+}
+
+#[test]
+fn the_default_line_is_istios() {
+    let expected = concat!(
+        r#"[2026-11-25T03:03:25.979Z] "GET /api/v1?id=7&x=y HTTP/2" 503 URX,UF "#,
+        r#"upstream_reset_before_response_started{remote_connection_failure} - "-" 5 91 25 - "-" "curl/8" "abc" "#,
+        r#""reviews:9080" "10.0.0.1:9080" outbound|9080|v1|reviews.default.svc.cluster.local - - 192.0.2.7:1234 - canary"#,
+        "\n"
+    );
+    assert_eq!(line(&Format::default_text(false), &record()), expected);
+}
+
+#[test]
+fn lines_of_json_have_numbers_and_nulls() {
+    let parsed: serde_json::Value = serde_json::from_str(&line(&Format::default_json(false), &record())).unwrap();
+    assert_eq!(parsed.as_object().unwrap().len(), DEFAULT_JSON.len());
+    assert_eq!(
+        (&parsed["response_code"], &parsed["bytes_sent"], &parsed["duration"]),
+        (&json!(503), &json!(91), &json!(25))
+    );
+    assert_eq!((&parsed["response_flags"], &parsed["x_forwarded_for"]), (&json!("URX,UF"), &json!(null)));
+    let without: serde_json::Value = serde_json::from_str(&line(&Format::default_json(true), &record())).unwrap();
+    assert!(without.get("x_forwarded_for").is_none() && without.get("authority").is_some());
+}
+
+#[test]
+fn values_of_json_may_be_lists_and_objects_and_mixed_texts() {
+    let values = [
+        ("b", json!({"c": "%RESPONSE_CODE%", "d": ["%REQ(missing)%", 1, true]})),
+        ("a", json!("%PROTOCOL%/%REQ(missing)%")),
+    ];
+    let format = Format::json(values, false).unwrap();
+    assert_eq!(line(&format, &record()), "{\"a\":\"HTTP/2/-\",\"b\":{\"c\":503,\"d\":[null,1,true]}}\n");
+}
+
+#[test]
+fn commands_are_written_as_envoy_writes_them() {
+    let cases = [
+        ("%%", "%"),
+        ("%REQ(USER-AGENT):4%", "curl"),
+        ("%REQ(missing?x-request-id)%", "abc"),
+        ("%RESP(x-missing)%|%TRAILER(x-missing)%", "-|-"),
+        ("%RESPONSE_FLAGS_LONG%", "UpstreamRetryLimitExceeded,UpstreamConnectionFailure"),
+        ("%RESPONSE_DURATION% %RESPONSE_TX_DURATION% %REQUEST_DURATION%", "20 5 -"),
+        ("%UPSTREAM_CLUSTER%", "outbound|9080|v1|reviews.default.svc.cluster.local;"),
+        ("%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %UPSTREAM_REMOTE_PORT%", "10.0.0.1 9080"),
+        ("%DOWNSTREAM_REMOTE_PORT% %DOWNSTREAM_LOCAL_ADDRESS%", "1234 -"),
+        ("%START_TIME(%s.%3f)%", "1795575805.979"),
+        ("%HOSTNAME% %UPSTREAM_REQUEST_ATTEMPT_COUNT%", "host-1 3"),
+        ("%GRPC_STATUS% %GRPC_STATUS_NUMBER%", "- -"),
+        ("%DYNAMIC_METADATA(a:b)% %FILTER_STATE(x:PLAIN)%", "- -"),
+        ("%QUERY_PARAM(id)% %QUERY_PARAM(none)%", "7 -"),
+        ("%ENVIRONMENT(NO_SUCH_VARIABLE_HERE)%", "-"),
+    ];
+    for (format, expected) in cases {
+        assert_eq!(text(format), format!("{expected}\n"), "{format}");
+    }
+    let call = Record { is_grpc: true, grpc_status: Some(5), ..record() };
+    let format = Format::text("%GRPC_STATUS% %GRPC_STATUS_NUMBER%", false).unwrap();
+    assert_eq!(line(&format, &call), "NotFound 5\n");
+}
+
+#[test]
+fn no_header_makes_a_second_line() {
+    assert_eq!(text("%REQ(x-odd)%"), "a\\x09b\"c\n");
+    let format = Format::json([("odd", json!("%REQ(x-odd)%"))], false).unwrap();
+    assert_eq!(line(&format, &record()), "{\"odd\":\"a\\tb\\\"c\"}\n");
+}
+
+#[test]
+fn what_cannot_be_read_says_where() {
+    for (format, problem) in [
+        ("ok %NO_SUCH_COMMAND%", "%NO_SUCH_COMMAND% is not a command of access logs (at character 4)"),
+        ("%REQ%", "%REQ% needs the name of a header in parentheses (at character 1)"),
+        ("%PROTOCOL(x)%", "%PROTOCOL% takes no argument (at character 1)"),
+    ] {
+        assert_eq!(Format::text(format, false).unwrap_err(), problem);
+    }
+    assert!(Format::text("50 % off", false).is_err() && Format::text("%REQ(", false).is_err());
+    let named = Format::json([("code", json!("%NOPE%"))], false).unwrap_err();
+    assert!(named.starts_with("code: %NOPE%"), "{named}");
+}
+
+#[test]
+fn only_headers_that_a_line_is_made_of_are_wanted() {
+    let format = Format::text("%REQ(a?b)% %REQ(:PATH)% %RESP(c)%", false).unwrap();
+    let names = |names: &[&'static str]| Names::Some(names.iter().map(|name| HeaderName::from_static(name)).collect());
+    assert_eq!(format.wanted().request, names(&["a", "b"]));
+    assert_eq!((&format.wanted().response, &format.wanted().trailers), (&names(&["c"]), &Names::NONE));
+}
+
+proptest! {
+    #[test]
+    fn no_format_panics(format in "[%A-Z_()?:a-z0-9 ]{0,60}") {
+        if let Ok(format) = Format::text(&format, false) {
+            prop_assert!(line(&format, &record()).ends_with('\n'));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Where requests are logged: what names providers replaces those of the wider levels, what is disabled takes them away.
+
+use std::sync::Arc;
+
+use mesh_config::api::mesh_config::{AccessLogEncoding, EnvoyFileAccessLogProvider, LogFormat};
+use mesh_config::api::telemetry::AccessLogging;
+use mesh_config::api::{MeshConfig, Telemetry};
+use mesh_config::{Code, Diagnostic, Object};
+
+use super::applicable::Applicable;
+use super::means;
+use super::providers::{BUILT_IN_LOG, Providers};
+use crate::access_log::Format;
+use crate::compile::findings::{Findings, not_enforced};
+use crate::telemetry::policy::{LogFile, LogPolicy, Side};
+
+/// Where the requests of one side are logged.
+pub(super) fn merged(
+    applicable: &Applicable<'_>,
+    mesh: &MeshConfig,
+    providers: &Providers<'_>,
+    side: Side,
+    findings: &mut Findings,
+) -> LogPolicy {
+    let is_asked = applicable.logging().next().is_some() || !providers.default_logs().is_empty();
+    if !is_asked {
+        let path = mesh.access_log_file.as_str();
+        let file = (!path.is_empty()).then(|| LogFile { path: path.into(), format: of_mesh(mesh, false, findings) });
+        return LogPolicy::new(file.into_iter().collect());
+    }
+    // `accessLogFile` alone is the default of those who name nothing.
+    let mut names: Vec<String> = providers.default_logs().to_vec();
+    if names.is_empty() && !mesh.access_log_file.is_empty() {
+        names.push(BUILT_IN_LOG.to_owned());
+    }
+    for (object, logging) in applicable.logging() {
+        names = refine(names, object, logging, side, findings);
+    }
+    let mut files: Vec<LogFile> = Vec::new();
+    for name in names {
+        if let Some(file) = file_of(&name, mesh, providers, findings)
+            && !files.contains(&file)
+        {
+            files.push(file);
+        }
+    }
+    LogPolicy::new(files)
+}
+
+/// What one level makes of the providers of those above it.
+fn refine(
+    above: Vec<String>,
+    object: &Object<Telemetry>,
+    logging: &[AccessLogging],
+    side: Side,
+    findings: &mut Findings,
+) -> Vec<String> {
+    let (mut named, mut disabled): (Option<Vec<String>>, Vec<String>) = (None, Vec::new());
+    for (place, entry) in logging.iter().enumerate() {
+        if !means(entry.matches.map(|matches| matches.mode), side) {
+            continue;
+        }
+        if entry.filter.as_ref().is_some_and(|filter| !filter.expression.is_empty()) {
+            let path = format!("spec.accessLogging[{place}].filter.expression");
+            findings.add(not_enforced(
+                object,
+                &path,
+                "filters of access logs do not act yet",
+                "every request is logged",
+            ));
+        }
+        let these: Vec<String> = match entry.providers.as_slice() {
+            [] => above.clone(),
+            providers => providers.iter().map(|provider| provider.name.clone()).collect(),
+        };
+        if entry.disabled == Some(true) {
+            disabled.extend(these);
+        } else {
+            named.get_or_insert_default().extend(these);
+        }
+    }
+    let mut names = named.unwrap_or(above);
+    names.retain(|name| !disabled.contains(name));
+    names
+}
+
+fn file_of(name: &str, mesh: &MeshConfig, providers: &Providers<'_>, findings: &mut Findings) -> Option<LogFile> {
+    let provider = providers.get(name);
+    let Some(file) = provider.as_ref().and_then(|provider| provider.envoy_file_access_log.as_ref()) else {
+        findings.add(
+            Diagnostic::warning(Code::NOT_ENFORCED, format!("the provider {name:?} takes no access logs here"))
+                .effect("it is told of no request")
+                .help("a provider with `envoyFileAccessLog` is one that there is, and so is `envoy`"),
+        );
+        return None;
+    };
+    let path = if file.path.is_empty() { "/dev/stdout" } else { &file.path };
+    Some(LogFile { path: path.into(), format: of_provider(name, file, mesh, findings) })
+}
+
+fn of_provider(
+    name: &str,
+    file: &EnvoyFileAccessLogProvider,
+    mesh: &MeshConfig,
+    findings: &mut Findings,
+) -> Arc<Format> {
+    let omits = file.omit_empty_values;
+    let format = match &file.log_format {
+        Some(LogFormat { text: Some(text), .. }) if !text.is_empty() => Format::text(text, omits),
+        Some(LogFormat { labels: Some(labels), .. }) if labels.is_empty() => {
+            return Arc::new(Format::default_json(omits));
+        }
+        Some(LogFormat { labels: Some(labels), .. }) => {
+            Format::json(labels.iter().map(|(name, value)| (name.as_str(), value.clone())), omits)
+        }
+        _ => return of_mesh(mesh, omits, findings),
+    };
+    let what = format!("the format of the access log provider {name:?}");
+    or_default(format, &what, || Format::default_text(omits), findings)
+}
+
+/// The format that MeshConfig sets for all.
+fn of_mesh(mesh: &MeshConfig, omits: bool, findings: &mut Findings) -> Arc<Format> {
+    let text = mesh.access_log_format.as_str();
+    let format = match mesh.access_log_encoding {
+        AccessLogEncoding::Text if text.is_empty() => return Arc::new(Format::default_text(omits)),
+        AccessLogEncoding::Text => Format::text(text, omits),
+        AccessLogEncoding::Json if text.is_empty() => return Arc::new(Format::default_json(omits)),
+        AccessLogEncoding::Json => {
+            let values = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
+            let values = values.map_err(|problem| format!("it is no JSON object: {problem}"));
+            values.and_then(|values| {
+                Format::json(values.iter().map(|(name, value)| (name.as_str(), value.clone())), omits)
+            })
+        }
+    };
+    let json = mesh.access_log_encoding == AccessLogEncoding::Json;
+    let fallback = || if json { Format::default_json(omits) } else { Format::default_text(omits) };
+    or_default(format, "accessLogFormat of MeshConfig", fallback, findings)
+}
+
+fn or_default(
+    format: Result<Format, String>,
+    what: &str,
+    fallback: impl FnOnce() -> Format,
+    findings: &mut Findings,
+) -> Arc<Format> {
+    Arc::new(format.unwrap_or_else(|problem| {
+        let message = format!("{what} cannot be read: {problem}");
+        findings.add(Diagnostic::warning(Code::NOT_ENFORCED, message).effect("Istio's default format is used"));
+        fallback()
+    }))
+}
