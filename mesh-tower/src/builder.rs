@@ -422,6 +422,15 @@ impl MeshBuilder {
         parse
     }
 
+    /// Takes the address of the admin server; who has one and no provider of its own counts for it.
+    #[cfg(feature = "admin")]
+    async fn bind_admin(&mut self) -> Result<Option<crate::admin::Bound>, BuildError> {
+        let Some(admin) = self.admin.take() else { return Ok(None) };
+        let bound = admin.bind(self.meter.is_none()).await.map_err(BuildError::of_admin)?;
+        self.meter = self.meter.take().or_else(|| bound.meter());
+        Ok(Some(bound))
+    }
+
     /// Reads the configuration and puts it into use.
     ///
     /// # Errors
@@ -435,6 +444,8 @@ impl MeshBuilder {
         }
         let parse = self.parse_options();
         let mesh_config = self.mesh_config.as_deref().map(|text| read_mesh_config(text, &parse)).transpose()?;
+        #[cfg(feature = "admin")]
+        let admin = self.bind_admin().await?;
         let discovery = self.discovery.unwrap_or_else(|| Arc::new(Dns::new(SystemResolver)));
         let identity = IdentityHandle::new(self.identity_options);
         let identities = match self.identity {
@@ -443,17 +454,6 @@ impl MeshBuilder {
                 let material = source.first().map_err(|problem| BuildError::of_identity(source.name(), problem))?;
                 identity.replace(material);
                 Some(source)
-            }
-        };
-        #[cfg(feature = "admin")]
-        let (admin, scraped) = match self.admin.take() {
-            None => (None, None),
-            Some(admin) => {
-                let bound = admin.bind().await.map_err(BuildError::of_admin)?;
-                let scraped = self.meter.is_none().then(crate::admin::Scraped::new).transpose();
-                let scraped = scraped.map_err(BuildError::of_admin)?;
-                self.meter = self.meter.or(scraped.as_ref().map(|scraped| scraped.provider.meter("mesh")));
-                (Some(bound), scraped)
             }
         };
         let metrics = self.meter.as_ref().map(|meter| {
@@ -527,16 +527,10 @@ impl MeshBuilder {
         if let Some(source) = identities {
             tasks.spawn(source.run(IdentitySink::new(identity.clone())));
         }
-        let (drain, watch) = Drain::new();
+        let drains = Drain::new();
         #[cfg(feature = "admin")]
-        let admin = admin.map(|bound| {
-            let owned = (Arc::clone(&shared), Arc::clone(&keeper));
-            let state = crate::admin::State::new(owned, identity.clone(), drain.clone(), (&bound, scraped));
-            let address = bound.address;
-            tasks.spawn(crate::admin::serve(bound, state));
-            address
-        });
-        let mesh = Mesh::new(shared, keeper, identity, (drain, watch), tasks);
+        let admin = admin.map(|admin| admin.start((&shared, &keeper), &identity, &drains.0, &mut tasks));
+        let mesh = Mesh::new(shared, keeper, identity, drains, tasks);
         #[cfg(feature = "admin")]
         let mesh = mesh.administered_at(admin);
         Ok(mesh)

@@ -18,6 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+#[path = "admin/browser.rs"]
+mod browser;
 #[path = "admin/changes.rs"]
 mod changes;
 #[path = "admin/doors.rs"]

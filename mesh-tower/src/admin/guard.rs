@@ -26,7 +26,7 @@ pub(super) fn refuse<B>(request: &Request<B>, admin: &Admin) -> Option<Reply> {
     }
     match *request.method() {
         Method::GET | Method::HEAD => None,
-        Method::POST => may_change(request.headers(), admin).err(),
+        Method::POST => refuse_change(request.headers(), admin),
         _ => {
             let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "this server is read with GET");
             reply.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -42,13 +42,13 @@ fn is_ours(host: &str, admin: &Admin) -> bool {
     bare.parse::<IpAddr>().is_ok() || host == "localhost" || admin.hosts.contains(&host)
 }
 
-fn may_change(headers: &HeaderMap, admin: &Admin) -> Result<(), Reply> {
+fn refuse_change(headers: &HeaderMap, admin: &Admin) -> Option<Reply> {
     let Some(token) = &admin.token else {
-        return Err(text(StatusCode::FORBIDDEN, "changes are not allowed here: Admin::token allows them"));
+        return Some(text(StatusCode::FORBIDDEN, "changes are not allowed here: Admin::token allows them"));
     };
     let given = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     let is_right = given.is_some_and(|given| constant_time::verify_slices_are_equal(given, token.as_bytes()).is_ok());
-    if is_right { Ok(()) } else { Err(text(StatusCode::UNAUTHORIZED, "changes need the token of this server")) }
+    (!is_right).then(|| text(StatusCode::UNAUTHORIZED, "changes need the token of this server"))
 }
 
 #[cfg(test)]

@@ -9,13 +9,13 @@ use crate::BoxError;
 
 /// What Prometheus may scrape.
 #[derive(Clone, Debug)]
-pub(crate) struct Scraped {
+pub(super) struct Scraped {
     registry: Registry,
-    pub(crate) provider: SdkMeterProvider,
+    pub(super) provider: SdkMeterProvider,
 }
 
 impl Scraped {
-    pub(crate) fn new() -> Result<Self, BoxError> {
+    pub(super) fn new() -> Result<Self, BoxError> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).without_target_info();
         let provider = SdkMeterProvider::builder().with_reader(exporter.build()?).build();

@@ -49,8 +49,5 @@ mod server;
 mod state;
 mod tap;
 
-pub(crate) use metrics::Scraped;
 pub use options::Admin;
 pub(crate) use options::Bound;
-pub(crate) use server::serve;
-pub(crate) use state::State;

@@ -5,9 +5,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::HeaderName;
+use opentelemetry::metrics::{Meter, MeterProvider as _};
 use tokio::net::{TcpListener, lookup_host};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
+use super::metrics::Scraped;
+use super::server::serve;
+use super::state::State;
 use crate::BoxError;
+use crate::config::Keeper;
+use crate::identity::IdentityHandle;
+use crate::outbound::Shared;
+use crate::serve::Drain;
+
+/// So many listen at once.
+const MOST_TAPS: usize = 8;
 
 /// Sets the level of the log by a directive such as `mesh=debug`.
 type SetLevel = dyn Fn(&str) -> Result<(), BoxError> + Send + Sync;
@@ -68,8 +81,8 @@ impl Admin {
         self
     }
 
-    /// Takes the address.
-    pub(crate) async fn bind(self) -> Result<Bound, BoxError> {
+    /// Takes the address; `counts` where the mesh counts for this server.
+    pub(crate) async fn bind(self, counts: bool) -> Result<Bound, BoxError> {
         let addresses: Vec<SocketAddr> = lookup_host(&self.address).await?.collect();
         let is_far = |address: &&SocketAddr| !address.ip().is_loopback();
         if let Some(far) = addresses.iter().find(is_far)
@@ -79,16 +92,46 @@ impl Admin {
         }
         let listener = TcpListener::bind(&*addresses).await?;
         let address = listener.local_addr()?;
-        Ok(Bound { listener, address, admin: self })
+        let scraped = counts.then(Scraped::new).transpose()?;
+        Ok(Bound { listener, address, admin: self, scraped })
     }
 }
 
 /// An admin server that has its address.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    pub(super) listener: TcpListener,
-    pub(crate) address: SocketAddr,
-    pub(super) admin: Admin,
+    listener: TcpListener,
+    address: SocketAddr,
+    admin: Admin,
+    scraped: Option<Scraped>,
+}
+
+impl Bound {
+    /// What requests are counted through, where they are counted for this server.
+    pub(crate) fn meter(&self) -> Option<Meter> {
+        self.scraped.as_ref().map(|scraped| scraped.provider.meter("mesh"))
+    }
+
+    /// Serves among these tasks; gives the address.
+    pub(crate) fn start(
+        self,
+        (shared, keeper): (&Arc<Shared>, &Arc<Keeper>),
+        identity: &IdentityHandle,
+        drain: &Drain,
+        tasks: &mut JoinSet<()>,
+    ) -> SocketAddr {
+        let state = State {
+            shared: Arc::clone(shared),
+            keeper: Arc::clone(keeper),
+            identity: identity.clone(),
+            drain: drain.clone(),
+            admin: self.admin,
+            scraped: self.scraped,
+            taps: Arc::new(Semaphore::new(MOST_TAPS)),
+        };
+        tasks.spawn(serve(self.listener, state));
+        self.address
+    }
 }
 
 impl From<&str> for Admin {

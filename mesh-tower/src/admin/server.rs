@@ -8,12 +8,11 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::options::Bound;
 use super::state::State;
 
 /// So many connections at once.
@@ -29,13 +28,13 @@ const LISTENING: Duration = Duration::from_secs(3600);
 const MOST_HEAD: usize = 16 << 10;
 
 /// Serves until it is dropped, and then every connection ends with it.
-pub(crate) async fn serve(bound: Bound, state: State) {
+pub(super) async fn serve(listener: TcpListener, state: State) {
     let (state, slots) = (Arc::new(state), Arc::new(Semaphore::new(MOST_CONNECTIONS)));
     let mut connections = JoinSet::new();
     // The semaphore is never closed.
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         while connections.try_join_next().is_some() {}
-        match bound.listener.accept().await {
+        match listener.accept().await {
             Ok((stream, _)) => {
                 let state = Arc::clone(&state);
                 connections.spawn(async move {

@@ -21,11 +21,8 @@ use crate::live::Live;
 use crate::outbound::Shared;
 use crate::serve::Drain;
 
-/// So many listen at once.
-const MOST_TAPS: usize = 8;
-
 /// What the answers are read from.
-pub(crate) struct State {
+pub(super) struct State {
     pub(super) shared: Arc<Shared>,
     pub(super) keeper: Arc<Keeper>,
     pub(super) identity: IdentityHandle,
@@ -58,16 +55,6 @@ const INDEX: [(&str, &str); 12] = [
 ];
 
 impl State {
-    pub(crate) fn new(
-        (shared, keeper): (Arc<Shared>, Arc<Keeper>),
-        identity: IdentityHandle,
-        drain: Drain,
-        (admin, scraped): (&super::Bound, Option<Scraped>),
-    ) -> Self {
-        let (admin, taps) = (admin.admin.clone(), Arc::new(Semaphore::new(MOST_TAPS)));
-        Self { shared, keeper, identity, drain, admin, scraped, taps }
-    }
-
     pub(super) async fn answer(&self, request: Request<()>) -> Reply {
         if let Some(refused) = guard::refuse(&request, &self.admin) {
             return refused;
