@@ -43,6 +43,7 @@ pub struct MeshBuilder {
     keep_good: bool,
     seed: Option<u64>,
     meter: Option<Meter>,
+    introduces: bool,
     tracer: Option<BoxedTracer>,
     propagators: Option<Propagators>,
     workload_name: Option<String>,
@@ -86,6 +87,7 @@ impl MeshBuilder {
             keep_good: false,
             seed: None,
             meter: None,
+            introduces: false,
             tracer: None,
             propagators: None,
             workload_name: None,
@@ -178,6 +180,20 @@ impl MeshBuilder {
     #[must_use]
     pub fn propagators(mut self, propagators: impl IntoIterator<Item = Propagator>) -> Self {
         self.propagators = Some(Propagators::new(propagators));
+        self
+    }
+
+    /// Whether this workload and those that it calls, or that call it, tell each other what they are called, for the
+    /// labels of [metrics](Self::meter_provider): `x-envoy-peer-metadata` and `x-envoy-peer-metadata-id`, as Istio's
+    /// sidecars do and understand. Default: no.
+    ///
+    /// Without it a called workload is known by its endpoint's labels, and a calling one by its SPIFFE id alone
+    /// (`source_workload="unknown"`). With it each message has some 300 bytes more, and a request takes about 15 % more
+    /// instructions. What the other side tells proves nothing, and of what has no proof 64 names are kept apart. Services
+    /// outside the mesh (`MESH_EXTERNAL`, hosts that nobody registered) are told nothing.
+    #[must_use]
+    pub fn exchange_metadata(mut self, exchange: bool) -> Self {
+        self.introduces = exchange;
         self
     }
 
@@ -458,7 +474,7 @@ impl MeshBuilder {
         };
         let metrics = self.meter.as_ref().map(|meter| {
             let own = own_workload(&self.site, self.workload_name.as_deref());
-            Metrics::new(meter, own, &self.site.cluster_domain)
+            Metrics::new(meter, own, &self.site.cluster_domain, self.introduces)
         });
         let traces = self.tracer.map(|tracer| {
             let own = own_workload(&self.site, self.workload_name.as_deref());

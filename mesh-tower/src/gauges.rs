@@ -26,6 +26,8 @@ pub struct Gauges {
     pub mirrors_cut: u64,
     /// Bytes that are kept of the bodies of requests, for other tries and mirrors.
     pub replay_bytes: usize,
+    /// Lines of access logs that were left out since the mesh began: more than 8,192 waited to be written.
+    pub log_lines_left_out: u64,
     /// What policies with the annotation `istio.io/dry-run` would have decided since the mesh began.
     pub dry_run: DryRunCounts,
 }
@@ -95,6 +97,7 @@ impl Gauges {
             mirrors_skipped: shared.mirrors.skipped(),
             mirrors_cut: shared.mirrors.cut(),
             replay_bytes: shared.replays.used(),
+            log_lines_left_out: shared.taps.logs().left_out(),
             dry_run: shared.trials.counts(),
         }
     }

@@ -85,8 +85,14 @@ impl World {
         let address = listener.local_addr().unwrap();
         let (at_web, at_reviews) = (Scrape::new(), Scrape::new());
         let reviews = Mesh::builder().workload("shop/reviews").label("app", "reviews").label("version", "v1");
-        let reviews = reviews.workload_name("reviews-v1").meter_provider(&at_reviews.provider).build().await.unwrap();
-        let web = caller(&[listener.local_addr().unwrap()]).meter_provider(&at_web.provider).build().await.unwrap();
+        let reviews = reviews
+            .workload_name("reviews-v1")
+            .meter_provider(&at_reviews.provider)
+            .exchange_metadata(true)
+            .build()
+            .await
+            .unwrap();
+        let web = caller(&[address]).exchange_metadata(true).meter_provider(&at_web.provider).build().await.unwrap();
         let mut serving = JoinSet::new();
         serving.spawn(async move { reviews.serve(listener, app()).await.unwrap() });
         Self { web, at_web, at_reviews, address, _serving: serving }

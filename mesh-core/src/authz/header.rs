@@ -132,6 +132,7 @@ mod tests {
             assert_eq!(matches(&["admin"], Lines::Every, sent), every, "{sent:?}");
         }
         assert!(!matches(&["a,b"], Lines::Any, &["a", "b"]));
+        assert!(!matches(&["c"], Lines::AnyOrJoined, &["a", "b"]));
         assert!(matches(&["a,b"], Lines::AnyOrJoined, &["a", "b"]));
         assert!(matches(&["a, b"], Lines::AnyOrJoined, &["a", "b"]));
         assert!(matches(&["a", "b"], Lines::Every, &["a", "b"]));

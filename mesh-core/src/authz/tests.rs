@@ -176,3 +176,118 @@ fn a_place_that_is_not_known_counts_against_the_caller_where_that_is_asked_for()
     }
     assert!(!compiled(&[DENY_ADMIN, ALLOW_GET], Protocol::Http, Profile::Safe).looks_at().place);
 }
+
+fn view_of<'a>(request: &'a Request, principal: Option<&'a str>) -> RequestView<'a> {
+    let mut view = request.view();
+    view.peer.principal = principal;
+    view
+}
+
+fn allows(spec: &str, request: &Request, principal: Option<&str>) -> bool {
+    compiled(&[spec], Protocol::Http, Profile::Safe).decide(&Access::request(&view_of(request, principal))).is_allowed()
+}
+
+#[test]
+fn who_calls_counts_where_it_is_asked_for() {
+    let (ours, friend) = (Some("spiffe://cluster.local/ns/a/sa/b"), Some("spiffe://friend.example/ns/a/sa/b"));
+    let request = Request::get("/");
+    for source in [
+        "principals: [cluster.local/ns/a/sa/b]",
+        "namespaces: [a]",
+        "serviceAccounts: [a/b]",
+        "trustDomains: [cluster.local]",
+    ] {
+        let spec = format!("{{rules: [{{from: [{{source: {{{source}}}}}]}}]}}");
+        assert!(allows(&spec, &request, ours), "{source}");
+        assert!(!allows(&spec, &request, Some("spiffe://other/ns/x/sa/y")), "{source}");
+        assert!(!allows(&spec, &request, None), "{source}");
+    }
+    let spec = "{rules: [{from: [{source: {principals: [cluster.local/ns/a/sa/b]}}]}]}";
+    let aliased = |names: &[&str]| {
+        let domains = TrustDomains::new(names.iter().copied());
+        let set = policies(&[spec]);
+        let setting = Setting { trust_domains: &domains, protocol: Protocol::Http, profile: Profile::Safe };
+        let policy = Authorization::new(set.authorization_policies(), setting);
+        policy.decide(&Access::request(&view_of(&request, friend))).is_allowed()
+    };
+    assert!(!aliased(&["cluster.local"]) && aliased(&["cluster.local", "friend.example"]));
+}
+
+#[test]
+fn where_a_caller_is_counts_where_it_is_asked_for() {
+    let request = Request::get("/");
+    let spec = "{rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}";
+    let policy = compiled(&[spec], Protocol::Http, Profile::Safe);
+    for (address, expected) in [([10, 1, 2, 3], true), ([11, 1, 2, 3], false)] {
+        let mut view = request.view();
+        view.peer.address = Some(address.into());
+        assert_eq!(policy.decide(&Access::request(&view)).is_allowed(), expected);
+    }
+    assert!(policy.looks_at().connection && !policy.looks_at().token);
+}
+
+#[test]
+fn a_condition_that_nobody_knows_opens_nothing_and_takes_nothing_from_what_closes() {
+    use super::condition::Attribute;
+    let known = |key: &str| Attribute::parse(key).is_some();
+    assert!(
+        known("experimental.envoy.filters.a.b[c]") && !known("experimental.other[c]") && !known("request.other[c]")
+    );
+    assert!(!known("experimental.envoy.filters.a.b"));
+    // Such a document is refused by the validation; what is compiled all the same keeps out.
+    let unknown = |action: &str| {
+        let policy = mesh_config::api::AuthorizationPolicy {
+            action: serde_json::from_value(action.into()).unwrap(),
+            rules: serde_json::from_value(serde_json::json!([{"to": [{"operation": {"paths": ["/a"]}}], "when": [{"key": "no.such[key]", "values": ["x"]}]}])).unwrap(),
+            ..Default::default()
+        };
+        let mut object = policies(&["{}"]).authorization_policies().next().unwrap().clone();
+        object.spec = policy;
+        let domains = TrustDomains::new(["cluster.local"]);
+        let setting = Setting { trust_domains: &domains, protocol: Protocol::Http, profile: Profile::Safe };
+        let policy = Authorization::new([&object], setting);
+        ["/a", "/b"].map(|path| policy.decide(&Access::request(&Request::get(path).view())).is_allowed())
+    };
+    assert_eq!(unknown("ALLOW"), [false, false]);
+    assert_eq!(unknown("DENY"), [false, true]);
+}
+
+#[test]
+fn several_providers_are_asked_each_by_its_own_rules() {
+    let custom = |provider: &str, path: &str| {
+        format!(
+            "{{action: CUSTOM, provider: {{name: {provider}}}, rules: [{{to: [{{operation: {{paths: [{path}]}}}}]}}]}}"
+        )
+    };
+    let specs = [custom("one", "/a"), custom("two", "/b"), custom("one", "/c"), custom("two", "/a")];
+    let specs: Vec<_> = specs.iter().map(String::as_str).collect();
+    let policy = compiled(&specs, Protocol::Http, Profile::Safe);
+    let asked = |path: &str| {
+        let request = Request::get(path);
+        let view = request.view();
+        let asked: Vec<_> =
+            policy.questions(&Access::request(&view)).map(|(provider, _)| provider.to_owned()).collect();
+        asked
+    };
+    assert_eq!(policy.providers().collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(
+        (asked("/a"), asked("/b"), asked("/c")),
+        (vec!["one".into(), "two".into()], vec!["two".into()], vec!["one".into()])
+    );
+}
+
+#[test]
+fn nothing_is_to_be_seen_without_any_policy_and_with_each_kind_there_is() {
+    assert!(compiled(&[], Protocol::Http, Profile::Safe).is_empty());
+    for spec in [
+        "{rules: [{}]}",
+        "{}",
+        "{action: DENY, rules: [{}]}",
+        "{action: AUDIT, rules: [{}]}",
+        "{action: CUSTOM, provider: {name: x}, rules: [{}]}",
+        "dry-run {rules: [{}]}",
+        "dry-run {action: DENY, rules: [{}]}",
+    ] {
+        assert!(!compiled(&[spec], Protocol::Http, Profile::Safe).is_empty(), "{spec}");
+    }
+}

@@ -28,8 +28,8 @@ impl Explainer<'_> {
     pub(super) fn inbound(&self, cluster: &ClusterRef, parts: &request::Parts) -> Vec<Inbound> {
         let Some(spec) = cluster.id.map(|id| self.snapshot.cluster(id)) else { return Vec::new() };
         let ClusterKey::Outbound { host, .. } = &spec.key else { return Vec::new() };
-        let services = (self.sight.mesh.services(), &self.sight.gateway);
-        let Some(service) = services.0.get(host).or_else(|| services.1.get(host)) else { return Vec::new() };
+        let of_mesh = self.sight.mesh.services().get(host);
+        let Some(service) = of_mesh.or_else(|| self.sight.gateway.get(host)) else { return Vec::new() };
         let name = host.split_once('.').map_or(&**host, |(name, _)| name);
         let mut found: Vec<(Inbound, &Labels)> = Vec::new();
         for workload in workloads(spec) {

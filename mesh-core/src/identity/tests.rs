@@ -14,6 +14,7 @@ fn an_id_has_a_trust_domain_and_a_path() {
     assert_eq!(reviews.path(), "/ns/default/sa/reviews");
     assert_eq!(reviews.principal(), "cluster.local/ns/default/sa/reviews");
     assert_eq!(reviews.workload(), Some(("default", "reviews")));
+    assert_eq!((reviews.namespace(), reviews.service_account()), (Some("default"), Some("reviews")));
     let domain = "cluster.local".parse().unwrap();
     assert_eq!(SpiffeId::of_service_account(&domain, "default", "reviews"), Ok(reviews));
     assert_eq!(id("spiffe://a/vm/1").unwrap().workload(), None);
@@ -136,4 +137,25 @@ proptest! {
             prop_assert_eq!(format!("spiffe://{}{}", id.trust_domain(), id.path()), text);
         }
     }
+}
+
+#[test]
+fn an_identity_stands_for_itself_and_under_every_name_of_the_mesh() {
+    let domains = TrustDomains::new(["cluster.local", "old.example"]);
+    let ours = id("spiffe://cluster.local/ns/a/sa/b").unwrap();
+    for (name, expected) in [
+        ("spiffe://cluster.local/ns/a/sa/b", true),
+        ("spiffe://old.example/ns/a/sa/b", true),
+        ("spiffe://old.example/ns/a/sa/c", false),
+        ("spiffe://else.example/ns/a/sa/b", false),
+        ("no id", false),
+    ] {
+        assert_eq!(domains.stands_for(&ours, name), expected, "{name}");
+    }
+    // Strangers stand for themselves alone.
+    let stranger = id("spiffe://else.example/ns/a/sa/b").unwrap();
+    assert!(domains.stands_for(&stranger, stranger.as_str()));
+    assert!(!domains.stands_for(&stranger, ours.as_str()));
+    let domain: TrustDomain = "cluster.local".parse().unwrap();
+    assert_eq!(domain.as_str(), "cluster.local");
 }

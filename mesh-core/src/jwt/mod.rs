@@ -10,6 +10,9 @@ mod output;
 mod refusal;
 mod token;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::authentication::{Accepted, Authentication, Keys, RemoteKeys, Rule};
 pub use self::claims::Claims;
 pub use self::locations::{Location, Locations, without_params};

@@ -152,6 +152,8 @@ mod tests {
             ("", Refusal::NotInForm),
             ("a.b", Refusal::NotInForm),
             ("a.b.", Refusal::NotInForm),
+            (".b.c", Refusal::NotInForm),
+            ("a..c", Refusal::NotInForm),
             ("a.b.c.d", Refusal::NotInForm),
             ("!.b.c", Refusal::HeaderNotBase64),
             ("YWJj.b.c", Refusal::HeaderNotJson),
@@ -160,6 +162,29 @@ mod tests {
         }
         let none = token(&json!({"alg": "none"}), &json!({}));
         assert_eq!(Token::parse(&none), Err(Refusal::UnknownAlgorithm));
+    }
+
+    #[test]
+    fn header_and_payload_are_what_is_signed() {
+        let text = token(&json!({"alg": "RS256"}), &json!({"iss": "i"}));
+        let parsed = Token::parse(&text).unwrap();
+        assert_eq!(Some(parsed.signed), text.rsplit_once('.').map(|(signed, _)| signed));
+    }
+
+    #[test]
+    fn a_time_is_a_number_that_a_clock_may_show() {
+        let expires = |time: Value| checked(&json!({"iss": "i", "aud": "api", "exp": time}));
+        assert_eq!(expires(json!(2_000.5)), Ok(()));
+        assert_eq!(expires(json!(1.5)), Err(Refusal::Expired));
+        for none in [
+            json!("2000"),
+            json!(1_000_000_000_000_000_i64),
+            json!(-1_000_000_000_000_000_i64),
+            json!(1e15),
+            json!(null),
+        ] {
+            assert_eq!(expires(none.clone()), Err(Refusal::BadClaims), "{none}");
+        }
     }
 
     #[test]

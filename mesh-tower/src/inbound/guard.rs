@@ -181,7 +181,7 @@ impl Guard {
         self.shared.trials.count(&decision.dry_run);
         tell(&decision);
         match decision.verdict {
-            Verdict::Allowed(Some(rule)) if DecidedBy::is_wanted() => {
+            Verdict::Allowed(Some(rule)) if self.shared.traces.is_some() || DecidedBy::is_wanted() => {
                 let by = DecidedBy::rule(Some(rule));
                 by.tell_span();
                 request.extensions_mut().insert(by);

@@ -42,6 +42,11 @@ impl Record {
         }
     }
 
+    /// The policies have let it in. Which rule did is noted, and not left for the application to tell.
+    pub(super) fn let_in<B>(&mut self, request: &mut Request<B>) {
+        self.policy = request.extensions_mut().remove();
+    }
+
     /// What is traced of it.
     pub(super) fn trace(&mut self, traced: Traced) {
         self.traced = traced;
@@ -71,26 +76,24 @@ impl Record {
         }
     }
 
-    /// The policies have let it in. Which rule did is noted, and not left for the application to tell.
-    pub(super) fn let_in<B>(&mut self, request: &mut Request<B>) {
-        self.policy = request.extensions_mut().remove();
-    }
-
     /// The head of the response is ready; `is_over`: there is no more of it.
     pub(super) fn answered<R>(&mut self, response: &Response<R>, is_over: bool) {
         self.status = Some(response.status());
-        let failure = response.extensions().get::<Failure>();
-        let flags = failure.map_or(ResponseFlags::NONE, |failure| failure.flags());
         if let Some(by) = response.extensions().get::<DecidedBy>() {
             self.policy = Some(by.clone());
         }
+        let failure = response.extensions().get::<Failure>();
+        let flags = failure.map_or(ResponseFlags::NONE, |failure| failure.flags());
         if let Some(measured) = &mut self.measured {
             if let Some(recording) = measured.recording() {
-                recording.record().details = failure.map_or("via_upstream", |failure| failure.details()).into();
+                recording.record().details = details(failure, self.policy.as_ref());
             }
             measured.answered(response, flags);
         }
         self.span = self.traced.answered(response, flags, failure.copied());
+        if let (Some(span), Some(by)) = (&mut self.span, &self.policy) {
+            span.decided(by.as_str());
+        }
         if is_over || self.method == Method::HEAD {
             self.ended();
         }
@@ -123,6 +126,15 @@ impl Record {
         if let Some(mut span) = self.span.take() {
             span.broke(Some(Failure::LocalReset));
         }
+    }
+}
+
+/// In Envoy's words, with the rule that keeps a request out.
+fn details(failure: Option<&Failure>, policy: Option<&DecidedBy>) -> Box<str> {
+    match (failure, policy) {
+        (None, _) => "via_upstream".into(),
+        (Some(Failure::AccessDenied), Some(by)) => format!("rbac_access_denied_matched_policy[{by}]").into(),
+        (Some(failure), _) => failure.details().into(),
     }
 }
 

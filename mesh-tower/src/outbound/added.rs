@@ -18,7 +18,7 @@ pub enum AddedHeader {
     /// out under [`Profile::Istio`](crate::Profile::Istio).
     Nature,
     /// `x-envoy-peer-metadata` and `x-envoy-peer-metadata-id`: what this workload is called in metrics. Only where requests
-    /// [are counted](crate::MeshBuilder::meter_provider), and not to services outside the mesh.
+    /// [both sides tell](crate::MeshBuilder::exchange_metadata), and not to services outside the mesh.
     PeerMetadata,
 }
 

@@ -57,7 +57,7 @@ impl Begun {
 
     /// Takes what the endpoint tells of itself out of the headers of its answer.
     pub(crate) fn hear(&mut self, headers: &mut HeaderMap) {
-        if let Some(group) = &mut self.group
+        if let Some(group) = self.group.as_mut().filter(|group| group.is_introduced())
             && let Some(told) = exchange::heard(headers)
         {
             *group = group.refined(&told);
@@ -102,7 +102,7 @@ pub(crate) struct Measured {
 impl Measured {
     /// Takes what the caller tells of itself out of the headers of its request.
     pub(crate) fn hear(&mut self, headers: &mut HeaderMap) {
-        if let Some(group) = &mut self.group
+        if let Some(group) = self.group.as_mut().filter(|group| group.is_introduced())
             && let Some(told) = exchange::heard(headers)
         {
             *group = group.refined(&told);

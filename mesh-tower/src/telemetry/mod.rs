@@ -73,6 +73,7 @@ mod arrivals;
 mod counted;
 mod exchange;
 mod instruments;
+mod logs;
 mod measured;
 mod observed;
 #[cfg(feature = "otlp")]

@@ -29,22 +29,22 @@ pub(crate) fn observe(meter: &Meter, shared: &Arc<Shared>, identity: &IdentityHa
     for (name, what, figure) in CLUSTER_GAUGES {
         let seen = seen.clone();
         let look = move |to: &dyn AsyncInstrument<u64>| seen.clusters(to, figure);
-        drop(meter.u64_observable_gauge(name).with_description(what).with_callback(look).build());
+        meter.u64_observable_gauge(name).with_description(what).with_callback(look).build();
     }
     for (name, what, figure) in CLUSTER_COUNTERS {
         let seen = seen.clone();
         let look = move |to: &dyn AsyncInstrument<u64>| seen.clusters(to, figure);
-        drop(meter.u64_observable_counter(name).with_description(what).with_callback(look).build());
+        meter.u64_observable_counter(name).with_description(what).with_callback(look).build();
     }
     for (name, what, figure) in MESH_GAUGES {
         let seen = seen.clone();
         let look = move |to: &dyn AsyncInstrument<u64>| seen.mesh(to, figure);
-        drop(meter.u64_observable_gauge(name).with_description(what).with_callback(look).build());
+        meter.u64_observable_gauge(name).with_description(what).with_callback(look).build();
     }
     for (name, what, figure) in MESH_COUNTERS {
         let seen = seen.clone();
         let look = move |to: &dyn AsyncInstrument<u64>| seen.mesh(to, figure);
-        drop(meter.u64_observable_counter(name).with_description(what).with_callback(look).build());
+        meter.u64_observable_counter(name).with_description(what).with_callback(look).build();
     }
     seen.observe_endpoints(meter);
     seen.observe_itself(meter);
@@ -101,7 +101,10 @@ const MESH_GAUGES: [(&str, &str, OfMesh); 2] = [
     }),
 ];
 
-const MESH_COUNTERS: [(&str, &str, OfMesh); 2] = [
+const MESH_COUNTERS: [(&str, &str, OfMesh); 3] = [
+    ("mesh_access_log_lines_left_out", "Lines of access logs that nobody could write in time.", |of| {
+        of.log_lines_left_out
+    }),
     ("mesh_mirrors_skipped", "Mirrored requests that were due and not sent, for want of a slot.", |of| {
         of.mirrors_skipped
     }),
@@ -145,7 +148,7 @@ impl Seen {
                     to.observe(figure(&endpoint), &labels);
                 }
             };
-            drop(meter.u64_observable_gauge(name).with_description(what).with_callback(look).build());
+            meter.u64_observable_gauge(name).with_description(what).with_callback(look).build();
         }
     }
 
@@ -157,9 +160,7 @@ impl Seen {
             }
         };
         let what = "Counts accepted configurations; 0 before the first.";
-        drop(
-            meter.u64_observable_gauge("mesh_config_generation").with_description(what).with_callback(version).build(),
-        );
+        meter.u64_observable_gauge("mesh_config_generation").with_description(what).with_callback(version).build();
         let seen = self.clone();
         let expires = move |to: &dyn AsyncInstrument<f64>| {
             let end = seen.shared.upgrade().and_then(|_| seen.identity.expires());
@@ -169,12 +170,12 @@ impl Seen {
         };
         let what = "When the certificate of this workload expires, in seconds since 1970.";
         let name = "mesh_certificate_expiration_timestamp_seconds";
-        drop(meter.f64_observable_gauge(name).with_description(what).with_callback(expires).build());
+        meter.f64_observable_gauge(name).with_description(what).with_callback(expires).build();
         let build = |to: &dyn AsyncInstrument<u64>| {
             to.observe(1, &[KeyValue::new("component", "proxy"), KeyValue::new("tag", env!("CARGO_PKG_VERSION"))]);
         };
         let what = "1, with the version of the mesh.";
-        drop(meter.u64_observable_gauge("istio_build").with_description(what).with_callback(build).build());
+        meter.u64_observable_gauge("istio_build").with_description(what).with_callback(build).build();
     }
 }
 

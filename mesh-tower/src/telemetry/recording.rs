@@ -47,7 +47,7 @@ impl Recording {
         request: &Request<B>,
     ) -> Option<Box<Self>> {
         let is_tapped = taps.is_listened_to();
-        if !is_tapped {
+        if !is_tapped && live.snapshot().telemetry().of(side).logs.files.is_empty() {
             return None;
         }
         let mut record = Record::new(side, crate::clock::wall(), request.method().clone());
@@ -67,7 +67,8 @@ impl Recording {
     }
 
     fn wanted(&self) -> &Wanted {
-        if self.is_tapped { &record::ALL } else { &record::NOTHING }
+        let logs = &self.live.snapshot().telemetry().of(self.record.side).logs;
+        if self.is_tapped { &record::ALL } else { logs.wanted.as_ref().unwrap_or(&record::NOTHING) }
     }
 
     /// Where the request goes, and by which host.
@@ -109,7 +110,7 @@ impl Recording {
 
     /// The request has come to its end: tells those who want to know.
     pub(super) fn finish(self, ended: Ended, sums: Sums) {
-        let Self { mut record, taps, is_tapped, .. } = self;
+        let Self { mut record, live, taps, is_tapped, .. } = self;
         record.duration = sums.now.saturating_duration_since(sums.began);
         record.status = ended.status;
         record.is_grpc = ended.is_grpc;
@@ -119,6 +120,9 @@ impl Recording {
         record.response_bytes = sums.response_bytes.saturating_sub(record.response_head_bytes);
         if ended.status == 0 && record.details.is_empty() {
             record.details = "downstream_remote_disconnect".into();
+        }
+        for file in &live.snapshot().telemetry().of(record.side).logs.files {
+            taps.logs().write(file, &record);
         }
         if is_tapped {
             taps.tell(Arc::new(record));

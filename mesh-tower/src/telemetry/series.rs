@@ -30,7 +30,7 @@ pub(crate) struct Metrics {
     instruments: Instruments,
     own: Workload,
     /// What this workload tells others of itself.
-    exchange: Exchange,
+    exchange: Option<Exchange>,
     cluster_domain: Box<str>,
     known: AtomicUsize,
     overflow: OnceLock<Arc<Series>>,
@@ -62,11 +62,11 @@ pub(crate) struct Group {
 }
 
 impl Metrics {
-    /// The metrics of a workload.
-    pub(crate) fn new(meter: &Meter, own: Workload, cluster_domain: &str) -> Arc<Self> {
+    /// The metrics of a workload; `introduces`: it and others tell each other what they are called.
+    pub(crate) fn new(meter: &Meter, own: Workload, cluster_domain: &str, introduces: bool) -> Arc<Self> {
         Arc::new(Self {
             instruments: Instruments::new(meter),
-            exchange: Exchange::new(&own),
+            exchange: introduces.then(|| Exchange::new(&own)),
             own,
             cluster_domain: cluster_domain.into(),
             known: AtomicUsize::new(0),
@@ -78,7 +78,9 @@ impl Metrics {
 
     /// Tells the other side who this is.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
-        self.exchange.tell(headers);
+        if let Some(exchange) = &self.exchange {
+            exchange.tell(headers);
+        }
     }
 
     pub(crate) fn cluster_domain(&self) -> &str {
@@ -153,6 +155,11 @@ impl Metrics {
 }
 
 impl Group {
+    /// Whether both sides tell each other who they are.
+    pub(super) fn is_introduced(&self) -> bool {
+        self.metrics.exchange.is_some()
+    }
+
     /// Tells the other side who this is.
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
         self.metrics.tell(headers);
@@ -241,7 +248,7 @@ mod tests {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).without_target_info();
         let provider = SdkMeterProvider::builder().with_reader(exporter.build().unwrap()).build();
-        let metrics = Metrics::new(&provider.meter("mesh"), Workload::unknown(), "cluster.local");
+        let metrics = Metrics::new(&provider.meter("mesh"), Workload::unknown(), "cluster.local", false);
         let sizes = Sizes { milliseconds: 1.0, request_bytes: 1, response_bytes: 1 };
         for n in 0..3 * MOST_SERIES {
             let called = Called::of_host(&format!("host-{n}.example.com"), "cluster.local");

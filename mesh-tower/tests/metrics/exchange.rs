@@ -44,7 +44,7 @@ async fn asked(mesh: &mesh_tower::Mesh, url: &str) -> (HeaderMap, String) {
 }
 
 #[tokio::test]
-async fn only_services_of_the_mesh_are_told_and_only_where_requests_are_counted() {
+async fn only_services_of_the_mesh_are_told_and_only_where_that_is_asked_for() {
     let (scrape, address) = (Scrape::new(), stranger().await);
     let both = r#"["x-envoy-peer-metadata", "x-envoy-peer-metadata-id"]"#;
     let mut both: Vec<String> = serde_json::from_str(both).unwrap();
@@ -54,17 +54,21 @@ async fn only_services_of_the_mesh_are_told_and_only_where_requests_are_counted(
         names.sort();
         names
     };
-    let counted = caller(&[address]).meter_provider(&scrape.provider).build().await.unwrap();
+    let builder = caller(&[address]).exchange_metadata(true).meter_provider(&scrape.provider);
+    let counted = builder.build().await.unwrap();
     let (headers, body) = asked(&counted, "http://reviews:9080/").await;
     assert_eq!(told(&body), both);
     assert!(!headers.contains_key(METADATA), "what the endpoint tells is for the mesh");
     // Hosts that nobody registered are outside.
     let (_, body) = asked(&counted, &format!("http://{address}/")).await;
     assert_eq!(told(&body), Vec::<String>::new());
-    let uncounted = caller(&[address]).build().await.unwrap();
-    let (headers, body) = asked(&uncounted, "http://reviews:9080/").await;
-    assert_eq!(told(&body), Vec::<String>::new());
-    assert!(headers.contains_key(METADATA), "nothing is changed where nothing is counted");
+    // Nothing is told, and nothing changed, where nothing is counted or nobody has asked for it.
+    let silent = caller(&[address]).meter_provider(&scrape.provider);
+    for mesh in [caller(&[address]).exchange_metadata(true), silent] {
+        let (headers, body) = asked(&mesh.build().await.unwrap(), "http://reviews:9080/").await;
+        assert_eq!(told(&body), Vec::<String>::new());
+        assert!(headers.contains_key(METADATA));
+    }
 }
 
 #[tokio::test]

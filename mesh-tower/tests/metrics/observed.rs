@@ -47,6 +47,7 @@ async fn the_configuration_the_certificate_and_the_version_are_told_of() {
     assert_eq!(scrape.value("mesh_config_generation", &[]), 1.0);
     assert!(mesh.apply_yaml("more.yaml", "").accepted);
     assert_eq!(scrape.value("mesh_config_generation", &[]), 2.0);
+    #[allow(clippy::disallowed_methods, reason = "certificates are of the time of day")]
     let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
     let expires = scrape.value("mesh_certificate_expiration_timestamp_seconds", &[]);
     assert!(expires > now, "{expires}");

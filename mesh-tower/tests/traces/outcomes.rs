@@ -172,3 +172,31 @@ spec:
     }
     assert!(upstream.values("traceparent")[0].contains(&client.id));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_span_names_the_rule_that_has_decided() {
+    use tower::ServiceExt as _;
+    use tower_layer::Layer as _;
+
+    let collector = Collector::start().await;
+    let policy = |name: &str, spec: &str| {
+        format!(
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, namespace: shop}}\nspec: {spec}\n---\n"
+        )
+    };
+    let config = policy("deny", "{action: DENY, rules: [{to: [{operation: {paths: [/denied]}}]}]}")
+        + &policy("allow", "{rules: [{to: [{operation: {paths: [/in]}}]}]}");
+    let mesh = mesh(&collector, config).await;
+    let app = axum::Router::new().fallback(|| async { "hello" });
+    let app = mesh.inbound().at(([127, 0, 0, 1], 80).into()).layer(app);
+    for path in ["/in", "/denied", "/other"] {
+        let request = http::Request::get(path).header("host", "web").header(SAMPLED.0, SAMPLED.1);
+        let answer = app.clone().oneshot(request.body(mesh_tower::Body::empty()).unwrap()).await.unwrap();
+        drop(answer);
+    }
+    let spans = collector.spans(3).await;
+    let mut told: Vec<_> = spans.iter().map(|span| (span.get("url.path"), span.get("istio.policy"))).collect();
+    told.sort_unstable();
+    let rule = |policy: &str| format!("ns[shop]-policy[{policy}]-rule[0]");
+    assert_eq!(told, [("/denied", &*rule("deny")), ("/in", &*rule("allow")), ("/other", "none")]);
+}

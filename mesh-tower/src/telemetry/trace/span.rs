@@ -12,7 +12,7 @@ use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{Span as _, SpanKind, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 
-use super::attributes::{CLUSTER, REQUEST_ID, pair};
+use super::attributes::{CLUSTER, POLICY, REQUEST_ID, pair};
 use super::facts::Facts;
 use super::tries::Tries;
 use super::{Traces, reason};
@@ -106,6 +106,11 @@ impl RequestSpan {
 
     pub(crate) fn went_to(&mut self, cluster: &str) {
         self.tell(pair(CLUSTER, cluster.to_owned()));
+    }
+
+    /// Which rule of an AuthorizationPolicy has decided.
+    pub(crate) fn decided(&mut self, rule: &str) {
+        self.tell(pair(POLICY, rule.to_owned()));
     }
 
     /// A part of the answer.

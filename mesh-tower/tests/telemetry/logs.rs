@@ -1,0 +1,104 @@
+//! Access logs of both sides, as MeshConfig and Telemetry resources ask for them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use http::Request;
+use mesh_tower::Body;
+
+use super::world::World;
+
+/// The lines of a file, once there are so many.
+async fn lines(path: &Path, wanted: usize) -> Vec<String> {
+    for _ in 0..1_000 {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        if text.lines().count() >= wanted {
+            return text.lines().map(ToOwned::to_owned).collect();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{}: {:?}", path.display(), std::fs::read_to_string(path));
+}
+
+#[tokio::test]
+async fn both_sides_log_a_request_in_istios_format() {
+    let directory = tempfile::tempdir().unwrap();
+    let (at_web, at_reviews) = (directory.path().join("web"), directory.path().join("reviews"));
+    let file = |path: &Path| format!("accessLogFile: {}", path.display());
+    let (web, reviews) = (file(&at_web), file(&at_reviews));
+    let world = World::of(|web_side| web_side.mesh_config_yaml(&web), |side| side.mesh_config_yaml(&reviews)).await;
+    let request =
+        Request::post("http://reviews:9080/echo?q=1").header("user-agent", "curl/8").header("x-request-id", "id-1");
+    world.send(request, Body::from("hello")).await;
+    let client = lines(&at_web, 1).await.remove(0);
+    let words: Vec<_> = client.split(' ').collect();
+    assert!(words[0].starts_with("[20") && words[0].ends_with("Z]"), "{client}");
+    assert_eq!(words[1..8].join(" "), "\"POST /echo?q=1 HTTP/1.1\" 200 - via_upstream -");
+    assert_eq!(words[8..11].join(" "), "\"-\" 5 5");
+    let cluster = "outbound|9080||reviews.shop.svc.cluster.local";
+    let rest = format!("\"curl/8\" \"id-1\" \"reviews:9080\" \"{}\" {cluster} - - - - default", world.at);
+    assert!(client.ends_with(&rest), "{client}");
+    let server = lines(&at_reviews, 1).await.remove(0);
+    assert!(server.contains("\"POST /echo?q=1 HTTP/1.1\" 200 - via_upstream - \"-\" 5 5 "), "{server}");
+    assert!(server.contains(&format!(" {} 127.0.0.1:", world.at)), "{server}");
+}
+
+#[tokio::test]
+async fn a_telemetry_resource_says_where_and_on_which_side_requests_are_logged() {
+    let directory = tempfile::tempdir().unwrap();
+    let (json, text) = (directory.path().join("json"), directory.path().join("text"));
+    let config = format!(
+        "
+extensionProviders:
+- name: json
+  envoyFileAccessLog: {{path: {}, logFormat: {{labels: {{code: '%RESPONSE_CODE%', path: '%REQ(:PATH)%', flags: '%RESPONSE_FLAGS_LONG%'}}}}}}
+- name: text
+  envoyFileAccessLog: {{path: {}, logFormat: {{text: '%REQ(X-USER)% %RESPONSE_CODE%'}}}}
+",
+        json.display(),
+        text.display()
+    );
+    let telemetry = |logging: &str| {
+        format!(
+            "
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {{name: logs, namespace: shop}}
+spec: {{accessLogging: {logging}}}
+"
+        )
+    };
+    let both = telemetry(
+        "[{providers: [{name: json}], match: {mode: CLIENT}}, {providers: [{name: text}], match: {mode: SERVER}}]",
+    );
+    let build = |builder: mesh_tower::MeshBuilder| builder.mesh_config_yaml(&config).config_yaml("logs.yaml", &both);
+    let world = World::of(build, build).await;
+    world.send(Request::get("http://reviews:9080/error").header("x-user", "jason"), Body::empty()).await;
+    world.send(Request::get("http://reviews:9081/nobody"), Body::empty()).await;
+    let said = lines(&json, 2).await;
+    assert_eq!(said[0], r#"{"code":500,"flags":null,"path":"/error"}"#);
+    assert_eq!(
+        said[1],
+        r#"{"code":503,"flags":"UpstreamRetryLimitExceeded,UpstreamConnectionFailure","path":"/nobody"}"#
+    );
+    assert_eq!(lines(&text, 1).await, ["jason 500"]);
+    // Turned off while it runs.
+    let off = telemetry("[{providers: [{name: json}], disabled: true}]");
+    assert!(world.web.apply_yaml("logs.yaml", &off).accepted);
+    world.get("/reviews/1").await;
+    assert_eq!(lines(&text, 2).await.len(), 2, "the other side goes on");
+    assert_eq!(lines(&json, 2).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_format_that_cannot_be_read_is_pointed_out_and_the_default_one_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let config = format!("accessLogFile: {}\naccessLogFormat: 'x %NO_SUCH_COMMAND%'", path.display());
+    let world = World::of(|web| web.mesh_config_yaml(&config), |reviews| reviews).await;
+    let report = world.web.report();
+    let told = report.iter().map(ToString::to_string).find(|told| told.contains("accessLogFormat"));
+    assert!(told.is_some_and(|told| told.contains("%NO_SUCH_COMMAND%") && told.contains("character 3")));
+    world.get("/reviews/1").await;
+    assert!(lines(&path, 1).await[0].contains("\"GET /reviews/1 HTTP/1.1\" 200 - via_upstream"));
+}
