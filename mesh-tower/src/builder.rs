@@ -25,6 +25,7 @@ use crate::identity::{self, BadMaterial, IdentityHandle, IdentitySink, IdentityS
 use crate::inbound::ExternalAuthorizer;
 use crate::live::LiveHandle;
 use crate::outbound::{AddedHeader, Options, Shared};
+use crate::serve::Drain;
 use crate::source::{Apply, ConfigSink, ConfigSource, DirSource};
 use crate::telemetry::{self, Metrics, Propagator, Propagators, Traces};
 use crate::{BoxError, Mesh};
@@ -53,6 +54,8 @@ pub struct MeshBuilder {
     network: Network,
     identity: Option<AnyIdentity>,
     identity_options: identity::Options,
+    #[cfg(feature = "admin")]
+    admin: Option<crate::admin::Admin>,
 }
 
 struct AnyIdentity(Box<dyn IdentitySource>);
@@ -94,6 +97,8 @@ impl MeshBuilder {
             network: Network::System,
             identity: None,
             identity_options: identity::Options::default(),
+            #[cfg(feature = "admin")]
+            admin: None,
         }
     }
 
@@ -401,6 +406,15 @@ impl MeshBuilder {
         self
     }
 
+    /// Serves what this process knows of itself at an address such as `127.0.0.1:15000`; see [`admin`](crate::admin). Off
+    /// unless asked for. A mesh that was given no [`meter_provider`](Self::meter_provider) then counts for `/metrics`.
+    #[cfg(feature = "admin")]
+    #[must_use]
+    pub fn admin(mut self, admin: impl Into<crate::admin::Admin>) -> Self {
+        self.admin = Some(admin.into());
+        self
+    }
+
     /// Gives documents that were read already, and endpoints that are in this process.
     #[cfg(feature = "testing")]
     pub(crate) fn in_memory(
@@ -424,6 +438,15 @@ impl MeshBuilder {
         parse
     }
 
+    /// Takes the address of the admin server; who has one and no provider of its own counts for it.
+    #[cfg(feature = "admin")]
+    async fn bind_admin(&mut self) -> Result<Option<crate::admin::Bound>, BuildError> {
+        let Some(admin) = self.admin.take() else { return Ok(None) };
+        let bound = admin.bind(self.meter.is_none()).await.map_err(BuildError::of_admin)?;
+        self.meter = self.meter.take().or_else(|| bound.meter());
+        Ok(Some(bound))
+    }
+
     /// Reads the configuration and puts it into use.
     ///
     /// # Errors
@@ -437,6 +460,8 @@ impl MeshBuilder {
         }
         let parse = self.parse_options();
         let mesh_config = self.mesh_config.as_deref().map(|text| read_mesh_config(text, &parse)).transpose()?;
+        #[cfg(feature = "admin")]
+        let admin = self.bind_admin().await?;
         let discovery = self.discovery.unwrap_or_else(|| Arc::new(Dns::new(SystemResolver)));
         let identity = IdentityHandle::new(self.identity_options);
         let identities = match self.identity {
@@ -518,7 +543,13 @@ impl MeshBuilder {
         if let Some(source) = identities {
             tasks.spawn(source.run(IdentitySink::new(identity.clone())));
         }
-        Ok(Mesh::new(shared, keeper, identity, tasks))
+        let drains = Drain::new();
+        #[cfg(feature = "admin")]
+        let admin = admin.map(|admin| admin.start((&shared, &keeper), &identity, &drains.0, &mut tasks));
+        let mesh = Mesh::new(shared, keeper, identity, drains, tasks);
+        #[cfg(feature = "admin")]
+        let mesh = mesh.administered_at(admin);
+        Ok(mesh)
     }
 }
 
@@ -538,18 +569,25 @@ fn read_mesh_config(text: &str, parse: &ParseOptions) -> Result<MeshConfig, Buil
 #[derive(Debug)]
 pub struct BuildError {
     report: Arc<Report>,
-    /// Where the certificates were to come from.
-    identity: Option<String>,
+    /// What could not be done, where it is not about the configuration.
+    failed: Option<String>,
     source: Option<BoxError>,
 }
 
 impl BuildError {
     fn of_report(report: Arc<Report>) -> Self {
-        Self { report, identity: None, source: None }
+        Self { report, failed: None, source: None }
     }
 
     fn of_identity(name: &str, problem: BadMaterial) -> Self {
-        Self { report: Arc::default(), identity: Some(name.to_owned()), source: Some(problem.into()) }
+        let failed = format!("the certificates of {name} cannot be used");
+        Self { report: Arc::default(), failed: Some(failed), source: Some(problem.into()) }
+    }
+
+    #[cfg(feature = "admin")]
+    fn of_admin(problem: BoxError) -> Self {
+        let failed = "the admin server cannot start".to_owned();
+        Self { report: Arc::default(), failed: Some(failed), source: Some(problem) }
     }
 
     /// Everything that was found in the configuration.
@@ -560,8 +598,8 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let (Some(name), Some(problem)) = (&self.identity, &self.source) {
-            return write!(f, "the certificates of {name} cannot be used: {problem}");
+        if let (Some(failed), Some(problem)) = (&self.failed, &self.source) {
+            return write!(f, "{failed}: {problem}");
         }
         f.write_str("the configuration has errors")?;
         // What stands at the same place says more about it, such as that a value is a placeholder.

@@ -73,6 +73,8 @@
     )
 )]
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod balance;
 pub mod body;
 mod builder;

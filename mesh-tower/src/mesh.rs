@@ -37,6 +37,8 @@ use crate::{Body, BoxError, Gauges, MeshBuilder};
 #[derive(Clone, Debug)]
 pub struct Mesh {
     inner: Arc<Inner>,
+    #[cfg(feature = "admin")]
+    admin: Option<std::net::SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -60,10 +62,26 @@ impl Mesh {
         shared: Arc<Shared>,
         keeper: Arc<Keeper>,
         identity: IdentityHandle,
+        (drain, watch): (Drain, DrainWatch),
         sources: tokio::task::JoinSet<()>,
     ) -> Self {
-        let (drain, watch) = Drain::new();
-        Self { inner: Arc::new(Inner { shared, keeper, drain, watch, identity, _sources: sources }) }
+        let inner = Inner { shared, keeper, drain, watch, identity, _sources: sources };
+        Self {
+            inner: Arc::new(inner),
+            #[cfg(feature = "admin")]
+            admin: None,
+        }
+    }
+
+    #[cfg(feature = "admin")]
+    pub(crate) fn administered_at(self, admin: Option<std::net::SocketAddr>) -> Self {
+        Self { admin, ..self }
+    }
+
+    /// The address of the [admin server](crate::admin), where there is one.
+    #[cfg(feature = "admin")]
+    pub fn admin_address(&self) -> Option<std::net::SocketAddr> {
+        self.admin
     }
 
     /// A client; the port of a request's URI is the port that the mesh's rules see.

@@ -161,6 +161,18 @@ impl Detector {
         self.overflows.load(Ordering::Relaxed)
     }
 
+    /// How long an endpoint stays out of rotation, up to the sweep that comes then; `None` where it is in rotation.
+    pub fn left(&self, now: Instant, host: &EndpointState) -> Option<Duration> {
+        host.record().left(now, &self.spec)
+    }
+
+    /// Takes an endpoint back before its time is over, as who knows better may ask. Its next ejection is as long as if
+    /// this one had run its course. False where it is not ejected.
+    pub fn take_back(&self, now: Instant, host: &EndpointState) -> bool {
+        let _inner = self.lock();
+        host.record().take_back(now)
+    }
+
     /// A try got a connection to the endpoint: failures of this side in a row are over.
     pub fn on_connected(&self, host: &EndpointState) {
         if self.spec.split_local_origin {

@@ -41,6 +41,26 @@ impl Record {
         length(&history, spec)
     }
 
+    /// How long an ejection lasts on.
+    pub(super) fn left(&self, now: Instant, spec: &OutlierSpec) -> Option<Duration> {
+        let history = self.history();
+        let ejected_at = history.ejected_at.filter(|_| self.is_ejected())?;
+        Some(length(&history, spec).saturating_sub(now.saturating_duration_since(ejected_at)))
+    }
+
+    /// Takes the endpoint back before its time is over; false where it is not ejected.
+    pub(super) fn take_back(&self, now: Instant) -> bool {
+        let mut history = self.history();
+        let was_ejected = self.ejected.swap(false, Ordering::Relaxed);
+        if was_ejected {
+            history.returned_at = Some(now);
+            for counter in [&self.errors, &self.gateway, &self.local] {
+                counter.reset();
+            }
+        }
+        was_ejected
+    }
+
     /// Whether a sweep could change anything.
     pub(super) fn has_history(&self) -> bool {
         self.is_ejected() || self.history().steps > 0

@@ -69,6 +69,21 @@ fn half_of_three_is_one() {
 }
 
 #[test]
+fn who_is_taken_back_by_hand_is_ejected_for_longer_the_next_time() {
+    let world = World::new(1, all_may_go());
+    let left = |at| world.detector.left(world.start + at, &world.hosts[0]);
+    assert_eq!(left(SECOND), None);
+    assert!(!world.detector.take_back(world.start + SECOND, &world.hosts[0]));
+    world.fail(SECOND, 0, 5);
+    assert_eq!((left(11 * SECOND), left(60 * SECOND)), (Some(20 * SECOND), Some(Duration::ZERO)));
+    assert!(world.detector.take_back(world.start + 11 * SECOND, &world.hosts[0]));
+    assert_eq!((left(11 * SECOND), world.ejected()), (None, vec![]));
+    // Four errors of before count no more.
+    assert_eq!(world.fail(12 * SECOND, 0, 4), None);
+    assert_eq!(world.fail(12 * SECOND, 0, 1).map(|ejection| ejection.duration), Some(60 * SECOND));
+}
+
+#[test]
 fn only_a_sweep_takes_an_endpoint_back() {
     let world = World::new(1, all_may_go());
     world.fail(5 * SECOND, 0, 5);

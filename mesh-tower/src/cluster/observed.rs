@@ -18,6 +18,23 @@ impl ClusterHandle {
         self.shared.detector.as_ref().map_or((0, 0), |detector| (detector.ejections(), detector.overflows()))
     }
 
+    /// How long outlier detection keeps an endpoint out of rotation; `None` where it does not.
+    #[cfg(feature = "admin")]
+    pub(crate) fn ejected_for(&self, endpoint: &EndpointState) -> Option<std::time::Duration> {
+        self.shared.detector.as_ref()?.left(crate::clock::now(), endpoint)
+    }
+
+    /// Takes an endpoint back into rotation before its time is over; whether it was out.
+    #[cfg(feature = "admin")]
+    pub(crate) fn take_back(&self, endpoint: &EndpointState) -> bool {
+        let is_back =
+            self.shared.detector.as_ref().is_some_and(|detector| detector.take_back(crate::clock::now(), endpoint));
+        if is_back {
+            self.shared.health.fetch_add(1, std::sync::atomic::Ordering::Release);
+        }
+        is_back
+    }
+
     /// Ejections that `maxEjectionPercent` did not allow.
     #[cfg(feature = "testing")]
     pub(crate) fn refused_ejections(&self) -> u64 {

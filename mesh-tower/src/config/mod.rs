@@ -48,6 +48,19 @@ struct State {
     log: ProblemLog,
 }
 
+/// What a source says.
+#[cfg(feature = "admin")]
+#[derive(Debug)]
+pub(crate) struct SourceState {
+    pub(crate) name: String,
+    /// Its documents that act.
+    pub(crate) documents: usize,
+    /// Errors in its last delivery.
+    pub(crate) errors: usize,
+    /// Whether it has delivered nothing that could be taken.
+    pub(crate) is_awaited: bool,
+}
+
 /// What a [`Keeper`] is made of.
 #[derive(Debug)]
 pub(crate) struct KeeperOptions {
@@ -85,6 +98,22 @@ impl Keeper {
     /// The findings of the set that is in use.
     pub(crate) fn report_in_use(&self) -> Arc<Report> {
         self.in_use.load_full()
+    }
+
+    /// What each source says, for who asks.
+    #[cfg(feature = "admin")]
+    pub(crate) fn sources(&self) -> Vec<SourceState> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(name, said): (&Arc<str>, &Said)| SourceState {
+            name: name.to_string(),
+            documents: said.documents.len(),
+            errors: said.findings.errors().count(),
+            is_awaited: state.awaited.contains(name),
+        };
+        let nothing = Said::default();
+        let silent = state.awaited.iter().filter(|name| !state.sources.contains_key(*name));
+        let silent = silent.map(|name| of((name, &nothing))).collect::<Vec<_>>();
+        state.sources.iter().map(of).chain(silent).collect()
     }
 
     pub(crate) fn parse_options(&self) -> &ParseOptions {

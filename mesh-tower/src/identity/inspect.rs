@@ -43,7 +43,7 @@ pub fn inspect(text: impl AsRef<[u8]>) -> Result<Vec<CertificateInfo>, BadMateri
     pem::certificates(text.as_ref())?.iter().map(info).collect()
 }
 
-fn info(certificate: &CertificateDer<'_>) -> Result<CertificateInfo, BadMaterial> {
+pub(super) fn info(certificate: &CertificateDer<'_>) -> Result<CertificateInfo, BadMaterial> {
     let facts = der::facts(certificate).ok_or(BadMaterial::Certificate)?;
     let parsed = EndEntityCert::try_from(certificate).map_err(|_| BadMaterial::Certificate)?;
     let at = |seconds: i64| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
@@ -59,7 +59,7 @@ fn info(certificate: &CertificateDer<'_>) -> Result<CertificateInfo, BadMaterial
 }
 
 /// In base64, padded.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

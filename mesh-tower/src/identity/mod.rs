@@ -69,6 +69,8 @@ pub use workload_api::{WorkloadApi, WorkloadApiIdentity};
 
 pub(crate) use client::{NoTls, Originator};
 pub(crate) use gateway::GatewayTls;
+#[cfg(feature = "admin")]
+pub(crate) use inspect::base64;
 pub(crate) use peer::TlsPeer;
 pub(crate) use server::WorkloadTls;
 pub(crate) use state::{IdentityHandle, Options};

@@ -101,6 +101,14 @@ impl IdentityHandle {
         self.0.current.load().material.as_ref().map(|material| material.expires())
     }
 
+    /// The certificates that this process shows, its own first.
+    #[cfg(feature = "admin")]
+    pub(crate) fn chain(&self) -> Vec<super::CertificateInfo> {
+        let current = self.0.current.load();
+        let chain = current.material.iter().flat_map(|material| &material.key.cert);
+        chain.filter_map(|certificate| super::inspect::info(certificate).ok()).collect()
+    }
+
     /// Takes another certificate into use.
     pub(crate) fn replace(&self, material: Material) {
         let (id, expires) = (material.id().clone(), material.expires());

@@ -268,7 +268,6 @@ impl Trail {
 
     /// Counts the answer, as it is now, and what is read of it.
     fn measure(&mut self, response: &mut Response<Body>, cluster: Option<&str>) {
-        self.tell_end();
         let measured = self.begun.take().map(|begun| {
             let mut measured = begun.measured(self.arrived, self.is_grpc, Security::Unknown);
             measured.answered(response, self.flags);
@@ -310,6 +309,8 @@ impl Trail {
 
     /// Puts the info on the response.
     pub(crate) fn attach(mut self, response: &mut Response<Body>, journey: Option<Journey>) {
+        // Before the endpoint goes to the info.
+        self.tell_end();
         let info = RouteInfo {
             routed: journey.map(|journey| (journey.live, journey.routed)),
             endpoint: self.endpoint.take(),

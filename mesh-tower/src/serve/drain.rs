@@ -25,6 +25,12 @@ impl Drain {
         (Self(Arc::clone(&shared)), DrainWatch(shared))
     }
 
+    /// Whether it has begun to shut down.
+    #[cfg(feature = "admin")]
+    pub(crate) fn has_begun(&self) -> bool {
+        *self.0.phase.borrow() > Phase::Serving
+    }
+
     /// How many connections are open, upgraded ones included.
     pub(crate) fn open_connections(&self) -> usize {
         *self.0.connections.borrow()

@@ -1,6 +1,6 @@
 //! `meshctl`: checks the configuration of a mesh before a process reads it.
 //!
-//! Works on files alone, without a cluster or a running mesh:
+//! Works on files alone, without a cluster:
 //!
 //! ```sh
 //! meshctl validate mesh/                   # each document by itself, as Istio's webhook does
@@ -15,6 +15,15 @@
 //! meshctl certs dev-ca --out certs default/reviews   # certificates for a laptop
 //! ```
 //!
+//! And asks a running mesh that has an admin server (feature `admin`):
+//!
+//! ```sh
+//! meshctl status                           # is it well?
+//! meshctl --admin http://127.0.0.1:15001 get endpoints
+//! meshctl --admin http://127.0.0.1:15001 why UH    # a response flag, and what may be its cause
+//! meshctl tap --status 5xx                 # requests as they end
+//! ```
+//!
 //! The exit status is 0 if nothing was found at or over the level of `--fail-on`, 1 if something was, and 2 if the
 //! command could not run.
 //!
@@ -24,6 +33,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod admin;
 mod analyze;
 mod authz;
 mod batch;
@@ -52,6 +62,10 @@ use self::output::Outcome;
 #[derive(Debug, Parser)]
 #[command(name = "meshctl", version, after_help = EXIT_STATUS, max_term_width = 100)]
 struct Cli {
+    /// The admin server of a running mesh; http://127.0.0.1:15000 unless given
+    #[arg(long, global = true, value_name = "URL")]
+    admin: Option<admin::Address>,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -68,13 +82,18 @@ enum Command {
     Test(test::Test),
     Diff(diff::Diff),
     Certs(certs::Certs),
+    Status(admin::Status),
+    Get(admin::Get),
+    Why(admin::Why),
+    Tap(admin::Tap),
     Codes(codes::Codes),
     Version(version::Version),
     Completion(completion::Completion),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let Cli { admin, command } = Cli::parse();
+    let outcome = match command {
         Command::Validate(validate) => validate.run(),
         Command::Analyze(analyze) => analyze.run(),
         Command::Explain(explain) => explain.run(),
@@ -82,6 +101,10 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run(),
         Command::Diff(diff) => diff.run(),
         Command::Certs(certs) => certs.run(),
+        Command::Status(status) => status.run(&admin.unwrap_or_default()),
+        Command::Get(get) => get.run(&admin.unwrap_or_default()),
+        Command::Why(why) => why.run(admin.as_ref()),
+        Command::Tap(tap) => tap.run(&admin.unwrap_or_default()),
         Command::Codes(codes) => codes.run(),
         Command::Version(version) => version.run(),
         Command::Completion(completion) => completion.run(),
