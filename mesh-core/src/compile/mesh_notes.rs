@@ -1,7 +1,7 @@
 //! What MeshConfig asks for that does not act, by the names of its fields.
 
 use mesh_config::api::MeshConfig;
-use mesh_config::api::mesh_config::{AccessLogEncoding, MeshProxyConfig, MeshTlsProtocol, ProxyHeaders};
+use mesh_config::api::mesh_config::{ExtensionProvider, MeshProxyConfig, MeshTlsProtocol, ProxyHeaders};
 use mesh_config::{Code, ConfigSet, Diagnostic};
 
 use super::findings::Findings;
@@ -17,10 +17,9 @@ const ONLY_1_3: &str =
 const UNREAD: &str = "Istio does not read it either: TLS 1.2 and 1.3 are spoken";
 const NO_TLS_ROUTES: &str = "connections that are not HTTP are not routed";
 const NO_ZONES: &str = "the zone of an endpoint plays no part";
-const NO_ACCESS_LOG: &str = "no access log is written";
 const NOBODY_ASKED: &str = "it is neither asked nor told anything: a CUSTOM policy that names it denies what it matches, unless \
                             the program brings an authorizer of that name";
-const NO_TRACES: &str = "no spans are made; trace headers are passed on as they come";
+const NO_TRACES: &str = "sampling and tags act; spans go where the tracer provider of the program sends them";
 
 /// Names what is set and does not act.
 pub(crate) fn report(set: &ConfigSet, mesh: &MeshConfig, findings: &mut Findings) {
@@ -69,16 +68,10 @@ fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
     }
     let by_zone = mesh.zone_aware_lb_setting.as_ref().is_some_and(|setting| setting.enabled != Some(false));
     note(by_zone, "zoneAwareLbSetting", NO_ZONES);
-    note(!mesh.access_log_file.is_empty(), "accessLogFile", NO_ACCESS_LOG);
-    note(!mesh.access_log_format.is_empty(), "accessLogFormat", NO_ACCESS_LOG);
-    note(mesh.access_log_encoding != AccessLogEncoding::Text, "accessLogEncoding", NO_ACCESS_LOG);
-    note(mesh.enable_tracing == Some(true), "enableTracing", NO_TRACES);
-    note(
-        mesh.default_providers.is_some(),
-        "defaultProviders",
-        "nothing is logged, counted or traced by a provider yet",
-    );
-    for provider in mesh.extension_providers.iter().filter(|provider| service_of(provider).is_none()) {
+    let acts = |of: &ExtensionProvider| {
+        of.envoy_file_access_log.is_some() || of.prometheus.is_some() || service_of(of).is_some()
+    };
+    for provider in mesh.extension_providers.iter().filter(|provider| !acts(provider)) {
         note(true, &format!("extensionProviders[{}]", provider.name), NOBODY_ASKED);
     }
     if let Some(proxy) = &mesh.default_config {
@@ -152,17 +145,14 @@ spec: {{hosts: [a.example.com], resolution: DNS, ports: [{{number: 80, name: htt
     fn what_does_not_act_is_listed_by_name() {
         let mesh = "
 zoneAwareLbSetting: {enabled: true}
-accessLogFile: /dev/stdout
 defaultProviders: {metrics: [prometheus]}
-extensionProviders: [{name: prometheus, prometheus: {}}]
+extensionProviders: [{name: prometheus, prometheus: {}}, {name: als, envoyOtelAls: {service: als.example.com, port: 4317}}]
 enablePrometheusMerge: true
 defaultConfig: {discoveryAddress: 'istiod:15012', tracing: {sampling: 10}, concurrency: 2}
 ";
         let expected = [
             "zoneAwareLbSetting",
-            "accessLogFile",
-            "defaultProviders",
-            "extensionProviders[prometheus]",
+            "extensionProviders[als]",
             "defaultConfig.tracing",
             "defaultConfig.concurrency",
             "defaultConfig.discoveryAddress",
@@ -204,6 +194,11 @@ tcpKeepalive: {time: 10s}
 h2UpgradePolicy: UPGRADE
 dnsRefreshRate: 5s
 rootNamespace: root
+accessLogFile: /dev/stdout
+accessLogFormat: '{\"code\": \"%RESPONSE_CODE%\"}'
+accessLogEncoding: JSON
+defaultProviders: {accessLogging: [files]}
+extensionProviders: [{name: files, envoyFileAccessLog: {path: /dev/stderr}}]
 pathNormalization: {normalization: NONE}
 localityLbSetting: {enabled: true}
 enableAutoMtls: false

@@ -1,6 +1,6 @@
 //! The instruments of a mesh, and their handles for one set of labels.
 
-use mesh_core::mesh_config::api::telemetry::IstioMetric;
+use mesh_config::api::telemetry::IstioMetric;
 use mesh_core::telemetry::policy::{MetricOverride, MetricsPolicy};
 use mesh_core::telemetry::standard::{BUCKETS, Instrument, REQUEST_BYTES, REQUEST_DURATION, REQUESTS, RESPONSE_BYTES};
 use opentelemetry::KeyValue;
