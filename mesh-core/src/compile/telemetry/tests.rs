@@ -84,7 +84,7 @@ fn the_older_form_counts_where_nobody_names_providers() {
 
 #[test]
 fn overrides_of_metrics_are_applied_in_order() {
-    let wide = "{metrics: [{overrides: [{match: {metric: REQUEST_COUNT}, tagOverrides: {a: {value: request.host}, b: {operation: REMOVE}}}]}]}";
+    let wide = "{metrics: [{overrides: [{match: {metric: REQUEST_COUNT}, tagOverrides: {a: {value: \"'canary'\"}, b: {operation: REMOVE}}}]}]}";
     let narrow = "{metrics: [{overrides: [{match: {metric: REQUEST_COUNT, mode: CLIENT}, tagOverrides: {a: {operation: REMOVE}}},
                                {match: {metric: REQUEST_SIZE}, disabled: true}]}]}";
     let found = telemetries(&(telemetry("a", "istio-system", wide) + &telemetry("b", "default", narrow)));
@@ -92,7 +92,7 @@ fn overrides_of_metrics_are_applied_in_order() {
         metrics.of(IstioMetric::RequestCount).unwrap().tags.clone().into_iter().collect::<Vec<_>>()
     };
     assert_eq!(tags(&found.client.metrics), [("a".into(), None), ("b".into(), None)]);
-    assert_eq!(tags(&found.server.metrics), [("a".into(), Some("request.host".into())), ("b".into(), None)]);
+    assert_eq!(tags(&found.server.metrics), [("a".into(), Some("canary".into())), ("b".into(), None)]);
     assert!(!found.client.metrics.counts(IstioMetric::RequestSize));
     assert!(found.client.metrics.counts(IstioMetric::RequestCount));
 }
