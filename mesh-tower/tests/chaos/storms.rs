@@ -30,7 +30,7 @@ const AT_ONCE: usize = 112;
 async fn requests_that_are_given_up_at_any_moment_leave_nothing_behind() {
     // Most of that memory are the notes of the test.
     let scenario = Scenario::begin("25 cancellation storm", 30, 192).await;
-    let ledger = Ledger::new(|seen| Reply::ok().after(Duration::from_millis(seen.path.len() as u64 % 20)));
+    let ledger = Ledger::new(|seen| Reply::ok().after(Duration::from_millis(seen.path.len() as u64 % 12)));
     let mut script = scenario.chance();
     let faultd = Faultd::start(ledger.endpoint().await, move |_| match script.u8(..10) {
         0 => Fault::Delay(Duration::from_millis(5)),
