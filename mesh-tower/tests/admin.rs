@@ -30,6 +30,8 @@ mod meshctl;
 mod page;
 #[path = "admin/reading.rs"]
 mod reading;
+#[path = "admin/secrets.rs"]
+mod secrets;
 
 /// A mesh that calls `reviews`, which has a good endpoint and one that fails.
 struct World {

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 
 use super::options::Admin;
 use super::reply::{Reply, text};
+use super::state::is_page;
 
 /// Refuses who must not ask. A page in a browser reaches this address too, under a name of its own.
 pub(super) fn refuse<B>(request: &Request<B>, admin: &Admin) -> Option<Reply> {
@@ -23,6 +24,9 @@ pub(super) fn refuse<B>(request: &Request<B>, admin: &Admin) -> Option<Reply> {
     if named.is_none() || !is_good {
         let why = "this server is called by its address, as localhost, or by a name that Admin::host allows";
         return Some(text(StatusCode::MISDIRECTED_REQUEST, why));
+    }
+    if is_from_elsewhere(request.headers()) && !is_page(request.uri().path()) {
+        return Some(text(StatusCode::FORBIDDEN, "pages of other sites may open /mesh/ and ask for nothing"));
     }
     match *request.method() {
         Method::GET | Method::HEAD => None,
@@ -40,6 +44,12 @@ fn is_ours(host: &str, admin: &Admin) -> bool {
     let host = host.to_ascii_lowercase();
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
     bare.parse::<IpAddr>().is_ok() || host == "localhost" || admin.hosts.contains(&host)
+}
+
+/// Whether a browser says that a page of another site is behind it: such a page reads no answer, but what is asked for is
+/// done all the same. Programs say nothing.
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    headers.get_all("sec-fetch-site").iter().any(|site| site != "same-origin" && site != "none")
 }
 
 fn refuse_change(headers: &HeaderMap, admin: &Admin) -> Option<Reply> {
@@ -76,6 +86,21 @@ mod tests {
             assert_eq!(status(Method::GET, Some(bad), None), Some(421), "{bad}");
         }
         assert_eq!(status(Method::GET, None, None), Some(421));
+    }
+
+    #[test]
+    fn pages_of_other_sites_may_link_to_the_page_and_no_more() {
+        let asked = |path: &str, site: &str| {
+            let request = Request::get(path).header(HOST, "localhost").header("sec-fetch-site", site);
+            refuse(&request.body(()).unwrap(), &Admin::at("127.0.0.1:0")).map(|reply| reply.status().as_u16())
+        };
+        for site in ["cross-site", "same-site", "whatever comes"] {
+            assert_eq!((asked("/mesh/explain", site), asked("/mesh/tap", site)), (Some(403), Some(403)), "{site}");
+            assert_eq!(asked("/mesh/", site), None, "{site}");
+        }
+        for site in ["same-origin", "none"] {
+            assert_eq!(asked("/mesh/explain", site), None, "{site}");
+        }
     }
 
     #[test]

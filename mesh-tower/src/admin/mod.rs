@@ -27,11 +27,13 @@
 //!
 //! Answers name services, addresses and rules, so only this machine is let in unless [`Admin::beyond_loopback`] is called. A
 //! web page that has its own name point here is answered 421, since `Host` has to be an address, `localhost` or a
-//! [name that was allowed](Admin::host). Queries and values of headers are never shown but those that
-//! [`Admin::show_header`] names. Nothing can be changed but with a [token](Admin::token): `POST /mesh/drain`,
+//! [name that was allowed](Admin::host); a page of another site may link to `/mesh/`, and what else it asks for is answered
+//! 403. Of requests neither queries nor values of headers are shown but those that [`Admin::show_header`] names. What the
+//! configuration says is shown as it is written, the values in conditions of rules included; keys and tokens never. Nothing can be changed but with a [token](Admin::token): `POST /mesh/drain`,
 //! `POST /mesh/uneject/{address}` and `POST /mesh/log?level=` then act with `Authorization: Bearer`.
 //!
-//! At most 32 connections are open at once, each for one request and 10 s; 8 of them may be taps, each for an hour.
+//! At most 32 connections are open at once, each for one request and 10 s; 8 of them may be taps, each for an hour. Two
+//! explanations are made at once.
 //! Shutting the mesh down does not end it: it goes with the mesh.
 
 mod ask;

@@ -22,6 +22,9 @@ use crate::serve::Drain;
 /// So many listen at once.
 const MOST_TAPS: usize = 8;
 
+/// So much is explained at once.
+const MOST_EXPLANATIONS: usize = 2;
+
 /// Sets the level of the log by a directive such as `mesh=debug`.
 type SetLevel = dyn Fn(&str) -> Result<(), BoxError> + Send + Sync;
 
@@ -128,6 +131,7 @@ impl Bound {
             admin: self.admin,
             scraped: self.scraped,
             taps: Arc::new(Semaphore::new(MOST_TAPS)),
+            explanations: Arc::new(Semaphore::new(MOST_EXPLANATIONS)),
         };
         tasks.spawn(serve(self.listener, state));
         self.address

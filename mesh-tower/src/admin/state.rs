@@ -30,6 +30,8 @@ pub(super) struct State {
     pub(super) admin: Admin,
     pub(super) scraped: Option<Scraped>,
     pub(super) taps: Arc<Semaphore>,
+    /// Who has one may have something explained: a task that works cannot be ended.
+    pub(super) explanations: Arc<Semaphore>,
 }
 
 impl fmt::Debug for State {
@@ -66,13 +68,13 @@ impl State {
         let live = self.shared.live.current();
         let host = ask.get("host").unwrap_or_default();
         match request.uri().path() {
-            "/" | "/mesh" | "/mesh/" if wants_page(request.headers()) => self.page(&live),
-            "/" | "/mesh" | "/mesh/" => json(&index()),
+            path if is_page(path) && wants_page(request.headers()) => self.page(&live),
+            path if is_page(path) => json(&index()),
             "/mesh/routes" => json(&routes::routes(&live, host)),
             "/mesh/endpoints" => json(&endpoints::endpoints(&live, host)),
             "/mesh/limits" => json(&endpoints::limits(&live, host)),
             "/mesh/config" => json(&config::config(&live, &self.keeper)),
-            "/mesh/explain" => explain(live, ask).await,
+            "/mesh/explain" => self.explain(live, ask).await,
             "/mesh/certs" => json(&certs::certs(&self.identity)),
             "/mesh/lint" => json(&config::lint(&self.keeper.report())),
             "/mesh/version" => json(&version()),
@@ -81,6 +83,29 @@ impl State {
             "/live" => text(StatusCode::OK, "live"),
             "/ready" => self.ready(&live),
             _ => text(StatusCode::NOT_FOUND, "there is nothing here; /mesh/ lists what there is"),
+        }
+    }
+
+    async fn explain(&self, live: Arc<Live>, ask: Ask) -> Reply {
+        let question = match question(&ask) {
+            Ok(question) => question,
+            Err(problem) => return text(StatusCode::BAD_REQUEST, problem),
+        };
+        let Ok(permit) = Arc::clone(&self.explanations).try_acquire_owned() else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "too much is being explained already");
+        };
+        // Asking as somebody else compiles everything anew: not among the tasks of requests, and it holds its permit to the
+        // end although nobody may wait for it any more.
+        let explained = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            match ask.get("from") {
+                Some(from) => as_somebody_else(&live, &question, from, &ask),
+                None => live.explain(&question),
+            }
+        });
+        match explained.await.map(serde_json::to_value) {
+            Ok(Ok(explanation)) => json(&explanation),
+            _ => text(StatusCode::INTERNAL_SERVER_ERROR, "the explanation cannot be given"),
         }
     }
 
@@ -112,6 +137,11 @@ impl State {
     }
 }
 
+/// The paths of the page.
+pub(super) fn is_page(path: &str) -> bool {
+    matches!(path, "/" | "/mesh" | "/mesh/")
+}
+
 /// A browser says so; a program that takes anything gets what it can read.
 fn wants_page(headers: &HeaderMap) -> bool {
     headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")))
@@ -123,6 +153,7 @@ fn index() -> Value {
 
 pub(super) fn version() -> Value {
     let features = [
+        ("admin", true),
         ("axum", cfg!(feature = "axum")),
         ("cli", cfg!(feature = "cli")),
         ("otlp", cfg!(feature = "otlp")),
@@ -131,22 +162,6 @@ pub(super) fn version() -> Value {
     ];
     let features: Vec<_> = features.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
     json!({ "name": "mesh-tower", "version": env!("CARGO_PKG_VERSION"), "features": features })
-}
-
-async fn explain(live: Arc<Live>, ask: Ask) -> Reply {
-    let question = match question(&ask) {
-        Ok(question) => question,
-        Err(problem) => return text(StatusCode::BAD_REQUEST, problem),
-    };
-    // Asking as somebody else compiles everything anew: not among the tasks of requests.
-    let explained = tokio::task::spawn_blocking(move || match ask.get("from") {
-        Some(from) => as_somebody_else(&live, &question, from, &ask),
-        None => live.explain(&question),
-    });
-    match explained.await.map(serde_json::to_value) {
-        Ok(Ok(explanation)) => json(&explanation),
-        _ => text(StatusCode::INTERNAL_SERVER_ERROR, "the explanation cannot be given"),
-    }
 }
 
 fn question(ask: &Ask) -> Result<Question, String> {
