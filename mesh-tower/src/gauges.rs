@@ -97,7 +97,7 @@ impl Gauges {
             mirrors_skipped: shared.mirrors.skipped(),
             mirrors_cut: shared.mirrors.cut(),
             replay_bytes: shared.replays.used(),
-            log_lines_left_out: shared.taps.logs().left_out(),
+            log_lines_left_out: shared.sinks.logs.left_out(),
             dry_run: shared.trials.counts(),
         }
     }

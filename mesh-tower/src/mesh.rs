@@ -258,7 +258,7 @@ impl Mesh {
     /// # }
     /// ```
     pub fn tap(&self) -> Tap {
-        self.inner.shared.taps.listen()
+        self.inner.shared.sinks.taps.listen()
     }
 
     /// Waits until a configuration is in use to which every [source](crate::source) has delivered something good. Before

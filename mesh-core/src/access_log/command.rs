@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
-
-use super::{Scope, Written, want};
+use super::{Scope, Written};
+use crate::route::substitution::address::{AddressPart, Whose, address};
+use crate::route::substitution::source::{Field, Source, push_header};
 use crate::route::substitution::time::TimeFormat;
 use crate::route::substitution::{print, protocol};
 use crate::telemetry::Record;
@@ -22,7 +22,7 @@ pub(super) enum Command {
     StartTime(TimeFormat),
     Number(Number),
     Text(Text),
-    Address(Whose, Part),
+    Address(Whose, AddressPart),
     /// `GRPC_STATUS`, by its name; in capitals with `SNAKE_STRING`.
     GrpcStatus {
         capitals: bool,
@@ -36,24 +36,6 @@ pub(super) enum Place {
     Request,
     Response,
     Trailer,
-}
-
-/// A header and the one that is read where it is missing.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Source {
-    main: Field,
-    alternative: Option<Field>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Field {
-    Authority,
-    Method,
-    Path,
-    Scheme,
-    Status,
-    Nowhere,
-    Named(HeaderName),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,22 +68,6 @@ pub(super) enum Text {
     ServerName,
     TraceId,
     UpstreamFailure,
-}
-
-/// Whose address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
-    DownstreamLocal,
-    DownstreamRemote,
-    Upstream,
-}
-
-/// How much of an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Whole,
-    Ip,
-    Port,
 }
 
 impl Command {
@@ -171,8 +137,6 @@ impl Command {
     }
 
     fn without_argument(name: &str) -> Option<Self> {
-        use Part::{Ip, Port, Whole};
-        use Whose::{DownstreamLocal, DownstreamRemote, Upstream};
         Some(match name {
             "BYTES_RECEIVED" => Self::Number(Number::BytesReceived),
             "BYTES_SENT" => Self::Number(Number::BytesSent),
@@ -198,18 +162,10 @@ impl Command {
             "UPSTREAM_CLUSTER" => Self::Text(Text::Cluster),
             "UPSTREAM_CLUSTER_RAW" => Self::Text(Text::ClusterRaw),
             "UPSTREAM_TRANSPORT_FAILURE_REASON" => Self::Text(Text::UpstreamFailure),
-            "DOWNSTREAM_DIRECT_REMOTE_ADDRESS" | "DOWNSTREAM_REMOTE_ADDRESS" => Self::Address(DownstreamRemote, Whole),
-            "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" | "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => {
-                Self::Address(DownstreamRemote, Ip)
+            name => {
+                let (whose, part) = address(name)?;
+                Self::Address(whose, part)
             }
-            "DOWNSTREAM_DIRECT_REMOTE_PORT" | "DOWNSTREAM_REMOTE_PORT" => Self::Address(DownstreamRemote, Port),
-            "DOWNSTREAM_LOCAL_ADDRESS" => Self::Address(DownstreamLocal, Whole),
-            "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => Self::Address(DownstreamLocal, Ip),
-            "DOWNSTREAM_LOCAL_PORT" => Self::Address(DownstreamLocal, Port),
-            "UPSTREAM_HOST" | "UPSTREAM_REMOTE_ADDRESS" => Self::Address(Upstream, Whole),
-            "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => Self::Address(Upstream, Ip),
-            "UPSTREAM_REMOTE_PORT" => Self::Address(Upstream, Port),
-            _ => return None,
         })
     }
 
@@ -221,9 +177,9 @@ impl Command {
             Place::Response => &mut wanted.response,
             Place::Trailer => &mut wanted.trailers,
         };
-        for field in [Some(&source.main), source.alternative.as_ref()].into_iter().flatten() {
+        for field in source.fields() {
             if let Field::Named(name) = field {
-                want(names, name);
+                names.add(name);
             }
         }
     }
@@ -240,7 +196,7 @@ impl Command {
             Self::Nothing => return Written::Nothing,
             Self::Constant(text) => out.extend_from_slice(text.as_bytes()),
             Self::Header(place, source, limit) => {
-                source.write(*place, record, out);
+                source.render(out, |field, out| field.write(*place, record, out));
                 cut(out, limit);
             }
             Self::StartTime(format) => format.render(record.started, out),
@@ -273,50 +229,13 @@ impl Place {
     }
 }
 
-impl Source {
-    fn lower(command: &str, argument: Option<&str>) -> Result<Self, String> {
-        let argument = argument.filter(|argument| !argument.is_empty());
-        let argument = argument.ok_or_else(|| format!("%{command}% needs the name of a header in parentheses"))?;
-        let (main, alternative) = match argument.split_once('?') {
-            Some((main, alternative)) => (main, Some(alternative)),
-            None => (argument, None),
-        };
-        Ok(Self { main: Field::lower(main)?, alternative: alternative.map(Field::lower).transpose()? })
-    }
-
-    fn write(&self, place: Place, record: &Record, out: &mut Vec<u8>) {
-        if !self.main.write(place, record, out)
-            && let Some(alternative) = &self.alternative
-        {
-            alternative.write(place, record, out);
-        }
-    }
-}
-
 impl Field {
-    fn lower(name: &str) -> Result<Self, String> {
-        Ok(match name.to_ascii_lowercase().as_str() {
-            ":authority" | "host" => Self::Authority,
-            ":method" => Self::Method,
-            ":path" => Self::Path,
-            ":scheme" => Self::Scheme,
-            ":status" => Self::Status,
-            pseudo if pseudo.starts_with(':') => Self::Nowhere,
-            other => Self::Named(other.parse().map_err(|_| format!("{name:?} is not a header name"))?),
-        })
-    }
-
     /// Appends the value; false if there is none.
     fn write(&self, place: Place, record: &Record, out: &mut Vec<u8>) -> bool {
-        let header = |headers: &HeaderMap, name: &HeaderName, out: &mut Vec<u8>| {
-            let value = headers.get(name);
-            out.extend_from_slice(value.map_or(b"", |value| value.as_bytes()));
-            value.is_some()
-        };
         match (self, place) {
-            (Self::Named(name), Place::Request) => return header(&record.request_headers, name, out),
-            (Self::Named(name), Place::Response) => return header(&record.response_headers, name, out),
-            (Self::Named(name), Place::Trailer) => return header(&record.response_trailers, name, out),
+            (Self::Named(name), Place::Request) => return push_header(out, &record.request_headers, name),
+            (Self::Named(name), Place::Response) => return push_header(out, &record.response_headers, name),
+            (Self::Named(name), Place::Trailer) => return push_header(out, &record.response_trailers, name),
             (Self::Authority, Place::Request) => out.extend_from_slice(record.authority.as_bytes()),
             (Self::Method, Place::Request) => out.extend_from_slice(record.method.as_str().as_bytes()),
             (Self::Path, Place::Request) => {
@@ -387,7 +306,7 @@ impl Text {
 }
 
 impl Whose {
-    fn write(self, part: Part, record: &Record, out: &mut Vec<u8>) -> Written {
+    fn write(self, part: AddressPart, record: &Record, out: &mut Vec<u8>) -> Written {
         let socket = match self {
             Self::DownstreamLocal => record.downstream_local,
             Self::DownstreamRemote => record.downstream_remote,
@@ -396,7 +315,7 @@ impl Whose {
                 match (text.parse::<SocketAddr>(), part) {
                     (Ok(socket), _) => Some(socket),
                     // A name or a path.
-                    (Err(_), Part::Port) => return Written::Nothing,
+                    (Err(_), AddressPart::Port) => return Written::Nothing,
                     (Err(_), _) => {
                         out.extend_from_slice(text.as_bytes());
                         return Written::Text;
@@ -405,15 +324,8 @@ impl Whose {
             }
         };
         let Some(socket) = socket else { return Written::Nothing };
-        match part {
-            Part::Whole => print(out, format_args!("{socket}")),
-            Part::Ip => print(out, format_args!("{}", socket.ip())),
-            Part::Port => {
-                print(out, format_args!("{}", socket.port()));
-                return Written::Number;
-            }
-        }
-        Written::Text
+        part.push(socket, out);
+        if part == AddressPart::Port { Written::Number } else { Written::Text }
     }
 }
 

@@ -9,13 +9,11 @@ mod json;
 #[cfg(test)]
 mod tests;
 
-use http::HeaderName;
-
 use self::command::Command;
 use self::json::Object;
 use crate::route::substitution::{Call, print};
 use crate::telemetry::Record;
-use crate::telemetry::record::{NOTHING, Names, Wanted};
+use crate::telemetry::record::{NOTHING, Wanted};
 
 /// Istio's format of lines of text.
 pub const DEFAULT_TEXT: &str = concat!(
@@ -234,8 +232,4 @@ fn push_escaped(bytes: &[u8], out: &mut Vec<u8>) {
     for byte in bytes {
         print(out, format_args!("\\x{byte:02x}"));
     }
-}
-
-fn want(names: &mut Names, name: &HeaderName) {
-    names.add(name);
 }

@@ -1,12 +1,13 @@
 use std::time::{Duration, UNIX_EPOCH};
 
-use http::{HeaderValue, Method, Version};
+use http::{HeaderName, HeaderValue, Method, Version};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
 use crate::ResponseFlags;
 use crate::telemetry::Side;
+use crate::telemetry::record::Names;
 
 /// A request of which all is known.
 fn record() -> Record {

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use mesh_config::api::mesh_config::{ExtensionProvider, MeshTracing};
+use mesh_config::api::mesh_config::ExtensionProvider;
 use mesh_config::api::telemetry::{CustomTag, IstioMetric};
 
 use super::record::Wanted;
@@ -98,13 +97,11 @@ pub struct MetricsPolicy {
     pub is_enabled: bool,
     /// What differs from the usual, by metric. [`IstioMetric::AllMetrics`] is never a key.
     pub overrides: BTreeMap<&'static str, MetricOverride>,
-    /// Time between reports of metrics of TCP. Unset: 5 s.
-    pub reporting_interval: Option<Duration>,
 }
 
 impl Default for MetricsPolicy {
     fn default() -> Self {
-        Self { is_enabled: true, overrides: BTreeMap::new(), reporting_interval: None }
+        Self { is_enabled: true, overrides: BTreeMap::new() }
     }
 }
 
@@ -134,8 +131,6 @@ pub struct MetricOverride {
 pub struct TracingPolicy {
     /// Where spans go: an extension provider of MeshConfig.
     pub provider: Option<Box<ExtensionProvider>>,
-    /// Where they go by `defaultConfig.tracing`, which counts where no provider is named anywhere.
-    pub legacy: Option<Box<MeshTracing>>,
     /// Whether no spans are to be reported (`disableSpanReporting`). Context travels all the same. In Istio there are none
     /// for want of a [`provider`](Self::provider) either; in a process the program says where they go.
     pub is_disabled: bool,

@@ -39,7 +39,7 @@ use crate::hops::Nature;
 use crate::inbound::{Authorizers, Guard, Trials};
 use crate::live::{Live, LiveHandle};
 use crate::mirror::slots::{self, Slots};
-use crate::telemetry::{About, Arrivals, Begun, Metrics, Recording, Taps, Traces};
+use crate::telemetry::{About, Arrivals, Begun, Metrics, Recording, Sinks, Traces};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
@@ -72,8 +72,8 @@ pub(crate) struct Shared {
     pub(crate) arrivals: Option<Arrivals>,
     /// Who makes spans of requests, where somebody does.
     pub(crate) traces: Option<Arc<Traces>>,
-    /// Those who listen to what requests come to.
-    pub(crate) taps: Arc<Taps>,
+    /// Where records of requests go.
+    pub(crate) sinks: Arc<Sinks>,
 }
 
 impl Shared {
@@ -88,7 +88,7 @@ impl Shared {
             replays,
             trials: Trials::default(),
             arrivals: metrics.as_ref().map(Arrivals::new),
-            taps: Arc::default(),
+            sinks: Arc::default(),
             metrics,
             traces: None,
         }
@@ -383,7 +383,7 @@ pub(crate) fn send(
 
 fn begin_trail(shared: &Shared, live: &Arc<Live>, listener: Listener, request: &Request<Body>) -> Trail {
     let now = crate::clock::now();
-    let mut recording = Recording::begin(&shared.taps, live, Side::Client, request);
+    let mut recording = Recording::begin(&shared.sinks, live, Side::Client, request);
     if let (Some(recording), Listener::Gateway { port, caller, .. }) = (&mut recording, listener) {
         let at = SocketAddr::from(([0, 0, 0, 0], port));
         recording.came(caller.map(SocketAddr::from), Some(at));

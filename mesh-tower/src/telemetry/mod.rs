@@ -80,6 +80,7 @@ mod observed;
 pub mod otlp;
 mod recording;
 mod series;
+mod sinks;
 mod tap;
 mod trace;
 
@@ -91,7 +92,7 @@ pub(crate) use observed::observe;
 pub(crate) use recording::Recording;
 pub use series::MOST_SERIES;
 pub(crate) use series::{Group, Metrics};
-pub(crate) use tap::Taps;
+pub(crate) use sinks::Sinks;
 pub use tap::{TAP_DEPTH, Tap};
 pub use trace::Propagator;
 pub(crate) use trace::{About, Propagators, RequestSpan, Traced, Traces, tracer};

@@ -9,7 +9,7 @@ use mesh_core::cluster::endpoint::EndpointState;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 
-use crate::gauges::{ClusterGauges, Gauges};
+use crate::gauges::ClusterGauges;
 use crate::identity::IdentityHandle;
 use crate::outbound::Shared;
 
@@ -92,23 +92,23 @@ const CLUSTER_COUNTERS: [(&str, &str, OfCluster); 6] = [
     }),
 ];
 
-type OfMesh = fn(&Gauges) -> u64;
+type OfMesh = fn(&Shared) -> u64;
 
 const MESH_GAUGES: [(&str, &str, OfMesh); 2] = [
-    ("mesh_mirrors_active", "Mirrored requests under way.", |of| of.mirrors.into()),
+    ("mesh_mirrors_active", "Mirrored requests under way.", |of| of.mirrors.in_use().into()),
     ("mesh_replay_bytes", "Bytes that are kept of the bodies of requests, for other tries and mirrors.", |of| {
-        of.replay_bytes as u64
+        of.replays.used() as u64
     }),
 ];
 
 const MESH_COUNTERS: [(&str, &str, OfMesh); 3] = [
     ("mesh_access_log_lines_left_out", "Lines of access logs that nobody could write in time.", |of| {
-        of.log_lines_left_out
+        of.sinks.logs.left_out()
     }),
     ("mesh_mirrors_skipped", "Mirrored requests that were due and not sent, for want of a slot.", |of| {
-        of.mirrors_skipped
+        of.mirrors.skipped()
     }),
-    ("mesh_mirrors_cut", "Mirrored requests that were given up, since they fell behind.", |of| of.mirrors_cut),
+    ("mesh_mirrors_cut", "Mirrored requests that were given up, since they fell behind.", |of| of.mirrors.cut()),
 ];
 
 impl Seen {
@@ -122,7 +122,7 @@ impl Seen {
 
     fn mesh(&self, to: &dyn AsyncInstrument<u64>, figure: OfMesh) {
         if let Some(shared) = self.shared.upgrade() {
-            to.observe(figure(&Gauges::of(&shared)), &[]);
+            to.observe(figure(&shared), &[]);
         }
     }
 

@@ -12,7 +12,7 @@ use mesh_core::telemetry::record::{self, TlsFacts, Wanted};
 use mesh_core::telemetry::standard::Ended;
 use mesh_core::telemetry::{Record, Side};
 
-use super::tap::Taps;
+use super::sinks::Sinks;
 use crate::identity::Peer;
 use crate::live::Live;
 use crate::serve::PeerAddress;
@@ -22,7 +22,7 @@ use crate::serve::PeerAddress;
 pub(crate) struct Recording {
     record: Record,
     live: Arc<Live>,
-    taps: Arc<Taps>,
+    sinks: Arc<Sinks>,
     is_tapped: bool,
     began: Instant,
     /// Whether the head of the request is noted as it is sent on.
@@ -41,12 +41,12 @@ pub(super) struct Sums {
 impl Recording {
     /// For a request that begins; nothing where nobody wants to know.
     pub(crate) fn begin<B: http_body::Body>(
-        taps: &Arc<Taps>,
+        sinks: &Arc<Sinks>,
         live: &Arc<Live>,
         side: Side,
         request: &Request<B>,
     ) -> Option<Box<Self>> {
-        let is_tapped = taps.is_listened_to();
+        let is_tapped = sinks.taps.is_listened_to();
         if !is_tapped && live.snapshot().telemetry().of(side).logs.files.is_empty() {
             return None;
         }
@@ -60,8 +60,8 @@ impl Recording {
         if request.body().is_end_stream() || request.body().size_hint().exact() == Some(0) {
             record.request_duration = Some(std::time::Duration::ZERO);
         }
-        let (live, taps) = (Arc::clone(live), Arc::clone(taps));
-        let mut recording = Self { record, live, taps, is_tapped, began: crate::clock::now(), is_told: false };
+        let (live, sinks) = (Arc::clone(live), Arc::clone(sinks));
+        let mut recording = Self { record, live, sinks, is_tapped, began: crate::clock::now(), is_told: false };
         recording.name(request);
         Some(Box::new(recording))
     }
@@ -110,7 +110,7 @@ impl Recording {
 
     /// The request has come to its end: tells those who want to know.
     pub(super) fn finish(self, ended: Ended, sums: Sums) {
-        let Self { mut record, live, taps, is_tapped, .. } = self;
+        let Self { mut record, live, sinks, is_tapped, .. } = self;
         record.duration = sums.now.saturating_duration_since(sums.began);
         record.status = ended.status;
         record.is_grpc = ended.is_grpc;
@@ -122,10 +122,10 @@ impl Recording {
             record.details = "downstream_remote_disconnect".into();
         }
         for file in &live.snapshot().telemetry().of(record.side).logs.files {
-            taps.logs().write(file, &record);
+            sinks.logs.write(file, &record);
         }
         if is_tapped {
-            taps.tell(Arc::new(record));
+            sinks.taps.tell(Arc::new(record));
         }
     }
 }

@@ -8,8 +8,6 @@ use mesh_core::telemetry::Record;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::logs::Logs;
-
 /// So many records are kept for a listener that is slow; the oldest go first.
 pub const TAP_DEPTH: usize = 512;
 
@@ -17,21 +15,15 @@ pub const TAP_DEPTH: usize = 512;
 pub(crate) struct Taps {
     listeners: Arc<AtomicUsize>,
     ring: broadcast::Sender<Arc<Record>>,
-    logs: Logs,
 }
 
 impl Default for Taps {
     fn default() -> Self {
-        Self { listeners: Arc::default(), ring: broadcast::Sender::new(TAP_DEPTH), logs: Logs::default() }
+        Self { listeners: Arc::default(), ring: broadcast::Sender::new(TAP_DEPTH) }
     }
 }
 
 impl Taps {
-    /// The files of access logs.
-    pub(crate) fn logs(&self) -> &Logs {
-        &self.logs
-    }
-
     /// Whether anybody listens.
     pub(crate) fn is_listened_to(&self) -> bool {
         self.listeners.load(Ordering::Relaxed) > 0

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_config::Object;
+use mesh_config::api::Telemetry;
 use mesh_config::api::telemetry::{
     IstioMetric, Metrics, MetricsOverrides, ProviderRef, TagOverride, TagOverrideOperation,
 };
-use mesh_config::api::{MeshConfig, Telemetry};
 
 use super::applicable::Applicable;
 use super::means;
@@ -30,7 +30,6 @@ const ALL: [IstioMetric; 10] = [
 /// How the requests of one side are counted.
 pub(super) fn merged(
     applicable: &Applicable<'_>,
-    _mesh: &MeshConfig,
     providers: &Providers<'_>,
     side: Side,
     findings: &mut Findings,
@@ -84,8 +83,10 @@ struct Merging {
 
 impl Merging {
     fn add(&mut self, object: &Object<Telemetry>, index: usize, metrics: &Metrics, findings: &mut Findings) {
-        if let Some(interval) = metrics.reporting_interval {
-            self.policy.reporting_interval = Some(interval.to_std());
+        if metrics.reporting_interval.is_some() {
+            let path = format!("spec.metrics[{index}].reportingInterval");
+            let message = "metrics of TCP are not counted here";
+            findings.add(not_enforced(object, &path, message, "those of requests are there as they are asked for"));
         }
         for (place, change) in metrics.overrides.iter().enumerate() {
             let custom = change.matches.as_ref().and_then(|matches| matches.custom_metric.as_deref());

@@ -25,7 +25,7 @@ pub(crate) fn telemetries(set: &ConfigSet, mesh: &MeshConfig, site: &Site, findi
     let providers = Providers::new(mesh);
     let tracing = tracing::merged(&applicable, mesh, &providers);
     let mut of = |side, tracing| TelemetryPolicy {
-        metrics: metrics::merged(&applicable, mesh, &providers, side, findings),
+        metrics: metrics::merged(&applicable, &providers, side, findings),
         tracing,
         logs: logging::merged(&applicable, mesh, &providers, side, findings),
     };

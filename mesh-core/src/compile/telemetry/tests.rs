@@ -76,7 +76,7 @@ fn the_older_form_counts_where_nobody_names_providers() {
     let policy =
         telemetries("defaultConfig: {tracing: {sampling: 10, zipkin: {address: 'zipkin:9411'}}}").client.tracing;
     let policy = policy.unwrap();
-    assert_eq!((policy.sampling, policy.legacy.is_some(), policy.is_disabled), (10.0, true, false));
+    assert_eq!((policy.sampling, policy.is_disabled), (10.0, false));
     assert_eq!(telemetries("{enableTracing: false, defaultConfig: {tracing: {sampling: 10}}}").client.tracing, None);
     let named = "defaultConfig: {tracing: {sampling: 10}}\ndefaultProviders: {tracing: [envoy]}";
     assert_eq!(telemetries(named).client.tracing.unwrap().sampling, 10.0);

@@ -15,7 +15,7 @@ pub(super) fn merged(
     providers: &Providers<'_>,
 ) -> Option<(TracingPolicy, TracingPolicy)> {
     if applicable.tracing().next().is_none() && providers.default_tracing().is_empty() {
-        return legacy(mesh).map(|policy| (policy.clone(), policy));
+        return by_mesh_config(mesh).map(|policy| (policy.clone(), policy));
     }
     let of = |side| {
         let mut policy = beginning(mesh);
@@ -58,8 +58,7 @@ fn beginning(mesh: &MeshConfig) -> TracingPolicy {
 }
 
 /// By `enableTracing` and `defaultConfig.tracing` alone.
-fn legacy(mesh: &MeshConfig) -> Option<TracingPolicy> {
-    let proxy = mesh.default_config.as_ref()?.tracing.as_ref()?;
-    let asked = mesh.enable_tracing();
-    asked.then(|| TracingPolicy { legacy: Some(Box::new(proxy.clone())), ..beginning(mesh) })
+fn by_mesh_config(mesh: &MeshConfig) -> Option<TracingPolicy> {
+    let is_set = mesh.default_config.as_ref()?.tracing.is_some();
+    (is_set && mesh.enable_tracing()).then(|| beginning(mesh))
 }

@@ -3,10 +3,12 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
+use http::Version;
 use http::header::HeaderMap;
-use http::{HeaderName, Version};
 
 use super::Scope;
+use super::address::{AddressPart, Whose, address};
+use super::source::{Field, Source, push_header};
 use super::time::TimeFormat;
 use crate::route::RequestHead;
 
@@ -16,7 +18,7 @@ pub(super) enum Command {
     /// Known when the configuration is compiled: `ENVIRONMENT`.
     Constant(String),
     /// A part of an address.
-    Address(Endpoint, AddressPart),
+    Address(Whose, AddressPart),
     /// `DOWNSTREAM_LOCAL_URI_SAN`
     LocalPrincipal,
     /// `DOWNSTREAM_PEER_SUBJECT`
@@ -49,49 +51,12 @@ pub(super) enum Command {
     UpstreamAttempts,
 }
 
-/// Whose address.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Endpoint {
-    DownstreamLocal,
-    DownstreamRemote,
-    Upstream,
-}
-
-/// How much of an address.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum AddressPart {
-    Whole,
-    Ip,
-    Port,
-}
-
-/// A header and the one that is read where it is missing. Of a repeated header the first line counts.
-#[derive(Clone, Debug)]
-pub(super) struct Source {
-    main: Field,
-    alternative: Option<Field>,
-}
-
-#[derive(Clone, Debug)]
-enum Field {
-    Authority,
-    Method,
-    Path,
-    Scheme,
-    Status,
-    /// A pseudo header that there never is.
-    Nowhere,
-    Named(HeaderName),
-}
-
 impl Command {
     /// From name and argument.
     ///
     /// # Errors
     /// A name that stands for nothing, an argument that the command does not take.
     pub(super) fn lower(name: &str, argument: Option<&str>) -> Result<Self, String> {
-        use AddressPart::{Ip, Port, Whole};
-        use Endpoint::{DownstreamLocal, DownstreamRemote, Upstream};
         let command = match name {
             "REQ" => return Source::lower(name, argument).map(Self::Request),
             "RESP" => return Source::lower(name, argument).map(Self::Response),
@@ -101,14 +66,6 @@ impl Command {
                 let variable = variable.ok_or("ENVIRONMENT needs the name of a variable")?;
                 return Ok(Self::Constant(std::env::var(variable).unwrap_or_default()));
             }
-            "DOWNSTREAM_DIRECT_REMOTE_ADDRESS" | "DOWNSTREAM_REMOTE_ADDRESS" => Self::Address(DownstreamRemote, Whole),
-            "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" | "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => {
-                Self::Address(DownstreamRemote, Ip)
-            }
-            "DOWNSTREAM_DIRECT_REMOTE_PORT" | "DOWNSTREAM_REMOTE_PORT" => Self::Address(DownstreamRemote, Port),
-            "DOWNSTREAM_LOCAL_ADDRESS" => Self::Address(DownstreamLocal, Whole),
-            "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => Self::Address(DownstreamLocal, Ip),
-            "DOWNSTREAM_LOCAL_PORT" => Self::Address(DownstreamLocal, Port),
             "DOWNSTREAM_LOCAL_URI_SAN" => Self::LocalPrincipal,
             "DOWNSTREAM_PEER_SUBJECT" => Self::PeerSubject,
             "DOWNSTREAM_PEER_URI_SAN" => Self::PeerPrincipal,
@@ -120,11 +77,11 @@ impl Command {
             "RESPONSE_FLAGS" => Self::ResponseFlags,
             "ROUTE_NAME" => Self::RouteName,
             "UPSTREAM_CLUSTER" => Self::UpstreamCluster,
-            "UPSTREAM_HOST" | "UPSTREAM_REMOTE_ADDRESS" => Self::Address(Upstream, Whole),
-            "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => Self::Address(Upstream, Ip),
-            "UPSTREAM_REMOTE_PORT" => Self::Address(Upstream, Port),
             "UPSTREAM_REQUEST_ATTEMPT_COUNT" => Self::UpstreamAttempts,
-            _ => return Err(format!("%{name}% is not a substitution command that can be used here")),
+            _ => {
+                let unknown = || format!("%{name}% is not a substitution command that can be used here");
+                address(name).map(|(whose, part)| Self::Address(whose, part)).ok_or_else(unknown)?
+            }
         };
         match argument {
             None => Ok(command),
@@ -141,7 +98,11 @@ impl Command {
         let exchange = scope.exchange;
         match self {
             Self::Constant(value) => push(out, Some(value)),
-            Self::Address(endpoint, part) => push_address(out, endpoint.of(scope), *part),
+            Self::Address(whose, part) => {
+                if let Some(address) = whose.of(scope) {
+                    part.push(address, out);
+                }
+            }
             Self::LocalPrincipal => push(out, exchange.local_principal),
             Self::PeerSubject => push(out, exchange.peer_subject),
             Self::PeerPrincipal => push(out, exchange.peer_principal),
@@ -175,7 +136,7 @@ impl Command {
     }
 }
 
-impl Endpoint {
+impl Whose {
     fn of(self, scope: &Scope<'_>) -> Option<SocketAddr> {
         match self {
             Self::DownstreamLocal => scope.exchange.downstream_local,
@@ -185,40 +146,7 @@ impl Endpoint {
     }
 }
 
-impl Source {
-    /// From `name` or `name?alternative`.
-    fn lower(command: &str, argument: Option<&str>) -> Result<Self, String> {
-        let argument = argument.filter(|argument| !argument.is_empty());
-        let argument = argument.ok_or_else(|| format!("{command} needs the name of a header"))?;
-        let (main, alternative) = match argument.split_once('?') {
-            Some((main, alternative)) => (main, Some(alternative)),
-            None => (argument, None),
-        };
-        Ok(Self { main: Field::lower(main)?, alternative: alternative.map(Field::lower).transpose()? })
-    }
-
-    fn render(&self, out: &mut Vec<u8>, push: impl Fn(&Field, &mut Vec<u8>) -> bool) {
-        if !push(&self.main, out)
-            && let Some(alternative) = &self.alternative
-        {
-            push(alternative, out);
-        }
-    }
-}
-
 impl Field {
-    fn lower(name: &str) -> Result<Self, String> {
-        Ok(match name.to_ascii_lowercase().as_str() {
-            ":authority" | "host" => Self::Authority,
-            ":method" => Self::Method,
-            ":path" => Self::Path,
-            ":scheme" => Self::Scheme,
-            ":status" => Self::Status,
-            pseudo if pseudo.starts_with(':') => Self::Nowhere,
-            other => Self::Named(other.parse().map_err(|_| format!("{name:?} is not a header name"))?),
-        })
-    }
-
     /// Appends the value; false if there is none.
     fn push_request(&self, head: &RequestHead<'_>, out: &mut Vec<u8>) -> bool {
         match self {
@@ -252,24 +180,8 @@ fn push(out: &mut Vec<u8>, text: Option<&str>) {
     out.extend_from_slice(text.unwrap_or_default().as_bytes());
 }
 
-fn push_header(out: &mut Vec<u8>, headers: &HeaderMap, name: &HeaderName) -> bool {
-    let value = headers.get(name);
-    out.extend_from_slice(value.map_or(b"", |value| value.as_bytes()));
-    value.is_some()
-}
-
 fn push_number(out: &mut Vec<u8>, number: u32) {
     print(out, format_args!("{number}"));
-}
-
-fn push_address(out: &mut Vec<u8>, address: Option<SocketAddr>, part: AddressPart) {
-    if let Some(address) = address {
-        match part {
-            AddressPart::Whole => print(out, format_args!("{address}")),
-            AddressPart::Ip => print(out, format_args!("{}", address.ip())),
-            AddressPart::Port => push_number(out, address.port().into()),
-        }
-    }
 }
 
 pub(crate) fn print(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {

@@ -1,6 +1,8 @@
 //! Values in header operations that are made from the request: `%REQ(x-user)%`.
 
+pub(crate) mod address;
 mod command;
+pub(crate) mod source;
 pub(crate) mod time;
 
 use std::net::SocketAddr;
@@ -112,7 +114,7 @@ impl Template {
                 rest = after;
                 continue;
             }
-            let call = Call::parse(after)?;
+            let call = Call::parse(after).map_err(|problem| format!("invalid header configuration. {problem}"))?;
             rest = call.rest;
             match Command::lower(call.name, call.argument)? {
                 // Known already, and as good as text.
@@ -180,13 +182,13 @@ pub(crate) struct Call<'t> {
 impl<'t> Call<'t> {
     /// Reads what follows a percent sign.
     pub(crate) fn parse(text: &'t str) -> Result<Self, String> {
-        let unescaped = || "invalid header configuration. Un-escaped %".to_owned();
+        let unescaped = || "Un-escaped %".to_owned();
         let end = text.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
         let (name, mut rest) = text.split_at(end.unwrap_or(text.len()));
         if name.is_empty() {
             return Err(unescaped());
         }
-        let unterminated = || format!("invalid header configuration. Un-terminated variable expression '{name}'");
+        let unterminated = || format!("Un-terminated variable expression '{name}'");
         let mut argument = None;
         if let Some(inside) = rest.strip_prefix('(') {
             let (inside, after) = inside.split_once(')').ok_or_else(unterminated)?;

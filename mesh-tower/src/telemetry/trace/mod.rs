@@ -104,7 +104,7 @@ impl Traces {
                 Begun::Declined(context) => Some(context),
                 Begun::ShutDown => None,
             },
-            Decision::NotSampled { parent } => Some(parent.unwrap_or_else(made_up)),
+            Decision::NotSampled { parent } => Some(parent.unwrap_or_else(|| made_up(chance))),
             Decision::Settled { parent } => parent.filter(|_| !is_said),
         };
         let Some(context) = unsampled.filter(|_| !policy.keeps_context) else { return nothing };
@@ -199,10 +199,11 @@ fn with_sampled(context: &SpanContext, is_sampled: bool) -> SpanContext {
 }
 
 /// The beginning of a trace that is not recorded.
-fn made_up() -> SpanContext {
+fn made_up(chance: &Chance) -> SpanContext {
+    let (high, low, span) = chance.with(|rng| (rng.next_u64(), rng.next_u64(), rng.next_u64()));
     // Zero is no id.
-    let trace = TraceId::from(fastrand::u128(1..));
-    let span = SpanId::from(fastrand::u64(1..));
+    let trace = TraceId::from(u128::from(high) << 64 | u128::from(low.max(1)));
+    let span = SpanId::from(span.max(1));
     SpanContext::new(trace, span, TraceFlags::NOT_SAMPLED, false, TraceState::NONE)
 }
 
