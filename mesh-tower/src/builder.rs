@@ -1,36 +1,32 @@
 //! Describes a mesh before it runs.
 
+mod build;
+mod error;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use mesh_config::api::MeshConfig;
-use mesh_config::{ConfigSet, Diagnostic, Document, ParseOptions, Report, Severity};
+use mesh_config::{Document, ParseOptions, Report};
 use mesh_core::network::Network as AddressBlock;
-use mesh_core::telemetry::Workload;
 use mesh_core::{Profile, Site};
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::{Tracer, TracerProvider};
-use tokio::task::JoinSet;
 
-use crate::chance::Chance;
 use crate::clock::WallClock;
-use crate::cluster::Environment;
-use crate::config::{Keeper, KeeperOptions};
-use crate::discovery::{Discovery, Dns, Resolver, SystemResolver};
+use crate::discovery::Discovery;
 use crate::endpoint::Network;
-use crate::identity::{self, BadMaterial, IdentityHandle, IdentitySink, IdentitySource};
+use crate::identity::{self, IdentitySource};
 use crate::inbound::ExternalAuthorizer;
-use crate::live::LiveHandle;
-use crate::outbound::{AddedHeader, Options, Shared};
-use crate::serve::Drain;
-use crate::source::{Apply, ConfigSink, ConfigSource, DirSource};
-use crate::telemetry::{self, Metrics, Propagator, Propagators, Traces};
-use crate::{BoxError, Mesh};
+use crate::outbound::{AddedHeader, Options};
+use crate::source::ConfigSource;
+use crate::telemetry::{self, Propagator, Propagators};
 
-/// What a mesh is made of; begun with [`Mesh::builder`].
+pub use self::error::BuildError;
+
+/// What a mesh is made of; begun with [`Mesh::builder`](crate::Mesh::builder).
 #[derive(Debug)]
 pub struct MeshBuilder {
     site: Site,
@@ -277,7 +273,7 @@ impl MeshBuilder {
     /// Goes on with what is good where something has errors: a file with an error goes on saying what it
     /// said last, and of one that has never been good the documents without an error act. Everything
     /// else takes effect. A workload without labels where policies select by label remains an error of the
-    /// whole: going on would leave a door open. Errors stay in the [report](Mesh::report) until they are mended.
+    /// whole: going on would leave a door open. Errors stay in the [report](crate::Mesh::report) until they are mended.
     #[must_use]
     pub fn keep_good_on_error(mut self) -> Self {
         self.keep_good = true;
@@ -436,194 +432,5 @@ impl MeshBuilder {
         let mut parse = ParseOptions::default().default_namespace(&self.site.namespace);
         parse.strict = !self.lenient;
         parse
-    }
-
-    /// Takes the address of the admin server; who has one and no provider of its own counts for it.
-    #[cfg(feature = "admin")]
-    async fn bind_admin(&mut self) -> Result<Option<crate::admin::Bound>, BuildError> {
-        let Some(admin) = self.admin.take() else { return Ok(None) };
-        let bound = admin.bind(self.meter.is_none()).await.map_err(BuildError::of_admin)?;
-        self.meter = self.meter.take().or_else(|| bound.meter());
-        Ok(Some(bound))
-    }
-
-    /// Reads the configuration and puts it into use.
-    ///
-    /// # Errors
-    /// If the configuration has an error and [`keep_good_on_error`](Self::keep_good_on_error) was not
-    /// asked for, or if there is an error that concerns this workload as a whole.
-    pub async fn build(mut self) -> Result<Mesh, BuildError> {
-        self.options.profile = self.site.profile;
-        self.options.carry_deadline = self.carry_deadline.unwrap_or(self.site.profile != Profile::Istio);
-        if self.site.profile == Profile::Istio {
-            self.options.left_out.add(AddedHeader::Nature);
-        }
-        let parse = self.parse_options();
-        let mesh_config = self.mesh_config.as_deref().map(|text| read_mesh_config(text, &parse)).transpose()?;
-        #[cfg(feature = "admin")]
-        let admin = self.bind_admin().await?;
-        let discovery = self.discovery.unwrap_or_else(|| Arc::new(Dns::new(SystemResolver)));
-        let identity = IdentityHandle::new(self.identity_options);
-        let identities = match self.identity {
-            None => None,
-            Some(AnyIdentity(mut source)) => {
-                let material = source.first().map_err(|problem| BuildError::of_identity(source.name(), problem))?;
-                identity.replace(material);
-                Some(source)
-            }
-        };
-        let metrics = self.meter.as_ref().map(|meter| {
-            let own = own_workload(&self.site, self.workload_name.as_deref());
-            Metrics::new(meter, own, &self.site.cluster_domain, self.introduces)
-        });
-        let traces = self.tracer.map(|tracer| {
-            let own = own_workload(&self.site, self.workload_name.as_deref());
-            let propagators = self.propagators.unwrap_or_else(|| {
-                let (propagators, baggage) = Propagators::of_environment();
-                self.options.carried.extend(baggage.then(|| http::HeaderName::from_static("baggage")));
-                propagators
-            });
-            Traces::new(tracer, propagators, own)
-        });
-        let environment = Environment {
-            resolver: Resolver::new(discovery),
-            profile: self.site.profile,
-            network: self.network,
-            identity: identity.clone(),
-            first_turn: self.seed.map_or_else(|| fastrand::u32(..), |_| 0),
-            metrics: metrics.clone(),
-        };
-        let live = LiveHandle::default();
-        let keeper = Arc::new(Keeper::new(
-            live.clone(),
-            KeeperOptions {
-                site: self.site,
-                environment,
-                parse: parse.clone(),
-                mesh_config,
-                keep_good: self.keep_good,
-                awaited: self.sources.iter().map(|AnySource(source)| source.name().into()).collect(),
-            },
-        ));
-        let shared = Arc::new(Shared::new(live, Chance::new(self.seed), self.options, metrics).traced(traces));
-        if let Some(meter) = &self.meter {
-            telemetry::observe(meter, &shared, &identity);
-        }
-        let mut initial = self.documents;
-        for (name, text) in &self.texts {
-            let (documents, report) = mesh_config::parse_with(name, text, &parse);
-            initial.push((name.clone(), documents, report));
-        }
-        let mut sources = self.sources;
-        for directory in self.directories {
-            let mut source = DirSource::new(directory, parse.clone());
-            let (documents, report) = source.read();
-            initial.push((source.name().to_owned(), documents, report));
-            sources.push(AnySource(Box::new(source)));
-        }
-        // One set, judged as a whole, so that documents may refer to those of another source.
-        let applied = keeper.apply_all(initial);
-        if !applied.accepted {
-            return Err(BuildError::of_report(applied.report));
-        }
-        let mut tasks = JoinSet::new();
-        for AnySource(source) in sources {
-            let sink = ConfigSink::new(Arc::clone(&keeper) as Arc<dyn Apply>, source.name());
-            let keeper = Arc::clone(&keeper);
-            tasks.spawn(async move {
-                let name = source.name().to_owned();
-                match source.run(sink).await {
-                    Ok(()) => keeper.ended(&name),
-                    Err(error) => {
-                        tracing::error!(%error, "a configuration source ended; its last documents stay in use");
-                    }
-                }
-            });
-        }
-        if let Some(source) = identities {
-            tasks.spawn(source.run(IdentitySink::new(identity.clone())));
-        }
-        let drains = Drain::new();
-        #[cfg(feature = "admin")]
-        let admin = admin.map(|admin| admin.start((&shared, &keeper), &identity, &drains.0, &mut tasks));
-        let mesh = Mesh::new(shared, keeper, identity, drains, tasks);
-        #[cfg(feature = "admin")]
-        let mesh = mesh.administered_at(admin);
-        Ok(mesh)
-    }
-}
-
-fn read_mesh_config(text: &str, parse: &ParseOptions) -> Result<MeshConfig, BuildError> {
-    let (documents, report) = mesh_config::parse_with("mesh config", text, parse);
-    let (set, _) = ConfigSet::from_documents(documents);
-    match set.mesh_config() {
-        Some(config) if !report.has_errors() => Ok(config.clone()),
-        _ => Err(BuildError {
-            source: Some("this is not a MeshConfig".into()),
-            ..BuildError::of_report(Arc::new(report))
-        }),
-    }
-}
-
-/// Why a mesh did not start.
-#[derive(Debug)]
-pub struct BuildError {
-    report: Arc<Report>,
-    /// What could not be done, where it is not about the configuration.
-    failed: Option<String>,
-    source: Option<BoxError>,
-}
-
-impl BuildError {
-    fn of_report(report: Arc<Report>) -> Self {
-        Self { report, failed: None, source: None }
-    }
-
-    fn of_identity(name: &str, problem: BadMaterial) -> Self {
-        let failed = format!("the certificates of {name} cannot be used");
-        Self { report: Arc::default(), failed: Some(failed), source: Some(problem.into()) }
-    }
-
-    #[cfg(feature = "admin")]
-    fn of_admin(problem: BoxError) -> Self {
-        let failed = "the admin server cannot start".to_owned();
-        Self { report: Arc::default(), failed: Some(failed), source: Some(problem) }
-    }
-
-    /// Everything that was found in the configuration.
-    pub fn report(&self) -> &Report {
-        &self.report
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let (Some(failed), Some(problem)) = (&self.failed, &self.source) {
-            return write!(f, "{failed}: {problem}");
-        }
-        f.write_str("the configuration has errors")?;
-        // What stands at the same place says more about it, such as that a value is a placeholder.
-        let explains = |finding: &Diagnostic| {
-            self.report.errors().any(|error| finding.origin.line > 0 && error.origin == finding.origin)
-        };
-        for finding in self.report.iter().filter(|finding| finding.severity == Severity::Error || explains(finding)) {
-            write!(f, "\n{finding}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for BuildError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
-    }
-}
-
-/// This workload, as labels name it.
-fn own_workload(site: &Site, name: Option<&str>) -> Workload {
-    let own = Workload::new(name.or(site.service_account.as_deref()), Some(&site.namespace), &site.labels);
-    match name {
-        Some(_) => own,
-        None => Workload { name: own.canonical_service.clone(), ..own },
     }
 }

@@ -16,30 +16,26 @@ mod outgoing;
 mod response;
 mod retry;
 mod route_info;
+mod shared;
 mod timed;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
 use mesh_core::deadline::Deadline;
-use mesh_core::network::Network;
 use mesh_core::route::substitution::Exchange;
 use mesh_core::route::{Action, Fault, RequestHash, RequestHead, Route, Routed, prepare};
 use mesh_core::snapshot::TableId;
 use mesh_core::telemetry::Side;
 use mesh_core::{Failure, Profile, Scheme};
 
-use crate::body::replay::memory::Memory;
-use crate::chance::Chance;
-use crate::clock::WallClock;
 use crate::cluster::ClusterHandle;
 use crate::hops::Nature;
-use crate::inbound::{Authorizers, Guard, Trials};
-use crate::live::{Live, LiveHandle};
-use crate::mirror::slots::{self, Slots};
-use crate::telemetry::{About, Arrivals, Begun, Metrics, Recording, Sinks, Traces};
+use crate::inbound::Guard;
+use crate::live::Live;
+use crate::telemetry::{About, Begun, Metrics, Recording};
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, explained, inbound};
 
@@ -48,110 +44,11 @@ pub(crate) use headers::EXPECTED_TIMEOUT;
 pub(crate) use outgoing::Barred;
 pub(crate) use response::Answer;
 pub use route_info::RouteInfo;
+pub(crate) use shared::{Options, Shared};
 
-use self::added::LeftOut;
 use self::head::Head;
 pub(crate) use self::head::ToldAtGateway;
 use self::route_info::{AnsweredBy, Trail};
-
-/// What all requests of a mesh share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) live: LiveHandle,
-    pub(crate) chance: Chance,
-    pub(crate) options: Options,
-    /// Slots of mirrored requests.
-    pub(crate) mirrors: Slots,
-    /// What is kept of the bodies of all requests.
-    pub(crate) replays: Arc<Memory>,
-    /// What policies on trial would have decided.
-    pub(crate) trials: Trials,
-    /// What requests are counted in, where they are.
-    pub(crate) metrics: Option<Arc<Metrics>>,
-    /// What requests are counted in that arrive.
-    pub(crate) arrivals: Option<Arrivals>,
-    /// Who makes spans of requests, where somebody does.
-    pub(crate) traces: Option<Arc<Traces>>,
-    /// Where records of requests go.
-    pub(crate) sinks: Arc<Sinks>,
-}
-
-impl Shared {
-    pub(crate) fn new(live: LiveHandle, chance: Chance, options: Options, metrics: Option<Arc<Metrics>>) -> Self {
-        let mirrors = Slots::new(options.mirrors_at_once);
-        let replays = Memory::new(options.replay_memory);
-        Self {
-            live,
-            chance,
-            options,
-            mirrors,
-            replays,
-            trials: Trials::default(),
-            arrivals: metrics.as_ref().map(Arrivals::new),
-            sinks: Arc::default(),
-            metrics,
-            traces: None,
-        }
-    }
-
-    /// The same with somebody who makes spans of requests.
-    pub(crate) fn traced(self, traces: Option<Arc<Traces>>) -> Self {
-        Self { traces, ..self }
-    }
-}
-
-/// What may be set.
-#[derive(Clone, Debug)]
-pub(crate) struct Options {
-    pub(crate) profile: Profile,
-    /// Bytes of a request's body that are kept for another try.
-    pub(crate) replay_limit: usize,
-    /// Bytes that are kept of the bodies of all requests.
-    pub(crate) replay_memory: usize,
-    /// Bytes that a mirror may lie behind the body that it follows.
-    pub(crate) mirror_lag: usize,
-    /// Mirrored requests at once.
-    pub(crate) mirrors_at_once: u32,
-    /// How long a mirrored request may take where its route has no timeout.
-    pub(crate) mirror_timeout: Duration,
-    /// Whether a call ends with the request that it is made for.
-    pub(crate) carry_deadline: bool,
-    /// Whether retries look for a `grpc-status` in trailers that come right behind the headers.
-    pub(crate) peek_trailers: bool,
-    /// The longest pause that an answer may ask for; `None` if none is asked.
-    pub(crate) retry_after: Option<std::time::Duration>,
-    /// Headers that calls carry on from the request that they are made for.
-    pub(crate) carried: Vec<http::HeaderName>,
-    /// Headers that are not added to requests.
-    pub(crate) left_out: LeftOut,
-    /// Who is asked by policies with the action `CUSTOM`.
-    pub(crate) authorizers: Authorizers,
-    /// Where keys of issuers are not fetched from; `None` for the default of the profile.
-    pub(crate) barred_keys: Option<Arc<[Network]>>,
-    /// The time of day by which tokens are judged.
-    pub(crate) wall: WallClock,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            profile: Profile::Safe,
-            replay_limit: 64 * 1024,
-            replay_memory: 64 * 1024 * 1024,
-            mirror_lag: 4 * 1024 * 1024,
-            mirrors_at_once: slots::MOST,
-            mirror_timeout: Duration::from_secs(15),
-            carry_deadline: true,
-            peek_trailers: false,
-            retry_after: None,
-            carried: Vec::new(),
-            left_out: LeftOut::default(),
-            authorizers: Authorizers::default(),
-            barred_keys: None,
-            wall: WallClock::default(),
-        }
-    }
-}
 
 /// Which routes apply to a request.
 #[derive(Clone, Copy, Debug)]

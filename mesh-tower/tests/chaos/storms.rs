@@ -24,7 +24,7 @@ const REQUESTS: usize = 200_000;
 const CALLERS: usize = 8;
 
 /// Requests that there are at one moment: with many more than this nearly all wait for connections when they are given up.
-const AT_ONCE: usize = 112;
+const AT_ONCE: usize = 144;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_are_given_up_at_any_moment_leave_nothing_behind() {
