@@ -22,6 +22,8 @@ use tokio::time::timeout;
 mod browser;
 #[path = "admin/changes.rs"]
 mod changes;
+#[path = "admin/chromium.rs"]
+mod chromium;
 #[path = "admin/doors.rs"]
 mod doors;
 #[path = "admin/meshctl.rs"]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use http::header::ACCEPT;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -68,13 +69,16 @@ impl State {
         let live = self.shared.live.current();
         let host = ask.get("host").unwrap_or_default();
         match request.uri().path() {
-            path if is_page(path) && wants_page(request.headers()) => self.page(&live),
+            path if is_page(path) && wants(request.headers(), "text/html") => self.page(&live, &ask),
             path if is_page(path) => json(&index()),
             "/mesh/routes" => json(&routes::routes(&live, host)),
             "/mesh/endpoints" => json(&endpoints::endpoints(&live, host)),
             "/mesh/limits" => json(&endpoints::limits(&live, host)),
             "/mesh/config" => json(&config::config(&live, &self.keeper)),
-            "/mesh/explain" => self.explain(live, ask).await,
+            "/mesh/explain" => {
+                let is_read = ["text/html", "text/plain"].iter().any(|kind| wants(request.headers(), kind));
+                self.explain(live, ask, is_read).await
+            }
             "/mesh/certs" => json(&certs::certs(&self.identity)),
             "/mesh/lint" => json(&config::lint(&self.keeper.report())),
             "/mesh/version" => json(&version()),
@@ -86,7 +90,8 @@ impl State {
         }
     }
 
-    async fn explain(&self, live: Arc<Live>, ask: Ask) -> Reply {
+    /// As a person reads it where one does.
+    async fn explain(&self, live: Arc<Live>, ask: Ask, is_read: bool) -> Reply {
         let question = match question(&ask) {
             Ok(question) => question,
             Err(problem) => return text(StatusCode::BAD_REQUEST, problem),
@@ -103,13 +108,19 @@ impl State {
                 None => live.explain(&question),
             }
         });
-        match explained.await.map(serde_json::to_value) {
+        let explained = explained.await;
+        if let Ok(explanation) = &explained
+            && is_read
+        {
+            return text(StatusCode::OK, explanation.to_string().trim_end());
+        }
+        match explained.map(serde_json::to_value) {
             Ok(Ok(explanation)) => json(&explanation),
             _ => text(StatusCode::INTERNAL_SERVER_ERROR, "the explanation cannot be given"),
         }
     }
 
-    fn page(&self, live: &Live) -> Reply {
+    fn page(&self, live: &Live, ask: &Ask) -> Reply {
         let site = live.compiled().map(|compiled| &compiled.site);
         let account = site.and_then(|site| site.service_account.as_deref()).unwrap_or("this process");
         let name = site.map_or_else(String::new, |site| format!("{}/{account}", site.namespace));
@@ -121,6 +132,8 @@ impl State {
             routes: &routes::routes(live, ""),
             endpoints: &endpoints::endpoints(live, ""),
             limits: &endpoints::limits(live, ""),
+            time: crate::clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            only_live: ask.get("live").is_some(),
             index: &INDEX,
         })
     }
@@ -142,9 +155,9 @@ pub(super) fn is_page(path: &str) -> bool {
     matches!(path, "/" | "/mesh" | "/mesh/")
 }
 
-/// A browser says so; a program that takes anything gets what it can read.
-fn wants_page(headers: &HeaderMap) -> bool {
-    headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")))
+/// Browsers say what they want; a program that takes anything gets what it can read.
+fn wants(headers: &HeaderMap, kind: &str) -> bool {
+    headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|accept| accept.contains(kind)))
 }
 
 fn index() -> Value {

@@ -14,9 +14,15 @@ async fn the_page_shows_routes_endpoints_and_where_calls_are_plaintext() {
     let world = World::plain().await;
     assert_eq!(world.call("v2").await, 503);
     let body = page(&world).await.body;
-    for wanted in
-        ["mesh: shop/web", "broken", "usual", &world.good.to_string(), "s more</span>", "class=\"open plaintext\""]
-    {
+    for wanted in [
+        "mesh: shop/web",
+        "broken",
+        "usual",
+        &world.good.to_string(),
+        "s more</span>",
+        "class=\"open plaintext\"",
+        "version = v2",
+    ] {
         assert!(body.contains(wanted), "{wanted} is missing:\n{body}");
     }
     assert!(body.contains("0 / 7"), "no limit is shown");

@@ -27,7 +27,8 @@ type: kubernetes.io/tls
 stringData: {tls.crt: no certificate, tls.key: STORED}
 ";
 
-fn material() -> (Material, String) {
+/// A certificate of its own authority; and words of its key.
+pub(crate) fn material() -> (Material, String) {
     let id = "spiffe://cluster.local/ns/shop/sa/web".try_into().unwrap();
     let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
     params.subject_alt_names = vec![rcgen::SanType::URI(id)];

@@ -27,7 +27,8 @@ impl fmt::Display for Escaped<'_> {
 /// A value as a cell shows it.
 pub(super) fn shown(value: &Value) -> String {
     match value {
-        Value::Null => "-".to_owned(),
+        Value::Null => NOTHING.to_owned(),
+        Value::String(text) if text.is_empty() => NOTHING.to_owned(),
         Value::String(text) => Escaped(text).to_string(),
         other => Escaped(&other.to_string()).to_string(),
     }
@@ -37,18 +38,41 @@ pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// A table with a heading; cells are markup already.
+/// A cell that says nothing.
+pub(super) const NOTHING: &str = "<span class=\"faint\">–</span>";
+
+/// A table of this name, in a section that refreshes itself. Cells are markup already; on a phone a row is a card, whose first
+/// cells stand out and whose others carry the names of their columns.
 pub(super) fn table(id: &str, heading: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
-    let columns: String = columns.iter().map(|column| format!("<th scope=\"col\">{column}</th>")).collect();
+    let names: String = columns.iter().map(|column| format!("<th scope=\"col\">{column}</th>")).collect();
     let row = |cells: &Vec<String>| {
-        let cells: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
-        format!("<tr>{cells}</tr>")
+        let cell = |(cell, column): (&String, &&str)| {
+            let says_nothing = if cell == NOTHING { " class=\"nothing\"" } else { "" };
+            format!("<td data-label=\"{column}\"{says_nothing}>{cell}</td>")
+        };
+        format!("<tr>{}</tr>", cells.iter().zip(columns).map(cell).collect::<String>())
     };
-    let rows: String = rows.iter().map(row).collect();
-    format!(
-        "<h2 id=\"{id}\">{heading}</h2><div class=\"wide\" tabindex=\"0\" role=\"region\" aria-labelledby=\"{id}\">\
-         <table><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table></div>"
+    let left_out = match rows.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!("<p class=\"faint\">and {more} more: <a href=\"/mesh/{id}\">/mesh/{id}</a></p>"),
+    };
+    let rows: String = rows.iter().take(MOST).map(row).collect();
+    section(
+        id,
+        heading,
+        &format!(
+            "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-labelledby=\"{id}-heading\">\
+             <table><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table></div>{left_out}"
+        ),
     )
+}
+
+/// So many rows are shown; more are no longer read by a person, and are made every second.
+const MOST: usize = 200;
+
+/// A part of the page that refreshes itself.
+pub(super) fn section(id: &str, heading: &str, content: &str) -> String {
+    format!("<section id=\"{id}\" data-live><h2 id=\"{id}-heading\">{heading}</h2>{content}</section>")
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
-//! The page: everything at a glance, made here and complete without a script.
+//! The page: everything at a glance, made here and complete without a script. The script only brings over every second what
+//! has changed, from the same page asked for with `?live=1`.
 
+mod conditions;
 mod graph;
 mod markup;
+mod names;
 mod tables;
 
 use std::sync::OnceLock;
@@ -27,6 +30,10 @@ pub(super) struct Seen<'v> {
     pub(super) routes: &'v Value,
     pub(super) endpoints: &'v Value,
     pub(super) limits: &'v Value,
+    /// Unix time in seconds.
+    pub(super) time: u64,
+    /// Whether only what changes is wanted.
+    pub(super) only_live: bool,
     /// The other paths, with what they say.
     pub(super) index: &'v [(&'v str, &'v str)],
 }
@@ -57,49 +64,77 @@ fn policy() -> HeaderValue {
     POLICY.get_or_init(policy).clone()
 }
 
+/// The whole page, or only the parts of it that change, for a page that is open already.
 fn html(seen: &Seen<'_>) -> String {
+    let live = [
+        status(seen),
+        graph::graph(seen.name, seen.endpoints),
+        tables::findings(seen.lint),
+        tables::routes(seen.routes),
+        tables::endpoints(seen.endpoints),
+        tables::limits(seen.limits),
+    ];
+    if seen.only_live {
+        return live.concat();
+    }
+    let [status, graph, findings, routes, endpoints, limits] = live;
     let name = Escaped(seen.name);
     let head = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>mesh: {name}</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head><body>\
-         <a class=\"skip\" href=\"#main\">To the content</a><header><h1>mesh: {name}</h1>{}</header><main id=\"main\">",
-        status(seen)
+         <a class=\"skip\" href=\"#main\">To the content</a><header><h1>mesh: {name}</h1>{status}\
+         <button id=\"pause\" type=\"button\" data-script hidden>Pause</button></header><main id=\"main\" tabindex=\"-1\">\
+         <p id=\"gone\" role=\"alert\" hidden></p>",
     );
-    let parts = [
-        head,
-        graph::graph(seen.name, seen.endpoints),
-        tables::routes(seen.routes),
-        tables::endpoints(seen.endpoints),
-        tables::limits(seen.limits),
-        TAP.to_owned(),
-        WHAT_IF.to_owned(),
-        tables::findings(seen.lint),
-        tables::index(seen.index),
-        format!("</main><script>{SCRIPT}</script></body></html>\n"),
-    ];
-    parts.concat()
+    let index = tables::index(seen.index);
+    let foot = format!("</main><script>{SCRIPT}</script></body></html>\n");
+    [&*head, &graph, &findings, &routes, &endpoints, TAP, WHAT_IF, &limits, &index, &foot].concat()
 }
 
 fn status(seen: &Seen<'_>) -> String {
     let certificate = match (seen.certs["id"].as_str(), seen.certs["seconds_left"].as_i64()) {
         (Some(id), Some(left)) if left > 0 => {
-            format!("certificate of {} for {} more minutes", Escaped(id), left / 60)
+            format!("<span title=\"{}\">certificate <b>{}</b> left</span>", Escaped(id), span(left.unsigned_abs()))
         }
         (Some(id), _) => format!("<span class=\"bad\">certificate of {} has expired</span>", Escaped(id)),
-        (None, _) => "no certificate".to_owned(),
+        (None, _) => "<span>no certificate</span>".to_owned(),
     };
-    format!("<p>generation {} · {certificate}</p>", seen.generation)
+    let clock = seen.time % 86400;
+    format!(
+        "<p id=\"status\" data-live><span>generation <b>{}</b></span>{certificate}\
+         <span class=\"number faint\">as of {:02}:{:02}:{:02} UTC</span></p>",
+        seen.generation,
+        clock / 3600,
+        clock / 60 % 60,
+        clock % 60
+    )
 }
 
-const TAP: &str = "<h2 id=\"tap\">Requests</h2><p><button id=\"listen\" type=\"button\">Listen</button> \
-    <span class=\"faint\">requests as they end, without queries and headers</span></p><div class=\"wide\" tabindex=\"0\" \
-    role=\"region\" aria-labelledby=\"tap\"><table><thead><tr><th scope=\"col\">time</th><th scope=\"col\">method</th>\
-    <th scope=\"col\">url</th><th scope=\"col\">status</th><th scope=\"col\">flags</th><th scope=\"col\">endpoint</th>\
-    <th scope=\"col\">tries</th><th scope=\"col\">took</th></tr></thead><tbody id=\"requests\"></tbody></table></div>";
+/// A time in its two largest units, such as `21 h 5 min`.
+fn span(seconds: u64) -> String {
+    let [days, hours, minutes] = [seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60];
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
 
-const WHAT_IF: &str = "<h2>What if</h2><form id=\"what-if\" action=\"/mesh/explain\" method=\"get\">\
+const TAP: &str = "<section id=\"tap\"><h2 id=\"tap-heading\">Requests</h2><noscript><p>This part needs the script of the \
+    page; <a href=\"/mesh/tap\">/mesh/tap</a> tells the same.</p></noscript><p class=\"bar\" data-script hidden>\
+    <button id=\"listen\" type=\"button\">Listen</button><select id=\"only\" aria-label=\"which requests\">\
+    <option value=\"\">all</option><option>4xx</option><option>5xx</option></select>\
+    <span id=\"heard\" class=\"faint\" role=\"status\">queries and headers are not shown</span></p>\
+    <div class=\"wide\" tabindex=\"0\" role=\"region\" aria-labelledby=\"tap-heading\"><table><thead><tr>\
+    <th scope=\"col\">request</th><th scope=\"col\">status</th><th scope=\"col\">flags</th><th scope=\"col\">endpoint</th>\
+    <th scope=\"col\">tries</th><th scope=\"col\">took</th><th scope=\"col\">side</th><th scope=\"col\">time</th>\
+    <th scope=\"col\">explained</th></tr></thead><tbody id=\"requests\"></tbody></table></div></section>";
+
+const WHAT_IF: &str = "<section id=\"try\"><h2>What if</h2><form id=\"what-if\" action=\"/mesh/explain\" method=\"get\">\
     <label>method<input name=\"method\" value=\"GET\" size=\"6\"></label>\
     <label class=\"grow\">URL<input name=\"url\" required placeholder=\"http://reviews:9080/\"></label>\
     <label>header<input name=\"h\" placeholder=\"end-user: jason\"></label>\
+    <label>called by<input name=\"from\" placeholder=\"namespace/account\"></label>\
     <label>roll<input name=\"roll\" inputmode=\"numeric\" size=\"4\"></label>\
-    <button>Explain</button></form><pre id=\"answer\" aria-live=\"polite\"></pre>";
+    <button>Explain</button></form><pre id=\"answer\" aria-live=\"polite\"></pre></section>";

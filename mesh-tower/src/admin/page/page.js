@@ -1,41 +1,129 @@
 'use strict';
 const of = (id) => document.getElementById(id);
 
-// Seconds that are left of ejections.
-setInterval(() => {
-  for (const left of document.querySelectorAll('[data-left]')) {
-    const seconds = Math.max(0, Number(left.dataset.left) - 1);
-    left.dataset.left = String(seconds);
-    left.textContent = seconds > 0 ? seconds + ' s more' : 'due back';
+// What has changed of a part is brought over; what has not keeps its focus, its place and whether it is open.
+function bring(old, fresh) {
+  if (old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return;
   }
-}, 1000);
+  for (const { name } of [...old.attributes]) if (name !== 'open' && !fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) {
+    if (name !== 'open' && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  const [kept, made] = [[...old.childNodes], [...fresh.childNodes]];
+  made.forEach((node, at) => (at < kept.length ? bring(kept[at], node) : old.append(node)));
+  for (const node of kept.slice(made.length)) node.remove();
+}
+
+// The page asks for its parts every second, as long as somebody sees it and wants it.
+let timer = 0;
+let isPaused = false;
+let isAsking = false;
+async function refresh() {
+  clearTimeout(timer);
+  if (isAsking || isPaused || document.hidden) return;
+  isAsking = true;
+  try {
+    const asked = new URLSearchParams(location.search);
+    asked.set('live', '1');
+    const answer = await fetch('/mesh/?' + asked, { headers: { accept: 'text/html' }, signal: AbortSignal.timeout(3000) });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    if (!isPaused) for (const part of fresh.querySelectorAll('[data-live]')) if (of(part.id)) bring(of(part.id), part);
+    of('gone').hidden = true;
+  } catch {
+    if (of('gone').hidden) {
+      of('gone').textContent = 'This process has not answered since ' + new Date().toLocaleTimeString() + '. What is shown is older.';
+      of('gone').hidden = false;
+    }
+  }
+  isAsking = false;
+  if (!isPaused) timer = setTimeout(refresh, 1000);
+}
+document.addEventListener('visibilitychange', refresh);
+of('pause').addEventListener('click', () => {
+  isPaused = !isPaused;
+  of('pause').textContent = isPaused ? 'Resume' : 'Pause';
+  refresh();
+});
+for (const element of document.querySelectorAll('[data-script]')) element.hidden = false;
+timer = setTimeout(refresh, 1000);
 
 // What if: the answer stays on the page.
-of('what-if').addEventListener('submit', async (event) => {
+const form = of('what-if');
+form.addEventListener('submit', async (event) => {
   event.preventDefault();
-  const asked = new URLSearchParams(new FormData(event.target));
-  const answer = await fetch('/mesh/explain?' + asked);
-  of('answer').textContent = await answer.text();
+  try {
+    const asked = new URLSearchParams(new FormData(form));
+    const answer = await fetch('/mesh/explain?' + asked, { headers: { accept: 'text/plain' } });
+    of('answer').textContent = await answer.text();
+  } catch {
+    of('answer').textContent = 'The process does not answer.';
+  }
 });
 
 // The tap, as soon as somebody wants it.
 let events = null;
+function stop(why) {
+  if (events) events.close();
+  events = null;
+  of('listen').textContent = 'Listen';
+  of('heard').textContent = why;
+}
 of('listen').addEventListener('click', () => {
-  const button = of('listen');
-  if (events) {
-    events.close();
-    events = null;
-    button.textContent = 'Listen';
-    return;
-  }
-  button.textContent = 'Stop';
-  events = new EventSource('/mesh/tap');
-  events.onmessage = (message) => {
-    const told = JSON.parse(message.data);
-    const row = of('requests').insertRow(0);
-    const time = new Date(told.time * 1000).toLocaleTimeString();
-    const cells = [time, told.method, told.host + told.path, told.status, told.flags, told.endpoint || '', told.tries, told.duration_ms + ' ms'];
-    for (const cell of cells) row.insertCell().textContent = String(cell);
-    while (of('requests').rows.length > 100) of('requests').deleteRow(100);
+  if (events) return stop('stopped');
+  of('listen').textContent = 'Stop';
+  const only = of('only').value;
+  events = new EventSource('/mesh/tap' + (only ? '?status=' + only : ''));
+  events.onopen = () => (of('heard').textContent = 'listening: requests appear as they end');
+  events.onmessage = (message) => row(JSON.parse(message.data));
+  events.onerror = () => {
+    if (events && events.readyState === EventSource.CLOSED) stop('nothing is told: too many listen already');
   };
 });
+of('only').addEventListener('change', () => {
+  if (!events) return;
+  stop('');
+  of('listen').click();
+});
+function row(told) {
+  const rows = of('requests');
+  const line = rows.insertRow(0);
+  const cell = (label, text, kind) => {
+    const made = line.insertCell();
+    made.dataset.label = label;
+    if (text === '' || text === '-') made.className = 'nothing';
+    const inner = made.appendChild(document.createElement('span'));
+    inner.textContent = String(text);
+    if (kind) inner.className = kind;
+  };
+  cell('url', told.method + ' ' + told.host + told.path, '');
+  cell('status', told.status, told.status > 499 ? 'bad' : 'good');
+  cell('flags', told.flags, told.flags === '-' ? 'faint' : 'bad');
+  cell('endpoint', told.endpoint || '', 'number');
+  cell('tries', told.tries, 'number');
+  cell('took', told.duration_ms.toFixed(1) + ' ms', 'number');
+  cell('side', told.side, 'faint');
+  cell('time', new Date(told.time * 1000).toLocaleTimeString(), 'faint');
+  if (told.side === 'client') why(line.insertCell(), told);
+  else line.insertCell().className = 'nothing';
+  while (rows.rows.length > 100) rows.deleteRow(100);
+}
+
+// A request of the tap, asked about again; of its headers only those are known that may be shown.
+function why(cell, told) {
+  const asked = new URLSearchParams({ method: told.method, url: 'http://' + told.host + told.path });
+  const [header] = Object.entries(told.headers);
+  if (header) asked.set('h', header.join(': '));
+  const link = cell.appendChild(document.createElement('a'));
+  link.href = '/mesh/explain?' + asked;
+  link.textContent = 'why';
+  link.addEventListener('click', (event) => {
+    event.preventDefault();
+    for (const field of form.elements) if (field.name) field.value = asked.get(field.name) || '';
+    form.requestSubmit();
+    of('try').scrollIntoView({ block: 'nearest' });
+  });
+}

@@ -2,36 +2,40 @@
 
 use serde_json::Value;
 
-use super::markup::{Escaped, list, shown, table};
+use super::conditions::conditions;
+use super::graph::OPEN_LOCK;
+use super::markup::{Escaped, NOTHING, list, section, shown, table};
+use super::names;
 
 pub(super) fn routes(hosts: &Value) -> String {
     let mut rows = Vec::new();
     for host in list(hosts) {
         for (index, route) in list(&host["routes"]).iter().enumerate() {
-            let condition = match &route["match"] {
-                Value::Null => "(everything)".to_owned(),
-                condition => shown(condition),
-            };
             rows.push(vec![
+                names::host_of(host["host"].as_str().unwrap_or_default()),
                 shown(&host["listener"]),
-                shown(&host["host"]),
                 index.to_string(),
                 shown(&route["name"]),
-                condition,
+                conditions(&route["match"]),
                 targets(&route["to"]),
-                shown(&route["rule"]),
+                format!("<span class=\"faint\">{}</span>", shown(&route["rule"])),
             ]);
         }
     }
-    table("routes", "Routes", &["listener", "host", "#", "name", "match", "to", "rule"], &rows)
+    table("routes", "Routes", &["host", "listener", "#", "name", "match", "to", "rule"], &rows)
 }
 
 fn targets(to: &Value) -> String {
     let Some(several) = to.as_array() else { return shown(to) };
-    let one = |target: &Value| match target["known"] == false {
-        true => format!("<span class=\"bad\">{} (unknown)</span>", shown(&target["cluster"])),
-        false if several.len() == 1 => shown(&target["cluster"]),
-        false => format!("{} {}", shown(&target["cluster"]), shown(&target["weight"])),
+    let sum: f64 = several.iter().filter_map(|target| target["weight"].as_f64()).sum();
+    let one = |target: &Value| {
+        let name = target["cluster"].as_str().unwrap_or_default();
+        let share = 100.0 * target["weight"].as_f64().unwrap_or_default() / sum;
+        match target["known"] == false {
+            true => format!("<span class=\"bad\">{} (unknown)</span>", Escaped(name)),
+            false if several.len() == 1 || !share.is_finite() => names::cluster(name),
+            false => format!("{} <span class=\"number\">{share:.0} %</span>", names::cluster(name)),
+        }
     };
     several.iter().map(one).collect::<Vec<_>>().join("<br>")
 }
@@ -42,17 +46,20 @@ pub(super) fn endpoints(clusters: &Value) -> String {
         for endpoint in list(&cluster["endpoints"]) {
             let health = match endpoint["ejected_for_seconds"].as_f64() {
                 Some(left) => {
-                    format!("<span class=\"bad\">ejected</span> <span data-left=\"{left:.0}\">{left:.0} s more</span>")
+                    format!("<span class=\"bad\">ejected</span> <span class=\"number\">{left:.0} s more</span>")
                 }
                 None => "<span class=\"good\">ok</span>".to_owned(),
             };
-            let tls = if endpoint["tls"] == true { "TLS" } else { "<span class=\"bad\">plaintext</span>" };
+            let tls = match endpoint["tls"] == true {
+                true => "TLS".to_owned(),
+                false => format!("{OPEN_LOCK}<span class=\"bad\">plaintext</span>"),
+            };
             rows.push(vec![
-                shown(&cluster["cluster"]),
-                shown(&endpoint["address"]),
+                names::cluster(cluster["cluster"].as_str().unwrap_or_default()),
+                format!("<span class=\"number\">{}</span>", shown(&endpoint["address"])),
                 health,
                 shown(&endpoint["active"]),
-                tls.to_owned(),
+                tls,
                 shown(&endpoint["locality"]),
             ]);
         }
@@ -62,36 +69,47 @@ pub(super) fn endpoints(clusters: &Value) -> String {
 
 pub(super) fn limits(clusters: &Value) -> String {
     let figure = |of: &Value| {
-        let most = if of["most"].is_null() { "no limit".to_owned() } else { shown(&of["most"]) };
         let refused = match of["refused"].as_u64() {
             Some(0) | None => String::new(),
             Some(refused) => format!(" <span class=\"bad\">{refused} refused</span>"),
         };
-        format!("{} / {most}{refused}", shown(&of["used"]))
+        let used = shown(&of["used"]);
+        match of["most"].is_null() {
+            true => format!("<span class=\"number\">{used}</span>{refused}"),
+            false => format!("<span class=\"number\">{used} / {}</span>{refused}", shown(&of["most"])),
+        }
     };
     let row = |of: &Value| {
         let figures = ["connections", "pending_requests", "requests", "retries"].map(|name| figure(&of[name]));
-        [vec![shown(&of["cluster"])], figures.to_vec(), vec![shown(&of["retry_budget"])]].concat()
+        let name = names::cluster(of["cluster"].as_str().unwrap_or_default());
+        [vec![name], figures.to_vec(), vec![shown(&of["retry_budget"])]].concat()
     };
     let rows: Vec<_> = list(clusters).iter().map(row).collect();
     let columns = ["cluster", "connections", "waiting", "requests", "retries", "retry budget"];
-    table("limits", "Limits", &columns, &rows)
+    table("limits", "Limits: in use / at most", &columns, &rows)
 }
 
 pub(super) fn findings(lint: &Value) -> String {
     let row = |finding: &Value| {
-        let place = format!("{}:{}", shown(&finding["file"]), shown(&finding["line"]));
-        vec![shown(&finding["level"]), shown(&finding["code"]), shown(&finding["message"]), place]
+        let place = match finding["file"].as_str() {
+            Some(file) => format!("{}:{}", Escaped(file), shown(&finding["line"])),
+            None => NOTHING.to_owned(),
+        };
+        let level = finding["level"].as_str().unwrap_or_default();
+        let class = if level.eq_ignore_ascii_case("error") { "bad" } else { "warn" };
+        let level = format!("<span class=\"{class}\">{}</span>", Escaped(level));
+        vec![level, shown(&finding["code"]), shown(&finding["message"]), place]
     };
     let rows: Vec<_> = list(&lint["findings"]).iter().map(row).collect();
     if rows.is_empty() {
-        return "<h2 id=\"findings\">Findings</h2><p>none</p>".to_owned();
+        return section("findings", "Findings", "<p class=\"faint\">Nothing is wrong with the configuration.</p>");
     }
-    table("findings", "Findings", &["severity", "code", "message", "place"], &rows)
+    table("findings", "Findings", &["level", "code", "message", "place"], &rows)
 }
 
 pub(super) fn index(paths: &[(&str, &str)]) -> String {
-    let item = |(path, says): &(&str, &str)| format!("<li><a href=\"{path}\">{path}</a>: {}</li>", Escaped(says));
+    let item =
+        |(path, says): &(&str, &str)| format!("<dt><a href=\"{path}\">{path}</a></dt><dd>{}</dd>", Escaped(says));
     let items: String = paths.iter().map(item).collect();
-    format!("<h2 id=\"paths\">Everything else</h2><ul>{items}</ul>")
+    format!("<section id=\"paths\"><h2>Everything else</h2><dl>{items}</dl></section>")
 }
