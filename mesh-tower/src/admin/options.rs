@@ -129,6 +129,7 @@ impl Bound {
             identity: identity.clone(),
             drain: drain.clone(),
             admin: self.admin,
+            began: crate::clock::now(),
             scraped: self.scraped,
             taps: Arc::new(Semaphore::new(MOST_TAPS)),
             explanations: Arc::new(Semaphore::new(MOST_EXPLANATIONS)),

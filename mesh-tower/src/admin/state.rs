@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Instant, UNIX_EPOCH};
 
 use http::header::ACCEPT;
 use http::{HeaderMap, Method, Request, StatusCode};
 use mesh_core::Site;
+use mesh_core::authn::PeerModes;
 use mesh_core::explain::{Explainer, Explanation, Question};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -29,6 +30,7 @@ pub(super) struct State {
     pub(super) identity: IdentityHandle,
     pub(super) drain: Drain,
     pub(super) admin: Admin,
+    pub(super) began: Instant,
     pub(super) scraped: Option<Scraped>,
     pub(super) taps: Arc<Semaphore>,
     /// Who has one may have something explained: a task that works cannot be ended.
@@ -127,8 +129,12 @@ impl State {
         page::page(&page::Seen {
             name: &name,
             generation: live.version(),
+            mode: &modes(live.snapshot().peer_modes()),
+            uptime: crate::clock::now().saturating_duration_since(self.began).as_secs(),
+            choice: page::Choice::of(ask),
             certs: &certs::certs(&self.identity),
             lint: &config::lint(&self.keeper.report()),
+            graph: &Value::Null,
             routes: &routes::routes(live, ""),
             endpoints: &endpoints::endpoints(live, ""),
             limits: &endpoints::limits(live, ""),
@@ -158,6 +164,16 @@ pub(super) fn is_page(path: &str) -> bool {
 /// Browsers say what they want; a program that takes anything gets what it can read.
 fn wants(headers: &HeaderMap, kind: &str) -> bool {
     headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|accept| accept.contains(kind)))
+}
+
+/// `STRICT`, and the ports that differ from it.
+fn modes(modes: &PeerModes) -> String {
+    let ports = modes.ports.iter().filter(|(_, mode)| **mode != modes.mode);
+    let ports: Vec<_> = ports.map(|(port, mode)| format!("{port} {}", mode.as_str())).collect();
+    match &*ports {
+        [] => modes.mode.as_str().to_owned(),
+        ports => format!("{}, {}", modes.mode.as_str(), ports.join(", ")),
+    }
 }
 
 fn index() -> Value {

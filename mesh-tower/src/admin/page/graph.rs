@@ -1,56 +1,174 @@
-//! Whom this process calls: the open lock is shown where a call would be plaintext.
+//! This process and its neighbours: the open lock is shown where a call is plaintext.
+
+mod edge;
 
 use serde_json::Value;
 
-use super::markup::{list, section};
+use self::edge::Edge;
+use super::choice::{Choice, Label};
+use super::figures::percent;
+use super::markup::section;
 use super::names;
-
-/// So many clusters are drawn; the tables have all.
-const MOST: usize = 24;
+use super::{figures, markup};
 
 /// An open lock, which needs no font.
 pub(super) const OPEN_LOCK: &str = "<svg class=\"open plaintext\" viewBox=\"0 0 16 16\" role=\"img\"><title>plaintext</title>\
     <rect x=\"2\" y=\"7\" width=\"9\" height=\"7\" rx=\"1\"/><path d=\"M8.5 7V4.5a2.5 2.5 0 0 1 5 0V6\"/></svg>";
 
-pub(super) fn graph(name: &str, clusters: &Value) -> String {
-    let clusters: Vec<_> = list(clusters).iter().filter(|cluster| !list(&cluster["endpoints"]).is_empty()).collect();
-    let drawn = &clusters[..clusters.len().min(MOST)];
-    let called: String = drawn.iter().map(|cluster| neighbour(cluster)).collect();
-    let left_out = match clusters.len() - drawn.len() {
-        0 => String::new(),
-        more => format!("<p class=\"faint\">and {more} more</p>"),
+/// So many neighbours are drawn on each side; the tables have all.
+const MOST: usize = 24;
+
+pub(super) fn graph(name: &str, graph: &Value, clusters: &Value, choice: Choice) -> String {
+    let called: Vec<_> = edge::called(graph, clusters);
+    let callers: Vec<_> = edge::callers(graph);
+    let mut left_out = String::new();
+    for (edges, whom) in [(&callers, "call"), (&called, "are called")] {
+        if let more @ 1.. = edges.len().saturating_sub(MOST) {
+            left_out += &format!("<p class=\"faint\">{more} more {whom}.</p>");
+        }
+    }
+    let [callers, called] = [&callers[..callers.len().min(MOST)], &called[..called.len().min(MOST)]];
+    let inbound = match callers {
+        [] => String::new(),
+        callers => format!("{}{}", side(callers, "callers", "calls this process", choice), wires(callers, true)),
     };
+    let alone = if callers.is_empty() { " alone" } else { "" };
     let content = format!(
-        "<div class=\"graph\"><div class=\"me\">{}</div>{}<ul class=\"called\" aria-label=\"may call\">{called}</ul></div>\
-         {left_out}",
+        "{}<div class=\"graph{alone}\">{inbound}<div class=\"me\">{}</div>{}{}</div>{left_out}",
+        choice.switches(),
         names::host_of(name),
-        wires(drawn.len())
+        wires(called, false),
+        side(called, "called", "is called by this process", choice)
     );
     section("graph", "Calls", &content)
 }
 
-/// The lines from this process to rows of equal height; they are stretched to what room there is.
-fn wires(rows: usize) -> String {
-    let height = 2 * rows.max(1);
-    let wire = |row: usize| {
-        let to = 2 * row + 1;
-        format!("<path class=\"edge\" d=\"M0 {from}C50 {from} 50 {to} 100 {to}\"/>", from = height / 2)
+/// The lines between this process and rows of equal height; they are stretched to what room there is.
+fn wires(edges: &[Edge], is_inbound: bool) -> String {
+    let height = 2 * edges.len().max(1);
+    let wire = |(row, edge): (usize, &Edge)| {
+        let (here, there) = (height / 2, 2 * row + 1);
+        let (from, to) = if is_inbound { (there, here) } else { (here, there) };
+        format!("<path class=\"edge {}\" d=\"M0 {from}C50 {from} 50 {to} 100 {to}\"/>", kind(edge))
     };
-    let wires: String = (0..rows).map(wire).collect();
+    let wires: String = edges.iter().enumerate().map(wire).collect();
     format!(
         "<svg class=\"wires\" viewBox=\"0 0 100 {height}\" preserveAspectRatio=\"none\" aria-hidden=\"true\">{wires}</svg>"
     )
 }
 
-fn neighbour(cluster: &Value) -> String {
-    let endpoints = list(&cluster["endpoints"]);
-    let ejected = endpoints.iter().filter(|endpoint| endpoint["health"] == "ejected").count();
-    let is_plain = endpoints.iter().any(|endpoint| endpoint["tls"] == false);
-    let lock = if is_plain { OPEN_LOCK } else { "" };
-    let health = match (ejected, endpoints.len()) {
-        (0, 1) => "<span class=\"faint\">1 endpoint</span>".to_owned(),
-        (0, all) => format!("<span class=\"faint\">{all} endpoints</span>"),
-        (out, all) => format!("<span class=\"bad\">{out} of {all} ejected</span>"),
-    };
-    format!("<li>{lock}{} {health}</li>", names::cluster(cluster["cluster"].as_str().unwrap_or_default()))
+fn kind(edge: &Edge) -> &'static str {
+    match edge {
+        Edge { requests: 0, .. } => "idle",
+        Edge { errors, .. } if *errors > 0.0 => "failing",
+        _ => "busy",
+    }
+}
+
+fn side(edges: &[Edge], class: &str, says: &str, choice: Choice) -> String {
+    let rows: String = edges.iter().map(|edge| row(edge, choice.label)).collect();
+    format!("<ul class=\"{class}\" aria-label=\"{says}\">{rows}</ul>")
+}
+
+fn row(edge: &Edge, label: Label) -> String {
+    let lock = if edge.is_plaintext { OPEN_LOCK } else { "" };
+    let facts: String = facts(edge, label).iter().map(|fact| format!("<span>{fact}</span>")).collect();
+    let label = label_of(edge, label);
+    format!(
+        "<li class=\"{}\"><span class=\"label\">{label}</span><span class=\"lock\">{lock}</span>{}<span class=\"facts\">{facts}</span></li>",
+        kind(edge),
+        edge.name
+    )
+}
+
+fn label_of(edge: &Edge, label: Label) -> String {
+    if edge.requests == 0 {
+        return "<span class=\"faint\">idle</span>".to_owned();
+    }
+    let rates = &edge.rates();
+    match label {
+        Label::Rps => format!("{} rps", figures::rps(rates)),
+        Label::Share => edge.share.map_or_else(|| markup::NOTHING.to_owned(), percent),
+        Label::P95 => figures::p95(rates),
+        Label::Errors => format!("{} err", percent(edge.errors)),
+    }
+}
+
+/// What the label does not say.
+fn facts(edge: &Edge, label: Label) -> Vec<String> {
+    let rates = &edge.rates();
+    let mut facts = Vec::new();
+    if edge.requests > 0 {
+        if label != Label::Rps {
+            facts.push(format!("{} rps", figures::rps(rates)));
+        }
+        if let (true, Some(share)) = (label != Label::Share, edge.share) {
+            facts.push(percent(share));
+        }
+        if label != Label::P95 {
+            facts.push(format!("p95 {}", figures::p95(rates)));
+        }
+        if label != Label::Errors && edge.errors > 0.0 {
+            facts.push(format!("<span class=\"bad\">err {}</span>", percent(edge.errors)));
+        }
+    }
+    if let Some(note) = &edge.note {
+        facts.push(note.clone());
+    }
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn drawn(label: Label) -> String {
+        let told = json!({
+            "edges": [
+                {"cluster": "outbound|80|v2|reviews.shop.svc.cluster.local", "tls": true, "share": 0.05,
+                 "requests": 30, "rps": 0.5, "error_share": 0.2, "p95_ms": 88.0},
+                {"cluster": "outbound|80|v2|reviews.shop.svc.cluster.local", "tls": false, "share": 0.05,
+                 "requests": 30, "rps": 0.5, "error_share": 0.0, "p95_ms": 31.0},
+            ],
+            "callers": [{"principal": null, "address": "10.0.9.3", "tls": false, "requests": 6, "rps": 0.1,
+                 "error_share": 0.0, "p95_ms": 4.0}],
+        });
+        let endpoint = |health: &str| json!({"health": health, "tls": true});
+        let clusters = json!([
+            {"cluster": "outbound|80|v1|reviews.shop.svc.cluster.local", "endpoints": [endpoint("ok"), endpoint("ejected")]},
+            {"cluster": "BlackHoleCluster", "endpoints": []},
+        ]);
+        graph("shop/web", &told, &clusters, Choice { window: "5m", label })
+    }
+
+    #[test]
+    fn an_edge_is_the_sum_of_its_endpoints() {
+        let drawn = drawn(Label::Rps);
+        let v2 = drawn.split("<li").find(|row| row.contains(">v2<")).unwrap();
+        let wanted = "<span>10.0 %</span><span>p95 88 ms</span><span><span class=\"bad\">err 10.0 %</span></span>";
+        assert!(v2.contains("<span class=\"label\">1.0 rps</span>") && v2.contains(wanted), "{v2}");
+        assert!(v2.starts_with(" class=\"failing\"") && v2.contains("plaintext"), "{v2}");
+    }
+
+    #[test]
+    fn what_nobody_calls_is_drawn_idle_and_what_has_no_endpoint_not_at_all() {
+        let drawn = drawn(Label::P95);
+        let v1 = drawn.split("<li").find(|row| row.contains(">v1<")).unwrap();
+        assert!(
+            v1.starts_with(" class=\"idle\"") && v1.contains("1 of 2 ejected") && !v1.contains("plaintext"),
+            "{v1}"
+        );
+        assert!(!drawn.contains("BlackHole"), "{drawn}");
+        // One caller, two that are called.
+        assert_eq!((drawn.matches("edge busy").count(), drawn.matches("edge failing").count()), (1, 1));
+    }
+
+    #[test]
+    fn the_label_is_what_was_chosen() {
+        for (label, wanted) in [(Label::Share, "10.0 %"), (Label::P95, "88 ms"), (Label::Errors, "10.0 % err")] {
+            assert!(drawn(label).contains(&format!("<span class=\"label\">{wanted}</span>")), "{label:?}");
+        }
+    }
 }

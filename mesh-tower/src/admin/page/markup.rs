@@ -41,14 +41,39 @@ pub(super) fn list(value: &Value) -> &[Value] {
 /// A cell that says nothing.
 pub(super) const NOTHING: &str = "<span class=\"faint\">–</span>";
 
+/// A column by its name.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Column {
+    Text(&'static str),
+    /// To the right, digit below digit.
+    Number(&'static str),
+}
+
+impl Column {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Text(name) | Self::Number(name) => name,
+        }
+    }
+
+    const fn class(self, is_empty: bool) -> &'static str {
+        match (self, is_empty) {
+            (Self::Text(_), false) => "",
+            (Self::Text(_), true) => " class=\"nothing\"",
+            (Self::Number(_), false) => " class=\"number\"",
+            (Self::Number(_), true) => " class=\"number nothing\"",
+        }
+    }
+}
+
 /// A table of this name, in a section that refreshes itself. Cells are markup already; on a phone a row is a card, whose first
 /// cells stand out and whose others carry the names of their columns.
-pub(super) fn table(id: &str, heading: &str, columns: &[&str], rows: &[Vec<String>]) -> String {
-    let names: String = columns.iter().map(|column| format!("<th scope=\"col\">{column}</th>")).collect();
+pub(super) fn table(id: &str, heading: &str, columns: &[Column], rows: &[Vec<String>]) -> String {
+    let name = |column: &Column| format!("<th scope=\"col\"{}>{}</th>", column.class(false), column.name());
+    let names: String = columns.iter().map(name).collect();
     let row = |cells: &Vec<String>| {
-        let cell = |(cell, column): (&String, &&str)| {
-            let says_nothing = if cell == NOTHING { " class=\"nothing\"" } else { "" };
-            format!("<td data-label=\"{column}\"{says_nothing}>{cell}</td>")
+        let cell = |(cell, column): (&String, &Column)| {
+            format!("<td data-label=\"{}\"{}>{cell}</td>", column.name(), column.class(cell == NOTHING))
         };
         format!("<tr>{}</tr>", cells.iter().zip(columns).map(cell).collect::<String>())
     };

@@ -1,7 +1,9 @@
 //! The page: everything at a glance, made here and complete without a script. The script only brings over every second what
 //! has changed, from the same page asked for with `?live=1`.
 
+mod choice;
 mod conditions;
+mod figures;
 mod graph;
 mod markup;
 mod names;
@@ -14,6 +16,7 @@ use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
 use serde_json::Value;
 
+pub(super) use self::choice::Choice;
 use self::markup::Escaped;
 use super::reply::{Reply, typed};
 use crate::identity::base64;
@@ -25,8 +28,15 @@ const SCRIPT: &str = include_str!("page.js");
 pub(super) struct Seen<'v> {
     pub(super) name: &'v str,
     pub(super) generation: u64,
+    /// Which connections this process takes, as documents write it.
+    pub(super) mode: &'v str,
+    /// For how long it has run, in seconds.
+    pub(super) uptime: u64,
+    pub(super) choice: Choice,
     pub(super) certs: &'v Value,
     pub(super) lint: &'v Value,
+    /// Neighbours with their figures.
+    pub(super) graph: &'v Value,
     pub(super) routes: &'v Value,
     pub(super) endpoints: &'v Value,
     pub(super) limits: &'v Value,
@@ -68,16 +78,17 @@ fn policy() -> HeaderValue {
 fn html(seen: &Seen<'_>) -> String {
     let live = [
         status(seen),
-        graph::graph(seen.name, seen.endpoints),
+        graph::graph(seen.name, seen.graph, seen.endpoints, seen.choice),
         tables::findings(seen.lint),
         tables::routes(seen.routes),
         tables::endpoints(seen.endpoints),
+        tables::callers(seen.graph),
         tables::limits(seen.limits),
     ];
     if seen.only_live {
         return live.concat();
     }
-    let [status, graph, findings, routes, endpoints, limits] = live;
+    let [status, graph, findings, routes, endpoints, callers, limits] = live;
     let name = Escaped(seen.name);
     let head = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>mesh: {name}</title>\
@@ -88,37 +99,32 @@ fn html(seen: &Seen<'_>) -> String {
     );
     let index = tables::index(seen.index);
     let foot = format!("</main><script>{SCRIPT}</script></body></html>\n");
-    [&*head, &graph, &findings, &routes, &endpoints, TAP, WHAT_IF, &limits, &index, &foot].concat()
+    [&*head, &graph, &findings, &routes, &endpoints, &callers, TAP, WHAT_IF, &limits, &index, &foot].concat()
 }
 
 fn status(seen: &Seen<'_>) -> String {
     let certificate = match (seen.certs["id"].as_str(), seen.certs["seconds_left"].as_i64()) {
         (Some(id), Some(left)) if left > 0 => {
-            format!("<span title=\"{}\">certificate <b>{}</b> left</span>", Escaped(id), span(left.unsigned_abs()))
+            format!(
+                "<span title=\"{}\">certificate <b>{}</b> left</span>",
+                Escaped(id),
+                figures::span(left.unsigned_abs())
+            )
         }
         (Some(id), _) => format!("<span class=\"bad\">certificate of {} has expired</span>", Escaped(id)),
         (None, _) => "<span>no certificate</span>".to_owned(),
     };
     let clock = seen.time % 86400;
     format!(
-        "<p id=\"status\" data-live><span>generation <b>{}</b></span>{certificate}\
-         <span class=\"number faint\">as of {:02}:{:02}:{:02} UTC</span></p>",
+        "<p id=\"status\" data-live><span>generation <b>{}</b></span>{certificate}<span>mTLS <b>{}</b></span>\
+         <span>up <b>{}</b></span><span class=\"number faint\">as of {:02}:{:02}:{:02} UTC</span></p>",
         seen.generation,
+        Escaped(seen.mode),
+        figures::span(seen.uptime),
         clock / 3600,
         clock / 60 % 60,
         clock % 60
     )
-}
-
-/// A time in its two largest units, such as `21 h 5 min`.
-fn span(seconds: u64) -> String {
-    let [days, hours, minutes] = [seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60];
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
-    }
 }
 
 const TAP: &str = "<section id=\"tap\"><h2 id=\"tap-heading\">Requests</h2><noscript><p>This part needs the script of the \

@@ -21,17 +21,18 @@ function bring(old, fresh) {
 let timer = 0;
 let isPaused = false;
 let isAsking = false;
-async function refresh() {
+async function refresh(isWanted) {
   clearTimeout(timer);
-  if (isAsking || isPaused || document.hidden) return;
+  if (isAsking || ((isPaused || document.hidden) && !isWanted)) return;
   isAsking = true;
+  const address = location.search;
   try {
-    const asked = new URLSearchParams(location.search);
+    const asked = new URLSearchParams(address);
     asked.set('live', '1');
     const answer = await fetch('/mesh/?' + asked, { headers: { accept: 'text/html' }, signal: AbortSignal.timeout(3000) });
     if (!answer.ok) throw new Error(String(answer.status));
     const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    if (!isPaused) for (const part of fresh.querySelectorAll('[data-live]')) if (of(part.id)) bring(of(part.id), part);
+    if (!isPaused || isWanted) for (const part of fresh.querySelectorAll('[data-live]')) if (of(part.id)) bring(of(part.id), part);
     of('gone').hidden = true;
   } catch {
     if (of('gone').hidden) {
@@ -40,16 +41,25 @@ async function refresh() {
     }
   }
   isAsking = false;
-  if (!isPaused) timer = setTimeout(refresh, 1000);
+  if (address !== location.search) refresh(true);
+  else if (!isPaused) timer = setTimeout(refresh, 1000, false);
 }
-document.addEventListener('visibilitychange', refresh);
+document.addEventListener('visibilitychange', () => refresh(false));
 of('pause').addEventListener('click', () => {
   isPaused = !isPaused;
   of('pause').textContent = isPaused ? 'Resume' : 'Pause';
-  refresh();
+  refresh(false);
+});
+// What else there is to see of the figures.
+document.addEventListener('click', (event) => {
+  const link = event.target.closest('[data-switch]');
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  history.replaceState(null, '', link.href);
+  refresh(true);
 });
 for (const element of document.querySelectorAll('[data-script]')) element.hidden = false;
-timer = setTimeout(refresh, 1000);
+timer = setTimeout(refresh, 1000, false);
 
 // What if: the answer stays on the page.
 const form = of('what-if');

@@ -4,25 +4,55 @@ use serde_json::Value;
 
 use super::conditions::conditions;
 use super::graph::OPEN_LOCK;
+use super::markup::Column::{Number, Text};
 use super::markup::{Escaped, NOTHING, list, section, shown, table};
-use super::names;
+use super::{figures, names};
 
 pub(super) fn routes(hosts: &Value) -> String {
     let mut rows = Vec::new();
     for host in list(hosts) {
         for (index, route) in list(&host["routes"]).iter().enumerate() {
+            let rates = &route["rates"];
             rows.push(vec![
-                names::host_of(host["host"].as_str().unwrap_or_default()),
-                shown(&host["listener"]),
+                format!(
+                    "{} {}",
+                    names::host_of(host["host"].as_str().unwrap_or_default()),
+                    listener(&host["listener"])
+                ),
                 index.to_string(),
                 shown(&route["name"]),
                 conditions(&route["match"]),
                 targets(&route["to"]),
+                figures::rps(rates),
+                figures::ok(rates),
+                figures::p95(rates),
+                figures::tries(rates),
+                figures::flag(rates),
                 format!("<span class=\"faint\">{}</span>", shown(&route["rule"])),
             ]);
         }
     }
-    table("routes", "Routes", &["host", "listener", "#", "name", "match", "to", "rule"], &rows)
+    let columns = [
+        Text("host"),
+        Number("#"),
+        Text("name"),
+        Text("match"),
+        Text("to"),
+        Number("rps"),
+        Number("ok"),
+        Number("p95"),
+        Number("tries"),
+        Text("last flag"),
+        Text("rule"),
+    ];
+    table("routes", "Routes", &columns, &rows)
+}
+
+/// `mesh:9080` as the port alone, as most listeners are.
+fn listener(name: &Value) -> String {
+    let name = name.as_str().unwrap_or_default();
+    let short = name.strip_prefix("mesh").unwrap_or(name);
+    format!("<span class=\"faint\">{}</span>", Escaped(short))
 }
 
 fn targets(to: &Value) -> String {
@@ -32,7 +62,7 @@ fn targets(to: &Value) -> String {
         let name = target["cluster"].as_str().unwrap_or_default();
         let share = 100.0 * target["weight"].as_f64().unwrap_or_default() / sum;
         match target["known"] == false {
-            true => format!("<span class=\"bad\">{} (unknown)</span>", Escaped(name)),
+            true => format!("{} <span class=\"bad\">unknown</span>", names::cluster(name)),
             false if several.len() == 1 || !share.is_finite() => names::cluster(name),
             false => format!("{} <span class=\"number\">{share:.0} %</span>", names::cluster(name)),
         }
@@ -44,27 +74,87 @@ pub(super) fn endpoints(clusters: &Value) -> String {
     let mut rows = Vec::new();
     for cluster in list(clusters) {
         for endpoint in list(&cluster["endpoints"]) {
-            let health = match endpoint["ejected_for_seconds"].as_f64() {
-                Some(left) => {
-                    format!("<span class=\"bad\">ejected</span> <span class=\"number\">{left:.0} s more</span>")
-                }
-                None => "<span class=\"good\">ok</span>".to_owned(),
-            };
-            let tls = match endpoint["tls"] == true {
-                true => "TLS".to_owned(),
-                false => format!("{OPEN_LOCK}<span class=\"bad\">plaintext</span>"),
-            };
+            let rates = &endpoint["rates"];
             rows.push(vec![
                 names::cluster(cluster["cluster"].as_str().unwrap_or_default()),
                 format!("<span class=\"number\">{}</span>", shown(&endpoint["address"])),
-                health,
+                health(endpoint),
+                encryption(endpoint["tls"] == true),
+                figures::rps(rates),
+                figures::ok(rates),
+                figures::p95(rates),
                 shown(&endpoint["active"]),
-                tls,
+                shown(&endpoint["connections"]),
                 shown(&endpoint["locality"]),
             ]);
         }
     }
-    table("endpoints", "Endpoints", &["cluster", "address", "health", "active", "encryption", "locality"], &rows)
+    let columns = [
+        Text("cluster"),
+        Text("address"),
+        Text("health"),
+        Text("encryption"),
+        Number("rps"),
+        Number("ok"),
+        Number("p95"),
+        Number("active"),
+        Number("connections"),
+        Text("locality"),
+    ];
+    table("endpoints", "Endpoints", &columns, &rows)
+}
+
+fn health(endpoint: &Value) -> String {
+    match endpoint["ejected_for_seconds"].as_f64() {
+        Some(left) => format!("<span class=\"bad\">ejected</span> <span class=\"number\">{left:.0} s more</span>"),
+        None => "<span class=\"good\">ok</span>".to_owned(),
+    }
+}
+
+fn encryption(is_tls: bool) -> String {
+    match is_tls {
+        true => "TLS".to_owned(),
+        false => format!("{OPEN_LOCK}<span class=\"bad\">plaintext</span>"),
+    }
+}
+
+/// Who calls this process, and whom a stricter mode would cut off.
+pub(super) fn callers(graph: &Value) -> String {
+    let callers = list(&graph["callers"]);
+    if callers.is_empty() {
+        return section("peers", "Who calls me", "<p class=\"faint\">Nobody has called in this time.</p>");
+    }
+    let is_cut = |caller: &Value| caller["would_be_cut_off_by_strict"] == true;
+    let row = |caller: &Value| {
+        let strict = match is_cut(caller) {
+            true => "<span class=\"bad\">cut off</span>",
+            false => "<span class=\"good\">stays</span>",
+        };
+        vec![
+            names::caller(caller),
+            encryption(caller["tls"] == true),
+            strict.to_owned(),
+            figures::rps(caller),
+            figures::ok(caller),
+            figures::p95(caller),
+            figures::flag(caller),
+        ]
+    };
+    let rows: Vec<_> = callers.iter().map(row).collect();
+    let columns = [
+        Text("caller"),
+        Text("encryption"),
+        Text("with STRICT"),
+        Number("rps"),
+        Number("ok"),
+        Number("p95"),
+        Text("last flag"),
+    ];
+    let heading = match callers.iter().filter(|caller| is_cut(caller)).count() {
+        0 => "Who calls me: STRICT would cut off nobody".to_owned(),
+        cut => format!("Who calls me: STRICT would cut off {cut} of {}", callers.len()),
+    };
+    table("peers", &heading, &columns, &rows)
 }
 
 pub(super) fn limits(clusters: &Value) -> String {
@@ -85,7 +175,14 @@ pub(super) fn limits(clusters: &Value) -> String {
         [vec![name], figures.to_vec(), vec![shown(&of["retry_budget"])]].concat()
     };
     let rows: Vec<_> = list(clusters).iter().map(row).collect();
-    let columns = ["cluster", "connections", "waiting", "requests", "retries", "retry budget"];
+    let columns = [
+        Text("cluster"),
+        Number("connections"),
+        Number("waiting"),
+        Number("requests"),
+        Number("retries"),
+        Text("retry budget"),
+    ];
     table("limits", "Limits: in use / at most", &columns, &rows)
 }
 
@@ -104,7 +201,7 @@ pub(super) fn findings(lint: &Value) -> String {
     if rows.is_empty() {
         return section("findings", "Findings", "<p class=\"faint\">Nothing is wrong with the configuration.</p>");
     }
-    table("findings", "Findings", &["level", "code", "message", "place"], &rows)
+    table("findings", "Findings", &["level", "code", "message", "place"].map(Text), &rows)
 }
 
 pub(super) fn index(paths: &[(&str, &str)]) -> String {
