@@ -3,40 +3,58 @@
 use std::sync::Arc;
 
 use mesh_core::cluster::TlsSpec;
-use mesh_core::cluster::endpoint::EndpointState;
 use serde_json::{Value, json};
 
-use crate::cluster::ClusterHandle;
+use super::rates::of_sum;
+use crate::cluster::{ClusterHandle, Member};
 use crate::live::Live;
+use crate::telemetry::{Edge, Seen};
 
 /// The clusters whose names have the text.
 fn picked<'l>(live: &'l Live, text: &'l str) -> impl Iterator<Item = &'l Arc<ClusterHandle>> {
     live.clusters().iter().filter(move |cluster| cluster.spec().name.contains(text))
 }
 
-pub(super) fn endpoints(live: &Live, host: &str) -> Value {
-    picked(live, host).map(|cluster| of_cluster(cluster)).collect()
+pub(super) fn endpoints(live: &Live, seen: &Seen, host: &str) -> Value {
+    picked(live, host).map(|cluster| of_cluster(cluster, seen)).collect()
 }
 
-fn of_cluster(cluster: &ClusterHandle) -> Value {
+/// Whether the policy is TLS.
+pub(super) fn policy(cluster: &ClusterHandle) -> &'static str {
+    match cluster.spec().tls {
+        TlsSpec::Plaintext => "plaintext",
+        TlsSpec::Auto(_) => "auto",
+        _ => "always",
+    }
+}
+
+fn of_cluster(cluster: &ClusterHandle, seen: &Seen) -> Value {
     let spec = cluster.spec();
-    let endpoints: Vec<_> = cluster.endpoints_now().iter().map(|endpoint| of_endpoint(cluster, endpoint)).collect();
+    let rates = |endpoint: Option<String>| {
+        let edge = Edge { cluster: spec.name.clone(), endpoint: endpoint.map(Into::into) };
+        seen.edges.rows.get(&edge).cloned().unwrap_or_default()
+    };
+    let mut all = rates(None);
+    let mut endpoints = Vec::new();
+    for member in cluster.members_now() {
+        let sum = rates(Some(member.state.address().to_string()));
+        all = all.with(&sum);
+        endpoints.push(of_endpoint(cluster, &member, &of_sum(seen, &sum)));
+    }
     let gauges = cluster.gauges();
     json!({
         "cluster": spec.name,
         "external": spec.is_external,
-        "tls": match spec.tls {
-            TlsSpec::Plaintext => "plaintext",
-            TlsSpec::Auto(_) => "auto",
-            _ => "always",
-        },
+        "tls": policy(cluster),
+        "rates": of_sum(seen, &all),
         "endpoints": endpoints,
         "ejections": gauges.ejections,
         "ejections_refused": gauges.ejections_refused,
     })
 }
 
-fn of_endpoint(cluster: &ClusterHandle, endpoint: &EndpointState) -> Value {
+fn of_endpoint(cluster: &ClusterHandle, member: &Member, rates: &Value) -> Value {
+    let endpoint = &member.state;
     let spec = endpoint.spec();
     let ejected_for = cluster.ejected_for(endpoint).map(|left| left.as_secs_f64().ceil());
     json!({
@@ -44,10 +62,12 @@ fn of_endpoint(cluster: &ClusterHandle, endpoint: &EndpointState) -> Value {
         "health": if endpoint.is_ejected() { "ejected" } else { "ok" },
         "ejected_for_seconds": ejected_for,
         "active": endpoint.active(),
+        "connections": member.pool.counts().open,
         "weight": spec.weight,
         "locality": spec.locality.to_string(),
         "labels": spec.labels,
         "tls": cluster.tls(endpoint, false).is_some(),
+        "rates": rates,
     })
 }
 

@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::Instant;
 
 use http::header::ACCEPT;
 use http::{HeaderMap, Method, Request, StatusCode};
 use mesh_core::Site;
-use mesh_core::authn::PeerModes;
 use mesh_core::explain::{Explainer, Explanation, Question};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -16,12 +15,13 @@ use super::ask::Ask;
 use super::metrics::{self, Scraped};
 use super::options::Admin;
 use super::reply::{Reply, json, text};
-use super::{certs, changes, config, endpoints, guard, page, routes, tap};
+use super::{certs, changes, config, endpoints, graph, guard, peers, rates, routes, tap};
 use crate::config::Keeper;
 use crate::identity::IdentityHandle;
 use crate::live::Live;
 use crate::outbound::Shared;
 use crate::serve::Drain;
+use crate::telemetry::{Seen, Traffic, Window};
 
 /// What the answers are read from.
 pub(super) struct State {
@@ -44,9 +44,14 @@ impl fmt::Debug for State {
 }
 
 /// Every path, for who opens the first.
-const INDEX: [(&str, &str); 12] = [
-    ("/mesh/routes", "rules by port and host; ?host="),
-    ("/mesh/endpoints", "endpoints with health and ejections; ?host="),
+pub(super) const INDEX: [(&str, &str); 14] = [
+    (
+        "/mesh/graph",
+        "this process and its neighbours: rates, shares, durations, failures, TLS; ?window=1m|5m|15m&host=",
+    ),
+    ("/mesh/routes", "rules by port and host, with rates; ?host=&window="),
+    ("/mesh/endpoints", "endpoints with health, ejections and rates; ?host=&window="),
+    ("/mesh/peers", "who calls, who of them could no more under STRICT, what is called in plaintext; ?window="),
     ("/mesh/limits", "limits, what is in use of them and how often they were in the way; ?host="),
     ("/mesh/config", "generation, sources, resources that act and that are refused, findings"),
     ("/mesh/explain", "where a request goes and why; ?method=&url=&h=name:value&roll=&from=namespace/account&label="),
@@ -70,11 +75,17 @@ impl State {
         let ask = Ask::of(request.uri());
         let live = self.shared.live.current();
         let host = ask.get("host").unwrap_or_default();
+        let seen = match rates::window(&ask) {
+            Ok(window) => move || self.seen(window),
+            Err(problem) => return text(StatusCode::BAD_REQUEST, problem),
+        };
         match request.uri().path() {
             path if is_page(path) && wants(request.headers(), "text/html") => self.page(&live, &ask),
             path if is_page(path) => json(&index()),
-            "/mesh/routes" => json(&routes::routes(&live, host)),
-            "/mesh/endpoints" => json(&endpoints::endpoints(&live, host)),
+            "/mesh/routes" => json(&routes::routes(&live, &seen(), host)),
+            "/mesh/endpoints" => json(&endpoints::endpoints(&live, &seen(), host)),
+            "/mesh/graph" => json(&graph::graph(&live, &seen(), host)),
+            "/mesh/peers" => json(&peers::peers(&live, &seen())),
             "/mesh/limits" => json(&endpoints::limits(&live, host)),
             "/mesh/config" => json(&config::config(&live, &self.keeper)),
             "/mesh/explain" => {
@@ -90,6 +101,11 @@ impl State {
             "/ready" => self.ready(&live),
             _ => text(StatusCode::NOT_FOUND, "there is nothing here; /mesh/ lists what there is"),
         }
+    }
+
+    /// What requests came to of late.
+    pub(super) fn seen(&self, window: Window) -> Seen {
+        self.shared.sinks.traffic.get_or_init(Traffic::default).seen(window)
     }
 
     /// As a person reads it where one does.
@@ -122,28 +138,6 @@ impl State {
         }
     }
 
-    fn page(&self, live: &Live, ask: &Ask) -> Reply {
-        let site = live.compiled().map(|compiled| &compiled.site);
-        let account = site.and_then(|site| site.service_account.as_deref()).unwrap_or("this process");
-        let name = site.map_or_else(String::new, |site| format!("{}/{account}", site.namespace));
-        page::page(&page::Seen {
-            name: &name,
-            generation: live.version(),
-            mode: &modes(live.snapshot().peer_modes()),
-            uptime: crate::clock::now().saturating_duration_since(self.began).as_secs(),
-            choice: page::Choice::of(ask),
-            certs: &certs::certs(&self.identity),
-            lint: &config::lint(&self.keeper.report()),
-            graph: &Value::Null,
-            routes: &routes::routes(live, ""),
-            endpoints: &endpoints::endpoints(live, ""),
-            limits: &endpoints::limits(live, ""),
-            time: crate::clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-            only_live: ask.get("live").is_some(),
-            index: &INDEX,
-        })
-    }
-
     fn ready(&self, live: &Live) -> Reply {
         let unready = |why| text(StatusCode::SERVICE_UNAVAILABLE, why);
         if self.drain.has_begun() {
@@ -164,16 +158,6 @@ pub(super) fn is_page(path: &str) -> bool {
 /// Browsers say what they want; a program that takes anything gets what it can read.
 fn wants(headers: &HeaderMap, kind: &str) -> bool {
     headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|accept| accept.contains(kind)))
-}
-
-/// `STRICT`, and the ports that differ from it.
-fn modes(modes: &PeerModes) -> String {
-    let ports = modes.ports.iter().filter(|(_, mode)| **mode != modes.mode);
-    let ports: Vec<_> = ports.map(|(port, mode)| format!("{port} {}", mode.as_str())).collect();
-    match &*ports {
-        [] => modes.mode.as_str().to_owned(),
-        ports => format!("{}, {}", modes.mode.as_str(), ports.join(", ")),
-    }
 }
 
 fn index() -> Value {

@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use mesh_core::cluster::endpoint::EndpointState;
 
-use super::{ClusterHandle, members_of};
+use super::{ClusterHandle, Member, members_of};
 
 impl ClusterHandle {
     /// The endpoints with what was learned about them, after the sweep that a request at this moment would run.
     pub(crate) fn endpoints_now(&self) -> Vec<Arc<EndpointState>> {
+        self.members_now().into_iter().map(|member| member.state).collect()
+    }
+
+    /// The same with their connections.
+    pub(crate) fn members_now(&self) -> Vec<Member> {
         self.sweep(crate::clock::now());
-        members_of(&self.current(crate::clock::now())).into_iter().map(|member| member.state).collect()
+        members_of(&self.current(crate::clock::now()))
     }
 
     /// Ejections, and those that `maxEjectionPercent` did not allow.

@@ -55,9 +55,16 @@ const ILLEGIBLE: &str = "(() => {
 async fn the_page_is_legible_wide_and_on_a_phone_by_day_and_by_night() {
     let world = World::plain().await;
     let Some(mut browser) = world.seen(WIDE).await else { return };
-    assert_eq!((world.call("v1").await, world.call("v2").await), (200, 503));
+    for _ in 0..40 {
+        assert_eq!(world.call("v1").await, 200);
+    }
     for (name, view) in [("wide", WIDE), ("dark", DARK), ("phone", PHONE), ("phone-dark", DARK_PHONE)] {
         browser.open(&world.url(), view).await;
+        // A message and a row of the tap are to be legible as well.
+        browser.click("#listen").await;
+        browser.until("document.getElementById('heard').textContent.startsWith('listening')", SOON).await;
+        world.call("v2").await;
+        browser.until("document.querySelectorAll('#requests tr').length === 1", SOON).await;
         assert_eq!(browser.eval("innerWidth").await, view.width, "{name}");
         let ground = browser.eval("getComputedStyle(document.body).backgroundColor").await;
         assert_eq!(ground == "rgb(255, 255, 255)", view.scheme == "light", "{name}: {ground}");
@@ -217,6 +224,72 @@ async fn a_lock_is_open_where_a_call_is_plaintext_and_nowhere_else() {
         }
     }
     browser.picture("admin-locks.png").await;
+    browser.assert_content().await;
+}
+
+#[tokio::test]
+async fn what_stands_at_an_edge_is_chosen_and_stays_in_the_address() {
+    let world = World::plain().await;
+    let Some(mut browser) = world.seen(WIDE).await else { return };
+    assert_eq!((world.call("v1").await, world.call("v2").await), (200, 503));
+    let label = |subset: &str| {
+        format!(
+            "[...document.querySelectorAll('.called li')].find((row) => row.innerText.includes('{subset}'))             .querySelector('.label').innerText"
+        )
+    };
+    browser.until(&format!("{}.endsWith('rps')", label("v2")), SOON).await;
+    for (chosen, good, bad) in [("errors", "0 % err", "100 % err"), ("share", "50.0 %", "50.0 %")] {
+        browser.click(&format!("[data-switch][href$='label={chosen}']")).await;
+        let both = format!("{} === '{good}' && {} === '{bad}'", label("v1"), label("v2"));
+        browser.until(&both, SOON).await;
+        let current =
+            browser.eval("document.querySelector('[href$=\"' + location.search + '\"][aria-current]') !== null").await;
+        assert_eq!(current, true, "{chosen} is not marked as chosen");
+    }
+    // An edge with errors is red.
+    let red = "getComputedStyle(document.querySelector('.edge.failing')).stroke === \
+               getComputedStyle(document.querySelector('.bad')).color";
+    assert_eq!(browser.eval(red).await, true);
+    browser.click("[data-switch][href*='window=15m']").await;
+    browser.until("location.search === '?window=15m&label=share'", SOON).await;
+    let url = browser.eval("location.href").await.as_str().unwrap().to_owned();
+    browser.open(&url, WIDE).await;
+    assert_eq!(browser.eval(&label("v2")).await, "50.0 %");
+    let row = "[...document.querySelectorAll('#routes tbody tr')].find((row) => row.innerText.includes(':9080') && \
+               row.innerText.includes('broken')).innerText.replace(/\\s+/g, ' ')";
+    let row = browser.eval(row).await;
+    assert!(row.as_str().unwrap().contains("0 % "), "{row}");
+    browser.assert_content().await;
+}
+
+#[tokio::test]
+async fn who_calls_is_shown_with_who_would_be_cut_off() {
+    let (world, _serving) = graph::called_by_two().await;
+    let Some(mut browser) = world.seen(WIDE).await else { return };
+    let text = "document.getElementById('peers').innerText";
+    browser.until(&format!("{text}.includes('STRICT would cut off 1 of 2')"), SOON).await;
+    let of = |caller: &str| {
+        format!("[...document.querySelectorAll('#peers tbody tr')].find((row) => row.innerText.includes('{caller}'))")
+    };
+    for (caller, wanted, is_open) in [("shop/front", "stays", false), ("127.0.0.1", "cut off", true)] {
+        let row = browser.eval(&format!("{}.innerText", of(caller))).await;
+        assert!(row.as_str().unwrap().contains(wanted), "{row}");
+        let lock = format!("{}.querySelector('svg.open') !== null", of(caller));
+        assert_eq!(browser.eval(&lock).await, is_open, "{caller}");
+    }
+    assert_eq!(browser.eval("document.querySelectorAll('.callers li').length").await, 2);
+    assert_eq!(browser.eval("document.querySelectorAll('.callers svg.open').length").await, 1);
+    let header = browser.eval("document.getElementById('status').innerText").await;
+    for wanted in ["generation 1", "certificate", "mTLS PERMISSIVE", "up "] {
+        assert!(header.as_str().unwrap().contains(wanted), "{header}");
+    }
+    for (name, view) in [("callers", WIDE), ("callers-phone", PHONE)] {
+        browser.open(&world.url(), view).await;
+        let beyond = browser.eval("document.documentElement.scrollWidth - innerWidth").await;
+        assert!(beyond.as_i64().unwrap() <= 0, "{name} scrolls sideways by {beyond} px");
+        assert_eq!(browser.eval(ILLEGIBLE).await, serde_json::json!([]), "{name}");
+        browser.picture(&format!("admin-{name}.png")).await;
+    }
     browser.assert_content().await;
 }
 

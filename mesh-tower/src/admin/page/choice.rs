@@ -1,6 +1,7 @@
 //! What of the figures is shown, as the address of the page says it: it can be kept and sent on, and needs no script.
 
 use super::super::ask::Ask;
+use crate::telemetry::Window;
 
 /// What stands at the edges of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,28 +25,25 @@ impl Label {
     }
 }
 
-/// The windows there are figures of.
-const WINDOWS: [&str; 3] = ["1m", "5m", "15m"];
-
 /// What is chosen; what the address does not say, or says of what there is not, is the first of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::admin) struct Choice {
-    pub(in crate::admin) window: &'static str,
+    pub(in crate::admin) window: Window,
     pub(super) label: Label,
 }
 
 impl Choice {
     pub(in crate::admin) fn of(ask: &Ask) -> Self {
-        let (window, label) = (ask.get("window").unwrap_or_default(), ask.get("label").unwrap_or_default());
+        let label = ask.get("label").unwrap_or_default();
         Self {
-            window: WINDOWS.into_iter().find(|known| *known == window).unwrap_or(WINDOWS[0]),
+            window: ask.get("window").and_then(Window::named).unwrap_or_default(),
             label: Label::ALL.into_iter().find(|known| known.name() == label).unwrap_or(Label::Rps),
         }
     }
 
     /// Links to what else could be chosen.
     pub(super) fn switches(self) -> String {
-        let windows = WINDOWS.map(|window| (window, Self { window, ..self }));
+        let windows = Window::ALL.map(|window| (window.name(), Self { window, ..self }));
         let labels = Label::ALL.map(|label| (label.name(), Self { label, ..self }));
         format!(
             "<div class=\"bar switches\">{}{}</div>",
@@ -57,7 +55,7 @@ impl Choice {
     fn switch(self, what: &str, choices: &[(&str, Self)]) -> String {
         let link = |(name, choice): &(&str, Self)| {
             let current = if *choice == self { " aria-current=\"true\"" } else { "" };
-            let (window, label) = (choice.window, choice.label.name());
+            let (window, label) = (choice.window.name(), choice.label.name());
             format!("<a href=\"/mesh/?window={window}&amp;label={label}\" data-switch{current}>{name}</a>")
         };
         let links: String = choices.iter().map(link).collect();
@@ -72,9 +70,9 @@ mod tests {
     #[test]
     fn the_address_says_what_is_chosen() {
         let of = |uri: &'static str| Choice::of(&Ask::of(&http::Uri::from_static(uri)));
-        assert_eq!(of("/mesh/"), Choice { window: "1m", label: Label::Rps });
+        assert_eq!(of("/mesh/"), Choice { window: Window::One, label: Label::Rps });
         let chosen = of("/mesh/?window=15m&label=errors");
-        assert_eq!(chosen, Choice { window: "15m", label: Label::Errors });
+        assert_eq!(chosen, Choice { window: Window::Fifteen, label: Label::Errors });
         assert_eq!(of("/mesh/?window=9m&label=%3Cb%3E"), of("/mesh/"));
         let links = chosen.switches();
         let current: Vec<_> = links.split("<a ").filter(|link| link.contains("aria-current")).collect();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::markup::{Escaped, NOTHING};
+use super::markup::{Escaped, NOTHING, list};
 
 /// Requests by the second.
 pub(super) fn rps(rates: &Value) -> String {
@@ -26,14 +26,18 @@ pub(super) fn p95(rates: &Value) -> String {
 }
 
 pub(super) fn tries(rates: &Value) -> String {
-    number(rates, "tries", |tries| format!("{tries:.2}"))
+    number(rates, "tries_per_request", |tries| format!("{tries:.2}"))
 }
 
 /// The last response flag, and how long ago it was.
 pub(super) fn flag(rates: &Value) -> String {
-    match (rates["last_flag"].as_str(), rates["last_flag_seconds_ago"].as_f64()) {
-        (Some(flag), Some(ago)) => {
-            format!("<b>{}</b> <span class=\"faint number\">{} ago</span>", Escaped(flag), age(ago))
+    let last = &rates["last_flag"];
+    match (last["flags"].as_str(), last["seconds_ago"].as_f64()) {
+        (Some(flags), Some(ago)) => {
+            let means: Vec<_> = list(&last["means"]).iter().filter_map(Value::as_str).collect();
+            let (flags, means) = (Escaped(flags), means.join("; "));
+            let ago = age(ago);
+            format!("<b title=\"{}\">{flags}</b> <span class=\"faint number\">{ago} ago</span>", Escaped(&means))
         }
         _ => NOTHING.to_owned(),
     }
@@ -110,11 +114,11 @@ mod tests {
 
     #[test]
     fn of_no_requests_nothing_is_said() {
-        for rates in [json!(null), json!({"requests": 0, "rps": 0.0, "tries": 0.0})] {
+        for rates in [json!(null), json!({"requests": 0, "rps": 0.0, "tries_per_request": null})] {
             assert_eq!([rps(&rates), ok(&rates), p95(&rates), tries(&rates), flag(&rates)], [NOTHING; 5]);
         }
-        let failing = json!({"requests": 4, "error_share": 0.25, "last_flag": "UF", "last_flag_seconds_ago": 2.0});
+        let failing = json!({"requests": 4, "error_share": 0.25, "last_flag": {"flags": "UF", "seconds_ago": 2.0, "means": ["x"]}});
         assert_eq!(ok(&failing), "<span class=\"bad\">75.0 %</span>");
-        assert_eq!(flag(&failing), "<b>UF</b> <span class=\"faint number\">2 s ago</span>");
+        assert_eq!(flag(&failing), "<b title=\"x\">UF</b> <span class=\"faint number\">2 s ago</span>");
     }
 }

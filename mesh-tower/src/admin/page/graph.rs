@@ -7,9 +7,8 @@ use serde_json::Value;
 use self::edge::Edge;
 use super::choice::{Choice, Label};
 use super::figures::percent;
-use super::markup::section;
-use super::names;
-use super::{figures, markup};
+use super::markup::{NOTHING, section};
+use super::{figures, names};
 
 /// An open lock, which needs no font.
 pub(super) const OPEN_LOCK: &str = "<svg class=\"open plaintext\" viewBox=\"0 0 16 16\" role=\"img\"><title>plaintext</title>\
@@ -44,9 +43,9 @@ pub(super) fn graph(name: &str, graph: &Value, clusters: &Value, choice: Choice)
 }
 
 /// The lines between this process and rows of equal height; they are stretched to what room there is.
-fn wires(edges: &[Edge], is_inbound: bool) -> String {
+fn wires(edges: &[Edge<'_>], is_inbound: bool) -> String {
     let height = 2 * edges.len().max(1);
-    let wire = |(row, edge): (usize, &Edge)| {
+    let wire = |(row, edge): (usize, &Edge<'_>)| {
         let (here, there) = (height / 2, 2 * row + 1);
         let (from, to) = if is_inbound { (there, here) } else { (here, there) };
         format!("<path class=\"edge {}\" d=\"M0 {from}C50 {from} 50 {to} 100 {to}\"/>", kind(edge))
@@ -57,20 +56,20 @@ fn wires(edges: &[Edge], is_inbound: bool) -> String {
     )
 }
 
-fn kind(edge: &Edge) -> &'static str {
-    match edge {
-        Edge { requests: 0, .. } => "idle",
-        Edge { errors, .. } if *errors > 0.0 => "failing",
-        _ => "busy",
+fn kind(edge: &Edge<'_>) -> &'static str {
+    match edge.rates {
+        None => "idle",
+        Some(_) if edge.errors() > 0.0 => "failing",
+        Some(_) => "busy",
     }
 }
 
-fn side(edges: &[Edge], class: &str, says: &str, choice: Choice) -> String {
+fn side(edges: &[Edge<'_>], class: &str, says: &str, choice: Choice) -> String {
     let rows: String = edges.iter().map(|edge| row(edge, choice.label)).collect();
     format!("<ul class=\"{class}\" aria-label=\"{says}\">{rows}</ul>")
 }
 
-fn row(edge: &Edge, label: Label) -> String {
+fn row(edge: &Edge<'_>, label: Label) -> String {
     let lock = if edge.is_plaintext { OPEN_LOCK } else { "" };
     let facts: String = facts(edge, label).iter().map(|fact| format!("<span>{fact}</span>")).collect();
     let label = label_of(edge, label);
@@ -81,40 +80,34 @@ fn row(edge: &Edge, label: Label) -> String {
     )
 }
 
-fn label_of(edge: &Edge, label: Label) -> String {
-    if edge.requests == 0 {
-        return "<span class=\"faint\">idle</span>".to_owned();
-    }
-    let rates = &edge.rates();
+fn label_of(edge: &Edge<'_>, label: Label) -> String {
+    let Some(rates) = edge.rates else { return "<span class=\"faint\">idle</span>".to_owned() };
     match label {
         Label::Rps => format!("{} rps", figures::rps(rates)),
-        Label::Share => edge.share.map_or_else(|| markup::NOTHING.to_owned(), percent),
+        Label::Share => rates["share"].as_f64().map_or_else(|| NOTHING.to_owned(), percent),
         Label::P95 => figures::p95(rates),
-        Label::Errors => format!("{} err", percent(edge.errors)),
+        Label::Errors => format!("{} err", percent(edge.errors())),
     }
 }
 
 /// What the label does not say.
-fn facts(edge: &Edge, label: Label) -> Vec<String> {
-    let rates = &edge.rates();
+fn facts(edge: &Edge<'_>, label: Label) -> Vec<String> {
     let mut facts = Vec::new();
-    if edge.requests > 0 {
+    if let Some(rates) = edge.rates {
         if label != Label::Rps {
             facts.push(format!("{} rps", figures::rps(rates)));
         }
-        if let (true, Some(share)) = (label != Label::Share, edge.share) {
+        if let (true, Some(share)) = (label != Label::Share, rates["share"].as_f64()) {
             facts.push(percent(share));
         }
         if label != Label::P95 {
             facts.push(format!("p95 {}", figures::p95(rates)));
         }
-        if label != Label::Errors && edge.errors > 0.0 {
-            facts.push(format!("<span class=\"bad\">err {}</span>", percent(edge.errors)));
+        if label != Label::Errors && edge.errors() > 0.0 {
+            facts.push(format!("<span class=\"bad\">err {}</span>", percent(edge.errors())));
         }
     }
-    if let Some(note) = &edge.note {
-        facts.push(note.clone());
-    }
+    facts.extend(edge.note.clone());
     facts
 }
 
@@ -123,15 +116,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::telemetry::Window;
 
     fn drawn(label: Label) -> String {
         let told = json!({
-            "edges": [
-                {"cluster": "outbound|80|v2|reviews.shop.svc.cluster.local", "tls": true, "share": 0.05,
-                 "requests": 30, "rps": 0.5, "error_share": 0.2, "p95_ms": 88.0},
-                {"cluster": "outbound|80|v2|reviews.shop.svc.cluster.local", "tls": false, "share": 0.05,
-                 "requests": 30, "rps": 0.5, "error_share": 0.0, "p95_ms": 31.0},
-            ],
+            "clusters": [{"cluster": "outbound|80|v2|reviews.shop.svc.cluster.local", "tls": false, "share": 0.1,
+                 "requests": 60, "rps": 1.0, "error_share": 0.1, "p95_ms": 88.0}],
             "callers": [{"principal": null, "address": "10.0.9.3", "tls": false, "requests": 6, "rps": 0.1,
                  "error_share": 0.0, "p95_ms": 4.0}],
         });
@@ -140,11 +130,11 @@ mod tests {
             {"cluster": "outbound|80|v1|reviews.shop.svc.cluster.local", "endpoints": [endpoint("ok"), endpoint("ejected")]},
             {"cluster": "BlackHoleCluster", "endpoints": []},
         ]);
-        graph("shop/web", &told, &clusters, Choice { window: "5m", label })
+        graph("shop/web", &told, &clusters, Choice { window: Window::default(), label })
     }
 
     #[test]
-    fn an_edge_is_the_sum_of_its_endpoints() {
+    fn an_edge_is_told_with_its_figures() {
         let drawn = drawn(Label::Rps);
         let v2 = drawn.split("<li").find(|row| row.contains(">v2<")).unwrap();
         let wanted = "<span>10.0 %</span><span>p95 88 ms</span><span><span class=\"bad\">err 10.0 %</span></span>";

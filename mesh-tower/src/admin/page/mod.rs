@@ -17,7 +17,7 @@ use http::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_PO
 use serde_json::Value;
 
 pub(super) use self::choice::Choice;
-use self::markup::Escaped;
+use self::markup::{Escaped, shown};
 use super::reply::{Reply, typed};
 use crate::identity::base64;
 
@@ -25,18 +25,16 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// What the page shows, in the form in which it is told elsewhere.
-pub(super) struct Seen<'v> {
+pub(super) struct Shown<'v> {
     pub(super) name: &'v str,
     pub(super) generation: u64,
-    /// Which connections this process takes, as documents write it.
-    pub(super) mode: &'v str,
     /// For how long it has run, in seconds.
     pub(super) uptime: u64,
     pub(super) choice: Choice,
     pub(super) certs: &'v Value,
     pub(super) lint: &'v Value,
-    /// Neighbours with their figures.
     pub(super) graph: &'v Value,
+    pub(super) peers: &'v Value,
     pub(super) routes: &'v Value,
     pub(super) endpoints: &'v Value,
     pub(super) limits: &'v Value,
@@ -48,8 +46,8 @@ pub(super) struct Seen<'v> {
     pub(super) index: &'v [(&'v str, &'v str)],
 }
 
-pub(super) fn page(seen: &Seen<'_>) -> Reply {
-    let mut reply = typed(StatusCode::OK, "text/html; charset=utf-8", html(seen));
+pub(super) fn page(shown: &Shown<'_>) -> Reply {
+    let mut reply = typed(StatusCode::OK, "text/html; charset=utf-8", html(shown));
     let headers = reply.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, policy());
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -75,21 +73,21 @@ fn policy() -> HeaderValue {
 }
 
 /// The whole page, or only the parts of it that change, for a page that is open already.
-fn html(seen: &Seen<'_>) -> String {
+fn html(shown: &Shown<'_>) -> String {
     let live = [
-        status(seen),
-        graph::graph(seen.name, seen.graph, seen.endpoints, seen.choice),
-        tables::findings(seen.lint),
-        tables::routes(seen.routes),
-        tables::endpoints(seen.endpoints),
-        tables::callers(seen.graph),
-        tables::limits(seen.limits),
+        status(shown),
+        graph::graph(shown.name, shown.graph, shown.endpoints, shown.choice),
+        tables::findings(shown.lint),
+        tables::routes(shown.routes),
+        tables::endpoints(shown.endpoints),
+        tables::callers(shown.peers),
+        tables::limits(shown.limits),
     ];
-    if seen.only_live {
+    if shown.only_live {
         return live.concat();
     }
     let [status, graph, findings, routes, endpoints, callers, limits] = live;
-    let name = Escaped(seen.name);
+    let name = Escaped(shown.name);
     let head = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>mesh: {name}</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head><body>\
@@ -97,13 +95,13 @@ fn html(seen: &Seen<'_>) -> String {
          <button id=\"pause\" type=\"button\" data-script hidden>Pause</button></header><main id=\"main\" tabindex=\"-1\">\
          <p id=\"gone\" role=\"alert\" hidden></p>",
     );
-    let index = tables::index(seen.index);
+    let index = tables::index(shown.index);
     let foot = format!("</main><script>{SCRIPT}</script></body></html>\n");
     [&*head, &graph, &findings, &routes, &endpoints, &callers, TAP, WHAT_IF, &limits, &index, &foot].concat()
 }
 
-fn status(seen: &Seen<'_>) -> String {
-    let certificate = match (seen.certs["id"].as_str(), seen.certs["seconds_left"].as_i64()) {
+fn status(shown: &Shown<'_>) -> String {
+    let certificate = match (shown.certs["id"].as_str(), shown.certs["seconds_left"].as_i64()) {
         (Some(id), Some(left)) if left > 0 => {
             format!(
                 "<span title=\"{}\">certificate <b>{}</b> left</span>",
@@ -114,17 +112,25 @@ fn status(seen: &Seen<'_>) -> String {
         (Some(id), _) => format!("<span class=\"bad\">certificate of {} has expired</span>", Escaped(id)),
         (None, _) => "<span>no certificate</span>".to_owned(),
     };
-    let clock = seen.time % 86400;
+    let clock = shown.time % 86400;
     format!(
         "<p id=\"status\" data-live><span>generation <b>{}</b></span>{certificate}<span>mTLS <b>{}</b></span>\
          <span>up <b>{}</b></span><span class=\"number faint\">as of {:02}:{:02}:{:02} UTC</span></p>",
-        seen.generation,
-        Escaped(seen.mode),
-        figures::span(seen.uptime),
+        shown.generation,
+        mode(shown.peers),
+        figures::span(shown.uptime),
         clock / 3600,
         clock / 60 % 60,
         clock % 60
     )
+}
+
+/// `STRICT`, and the ports that differ from it.
+fn mode(peers: &Value) -> String {
+    let all = &peers["mode"];
+    let ports = peers["port_modes"].as_object().into_iter().flatten().filter(|(_, mode)| *mode != all);
+    let ports: String = ports.map(|(port, mode)| format!(", {} {}", Escaped(port), shown(mode))).collect();
+    shown(all) + &ports
 }
 
 const TAP: &str = "<section id=\"tap\"><h2 id=\"tap-heading\">Requests</h2><noscript><p>This part needs the script of the \

@@ -1,60 +1,39 @@
 //! What goes between this process and one neighbour.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::markup::list;
 use super::super::names;
 
 /// A cluster, or who calls.
 #[derive(Debug, Default)]
-pub(super) struct Edge {
+pub(super) struct Edge<'v> {
     /// As markup.
     pub(super) name: String,
-    pub(super) requests: u64,
-    rps: f64,
-    /// Of the requests to the same host and port.
-    pub(super) share: Option<f64>,
-    /// What of its requests failed, from 0 to 1.
-    pub(super) errors: f64,
-    /// That of the slowest endpoint.
-    p95_ms: Option<f64>,
+    /// Figures; nothing where there was no request.
+    pub(super) rates: Option<&'v Value>,
     pub(super) is_plaintext: bool,
     /// As markup.
     pub(super) note: Option<String>,
 }
 
-impl Edge {
-    fn add(&mut self, rates: &Value) {
-        let requests = rates["requests"].as_u64().unwrap_or_default();
-        let failed =
-            self.errors * weight(self.requests) + rates["error_share"].as_f64().unwrap_or_default() * weight(requests);
-        self.requests += requests;
-        self.errors = if self.requests == 0 { 0.0 } else { failed / weight(self.requests) };
-        self.rps += rates["rps"].as_f64().unwrap_or_default();
-        if let Some(share) = rates["share"].as_f64() {
-            self.share = Some(self.share.unwrap_or_default() + share);
-        }
-        if let Some(p95) = rates["p95_ms"].as_f64() {
-            self.p95_ms = Some(self.p95_ms.map_or(p95, |known| known.max(p95)));
-        }
-    }
-
-    /// In the form of everything that has figures.
-    pub(super) fn rates(&self) -> Value {
-        json!({ "requests": self.requests, "rps": self.rps, "p95_ms": self.p95_ms })
+impl Edge<'_> {
+    /// What of its requests failed, from 0 to 1.
+    pub(super) fn errors(&self) -> f64 {
+        self.rates.and_then(|rates| rates["error_share"].as_f64()).unwrap_or_default()
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of requests")]
-fn weight(requests: u64) -> f64 {
-    requests as f64
+fn with_requests(rates: &Value) -> Option<&Value> {
+    rates["requests"].as_u64().filter(|requests| *requests > 0).map(|_| rates)
 }
 
-/// The clusters that are called or may be, the busiest first.
-pub(super) fn called(graph: &Value, clusters: &Value) -> Vec<Edge> {
-    let mut edges: BTreeMap<&str, Edge> = BTreeMap::new();
+/// The clusters that are called or may be: first those with requests.
+pub(super) fn called<'v>(graph: &'v Value, clusters: &'v Value) -> Vec<Edge<'v>> {
+    let mut edges: BTreeMap<&str, Edge<'_>> = BTreeMap::new();
     for cluster in list(clusters) {
         let endpoints = list(&cluster["endpoints"]);
         if !endpoints.is_empty() {
@@ -63,13 +42,13 @@ pub(super) fn called(graph: &Value, clusters: &Value) -> Vec<Edge> {
             edges.insert(cluster["cluster"].as_str().unwrap_or_default(), edge);
         }
     }
-    for rates in list(&graph["edges"]) {
-        let edge = edges.entry(rates["cluster"].as_str().unwrap_or_default()).or_default();
-        edge.add(rates);
-        edge.is_plaintext |= rates["tls"] == false;
+    for row in list(&graph["clusters"]) {
+        let Some(rates) = with_requests(row) else { continue };
+        let edge = edges.entry(row["cluster"].as_str().unwrap_or_default()).or_default();
+        edge.rates = Some(rates);
+        edge.is_plaintext |= row["tls"] == false;
     }
-    let named = edges.into_iter().map(|(name, edge)| Edge { name: names::cluster(name), ..edge });
-    sorted(named.collect())
+    sorted(edges.into_iter().map(|(name, edge)| Edge { name: names::cluster(name), ..edge }).collect())
 }
 
 fn note(endpoints: &[Value]) -> Option<String> {
@@ -79,18 +58,17 @@ fn note(endpoints: &[Value]) -> Option<String> {
     }
 }
 
-/// Who calls this process, the busiest first.
-pub(super) fn callers(graph: &Value) -> Vec<Edge> {
-    let edge = |rates: &Value| {
-        let mut edge = Edge { name: names::caller(rates), is_plaintext: rates["tls"] == false, ..Edge::default() };
-        edge.add(rates);
-        edge
+/// Who calls this process.
+pub(super) fn callers(graph: &Value) -> Vec<Edge<'_>> {
+    let edge = |row| {
+        let (name, rates) = (names::caller(row), with_requests(row));
+        Edge { name, rates, is_plaintext: row["tls"] == false, note: None }
     };
     sorted(list(&graph["callers"]).iter().map(edge).collect())
 }
 
-/// Stable, so that rows without requests do not change their places.
-fn sorted(mut edges: Vec<Edge>) -> Vec<Edge> {
-    edges.sort_by_key(|edge| std::cmp::Reverse(edge.requests > 0));
+/// Otherwise rows stay where they are, since they are looked at while figures change.
+fn sorted(mut edges: Vec<Edge<'_>>) -> Vec<Edge<'_>> {
+    edges.sort_by_key(|edge| Reverse(edge.rates.is_some()));
     edges
 }
