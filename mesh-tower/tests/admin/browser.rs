@@ -52,6 +52,22 @@ const ILLEGIBLE: &str = "(() => {
 })()";
 
 #[tokio::test]
+async fn what_the_policy_forbids_does_not_run_and_is_complained_of() {
+    let world = World::plain().await;
+    let Some(mut browser) = world.seen(WIDE).await else { return };
+    browser.assert_content().await;
+    let inject = "(() => { const made = document.createElement('script'); made.textContent = 'window.hasRun = true'; \
+                  document.body.append(made); return window.hasRun === true; })()";
+    assert_eq!(browser.eval(inject).await, false);
+    let complained = async {
+        while !browser.complaints().await.iter().any(|said| said.contains("Content Security Policy")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), complained).await.expect("the browser says nothing of it");
+}
+
+#[tokio::test]
 async fn the_page_is_legible_wide_and_on_a_phone_by_day_and_by_night() {
     let world = World::plain().await;
     let Some(mut browser) = world.seen(WIDE).await else { return };

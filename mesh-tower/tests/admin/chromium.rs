@@ -202,10 +202,16 @@ impl Browser {
         std::fs::write(folder.join(name), bytes).unwrap();
     }
 
-    /// Fails if the browser holds anything against the page.
-    pub(crate) async fn assert_content(&mut self) {
+    /// What the browser holds against the page.
+    pub(crate) async fn complaints(&mut self) -> &[String] {
         // Whatever was told before this answer has been heard.
         self.eval("1").await;
-        assert!(self.complaints.is_empty(), "{:#?}", self.complaints);
+        &self.complaints
+    }
+
+    /// Fails if there is anything.
+    pub(crate) async fn assert_content(&mut self) {
+        let complaints = self.complaints().await;
+        assert!(complaints.is_empty(), "{complaints:#?}");
     }
 }

@@ -25,7 +25,7 @@ impl Label {
     }
 }
 
-/// What is chosen; what the address does not say, or says of what there is not, is the first of each.
+/// What is chosen; the first of each where the address says nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::admin) struct Choice {
     pub(in crate::admin) window: Window,

@@ -199,9 +199,9 @@ pub(super) fn findings(lint: &Value) -> String {
     };
     let rows: Vec<_> = list(&lint["findings"]).iter().map(row).collect();
     if rows.is_empty() {
-        return section("findings", "Findings", "<p class=\"faint\">Nothing is wrong with the configuration.</p>");
+        return section("lint", "Findings", "<p class=\"faint\">Nothing is wrong with the configuration.</p>");
     }
-    table("findings", "Findings", &["level", "code", "message", "place"].map(Text), &rows)
+    table("lint", "Findings", &["level", "code", "message", "place"].map(Text), &rows)
 }
 
 pub(super) fn index(paths: &[(&str, &str)]) -> String {
