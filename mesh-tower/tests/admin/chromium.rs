@@ -1,8 +1,8 @@
-//! Debian's chromium, driven by its own protocol (a WebSocket with JSON) as a person would use it.
+//! A chromium, driven by its own protocol (a WebSocket with JSON) as a person would use it.
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use mesh_tower::mesh_core::jwt::base64url;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -41,10 +41,16 @@ pub(crate) const DARK: View = View { scheme: "dark", ..WIDE };
 pub(crate) const PHONE: View = View { width: 390, height: 844, scheme: "light" };
 pub(crate) const DARK_PHONE: View = View { scheme: "dark", ..PHONE };
 
+/// What distributions call it.
+const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
 /// The program; where there is none that is said, and is a failure where everything has to run.
+#[expect(clippy::print_stderr, reason = "who runs the tests is told what was passed over")]
 fn program() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|program| program.is_file());
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    let mut programs = NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let found = programs.find(|program| program.is_file());
     if found.is_none() {
         let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
         assert!(!is_ci, "there is no chromium in PATH, and CI=true wants every test to run");
