@@ -5,12 +5,18 @@
 #[path = "tls/authority.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod authority;
+#[allow(dead_code, reason = "other tests need more of it")]
+mod common_grpc;
 #[path = "metrics/exchange.rs"]
 mod exchange;
+#[path = "metrics/messages.rs"]
+mod messages;
 #[path = "metrics/observed.rs"]
 mod observed;
 #[path = "metrics/overrides.rs"]
 mod overrides;
+#[path = "metrics/principals.rs"]
+mod principals;
 
 use std::net::SocketAddr;
 use std::time::Duration;
