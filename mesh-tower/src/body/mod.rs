@@ -11,7 +11,6 @@ pub mod replay;
 use std::any::Any;
 use std::fmt;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -19,12 +18,11 @@ use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
-use mesh_core::telemetry::messages::Messages;
 
 use self::guarded::Guarded;
 use crate::BoxError;
 use crate::outbound::Answer;
-use crate::telemetry::{Calling, Counted, Group, Measured, RequestSpan};
+use crate::telemetry::{Arrived, Arriving, Counted, Measured, RequestSpan};
 
 /// A request or response body.
 ///
@@ -47,8 +45,8 @@ enum Inner {
     Empty,
     Full(Bytes),
     Incoming(Incoming),
-    /// Of a gRPC request that came in. In a box, since what is counted of it would make every request larger.
-    Calling(Box<Calling<Incoming>>),
+    /// Of a request that came in. In a box, since what is counted of it would make every request larger.
+    Arriving(Box<Arriving<Incoming>>),
     /// Of an endpoint; named, so that what is measured of it finds room in its box.
     Answer(Box<Answer>),
     Boxed(UnsyncBoxBody<Bytes, BoxError>),
@@ -100,23 +98,22 @@ impl Body {
             }
             Inner::Answer(answer) => answer.measure(measured, span),
             // As where somebody looked at its beginning, which few ask for.
-            Inner::Incoming(_) | Inner::Calling(_) | Inner::Boxed(_) => {
+            Inner::Incoming(_) | Inner::Arriving(_) | Inner::Boxed(_) => {
                 *self = Self::new(Counted::new(std::mem::take(self), measured, span));
             }
         }
     }
 
-    /// Counts the messages of gRPC that are read of it.
-    pub(crate) fn count_messages_in(&mut self, group: &Arc<Group>) {
-        let group = Arc::clone(group);
+    /// Counts it as it is read.
+    pub(crate) fn count(&mut self, mut arrived: Arrived) {
         match std::mem::take(&mut self.0) {
             Inner::Empty => {}
             Inner::Full(content) => {
-                group.record_messages(Messages::default().begun_in(&content), 0);
+                arrived.count(&content);
                 self.0 = Inner::Full(content);
             }
-            Inner::Incoming(body) => self.0 = Inner::Calling(Box::new(Calling::new(body, group))),
-            other => *self = Self::new(Calling::new(Self(other), group)),
+            Inner::Incoming(body) => self.0 = Inner::Arriving(Box::new(Arriving::new(body, arrived))),
+            other => *self = Self::new(Arriving::new(Self(other), arrived)),
         }
     }
 
@@ -138,7 +135,7 @@ impl Body {
         match &self.0 {
             Inner::Empty => Some(Self::empty()),
             Inner::Full(content) => Some(Self(Inner::Full(content.clone()))),
-            Inner::Incoming(_) | Inner::Calling(_) | Inner::Answer(_) | Inner::Boxed(_) => None,
+            Inner::Incoming(_) | Inner::Arriving(_) | Inner::Answer(_) | Inner::Boxed(_) => None,
         }
     }
 }
@@ -173,7 +170,7 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(content))))
             }
             Inner::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            Inner::Calling(body) => Pin::new(&mut **body).poll_frame(cx).map_err(Into::into),
+            Inner::Arriving(body) => Pin::new(&mut **body).poll_frame(cx).map_err(Into::into),
             Inner::Answer(answer) => Pin::new(&mut **answer).poll_frame(cx),
             Inner::Boxed(body) => Pin::new(body).poll_frame(cx),
         }
@@ -184,7 +181,7 @@ impl http_body::Body for Body {
             Inner::Empty => true,
             Inner::Full(_) => false,
             Inner::Incoming(body) => body.is_end_stream(),
-            Inner::Calling(body) => body.is_end_stream(),
+            Inner::Arriving(body) => body.is_end_stream(),
             Inner::Answer(answer) => answer.is_end_stream(),
             Inner::Boxed(body) => body.is_end_stream(),
         }
@@ -195,7 +192,7 @@ impl http_body::Body for Body {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::Full(content) => SizeHint::with_exact(content.len() as u64),
             Inner::Incoming(body) => body.size_hint(),
-            Inner::Calling(body) => body.size_hint(),
+            Inner::Arriving(body) => body.size_hint(),
             Inner::Answer(answer) => answer.size_hint(),
             Inner::Boxed(body) => body.size_hint(),
         }
@@ -208,7 +205,7 @@ impl fmt::Debug for Body {
             Inner::Empty => f.write_str("Body(empty)"),
             // The content is the caller's: it does not belong in a log.
             Inner::Full(content) => write!(f, "Body({} bytes)", content.len()),
-            Inner::Incoming(_) | Inner::Calling(_) | Inner::Answer(_) | Inner::Boxed(_) => {
+            Inner::Incoming(_) | Inner::Arriving(_) | Inner::Answer(_) | Inner::Boxed(_) => {
                 f.write_str("Body(streaming)")
             }
         }

@@ -1,16 +1,18 @@
 //! One request, from its beginning to the last byte of its answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use mesh_core::route::reply::is_grpc;
 use mesh_core::telemetry::messages::Messages;
 use mesh_core::telemetry::standard::{Ended, Security};
 use mesh_core::{Failure, ResponseFlags, grpc_status};
 
+use super::arriving::Arrived;
 use super::exchange;
 use super::instruments::Sizes;
 use super::recording::{Recording, Sums};
@@ -96,6 +98,7 @@ impl Begun {
             began,
             request_bytes,
             sent,
+            arrived: None,
             response_bytes: 0,
             messages: None,
             ended: Ended { is_grpc, security, ..Ended::default() },
@@ -113,6 +116,8 @@ pub(crate) struct Measured {
     began: Instant,
     request_bytes: u64,
     sent: Option<Sent>,
+    /// What was read of a request's body that did not say how long it is.
+    arrived: Option<Arc<AtomicU64>>,
     response_bytes: u64,
     /// Of a gRPC answer.
     messages: Option<Messages>,
@@ -134,10 +139,13 @@ impl Measured {
         }
     }
 
-    /// Counts the messages of a gRPC request as its body is read.
-    pub(crate) fn reads(&self, body: &mut Body) {
-        if let Some(group) = self.group.as_ref().filter(|_| self.ended.is_grpc) {
-            body.count_messages_in(group);
+    /// Counts the body of the request as it is read: its bytes, unless they are known already, and messages of gRPC.
+    pub(crate) fn reads(&mut self, body: &mut Body) {
+        let group = self.group.as_ref().filter(|_| self.ended.is_grpc);
+        let messages = group.map(|group| (Messages::default(), Arc::clone(group)));
+        self.arrived = body.size_hint().exact().is_none().then(Arc::default);
+        if messages.is_some() || self.arrived.is_some() {
+            body.count(Arrived { messages, bytes: self.arrived.clone() });
         }
     }
 
@@ -218,7 +226,9 @@ impl Drop for Measured {
             self.ended.flags = self.ended.flags.with(ResponseFlags::DC);
         }
         let now = crate::clock::now();
-        let request_bytes = self.request_bytes + self.sent.as_ref().map_or(0, Sent::bytes);
+        let sent = self.sent.as_ref().map_or(0, Sent::bytes);
+        let arrived = self.arrived.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed));
+        let request_bytes = self.request_bytes + sent + arrived;
         let (began, response_bytes) = (self.began, self.response_bytes);
         if let Some(group) = &self.group {
             let milliseconds = now.saturating_duration_since(began).as_secs_f64() * 1_000.0;

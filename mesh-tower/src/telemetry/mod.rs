@@ -91,7 +91,7 @@
 //! Without a provider a request pays a branch; one that is not recorded pays no allocation but for the header that says so.
 
 mod arrivals;
-mod calling;
+mod arriving;
 mod counted;
 mod exchange;
 mod instruments;
@@ -107,7 +107,7 @@ mod tap;
 mod trace;
 
 pub(crate) use arrivals::Arrivals;
-pub(crate) use calling::Calling;
+pub(crate) use arriving::{Arrived, Arriving};
 pub(crate) use counted::Counted;
 pub(crate) use exchange::forget_introduction;
 pub(crate) use measured::{Begun, Measured};
