@@ -31,6 +31,7 @@ async fn prometheus_finds_what_istios_dashboards_ask_for() {
     let prometheus = Prometheus::start(&binary, &shop.metrics).await;
     let traffic = Traffic::begin(&shop).await;
     own::while_it_flows(&prometheus).await;
+    own::on_our_board(&prometheus).await;
     match boards::queries() {
         Some(queries) => boards::ask(&prometheus, &queries).await,
         None => println!("SKIPPED: the queries of Istio's boards are not there; MESH_CASES says where"),

@@ -1,7 +1,12 @@
 //! Questions of our own, after the boards' kind, and sums that have to agree with what was sent.
 
+use serde_json::Value;
+
 use crate::prometheus::{Prometheus, Sample};
 use crate::traffic::Sent;
+
+/// The board that this example brings for Grafana.
+const BOARD: &str = include_str!("../../grafana/mesh.json");
 
 /// While requests flow: rates, shares, quantiles and sizes, each with the least and the most that it may be.
 const FLOWING: [(&str, f64, f64); 9] = [
@@ -39,6 +44,20 @@ pub(crate) async fn while_it_flows(prometheus: &Prometheus) {
         let is_good = |answer: &[Sample]| matches!(answer, [only] if (least..=most).contains(&only.value()));
         prometheus.until(query, is_good).await.unwrap_or_else(|problem| panic!("{least} to {most}: {problem}"));
     }
+}
+
+/// Each panel of our own board has something to show.
+pub(crate) async fn on_our_board(prometheus: &Prometheus) {
+    let board: Value = serde_json::from_str(BOARD).unwrap();
+    let panels = board["panels"].as_array().unwrap();
+    let mut asked = 0;
+    for target in panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap()) {
+        let query = target["expr"].as_str().unwrap().replace("$__rate_interval", "10s").replace("$service", ".*");
+        let shows = |answer: &[Sample]| !answer.is_empty() && answer.iter().all(|sample| sample.value().is_finite());
+        prometheus.until(&query, shows).await.unwrap_or_else(|problem| panic!("{problem}"));
+        asked += 1;
+    }
+    assert!(asked >= panels.len(), "a panel asks nothing");
 }
 
 pub(crate) async fn once_it_has_ended(prometheus: &Prometheus, sent: &Sent, processes: usize) {

@@ -24,7 +24,7 @@ impl Drop for Process {
 pub(crate) fn role(role: &str, version: &str, listen: SocketAddr, config: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bookinfo"));
     command.args(["--role", role, "--version", version, "--listen", &listen.to_string()]);
-    command.arg("--config").arg(config).env("RUST_LOG", "error");
+    command.arg("--config").arg(config).env("RUST_LOG", "error,tower_http=off");
     command
 }
 
