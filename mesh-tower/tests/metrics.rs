@@ -5,7 +5,7 @@
 #[path = "tls/authority.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod authority;
-#[allow(dead_code, reason = "other tests need more of it")]
+#[allow(dead_code, clippy::print_stdout, reason = "other tests need more of it")]
 mod common_grpc;
 #[path = "metrics/exchange.rs"]
 mod exchange;

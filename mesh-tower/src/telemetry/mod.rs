@@ -29,9 +29,10 @@
 //! what has come every 5 s, here each is told at once, but those of a request that is sent only once an answer tells who
 //! takes them. They have the labels that say between whom they go, and as in Istio none of what became of the call: neither
 //! `request_protocol` nor `response_code`, `grpc_response_status`, `response_flags` or `connection_security_policy`. An
-//! answer counts that is 200 and says that it is gRPC. A request that is tried again counts as often as it was sent to who
-//! answers, which is once; what comes in counts as the application reads it, if [`Mesh::serve`](crate::Mesh::serve) or
-//! another server hands it on as a [`Body`](crate::Body).
+//! answer counts that is 200 and says that it is gRPC. Of a request that is tried again those messages count that its last
+//! endpoint has got; of one that nobody answers none that stream, where Envoy counts what it has read. What comes in counts as
+//! the application reads it, if [`Mesh::serve`](crate::Mesh::serve) or another server hands it on as a
+//! [`Body`](crate::Body); so do the bytes of a request that does not say how long it is.
 //!
 //! `source_principal` and `destination_principal` are what mutual TLS of the mesh has proved on the connection, on both sides;
 //! in plaintext they are `unknown`, this workload's own too.
