@@ -198,5 +198,8 @@ mod tests {
         assert_eq!(checked(&json!({"iss": "i", "aud": "x"})), Err(Refusal::WrongAudience));
         assert_eq!(checked(&json!({"iss": "i"})), Err(Refusal::WrongAudience));
         assert_eq!(checked(&json!({"iss": "i", "aud": 1})), Err(Refusal::BadAudience));
+        let two = ["other".to_owned(), "api".to_owned()];
+        let text = token(&json!({"alg": "RS256"}), &json!({"iss": "i", "aud": ["x", "api"]}));
+        assert_eq!(Token::parse(&text).unwrap().check("i", &two, 1_000), Ok(()));
     }
 }

@@ -58,6 +58,7 @@ pub(crate) async fn send(
         return Tried::nowhere(Error::with_source(Failure::NoHealthyUpstream, why));
     }
     trail.chosen(&member.state, member.group.as_ref());
+    trail.sent_by(|| cluster.tls(&member.state, outgoing.is_https()).is_some());
     let (answer, counts) = exchange(cluster, &member, outgoing, clock)
         .await
         .map_or_else(|missed| (Err(missed), Counts::default()), |(answer, counts)| (Ok(answer), counts));

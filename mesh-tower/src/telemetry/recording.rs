@@ -8,12 +8,14 @@ use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response};
 use mesh_core::identity::SpiffeId;
+use mesh_core::route::RouteId;
 use mesh_core::telemetry::record::{self, TlsFacts, Wanted};
 use mesh_core::telemetry::standard::Ended;
 use mesh_core::telemetry::{Record, Side};
 
 use super::sinks::Sinks;
 use crate::identity::Peer;
+use crate::inbound::PeerIdentity;
 use crate::live::Live;
 use crate::serve::PeerAddress;
 
@@ -27,6 +29,12 @@ pub(crate) struct Recording {
     began: Instant,
     /// Whether the head of the request is noted as it is sent on.
     is_told: bool,
+    /// The rule that took it.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "who asks is the admin server"))]
+    route: Option<RouteId>,
+    /// Whether it was sent by TLS, where it was sent.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "who asks is the admin server"))]
+    is_sent_by_tls: Option<bool>,
 }
 
 /// What is measured of a request, told at its end.
@@ -47,7 +55,7 @@ impl Recording {
         request: &Request<B>,
     ) -> Option<Box<Self>> {
         let is_tapped = sinks.taps.is_listened_to();
-        if !is_tapped && live.snapshot().telemetry().of(side).logs.files.is_empty() {
+        if !is_tapped && !sinks.want_all() && live.snapshot().telemetry().of(side).logs.files.is_empty() {
             return None;
         }
         let mut record = Record::new(side, crate::clock::wall(), request.method().clone());
@@ -57,11 +65,17 @@ impl Recording {
         if let Some(peer) = request.extensions().get::<Peer>() {
             record.tls = facts(peer);
         }
+        if record.tls.peer_uri.is_none()
+            && let Some(proved) = request.extensions().get::<PeerIdentity>()
+        {
+            record.tls.peer_uri = Some(proved.principal().into());
+        }
         if request.body().is_end_stream() || request.body().size_hint().exact() == Some(0) {
             record.request_duration = Some(std::time::Duration::ZERO);
         }
         let (live, sinks) = (Arc::clone(live), Arc::clone(sinks));
-        let mut recording = Self { record, live, sinks, is_tapped, began: crate::clock::now(), is_told: false };
+        let (began, is_told, route, is_sent_by_tls) = (crate::clock::now(), false, None, None);
+        let mut recording = Self { record, live, sinks, is_tapped, began, is_told, route, is_sent_by_tls };
         recording.name(request);
         Some(Box::new(recording))
     }
@@ -93,6 +107,16 @@ impl Recording {
         self.record.downstream_local = to;
     }
 
+    /// The rule that takes it.
+    pub(crate) fn taken_by(&mut self, route: RouteId) {
+        self.route = Some(route);
+    }
+
+    /// How its last try is sent.
+    pub(crate) fn sent(&mut self, is_by_tls: bool) {
+        self.is_sent_by_tls = Some(is_by_tls);
+    }
+
     /// What was decided about it.
     pub(crate) fn record(&mut self) -> &mut Record {
         &mut self.record
@@ -110,6 +134,8 @@ impl Recording {
 
     /// The request has come to its end: tells those who want to know.
     pub(super) fn finish(self, ended: Ended, sums: Sums) {
+        #[cfg(feature = "admin")]
+        let (route, is_sent_by_tls) = (self.route, self.is_sent_by_tls);
         let Self { mut record, live, sinks, is_tapped, .. } = self;
         record.duration = sums.now.saturating_duration_since(sums.began);
         record.status = ended.status;
@@ -123,6 +149,12 @@ impl Recording {
         }
         for file in &live.snapshot().telemetry().of(record.side).logs.files {
             sinks.logs.write(file, &record);
+        }
+        #[cfg(feature = "admin")]
+        if let Some(traffic) = sinks.traffic.get() {
+            let snapshot = live.snapshot();
+            let rule = route.map(|route| (snapshot.vhost_of_route(route), snapshot.rule(route)));
+            traffic.add(&record, super::traffic::About { rule, is_sent_by_tls }, sums.now);
         }
         if is_tapped {
             sinks.taps.tell(Arc::new(record));

@@ -179,6 +179,13 @@ fn a_list_in_a_header_is_looked_into_only_where_that_is_asked_for() {
 }
 
 #[test]
+fn metadata_of_a_proxy_is_nothing_that_anybody_has() {
+    let request = Request::get("/");
+    let text = "when: [{key: 'experimental.envoy.filters.a.b[c]', values: [x]}]";
+    assert_matches(text, &Access::request(&request.view()), false, "metadata");
+}
+
+#[test]
 fn what_is_not_known_before_a_request_is_there_is_told() {
     let told = |text: &str| rule("ALLOW", text).looks_at().unknown_in_advance();
     assert_eq!(told("from: [{source: {requestPrincipals: [\"*\"]}}]"), ["a token"]);
