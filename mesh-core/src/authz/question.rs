@@ -61,7 +61,7 @@ impl AccessQuestion {
     pub fn answer(mut self, snapshot: &Snapshot, profile: Profile) -> AccessAnswer<'_> {
         let target = self.target.split('#').next().unwrap_or_default().to_owned();
         let (path, query) = target.split_once('?').map_or((&*target, None), |(path, query)| (path, Some(query)));
-        let normal = match self.into_form(snapshot, profile, path) {
+        let normal = match self.take_form(snapshot, profile, path) {
             Ok(normal) => normal.unwrap_or_else(|| path.to_owned()),
             Err(failure) => {
                 let reason = format!("{failure} ({})", failure.http_status().as_u16());
@@ -99,7 +99,7 @@ impl AccessQuestion {
     }
 
     /// What the mesh makes of a request before policies look at it, or why it answers it itself.
-    fn into_form(&mut self, snapshot: &Snapshot, profile: Profile, path: &str) -> Result<Option<String>, Failure> {
+    fn take_form(&mut self, snapshot: &Snapshot, profile: Profile, path: &str) -> Result<Option<String>, Failure> {
         let Self { method, headers, principal, .. } = self;
         let head = Head { version: Version::HTTP_11, method, scheme: None, authority: None, headers };
         request_form::check(&head, profile)?;
