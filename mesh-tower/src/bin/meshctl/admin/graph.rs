@@ -45,17 +45,17 @@ fn rows(graph: &Value) -> Vec<Vec<String>> {
     let own = format!("{}/{account}", word(&graph["self"]["namespace"]));
     let callers = list(&graph["callers"]).iter().map(|caller| {
         let between = [word(&caller["caller"]), own.clone(), "-".to_owned()];
-        row(between, caller, "-")
+        row(&between, caller, "-")
     });
     let edges = list(&graph["edges"]).iter().map(|edge| {
         let between = [own.clone(), word(&edge["cluster"]), word(&edge["endpoint"])];
         let health = if edge["endpoint"].is_null() { "none there" } else { edge["health"].as_str().unwrap_or("-") };
-        row(between, edge, health)
+        row(&between, edge, health)
     });
     callers.chain(edges).collect()
 }
 
-fn row(between: [String; 3], of: &Value, health: &str) -> Vec<String> {
+fn row(between: &[String; 3], of: &Value, health: &str) -> Vec<String> {
     let secured = match of["tls"].as_bool() {
         Some(true) => "TLS",
         Some(false) => "plaintext",
@@ -63,5 +63,5 @@ fn row(between: [String; 3], of: &Value, health: &str) -> Vec<String> {
     };
     let figures = [figure(&of["rps"]), percent(&of["share"]), figure(&of["p95_ms"]), percent(&of["error_share"])];
     let rest = [secured.to_owned(), health.to_owned(), flag(&of["last_flag"])];
-    [between.to_vec(), figures.to_vec(), rest.to_vec()].concat()
+    [between.as_slice(), figures.as_slice(), rest.as_slice()].concat()
 }
