@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use mesh_core::identity::TrustDomains;
+use mesh_core::identity::{SpiffeId, TrustDomains};
 use mesh_core::mesh_tls::MeshTls;
 
 use super::Material;
@@ -96,6 +96,11 @@ impl IdentityHandle {
     /// Whether this process has a certificate to show.
     pub(crate) fn has_certificate(&self) -> bool {
         self.0.current.load().material.is_some()
+    }
+
+    /// Who this process is by the certificate that it shows.
+    pub(crate) fn id(&self) -> Option<SpiffeId> {
+        self.0.current.load().material.as_ref().map(|material| material.id().clone())
     }
 
     /// When the certificate that this process shows expires.

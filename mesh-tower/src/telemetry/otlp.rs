@@ -27,6 +27,9 @@
 //! | `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BSP_MAX_QUEUE_SIZE` | 5,000 ms, 2,048 spans | how long and how many spans wait |
 //! | `OTEL_METRIC_EXPORT_INTERVAL` | 60,000 ms | how often metrics are sent |
 //!
+//! Metrics have Istio's names and labels. Counters come without `_total` (`istio_requests`), which is what collectors and
+//! Prometheus add themselves; nothing has a unit, since they would add that as well.
+//!
 //! All that the SDK and its exporter read besides counts too. Both send from threads of their own: a collector that hangs
 //! holds no request up, and spans that find the queue full are dropped.
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::{HeaderMap, HeaderValue};
+use mesh_core::identity::SpiffeId;
 use mesh_core::telemetry::policy::{MetricsPolicy, Side, Telemetries};
 use mesh_core::telemetry::standard::{Called, Ended, Reporter, common};
 use mesh_core::telemetry::{UNKNOWN, Workload};
@@ -14,7 +15,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use super::exchange::Exchange;
-use super::instruments::{Instruments, Series, Sizes};
+use super::instruments::{Instruments, MessageSeries, Series, Sizes};
 
 /// So many label sets are kept apart.
 pub const MOST_SERIES: usize = 2_000;
@@ -30,18 +31,42 @@ const OVERFLOW: &str = "otel.metric.overflow";
 pub(crate) struct Metrics {
     instruments: Instruments,
     own: Workload,
+    /// The same, to who has proved nothing: on plaintext nobody knows who this is either.
+    unproved: Workload,
     /// What this workload tells others of itself.
     exchange: Option<Exchange>,
     cluster_domain: Box<str>,
     /// What Telemetry resources say, of requests that go out and of those that come in.
-    policies: ArcSwap<(MetricsPolicy, MetricsPolicy)>,
+    policies: ArcSwap<Policies>,
     /// Counts changes of them: groups of an older one hand on to those of the newest.
     version: AtomicU64,
     known: AtomicUsize,
     overflow: OnceLock<Arc<Series>>,
+    overflow_messages: OnceLock<Arc<MessageSeries>>,
     groups: Mutex<HashMap<Parties, Arc<Group>>>,
     /// What requests count in that got to no service, or that there is no room for.
     nobody: OnceLock<Arc<Group>>,
+}
+
+/// How each side counts.
+#[derive(Debug, Default)]
+struct Policies {
+    client: MetricsPolicy,
+    server: MetricsPolicy,
+}
+
+impl Policies {
+    const fn of(&self, reporter: Reporter) -> &MetricsPolicy {
+        match reporter {
+            Reporter::Source => &self.client,
+            Reporter::Destination => &self.server,
+        }
+    }
+}
+
+/// The labels of what there is no room for.
+fn overflow() -> [KeyValue; 1] {
+    [KeyValue::new(OVERFLOW, true)]
 }
 
 /// Between whom requests go, and who tells.
@@ -62,12 +87,16 @@ pub(crate) struct Group {
     parties: Parties,
     /// Where requests count whose other side has told of itself.
     refined: ArcSwap<Vec<(HeaderValue, Arc<Self>)>>,
+    /// Where requests count whose other side has proved who it is.
+    proved: ArcSwap<Vec<(SpiffeId, Arc<Self>)>>,
     labels: Box<[KeyValue]>,
     /// How the first request ended, and so most of them.
     usual: OnceLock<(Ended, Arc<Series>)>,
     /// By how requests ended: few.
     series: ArcSwap<Vec<(Ended, Arc<Series>)>>,
     growing: Mutex<()>,
+    /// Messages of gRPC calls, however those end.
+    messages: OnceLock<Arc<MessageSeries>>,
 }
 
 impl Metrics {
@@ -76,12 +105,14 @@ impl Metrics {
         Arc::new(Self {
             instruments: Instruments::new(meter),
             exchange: introduces.then(|| Exchange::new(&own)),
+            unproved: Workload { principal: UNKNOWN.into(), ..own.clone() },
             own,
             cluster_domain: cluster_domain.into(),
             policies: ArcSwap::default(),
             version: AtomicU64::new(0),
             known: AtomicUsize::new(0),
             overflow: OnceLock::new(),
+            overflow_messages: OnceLock::new(),
             groups: Mutex::default(),
             nobody: OnceLock::new(),
         })
@@ -92,11 +123,11 @@ impl Metrics {
         let of = |side| &telemetries.of(side).metrics;
         let (client, server) = (of(Side::Client), of(Side::Server));
         let known = self.policies.load();
-        if known.0 == *client && known.1 == *server {
+        if known.client == *client && known.server == *server {
             return;
         }
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        self.policies.store(Arc::new((client.clone(), server.clone())));
+        self.policies.store(Arc::new(Policies { client: client.clone(), server: server.clone() }));
         groups.clear();
         self.known.store(0, Ordering::Relaxed);
         self.version.fetch_add(1, Ordering::Release);
@@ -153,9 +184,10 @@ impl Metrics {
 
     fn labelled(self: &Arc<Self>, parties: &Parties) -> Group {
         let Parties { reporter, other, called } = parties;
+        let own = if &*other.principal == UNKNOWN { &self.unproved } else { &self.own };
         let (source, destination) = match reporter {
-            Reporter::Source => (&self.own, other),
-            Reporter::Destination => (other, &self.own),
+            Reporter::Source => (own, other),
+            Reporter::Destination => (other, own),
         };
         let labels = common(*reporter, source, destination, called);
         Group {
@@ -164,27 +196,37 @@ impl Metrics {
             successor: ArcSwapOption::default(),
             parties: parties.clone(),
             refined: ArcSwap::default(),
+            proved: ArcSwap::default(),
             labels: labels.into_iter().map(|(key, value)| KeyValue::new(key, value.to_owned())).collect(),
             usual: OnceLock::new(),
             series: ArcSwap::default(),
             growing: Mutex::default(),
+            messages: OnceLock::new(),
         }
     }
 
     /// A series of its own while there is room, else the one of all that there is none for.
     fn series(&self, reporter: Reporter, labels: &[KeyValue]) -> Arc<Series> {
-        let policies = self.policies.load();
-        let policy = match reporter {
-            Reporter::Source => &policies.0,
-            Reporter::Destination => &policies.1,
-        };
-        let room = |known: usize| (known < MOST_SERIES).then_some(known + 1);
-        if self.known.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok() {
-            return Arc::new(self.instruments.bind(labels, policy));
+        if self.takes_room() {
+            return Arc::new(self.instruments.bind(labels, self.policies.load().of(reporter)));
         }
-        let overflow = [KeyValue::new(OVERFLOW, true)];
-        let bind = || Arc::new(self.instruments.bind(&overflow, &MetricsPolicy::default()));
+        let bind = || Arc::new(self.instruments.bind(&overflow(), &MetricsPolicy::default()));
         Arc::clone(self.overflow.get_or_init(bind))
+    }
+
+    /// The same for messages.
+    fn message_series(&self, reporter: Reporter, labels: &[KeyValue]) -> Arc<MessageSeries> {
+        if self.takes_room() {
+            return Arc::new(self.instruments.bind_messages(labels, self.policies.load().of(reporter)));
+        }
+        let bind = || Arc::new(self.instruments.bind_messages(&overflow(), &MetricsPolicy::default()));
+        Arc::clone(self.overflow_messages.get_or_init(bind))
+    }
+
+    /// Whether there is room for one more label set, which is taken then.
+    fn takes_room(&self) -> bool {
+        let room = |known: usize| (known < MOST_SERIES).then_some(known + 1);
+        self.known.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 }
 
@@ -230,11 +272,51 @@ impl Group {
         group
     }
 
+    /// Where requests count whose other side has proved who it is.
+    pub(crate) fn proved(self: &Arc<Self>, id: &SpiffeId) -> Arc<Self> {
+        let find = |known: &[(SpiffeId, Arc<Self>)]| {
+            known.iter().find(|(known, _)| known == id).map(|(_, group)| Arc::clone(group))
+        };
+        if let Some(group) = find(&self.proved.load()) {
+            return group;
+        }
+        let other = self.parties.other.clone().with_principal(id.as_str());
+        let group = self.metrics.group(Parties { other, ..self.parties.clone() });
+        self.proved.rcu(|known| {
+            let mut more = Vec::clone(known);
+            // An endpoint is the same from one day to another; but a table has to end somewhere.
+            if more.len() >= MOST_REFINED {
+                more.clear();
+            }
+            more.push((id.clone(), Arc::clone(&group)));
+            more
+        });
+        group
+    }
+
     pub(super) fn record(self: &Arc<Self>, ended: Ended, sizes: Sizes) {
-        if self.version == self.metrics.version.load(Ordering::Relaxed) {
+        if self.is_newest() {
             return self.record_here(ended, sizes);
         }
         self.successor().record_here(ended, sizes);
+    }
+
+    /// Counts messages that have begun.
+    pub(crate) fn record_messages(self: &Arc<Self>, requests: u64, responses: u64) {
+        match (requests, responses) {
+            (0, 0) => {}
+            _ if self.is_newest() => self.messages().add(requests, responses),
+            _ => self.successor().messages().add(requests, responses),
+        }
+    }
+
+    fn messages(&self) -> &MessageSeries {
+        self.messages.get_or_init(|| self.metrics.message_series(self.parties.reporter, &self.labels))
+    }
+
+    /// Whether its series are by the policies of today.
+    fn is_newest(&self) -> bool {
+        self.version == self.metrics.version.load(Ordering::Relaxed)
     }
 
     /// The group between the same parties by the newest policies.
