@@ -80,7 +80,7 @@ impl AccessQuestion {
     ) -> Result<T, Failure> {
         let target = self.target.split('#').next().unwrap_or_default().to_owned();
         let (path, query) = target.split_once('?').map_or((&*target, None), |(path, query)| (path, Some(query)));
-        let normal = self.normalized(snapshot, profile, path)?.unwrap_or_else(|| path.to_owned());
+        let normal = self.take_form(snapshot, profile, path)?.unwrap_or_else(|| path.to_owned());
         let host = self.headers.remove("host").and_then(|host| host.to_str().ok().map(str::to_owned));
         let principal = self.principal.map(|principal| match principal.contains("://") {
             true => principal,
@@ -106,7 +106,7 @@ impl AccessQuestion {
     }
 
     /// What the mesh makes of a request before policies look at it, or why it answers it itself.
-    fn normalized(&mut self, snapshot: &Snapshot, profile: Profile, path: &str) -> Result<Option<String>, Failure> {
+    fn take_form(&mut self, snapshot: &Snapshot, profile: Profile, path: &str) -> Result<Option<String>, Failure> {
         let Self { method, headers, principal, .. } = self;
         let head = Head { version: Version::HTTP_11, method, scheme: None, authority: None, headers };
         request_form::check(&head, profile)?;
