@@ -25,6 +25,7 @@ pub(super) struct Credentials {
     /// By trust domain: those that come with the material, and the mesh's further ones.
     pub(super) roots: Arc<BTreeMap<Box<str>, Anchors>>,
     /// Since when that is in use.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "who asks is the admin server"))]
     pub(super) since: Option<std::time::SystemTime>,
     /// Counts changes: configurations and session stores of an older one are not used again.
     pub(super) version: u64,
