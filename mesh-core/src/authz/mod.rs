@@ -161,6 +161,13 @@ impl Authorization {
         self.custom.iter().map(|provider| &*provider.name)
     }
 
+    /// The first rule that matches, whatever its policy does; of a single policy that by which it acts.
+    pub fn any_match(&self, access: &Access<'_>) -> Option<&RuleName> {
+        let optional = [&self.allow, &self.trial_deny, &self.trial_allow].into_iter().flatten();
+        let sets = self.custom.iter().map(|provider| &provider.rules).chain([&self.audit, &self.deny]).chain(optional);
+        sets.into_iter().find_map(|set| set.first_match(access))
+    }
+
     /// Decides about an access whose providers have let it go on.
     pub fn decide<'a>(&'a self, access: &Access<'_>) -> Decision<'a> {
         let audit = self.audit.first_match(access);

@@ -58,22 +58,29 @@ impl AccessQuestion {
     }
 
     /// Decides with the code that decides about requests. A policy with the action `CUSTOM` denies, since nobody can be asked.
-    pub fn answer(mut self, snapshot: &Snapshot, profile: Profile) -> AccessAnswer<'_> {
+    pub fn answer(self, snapshot: &Snapshot, profile: Profile) -> AccessAnswer<'_> {
+        self.look(snapshot, profile, |access| decided(snapshot, access)).unwrap_or_else(|failure| AccessAnswer {
+            decision: "reject",
+            rule: None,
+            reason: format!("{failure} ({})", failure.http_status().as_u16()),
+            audit: None,
+            dry_run: DryRun::default(),
+        })
+    }
+
+    /// What is said of it, as policies see it.
+    ///
+    /// # Errors
+    /// Why the mesh answers it before a policy is asked.
+    pub fn look<T>(
+        mut self,
+        snapshot: &Snapshot,
+        profile: Profile,
+        say: impl FnOnce(&Access<'_>) -> T,
+    ) -> Result<T, Failure> {
         let target = self.target.split('#').next().unwrap_or_default().to_owned();
         let (path, query) = target.split_once('?').map_or((&*target, None), |(path, query)| (path, Some(query)));
-        let normal = match self.take_form(snapshot, profile, path) {
-            Ok(normal) => normal.unwrap_or_else(|| path.to_owned()),
-            Err(failure) => {
-                let reason = format!("{failure} ({})", failure.http_status().as_u16());
-                return AccessAnswer {
-                    decision: "reject",
-                    rule: None,
-                    reason,
-                    audit: None,
-                    dry_run: DryRun::default(),
-                };
-            }
-        };
+        let normal = self.take_form(snapshot, profile, path)?.unwrap_or_else(|| path.to_owned());
         let host = self.headers.remove("host").and_then(|host| host.to_str().ok().map(str::to_owned));
         let principal = self.principal.map(|principal| match principal.contains("://") {
             true => principal,
@@ -95,7 +102,7 @@ impl AccessQuestion {
             },
             port: self.port,
         };
-        decided(snapshot, &Access::request(&view))
+        Ok(say(&Access::request(&view)))
     }
 
     /// What the mesh makes of a request before policies look at it, or why it answers it itself.

@@ -4,7 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use mesh_config::value::dry_run;
 use mesh_config::{FieldPath, Kind, ResourceId};
 use mesh_core::authn::MtlsMode;
-use mesh_core::authz::{AccessQuestion, RuleName, Trial};
+use mesh_core::authz::{Access, AccessQuestion, Authorization, Protocol, RuleName, Setting, Trial};
+use mesh_core::identity::TrustDomains;
 use mesh_core::selection::Selection;
 use serde_json::{Value, json};
 
@@ -23,13 +24,19 @@ pub(super) fn authz(live: &Live, counts: DryRunCounts, ask: &Ask) -> Result<Valu
     let compiled = live.compiled();
     let mode = live.snapshot().peer_modes().served_at(port);
     let profile = compiled.map(|compiled| compiled.site.profile).unwrap_or_default();
+    // Nothing of such a connection gets as far as a policy.
+    let is_refused = mode == MtlsMode::Strict && !is_proved;
+    let trace = compiled.map(|compiled| {
+        let asked = Some(question.clone()).filter(|_| !is_refused);
+        let look = |access: &Access<'_>| policies(compiled, Some(access));
+        let said = asked.and_then(|question| question.look(live.snapshot(), profile, look).ok());
+        said.unwrap_or_else(|| policies(compiled, None))
+    });
     let answer = question.answer(live.snapshot(), profile);
     let named = |rule: &RuleName| of_rule(compiled, rule);
     let trial = |trial: Option<Trial<'_>>| {
         trial.map(|trial| json!({ "would_allow": trial.allowed, "by": trial.rule.map(named) }))
     };
-    // Nothing of such a connection gets as far as a policy.
-    let is_refused = mode == MtlsMode::Strict && !is_proved;
     let (decision, reason) = match is_refused {
         true => ("reject", "STRICT takes mutual TLS only, and the caller proves nothing: ?as= names who it would be"),
         false => (answer.decision, &*answer.reason),
@@ -40,7 +47,7 @@ pub(super) fn authz(live: &Live, counts: DryRunCounts, ask: &Ask) -> Result<Valu
         "by": answer.rule.as_ref().filter(|_| !is_refused).map(named),
         "audited_by": answer.audit.map(named),
         "mode": mode.as_str(),
-        "policies": compiled.map(policies),
+        "policies": trace,
         "dry_run": { "deny": trial(answer.dry_run.deny), "allow": trial(answer.dry_run.allow) },
         "dry_run_counts": {
             "allow_allowed": counts.allow_allowed,
@@ -76,13 +83,17 @@ fn question(ask: &Ask) -> Result<AccessQuestion, String> {
     })
 }
 
-/// The policies that select this workload.
-fn policies(compiled: &Compiled) -> Vec<Value> {
+/// The policies that select this workload, and the first rule of each that matches.
+fn policies(compiled: &Compiled, access: Option<&Access<'_>>) -> Vec<Value> {
     let Compiled { set, mesh, site } = compiled;
+    let trust_domains = &TrustDomains::of(mesh);
+    let setting = Setting { trust_domains, protocol: Protocol::Http, profile: site.profile };
     let chosen = Selection::of(site, mesh).of_policies(set.authorization_policies());
     let of_policy = |policy: &mesh_config::Object<mesh_config::api::AuthorizationPolicy>| {
+        let alone = access.map(|access| Authorization::new([policy], setting).any_match(access).map(|rule| rule.rule));
         json!({
             "policy": format!("{}/{}", policy.meta.namespace, policy.meta.name),
+            "matching_rule": alone.flatten(),
             "action": policy.spec.action.as_str(),
             "rules": policy.spec.rules.len(),
             "dry_run": is_on_trial(&policy.meta),

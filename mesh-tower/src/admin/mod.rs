@@ -22,7 +22,7 @@
 //! | `/mesh/config` | generation, a hash of what acts (of Secrets only the names), sources with when their files were changed, resources that act, resources that are refused, findings |
 //! | `/mesh/effective/{host}` | clusters of a host with the policy that counts for each, and the rules that lead there, each value with the object, field and `file:line` that says so; 404 where no service has the host |
 //! | `/mesh/explain?method=&url=&h=name:value&roll=` | [`Mesh::explain`](crate::Mesh::explain); `h` may be repeated |
-//! | `/mesh/authz?as=&method=&path=&host=&h=name:value&port=&address=` | whether that would be let in here, by which rule of which policy; the policies that select this workload; what those on trial would say, and what they have said so far. Without `as` the caller proves nothing |
+//! | `/mesh/authz?as=&method=&path=&host=&h=name:value&port=&address=` | whether that would be let in here, by which rule of which policy; the policies that select this workload, with the first rule of each that matches (`matching_rule`); what those on trial would say, and what they have said so far. Without `as` the caller proves nothing |
 //! | `/mesh/certs` | identity, expiry and when it was last reloaded; never a key |
 //! | `/mesh/lint` | the findings of the last configuration that came in, and as `live` what is wrong now: `no-endpoints`, `impossible-ejection`, `certificate-expires` (a fifth of its time is left), `certificate-expired`, `plaintext-callers`, `plaintext-edge` |
 //! | `/mesh/version` | who this process is, version, features, compiler, and the commit where `MESH_GIT_HASH` was set when it was built |

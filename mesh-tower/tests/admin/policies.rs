@@ -64,7 +64,13 @@ async fn who_may_do_what_is_told_with_the_rule_and_what_a_trial_would_say() {
         policies.iter().any(|policy| policy["policy"] == "shop/closed" && policy["dry_run"] == true),
         "{allowed:#}"
     );
+    let matching = |told: &Value, name: &str| {
+        let policies = told["policies"].as_array().unwrap();
+        policies.iter().find(|policy| policy["policy"] == name).unwrap()["matching_rule"].clone()
+    };
+    assert_eq!((matching(&allowed, "shop/readers"), matching(&allowed, "shop/closed")), (0.into(), Value::Null));
     let on_trial = world.json(&format!("{front}&path=/admin/x")).await;
+    assert_eq!((matching(&on_trial, "shop/readers"), matching(&on_trial, "shop/closed")), (0.into(), 0.into()));
     assert_eq!((&on_trial["decision"], &on_trial["dry_run"]["deny"]["would_allow"]), (&"allow".into(), &false.into()));
     for denied in ["/mesh/authz?path=/a".to_owned(), format!("{front}&method=POST")] {
         assert_eq!(world.json(&denied).await["decision"], "deny", "{denied}");
