@@ -6,7 +6,7 @@ use super::ask::Ask;
 use super::page::{self, Choice, Shown};
 use super::reply::Reply;
 use super::state::{INDEX, State};
-use super::{certs, config, endpoints, graph, peers, routes};
+use super::{certs, endpoints, graph, peers, routes};
 use crate::live::Live;
 
 impl State {
@@ -25,7 +25,7 @@ impl State {
             choice,
             only_live: ask.get("live").is_some(),
             certs: &certs::certs(&self.identity),
-            lint: &config::lint(&self.keeper.report()),
+            lint: &self.lint(live, &seen),
             graph: &graph::graph(live, &seen, ""),
             peers: &peers::peers(live, &seen),
             routes: &routes::routes(live, &seen, ""),

@@ -97,7 +97,7 @@ impl MeshBuilder {
     /// Takes the address of the admin server; who has one and no provider of its own counts for it.
     #[cfg(feature = "admin")]
     async fn bind_admin(&mut self) -> Result<Option<crate::admin::Bound>, BuildError> {
-        let Some(admin) = self.admin.take() else { return Ok(None) };
+        let Some(admin) = self.admin.take().or_else(crate::admin::Admin::of_environment) else { return Ok(None) };
         let bound = admin.bind(self.meter.is_none()).await.map_err(BuildError::of_admin)?;
         self.meter = self.meter.take().or_else(|| bound.meter());
         Ok(Some(bound))

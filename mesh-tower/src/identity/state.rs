@@ -24,6 +24,9 @@ pub(super) struct Credentials {
     pub(super) tls: Arc<MeshTls>,
     /// By trust domain: those that come with the material, and the mesh's further ones.
     pub(super) roots: Arc<BTreeMap<Box<str>, Anchors>>,
+    /// Since when that is in use.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "who asks is the admin server"))]
+    pub(super) since: Option<std::time::SystemTime>,
     /// Counts changes: configurations and session stores of an older one are not used again.
     pub(super) version: u64,
 }
@@ -106,6 +109,12 @@ impl IdentityHandle {
         self.0.current.load().material.as_ref().map(|material| material.expires())
     }
 
+    /// Since when its certificate is in use.
+    #[cfg(feature = "admin")]
+    pub(crate) fn since(&self) -> Option<std::time::SystemTime> {
+        self.0.current.load().since
+    }
+
     /// The certificates that this process shows, its own first.
     #[cfg(feature = "admin")]
     pub(crate) fn chain(&self) -> Vec<super::CertificateInfo> {
@@ -118,7 +127,8 @@ impl IdentityHandle {
     pub(crate) fn replace(&self, material: Material) {
         let (id, expires) = (material.id().clone(), material.expires());
         let material = Arc::new(material);
-        self.change(|before| Credentials { material: Some(Arc::clone(&material)), ..before.clone() });
+        let since = Some(crate::clock::wall());
+        self.change(|before| Credentials { material: Some(Arc::clone(&material)), since, ..before.clone() });
         tracing::info!(%id, expires = ?expires, "certificate in use");
     }
 

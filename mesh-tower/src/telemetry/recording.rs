@@ -26,6 +26,8 @@ pub(crate) struct Recording {
     live: Arc<Live>,
     sinks: Arc<Sinks>,
     is_tapped: bool,
+    /// Whether a tap wants every header.
+    tells_headers: bool,
     began: Instant,
     /// Whether the head of the request is noted as it is sent on.
     is_told: bool,
@@ -74,15 +76,17 @@ impl Recording {
             record.request_duration = Some(std::time::Duration::ZERO);
         }
         let (live, sinks) = (Arc::clone(live), Arc::clone(sinks));
+        let tells_headers = is_tapped && sinks.taps.tells_headers();
         let (began, is_told, route, is_sent_by_tls) = (crate::clock::now(), false, None, None);
-        let mut recording = Self { record, live, sinks, is_tapped, began, is_told, route, is_sent_by_tls };
+        let mut recording =
+            Self { record, live, sinks, is_tapped, tells_headers, began, is_told, route, is_sent_by_tls };
         recording.name(request);
         Some(Box::new(recording))
     }
 
     fn wanted(&self) -> &Wanted {
         let logs = &self.live.snapshot().telemetry().of(self.record.side).logs;
-        if self.is_tapped { &record::ALL } else { logs.wanted.as_ref().unwrap_or(&record::NOTHING) }
+        if self.tells_headers { &record::ALL } else { logs.wanted.as_ref().unwrap_or(&record::NOTHING) }
     }
 
     /// Where the request goes, and by which host.

@@ -186,22 +186,36 @@ pub(super) fn limits(clusters: &Value) -> String {
     table("limits", "Limits: in use / at most", &columns, &rows)
 }
 
+/// What documents say that is wrong, with its place, and what is wrong now.
 pub(super) fn findings(lint: &Value) -> String {
-    let row = |finding: &Value| {
+    let said = |finding: &Value| {
         let place = match finding["file"].as_str() {
             Some(file) => format!("{}:{}", Escaped(file), shown(&finding["line"])),
             None => NOTHING.to_owned(),
         };
-        let level = finding["level"].as_str().unwrap_or_default();
-        let class = if level.eq_ignore_ascii_case("error") { "bad" } else { "warn" };
-        let level = format!("<span class=\"{class}\">{}</span>", Escaped(level));
-        vec![level, shown(&finding["code"]), shown(&finding["message"]), place]
+        vec![level(&finding["level"]), shown(&finding["code"]), shown(&finding["message"]), place]
     };
-    let rows: Vec<_> = list(&lint["findings"]).iter().map(row).collect();
+    let now = |fact: &Value| {
+        let about = fact["about"].as_str().filter(|about| !about.is_empty()).map(names::cluster);
+        let about = about.unwrap_or_else(|| NOTHING.to_owned());
+        vec![level(&fact["severity"]), shown(&fact["fact"]), shown(&fact["message"]), about]
+    };
+    let documents = list(&lint["findings"]).iter().map(said);
+    let rows: Vec<_> = documents.chain(list(&lint["live"]).iter().map(now)).collect();
     if rows.is_empty() {
         return section("lint", "Findings", "<p class=\"faint\">Nothing is wrong with the configuration.</p>");
     }
-    table("lint", "Findings", &["level", "code", "message", "place"].map(Text), &rows)
+    table("lint", "Findings", &["level", "finding", "message", "place"].map(Text), &rows)
+}
+
+fn level(level: &Value) -> String {
+    let level = level.as_str().unwrap_or_default().to_lowercase();
+    let class = match &*level {
+        "error" => "bad",
+        "warning" => "warn",
+        _ => "faint",
+    };
+    format!("<span class=\"{class}\">{}</span>", Escaped(&level))
 }
 
 pub(super) fn index(paths: &[(&str, &str)]) -> String {
