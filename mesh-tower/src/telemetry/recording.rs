@@ -32,10 +32,8 @@ pub(crate) struct Recording {
     /// Whether the head of the request is noted as it is sent on.
     is_told: bool,
     /// The rule that took it.
-    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "who asks is the admin server"))]
     route: Option<RouteId>,
     /// Whether it was sent by TLS, where it was sent.
-    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "who asks is the admin server"))]
     is_sent_by_tls: Option<bool>,
 }
 
