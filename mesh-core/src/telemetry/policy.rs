@@ -8,6 +8,7 @@ use mesh_config::api::telemetry::{CustomTag, IstioMetric};
 
 use super::record::Wanted;
 use crate::access_log::Format;
+use crate::cel::Program;
 
 /// Which side of a call this workload is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -59,6 +60,24 @@ pub struct TelemetryPolicy {
     pub tracing: Option<TracingPolicy>,
     /// Access logs.
     pub logs: LogPolicy,
+    /// Headers that have to be in the records, for access logs and for tags of metrics.
+    pub wanted: Option<Wanted>,
+}
+
+impl TelemetryPolicy {
+    /// Of all three.
+    pub fn new(metrics: MetricsPolicy, tracing: Option<TracingPolicy>, logs: LogPolicy) -> Self {
+        let of_files = logs.files.iter().flat_map(|file| {
+            let filter = file.filter.as_ref().map(|filter| filter.wanted());
+            [Some(file.format.wanted()), filter].into_iter().flatten()
+        });
+        let of_tags = metrics.expressions.iter().map(|expression| expression.wanted());
+        let wanted = of_files.chain(of_tags).cloned().reduce(|mut all, more| {
+            all.extend(&more);
+            all
+        });
+        Self { metrics, tracing, logs, wanted }
+    }
 }
 
 /// Where requests are logged, and how.
@@ -66,19 +85,6 @@ pub struct TelemetryPolicy {
 pub struct LogPolicy {
     /// The files, in the order of their providers.
     pub files: Vec<LogFile>,
-    /// Headers that have to be in the records.
-    pub wanted: Option<Wanted>,
-}
-
-impl LogPolicy {
-    /// Logs into these files.
-    pub fn new(files: Vec<LogFile>) -> Self {
-        let wanted = files.iter().map(|file| file.format.wanted().clone()).reduce(|mut all, more| {
-            all.extend(&more);
-            all
-        });
-        Self { files, wanted }
-    }
 }
 
 /// A file that requests are logged into.
@@ -88,6 +94,8 @@ pub struct LogFile {
     pub path: Box<str>,
     /// What a line is made of.
     pub format: Arc<Format>,
+    /// Which requests are logged (`filter.expression`); all where there is none.
+    pub filter: Option<Arc<Program>>,
 }
 
 /// How requests are counted.
@@ -97,11 +105,13 @@ pub struct MetricsPolicy {
     pub is_enabled: bool,
     /// What differs from the usual, by metric. [`IstioMetric::AllMetrics`] is never a key.
     pub overrides: BTreeMap<&'static str, MetricOverride>,
+    /// The expressions of [`Tag::Expression`], each once.
+    pub expressions: Vec<Arc<Program>>,
 }
 
 impl Default for MetricsPolicy {
     fn default() -> Self {
-        Self { is_enabled: true, overrides: BTreeMap::new() }
+        Self { is_enabled: true, overrides: BTreeMap::new(), expressions: Vec::new() }
     }
 }
 
@@ -122,8 +132,19 @@ impl MetricsPolicy {
 pub struct MetricOverride {
     /// It is not counted.
     pub is_disabled: bool,
-    /// Labels that are set (`Some`, to this text) or left out.
-    pub tags: BTreeMap<Box<str>, Option<Box<str>>>,
+    /// Labels that are set or left out.
+    pub tags: BTreeMap<Box<str>, Tag>,
+}
+
+/// What becomes of a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// It is left out (`operation: REMOVE`).
+    Removed,
+    /// It is this text.
+    Text(Box<str>),
+    /// It is what comes out of one of the [expressions](MetricsPolicy::expressions), by its place there.
+    Expression(usize),
 }
 
 /// How calls are traced.

@@ -70,6 +70,8 @@ pub struct Record {
     pub cluster: Option<Box<str>>,
     /// The endpoint of the last try.
     pub upstream: Option<Box<str>>,
+    /// The address that the connection to the endpoint came from.
+    pub upstream_local: Option<SocketAddr>,
     /// Tries that were made.
     pub attempts: u32,
     /// The caller's address, as the nearest proxy that is believed tells it.
@@ -126,6 +128,7 @@ impl Record {
             route: Box::default(),
             cluster: None,
             upstream: None,
+            upstream_local: None,
             attempts: 0,
             downstream_remote: None,
             downstream_local: None,

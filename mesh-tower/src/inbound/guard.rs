@@ -85,7 +85,7 @@ impl Guard {
 
     /// What is measured of a request that arrives, where anything is.
     pub(super) fn measured<B: http_body::Body>(&self, live: &Arc<Live>, request: &mut Request<B>) -> Option<Measured> {
-        let mut recording = Recording::begin(&self.shared.sinks, live, Side::Server, request);
+        let mut recording = Recording::begin(&self.shared, live, Side::Server, request);
         if self.shared.arrivals.is_none() && recording.is_none() {
             return None;
         }

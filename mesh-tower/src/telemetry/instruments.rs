@@ -1,7 +1,8 @@
 //! The instruments of a mesh, and their handles for one set of labels.
 
 use mesh_config::api::telemetry::IstioMetric;
-use mesh_core::telemetry::policy::{MetricOverride, MetricsPolicy};
+use mesh_core::telemetry::UNKNOWN;
+use mesh_core::telemetry::policy::{MetricOverride, MetricsPolicy, Tag};
 use mesh_core::telemetry::standard::{BUCKETS, Instrument, REQUEST_BYTES, REQUEST_DURATION, REQUESTS, RESPONSE_BYTES};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter};
@@ -46,9 +47,10 @@ impl Instruments {
         }
     }
 
-    /// The series of a label set, of those metrics that a policy counts, with the labels that it leaves.
-    pub(super) fn bind(&self, labels: &[KeyValue], policy: &MetricsPolicy) -> Series {
-        let labels = |metric| policy.counts(metric).then(|| changed(labels, policy.of(metric)));
+    /// The series of a label set, of those metrics that a policy counts, with the labels that it leaves. `values`: what has
+    /// come out of its expressions.
+    pub(super) fn bind(&self, labels: &[KeyValue], policy: &MetricsPolicy, values: &[Box<str>]) -> Series {
+        let labels = |metric| policy.counts(metric).then(|| changed(labels, policy.of(metric), values));
         Series {
             requests: labels(IstioMetric::RequestCount).map(|labels| self.requests.bind(&labels)),
             duration: labels(IstioMetric::RequestDuration).map(|labels| self.duration.bind(&labels)),
@@ -76,12 +78,16 @@ impl Series {
 }
 
 /// Labels as a metric has them: without those that are taken away, and with those that are set.
-fn changed(labels: &[KeyValue], change: Option<&MetricOverride>) -> Vec<KeyValue> {
+fn changed(labels: &[KeyValue], change: Option<&MetricOverride>, values: &[Box<str>]) -> Vec<KeyValue> {
     let Some(change) = change else { return labels.to_vec() };
     let kept = labels.iter().filter(|label| !change.tags.contains_key(label.key.as_str())).cloned();
-    let set = change.tags.iter().filter_map(|(name, value)| {
-        let value = value.as_ref()?.to_string();
-        Some(KeyValue::new(name.to_string(), value))
+    let set = change.tags.iter().filter_map(|(name, tag)| {
+        let value = match tag {
+            Tag::Removed => return None,
+            Tag::Text(text) => text,
+            Tag::Expression(place) => values.get(*place).map_or(UNKNOWN, |value| &**value),
+        };
+        Some(KeyValue::new(name.to_string(), value.to_owned()))
     });
     kept.chain(set).collect()
 }

@@ -7,14 +7,17 @@ use std::time::Instant;
 use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response};
+use mesh_core::cel::Scope;
 use mesh_core::identity::SpiffeId;
 use mesh_core::telemetry::record::{self, TlsFacts, Wanted};
 use mesh_core::telemetry::standard::Ended;
 use mesh_core::telemetry::{Record, Side};
 
+use super::series::Group;
 use super::sinks::Sinks;
 use crate::identity::Peer;
 use crate::live::Live;
+use crate::outbound::Shared;
 use crate::serve::PeerAddress;
 
 /// A record that is being written.
@@ -41,13 +44,16 @@ pub(super) struct Sums {
 impl Recording {
     /// For a request that begins; nothing where nobody wants to know.
     pub(crate) fn begin<B: http_body::Body>(
-        sinks: &Arc<Sinks>,
+        shared: &Shared,
         live: &Arc<Live>,
         side: Side,
         request: &Request<B>,
     ) -> Option<Box<Self>> {
+        let sinks = &shared.sinks;
         let is_tapped = sinks.taps.is_listened_to();
-        if !is_tapped && live.snapshot().telemetry().of(side).logs.files.is_empty() {
+        let policy = live.snapshot().telemetry().of(side);
+        let is_counted_by = shared.metrics.is_some() && !policy.metrics.expressions.is_empty();
+        if !is_tapped && policy.logs.files.is_empty() && !is_counted_by {
             return None;
         }
         let mut record = Record::new(side, crate::clock::wall(), request.method().clone());
@@ -67,8 +73,8 @@ impl Recording {
     }
 
     fn wanted(&self) -> &Wanted {
-        let logs = &self.live.snapshot().telemetry().of(self.record.side).logs;
-        if self.is_tapped { &record::ALL } else { logs.wanted.as_ref().unwrap_or(&record::NOTHING) }
+        let policy = self.live.snapshot().telemetry().of(self.record.side);
+        if self.is_tapped { &record::ALL } else { policy.wanted.as_ref().unwrap_or(&record::NOTHING) }
     }
 
     /// Where the request goes, and by which host.
@@ -108,9 +114,9 @@ impl Recording {
         self.record.response_trailers = self.wanted().trailers.of(trailers);
     }
 
-    /// The request has come to its end: tells those who want to know.
-    pub(super) fn finish(self, ended: Ended, sums: Sums) {
-        let Self { mut record, live, sinks, is_tapped, .. } = self;
+    /// The request has come to its end.
+    pub(super) fn finish(mut self: Box<Self>, ended: Ended, sums: Sums) -> Box<Self> {
+        let record = &mut self.record;
         record.duration = sums.now.saturating_duration_since(sums.began);
         record.status = ended.status;
         record.is_grpc = ended.is_grpc;
@@ -121,8 +127,22 @@ impl Recording {
         if ended.status == 0 && record.details.is_empty() {
             record.details = "downstream_remote_disconnect".into();
         }
+        self
+    }
+
+    /// What is noted.
+    pub(super) const fn noted(&self) -> &Record {
+        &self.record
+    }
+
+    /// Tells those who want to know. `group`: what the request counts in.
+    pub(super) fn tell(self: Box<Self>, group: Option<&Group>) {
+        let Self { record, live, sinks, is_tapped, .. } = *self;
+        let scope = Scope { record: &record, peer: group.map(Group::other), own: group.map(Group::own) };
         for file in &live.snapshot().telemetry().of(record.side).logs.files {
-            sinks.logs.write(file, &record);
+            if file.filter.as_ref().is_none_or(|filter| filter.is_true(scope)) {
+                sinks.logs.write(file, &record);
+            }
         }
         if is_tapped {
             sinks.taps.tell(Arc::new(record));

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::{HeaderMap, HeaderValue};
+use mesh_core::cel::Scope;
 use mesh_core::telemetry::policy::{MetricsPolicy, Side, Telemetries};
 use mesh_core::telemetry::standard::{Called, Ended, Reporter, common};
-use mesh_core::telemetry::{UNKNOWN, Workload};
+use mesh_core::telemetry::{Record, UNKNOWN, Workload};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
@@ -67,8 +68,13 @@ pub(crate) struct Group {
     usual: OnceLock<(Ended, Arc<Series>)>,
     /// By how requests ended: few.
     series: ArcSwap<Vec<(Ended, Arc<Series>)>>,
+    /// Where labels are expressions: by what has come out of them, too.
+    tagged: ArcSwap<HashMap<Tagged, Arc<Series>>>,
     growing: Mutex<()>,
 }
+
+/// How a request ended, and the values of the expressions in its labels.
+type Tagged = (Ended, Box<[Box<str>]>);
 
 impl Metrics {
     /// The metrics of a workload; `introduces`: it and others tell each other what they are called.
@@ -167,24 +173,37 @@ impl Metrics {
             labels: labels.into_iter().map(|(key, value)| KeyValue::new(key, value.to_owned())).collect(),
             usual: OnceLock::new(),
             series: ArcSwap::default(),
+            tagged: ArcSwap::default(),
             growing: Mutex::default(),
         }
     }
 
     /// A series of its own while there is room, else the one of all that there is none for.
-    fn series(&self, reporter: Reporter, labels: &[KeyValue]) -> Arc<Series> {
-        let policies = self.policies.load();
-        let policy = match reporter {
-            Reporter::Source => &policies.0,
-            Reporter::Destination => &policies.1,
-        };
+    fn series(&self, policy: &MetricsPolicy, labels: &[KeyValue], values: &[Box<str>]) -> Arc<Series> {
         let room = |known: usize| (known < MOST_SERIES).then_some(known + 1);
         if self.known.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok() {
-            return Arc::new(self.instruments.bind(labels, policy));
+            return Arc::new(self.instruments.bind(labels, policy, values));
         }
+        self.overflow()
+    }
+
+    /// What label sets count in that there is no room for.
+    fn overflow(&self) -> Arc<Series> {
         let overflow = [KeyValue::new(OVERFLOW, true)];
-        let bind = || Arc::new(self.instruments.bind(&overflow, &MetricsPolicy::default()));
+        let bind = || Arc::new(self.instruments.bind(&overflow, &MetricsPolicy::default(), &[]));
         Arc::clone(self.overflow.get_or_init(bind))
+    }
+
+    fn is_full(&self) -> bool {
+        self.known.load(Ordering::Relaxed) >= MOST_SERIES
+    }
+
+    /// What Telemetry resources say for one side.
+    fn policy(policies: &(MetricsPolicy, MetricsPolicy), reporter: Reporter) -> &MetricsPolicy {
+        match reporter {
+            Reporter::Source => &policies.0,
+            Reporter::Destination => &policies.1,
+        }
     }
 }
 
@@ -230,11 +249,24 @@ impl Group {
         group
     }
 
-    pub(super) fn record(self: &Arc<Self>, ended: Ended, sizes: Sizes) {
-        if self.version == self.metrics.version.load(Ordering::Relaxed) {
-            return self.record_here(ended, sizes);
+    /// The workload on the other side, as far as it is known.
+    pub(super) const fn other(&self) -> &Workload {
+        &self.parties.other
+    }
+
+    /// This workload.
+    pub(super) fn own(&self) -> &Workload {
+        self.metrics.own()
+    }
+
+    /// `noted`: what is known of the request, where somebody wanted to know; expressions in labels do.
+    pub(super) fn record(self: &Arc<Self>, ended: Ended, sizes: Sizes, noted: Option<&Record>) {
+        let newest = (self.version != self.metrics.version.load(Ordering::Relaxed)).then(|| self.successor());
+        let here = newest.as_ref().unwrap_or(self);
+        match noted {
+            None => here.record_here(ended, sizes),
+            Some(noted) => here.record_noted(ended, sizes, noted),
         }
-        self.successor().record_here(ended, sizes);
     }
 
     /// The group between the same parties by the newest policies.
@@ -258,15 +290,53 @@ impl Group {
         self.add(ended).record(sizes);
     }
 
+    /// In the series that the expressions in labels lead to, if there are some.
+    fn record_noted(&self, ended: Ended, sizes: Sizes, noted: &Record) {
+        let policies = self.metrics.policies.load();
+        let policy = Metrics::policy(&policies, self.parties.reporter);
+        if policy.expressions.is_empty() {
+            return self.record_here(ended, sizes);
+        }
+        let scope = Scope { record: noted, peer: Some(self.other()), own: Some(self.own()) };
+        let tagged = (ended, policy.expressions.iter().map(|expression| expression.tag(scope)).collect());
+        if let Some(series) = self.tagged.load().get(&tagged) {
+            return series.record(sizes);
+        }
+        // What callers make up any number of is not kept, and nobody waits for it.
+        if self.metrics.is_full() {
+            return self.metrics.overflow().record(sizes);
+        }
+        self.add_tagged(tagged, policy).record(sizes);
+    }
+
+    fn add_tagged(&self, tagged: Tagged, policy: &MetricsPolicy) -> Arc<Series> {
+        let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.tagged.load_full();
+        if let Some(series) = known.get(&tagged) {
+            return Arc::clone(series);
+        }
+        let series = self.metrics.series(policy, &self.labels_of(tagged.0), &tagged.1);
+        let mut more = HashMap::clone(&known);
+        more.insert(tagged, Arc::clone(&series));
+        self.tagged.store(Arc::new(more));
+        series
+    }
+
+    /// All labels of requests that ended in one way.
+    fn labels_of(&self, ended: Ended) -> Vec<KeyValue> {
+        let own = ended.labels().into_iter().map(|(key, value)| KeyValue::new(key, value.into_owned()));
+        self.labels.iter().cloned().chain(own).collect()
+    }
+
     fn add(&self, ended: Ended) -> Arc<Series> {
         let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.series.load_full();
         if let Some((_, series)) = known.iter().find(|(known, _)| *known == ended) {
             return Arc::clone(series);
         }
-        let own = ended.labels().into_iter().map(|(key, value)| KeyValue::new(key, value.into_owned()));
-        let labels: Vec<_> = self.labels.iter().cloned().chain(own).collect();
-        let series = self.metrics.series(self.parties.reporter, &labels);
+        let policies = self.metrics.policies.load();
+        let policy = Metrics::policy(&policies, self.parties.reporter);
+        let series = self.metrics.series(policy, &self.labels_of(ended), &[]);
         self.usual.get_or_init(|| (ended, Arc::clone(&series)));
         let mut more = Vec::clone(&known);
         more.push((ended, Arc::clone(&series)));
@@ -304,7 +374,7 @@ mod tests {
         let sizes = Sizes { milliseconds: 1.0, request_bytes: 1, response_bytes: 1 };
         for n in 0..3 * MOST_SERIES {
             let called = Called::of_host(&format!("host-{n}.example.com"), "cluster.local");
-            metrics.towards(Workload::unknown(), called).record(Ended::default(), sizes);
+            metrics.towards(Workload::unknown(), called).record(Ended::default(), sizes, None);
         }
         let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         let lines: Vec<_> = text.lines().filter(|line| line.starts_with("istio_requests_total{")).collect();

@@ -102,3 +102,59 @@ async fn a_format_that_cannot_be_read_is_pointed_out_and_the_default_one_used() 
     world.get("/reviews/1").await;
     assert!(lines(&path, 1).await[0].contains("\"GET /reviews/1 HTTP/1.1\" 200 - via_upstream"));
 }
+
+#[tokio::test]
+async fn a_filter_says_which_requests_are_logged() {
+    let directory = tempfile::tempdir().unwrap();
+    let (some, all) = (directory.path().join("some"), directory.path().join("all"));
+    let config = format!(
+        "
+extensionProviders:
+- name: some
+  envoyFileAccessLog: {{path: {}, logFormat: {{text: '%REQ(:PATH)% %RESPONSE_CODE%'}}}}
+- name: all
+  envoyFileAccessLog: {{path: {}, logFormat: {{text: '%REQ(:PATH)%'}}}}
+",
+        some.display(),
+        all.display()
+    );
+    let telemetry = "
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: logs, namespace: shop}
+spec:
+  accessLogging:
+  - providers: [{name: some}]
+    match: {mode: CLIENT}
+    filter: {expression: \"response.code >= 500 || request.headers['x-debug'] == 'yes'\"}
+  - providers: [{name: all}]
+    match: {mode: CLIENT}
+";
+    let world = World::of(|web| web.mesh_config_yaml(&config).config_yaml("logs.yaml", telemetry), |side| side).await;
+    assert!(!world.web.report().iter().any(|told| told.to_string().contains("filter")));
+    world.get("/reviews/1").await;
+    world.send(Request::get("http://reviews:9080/reviews/2").header("x-debug", "yes"), Body::empty()).await;
+    world.send(Request::get("http://reviews:9080/reviews/3").header("x-debug", "no"), Body::empty()).await;
+    world.get("/error").await;
+    assert_eq!(lines(&all, 4).await, ["/reviews/1", "/reviews/2", "/reviews/3", "/error"]);
+    assert_eq!(lines(&some, 2).await, ["/reviews/2 200", "/error 500"]);
+}
+
+#[tokio::test]
+async fn a_part_of_a_filter_that_errs_is_pointed_out_where_it_stands() {
+    let telemetry = "
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: logs, namespace: shop}
+spec:
+  accessLogging:
+  - providers: [{name: envoy}]
+    filter:
+      expression: response.code >= 500 && request.nosuch == 'a'
+";
+    let world = World::of(|web| web.config_yaml("logs.yaml", telemetry), |side| side).await;
+    let report = world.web.report();
+    let told = report.iter().map(ToString::to_string).find(|told| told.contains("request.nosuch")).unwrap();
+    assert!(told.contains("logs.yaml:9:") && told.contains("column 25 of the expression"), "{told}");
+    assert!(told.contains("requests are not logged"), "{told}");
+}

@@ -1,6 +1,7 @@
 //! Telemetry resources, merged for one workload as Istio merges them.
 
 mod applicable;
+mod expression;
 mod logging;
 mod metrics;
 mod providers;
@@ -24,10 +25,9 @@ pub(crate) fn telemetries(set: &ConfigSet, mesh: &MeshConfig, site: &Site, findi
     let applicable = Applicable::of(set, mesh, site);
     let providers = Providers::new(mesh);
     let tracing = tracing::merged(&applicable, mesh, &providers);
-    let mut of = |side, tracing| TelemetryPolicy {
-        metrics: metrics::merged(&applicable, &providers, side, findings),
-        tracing,
-        logs: logging::merged(&applicable, mesh, &providers, side, findings),
+    let mut of = |side, tracing| {
+        let metrics = metrics::merged(&applicable, &providers, side, findings);
+        TelemetryPolicy::new(metrics, tracing, logging::merged(&applicable, mesh, &providers, side, findings))
     };
     let (client, server) = tracing.map_or((None, None), |(client, server)| (Some(client), Some(server)));
     let (client, server) = (of(Side::Client, client), of(Side::Server, server));

@@ -4,7 +4,7 @@ use mesh_config::api::telemetry::IstioMetric;
 
 use crate::Site;
 use crate::compile::tests::World;
-use crate::telemetry::policy::{Telemetries, TracingPolicy};
+use crate::telemetry::policy::{Tag, Telemetries, TracingPolicy};
 
 fn telemetries(text: &str) -> Telemetries {
     let site = Site { labels: [("app".to_owned(), "test".to_owned())].into(), ..Site::default() };
@@ -91,8 +91,8 @@ fn overrides_of_metrics_are_applied_in_order() {
     let tags = |metrics: &crate::telemetry::policy::MetricsPolicy| {
         metrics.of(IstioMetric::RequestCount).unwrap().tags.clone().into_iter().collect::<Vec<_>>()
     };
-    assert_eq!(tags(&found.client.metrics), [("a".into(), None), ("b".into(), None)]);
-    assert_eq!(tags(&found.server.metrics), [("a".into(), Some("canary".into())), ("b".into(), None)]);
+    assert_eq!(tags(&found.client.metrics), [("a".into(), Tag::Removed), ("b".into(), Tag::Removed)]);
+    assert_eq!(tags(&found.server.metrics), [("a".into(), Tag::Text("canary".into())), ("b".into(), Tag::Removed)]);
     assert!(!found.client.metrics.counts(IstioMetric::RequestSize));
     assert!(found.client.metrics.counts(IstioMetric::RequestCount));
 }
