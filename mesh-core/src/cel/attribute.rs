@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderName};
 use super::Scope;
 use super::time::nanos_of;
 use super::value::Value;
+use crate::ResponseFlags;
 use crate::route::substitution::protocol;
-use crate::telemetry::record::Wanted;
+use crate::telemetry::record::{Wanted, grpc_status_of};
 use crate::telemetry::{Record, Side, UNKNOWN, Workload};
 
 /// What a name stands for.
@@ -344,13 +345,13 @@ impl Simple {
             Self::Code => (record.status > 0).then_some(Value::Int(record.status.into())),
             Self::CodeDetails => (!record.details.is_empty()).then(|| Value::text(&record.details)),
             Self::Flags => Some(Value::Int(record.flags.envoy_bits().into())),
-            Self::GrpcStatus => grpc_status(record).map(|status| Value::Int(status.into())),
+            Self::GrpcStatus => {
+                let status = record.grpc_status.or_else(|| grpc_status_of(record.status))?;
+                Some(Value::Int(status.into()))
+            }
             Self::ResponseSize => number(record.response_bytes),
             Self::ResponseTotalSize => number(record.response_bytes + record.response_head_bytes),
-            Self::BackendLatency => {
-                let answered = record.upstream.as_ref().and(record.response_duration)?;
-                duration(answered.saturating_sub(record.request_duration.unwrap_or_default()))
-            }
+            Self::BackendLatency => duration(record.service_time()?),
             Self::SourceAddress => address(record.downstream_remote),
             Self::SourcePort => port(record.downstream_remote),
             Self::DestinationAddress => address(record.downstream_local),
@@ -367,23 +368,10 @@ impl Simple {
             }
             Self::Attempts => Some(Value::Uint(record.attempts.into())),
             Self::ClusterName => record.cluster.as_deref().map(Value::text),
-            Self::RouteName => Some(Value::text(&record.route)),
+            Self::RouteName => (!record.flags.contains(ResponseFlags::NR)).then(|| Value::text(&record.route)),
             Self::ListenerDirection => Some(Value::Int(if record.side == Side::Server { 1 } else { 2 })),
         }
     }
-}
-
-/// The status of a gRPC call, or what an HTTP status would be to one.
-fn grpc_status(record: &Record) -> Option<u8> {
-    record.grpc_status.or(match record.status {
-        0 => None,
-        400 => Some(13),
-        401 => Some(16),
-        403 => Some(7),
-        404 => Some(12),
-        429 | 502..=504 => Some(14),
-        _ => Some(2),
-    })
 }
 
 /// Headers as a map from their names, in whatever case, to their values; lines of one name are joined.

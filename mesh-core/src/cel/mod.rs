@@ -49,6 +49,8 @@ impl PartialEq for Program {
     }
 }
 
+impl Eq for Program {}
+
 /// A part of an expression that always errs: what, and the column of its text, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {

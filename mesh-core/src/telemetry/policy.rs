@@ -7,7 +7,7 @@ use mesh_config::api::mesh_config::ExtensionProvider;
 use mesh_config::api::telemetry::{CustomTag, IstioMetric};
 
 use super::record::Wanted;
-use crate::access_log::Format;
+use crate::access_log::{Attributes, Format};
 use crate::cel::Program;
 
 /// Which side of a call this workload is on.
@@ -37,6 +37,8 @@ pub struct Telemetries {
     pub client: TelemetryPolicy,
     /// Of requests that come in.
     pub server: TelemetryPolicy,
+    /// The name of the mesh, in spans: `defaultConfig.meshId`, else the trust domain.
+    pub mesh_id: Box<str>,
     /// The Telemetry resources that took part, the widest first, as `namespace/name`.
     pub from: Vec<Box<str>>,
 }
@@ -71,8 +73,12 @@ impl TelemetryPolicy {
             let filter = file.filter.as_ref().map(|filter| filter.wanted());
             [Some(file.format.wanted()), filter].into_iter().flatten()
         });
+        let of_exported = logs.exported.iter().flat_map(|log| {
+            let filter = log.filter.as_ref().map(|filter| filter.wanted());
+            [Some(log.body.wanted()), Some(log.attributes.wanted()), filter].into_iter().flatten()
+        });
         let of_tags = metrics.expressions.iter().map(|expression| expression.wanted());
-        let wanted = of_files.chain(of_tags).cloned().reduce(|mut all, more| {
+        let wanted = of_files.chain(of_exported).chain(of_tags).cloned().reduce(|mut all, more| {
             all.extend(&more);
             all
         });
@@ -81,14 +87,36 @@ impl TelemetryPolicy {
 }
 
 /// Where requests are logged, and how.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogPolicy {
     /// The files, in the order of their providers.
     pub files: Vec<LogFile>,
+    /// The logs that are exported, in the order of their providers.
+    pub exported: Vec<ExportedLog>,
+}
+
+impl LogPolicy {
+    /// Whether there is a log.
+    pub const fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.exported.is_empty()
+    }
+}
+
+/// A log that is exported through OpenTelemetry (`envoyOtelAls`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportedLog {
+    /// What it is called (`logName`): the attribute `log_name` of its lines.
+    pub name: Box<str>,
+    /// What the body of a line is made of; its line break is left out.
+    pub body: Arc<Format>,
+    /// Attributes of a line.
+    pub attributes: Arc<Attributes>,
+    /// Which requests are logged; all where there is none.
+    pub filter: Option<Arc<Program>>,
 }
 
 /// A file that requests are logged into.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
     /// The file, such as `/dev/stdout`.
     pub path: Box<str>,
@@ -159,6 +187,8 @@ pub struct TracingPolicy {
     pub sampling: f64,
     /// Further tags of spans.
     pub custom_tags: BTreeMap<String, CustomTag>,
+    /// Those of them that are formatted.
+    pub formatted_tags: Arc<Attributes>,
     /// Whether the decision is noted in `x-request-id` and read from it.
     pub uses_request_id: bool,
     /// Whether Istio's own tags are added.

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use mesh_core::PeerView;
 use mesh_core::identity::SpiffeId;
 use mesh_core::mesh_tls::ToldOfClients;
+use mesh_core::telemetry::record::TlsFacts;
 use rustls_pki_types::CertificateDer;
 
 use super::admitted::Admitted;
@@ -85,6 +86,16 @@ impl Peer {
         self.tls.as_deref()?.server_name.as_deref()
     }
 
+    /// What logs and spans tell of the connection's TLS.
+    pub(crate) fn facts(&self) -> TlsFacts {
+        TlsFacts {
+            is_tls: self.is_tls(),
+            server_name: self.server_name().map(Into::into),
+            peer_uri: self.id().map(|id| id.as_str().into()),
+            local_uri: self.tls.as_deref().and_then(|tls| tls.own.clone()),
+        }
+    }
+
     /// The caller as policies see it.
     pub fn view(&self) -> PeerView<'_> {
         PeerView {
@@ -116,6 +127,8 @@ impl<S: Sync> axum_core::extract::FromRequestParts<S> for Peer {
 pub(crate) struct TlsPeer {
     pub(super) id: Option<SpiffeId>,
     pub(super) server_name: Option<Box<str>>,
+    /// The identity of this side, where the caller has shown a certificate.
+    own: Option<Box<str>>,
     /// Until when its certificate counts, in seconds since 1970.
     pub(super) not_after: Option<i64>,
     /// At a gateway, by what its certificate was taken.
@@ -139,7 +152,8 @@ impl TlsPeer {
         told: ToldOfClients,
     ) -> Self {
         let not_after = Some(leaf.facts.not_after);
-        Self { id, server_name, not_after, admitted: None, forwarded: forwarded(leaf, own, told) }
+        let forwarded = forwarded(leaf, own, told);
+        Self { id, server_name, own: own.map(|own| own.as_str().into()), not_after, admitted: None, forwarded }
     }
 
     /// How long its certificate counts yet, at a second since 1970; the last one counts to its end.

@@ -57,7 +57,7 @@ pub(crate) async fn send(
         return Tried::nowhere(Error::with_source(Failure::NoHealthyUpstream, why));
     }
     trail.chosen(&member.state, member.group.as_ref());
-    let (answer, sent) = exchange(cluster, &member, outgoing, clock)
+    let (answer, sent) = exchange(cluster, &member, outgoing, clock, trail)
         .await
         .map_or_else(|missed| (Err(missed), None), |(answer, sent)| (Ok(answer), sent));
     trail.sends(sent);
@@ -169,6 +169,7 @@ async fn exchange(
     member: &Member,
     outgoing: &mut Outgoing,
     clock: &mut Clock,
+    trail: &mut Trail,
 ) -> Result<(Response<Body>, Option<Sent>), Missed> {
     let active = member.state.begin();
     let protocol = protocol_of(cluster.spec().protocol, outgoing);
@@ -185,7 +186,7 @@ async fn exchange(
         cluster.on_connected(&member.state);
         let ready = clock.now();
         let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;
-        match clock.answering(ready, ready_connection.send(request)).await? {
+        match clock.answering(ready, trail.connected(ready_connection).send(request)).await? {
             Ok((response, lease)) => {
                 let watcher = cluster.watcher(&member.state);
                 let holding = Holding { _request: request_permit, _active: active, lease, watcher };

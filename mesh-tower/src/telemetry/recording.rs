@@ -7,9 +7,8 @@ use std::time::Instant;
 use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response};
-use mesh_core::cel::Scope;
-use mesh_core::identity::SpiffeId;
-use mesh_core::telemetry::record::{self, TlsFacts, Wanted};
+use mesh_core::cel::{Program, Scope};
+use mesh_core::telemetry::record::{self, Wanted};
 use mesh_core::telemetry::standard::Ended;
 use mesh_core::telemetry::{Record, Side};
 
@@ -30,6 +29,8 @@ pub(crate) struct Recording {
     began: Instant,
     /// Whether the head of the request is noted as it is sent on.
     is_told: bool,
+    /// Whether the answer is one of ours: no endpoint took its time for it.
+    is_answered_here: bool,
 }
 
 /// What is measured of a request, told at its end.
@@ -53,21 +54,31 @@ impl Recording {
         let is_tapped = sinks.taps.is_listened_to();
         let policy = live.snapshot().telemetry().of(side);
         let is_counted_by = shared.metrics.is_some() && !policy.metrics.expressions.is_empty();
-        if !is_tapped && policy.logs.files.is_empty() && !is_counted_by {
+        if !is_tapped && policy.logs.is_empty() && !is_counted_by {
             return None;
         }
         let mut record = Record::new(side, crate::clock::wall(), request.method().clone());
         record.version = live.version();
+        record.unique_id = fastrand::u128(..);
         record.protocol = request.version();
         record.downstream_remote = request.extensions().get::<PeerAddress>().and_then(PeerAddress::socket);
         if let Some(peer) = request.extensions().get::<Peer>() {
-            record.tls = facts(peer);
+            record.tls = peer.facts();
+            record.downstream_local = peer.local_address();
         }
         if request.body().is_end_stream() || request.body().size_hint().exact() == Some(0) {
             record.request_duration = Some(std::time::Duration::ZERO);
         }
         let (live, sinks) = (Arc::clone(live), Arc::clone(sinks));
-        let mut recording = Self { record, live, sinks, is_tapped, began: crate::clock::now(), is_told: false };
+        let mut recording = Self {
+            record,
+            live,
+            sinks,
+            is_tapped,
+            began: crate::clock::now(),
+            is_told: false,
+            is_answered_here: false,
+        };
         recording.name(request);
         Some(Box::new(recording))
     }
@@ -93,10 +104,15 @@ impl Recording {
         }
     }
 
-    /// Whose words the caller's address and the port that it came to are.
+    /// Whose words the caller's address is; where it came to, if the connection does not tell.
     pub(crate) fn came(&mut self, from: Option<SocketAddr>, to: Option<SocketAddr>) {
         self.record.downstream_remote = from.or(self.record.downstream_remote);
-        self.record.downstream_local = to;
+        self.record.downstream_local = self.record.downstream_local.or(to);
+    }
+
+    /// No endpoint has answered.
+    pub(crate) const fn is_answered_here(&mut self) {
+        self.is_answered_here = true;
     }
 
     /// What was decided about it.
@@ -105,7 +121,9 @@ impl Recording {
     }
 
     pub(super) fn answered<B>(&mut self, response: &Response<B>, head_bytes: u64) {
-        self.record.response_duration = Some(crate::clock::now().saturating_duration_since(self.began));
+        if !self.is_answered_here {
+            self.record.response_duration = Some(crate::clock::now().saturating_duration_since(self.began));
+        }
         self.record.response_headers = self.wanted().response.of(response.headers());
         self.record.response_head_bytes = head_bytes;
     }
@@ -139,22 +157,18 @@ impl Recording {
     pub(super) fn tell(self: Box<Self>, group: Option<&Group>) {
         let Self { record, live, sinks, is_tapped, .. } = *self;
         let scope = Scope { record: &record, peer: group.map(Group::other), own: group.map(Group::own) };
-        for file in &live.snapshot().telemetry().of(record.side).logs.files {
-            if file.filter.as_ref().is_none_or(|filter| filter.is_true(scope)) {
-                sinks.logs.write(file, &record);
+        let logs = &live.snapshot().telemetry().of(record.side).logs;
+        let is_for = |filter: &Option<Arc<Program>>| filter.as_ref().is_none_or(|filter| filter.is_true(scope));
+        for file in logs.files.iter().filter(|file| is_for(&file.filter)) {
+            sinks.logs.write(file, &record);
+        }
+        if let Some(exporter) = &sinks.exporter {
+            for log in logs.exported.iter().filter(|log| is_for(&log.filter)) {
+                exporter.export(log, &record, sinks.logs.hostname());
             }
         }
         if is_tapped {
             sinks.taps.tell(Arc::new(record));
         }
-    }
-}
-
-fn facts(peer: &Peer) -> TlsFacts {
-    TlsFacts {
-        is_tls: peer.is_tls(),
-        server_name: peer.server_name().map(Into::into),
-        peer_uri: peer.id().map(|id: &SpiffeId| id.as_str().into()),
-        local_uri: None,
     }
 }

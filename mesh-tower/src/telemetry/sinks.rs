@@ -1,5 +1,6 @@
 //! Where records of requests go.
 
+use super::exported::LineExporter;
 use super::logs::Logs;
 use super::tap::Taps;
 
@@ -8,4 +9,6 @@ use super::tap::Taps;
 pub(crate) struct Sinks {
     pub(crate) taps: Taps,
     pub(crate) logs: Logs,
+    /// Who exports lines of access logs.
+    pub(crate) exporter: Option<LineExporter>,
 }

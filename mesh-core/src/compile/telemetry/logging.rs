@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use mesh_config::api::mesh_config::{AccessLogEncoding, EnvoyFileAccessLogProvider, LogFormat};
+use mesh_config::api::mesh_config::{
+    AccessLogEncoding, EnvoyFileAccessLogProvider, EnvoyOtelAccessLogProvider, LogFormat,
+};
 use mesh_config::api::telemetry::AccessLogging;
 use mesh_config::api::{MeshConfig, Telemetry};
 use mesh_config::{Code, Diagnostic, Object};
@@ -12,15 +14,16 @@ use super::applicable::Applicable;
 use super::expression::compiled;
 use super::means;
 use super::providers::{BUILT_IN_LOG, Providers};
-use crate::access_log::Format;
+use crate::Site;
+use crate::access_log::{Attributes, Format};
 use crate::cel::Program;
 use crate::compile::findings::Findings;
-use crate::telemetry::policy::{LogFile, LogPolicy, Side};
+use crate::telemetry::policy::{ExportedLog, LogFile, LogPolicy, Side};
 
 /// Where the requests of one side are logged.
 pub(super) fn merged(
     applicable: &Applicable<'_>,
-    mesh: &MeshConfig,
+    (mesh, site): (&MeshConfig, &Site),
     providers: &Providers<'_>,
     side: Side,
     findings: &mut Findings,
@@ -33,7 +36,7 @@ pub(super) fn merged(
             format: of_mesh(mesh, false, findings),
             filter: None,
         });
-        return LogPolicy { files: file.into_iter().collect() };
+        return LogPolicy { files: file.into_iter().collect(), exported: Vec::new() };
     }
     // `accessLogFile` alone is the default of those who name nothing.
     let mut loggers: Vec<Logger> = providers.default_logs().iter().map(|name| Logger::unfiltered(name)).collect();
@@ -43,15 +46,40 @@ pub(super) fn merged(
     for (object, logging) in applicable.logging() {
         loggers = refine(loggers, object, logging, side, findings);
     }
-    let mut files: Vec<LogFile> = Vec::new();
-    for logger in loggers {
-        if let Some(file) = file_of(logger, mesh, providers, findings)
-            && !files.contains(&file)
-        {
-            files.push(file);
+    let mut policy = LogPolicy::default();
+    for Logger { name, filter } in loggers {
+        let provider = providers.get(&name);
+        let provider = provider.as_deref();
+        if let Some(file) = provider.and_then(|provider| provider.envoy_file_access_log.as_ref()) {
+            let path = if file.path.is_empty() { "/dev/stdout" } else { &file.path };
+            let file = LogFile { path: path.into(), format: of_provider(&name, file, mesh, findings), filter };
+            if !policy.files.contains(&file) {
+                policy.files.push(file);
+            }
+        } else if let Some(log) = provider.and_then(|provider| provider.envoy_otel_als.as_ref()) {
+            if site.exports_logs {
+                policy.exported.push(exported(&name, log, filter, findings));
+            } else {
+                findings.add(nobody_exports(&name));
+            }
+        } else {
+            findings.add(takes_none(&name));
         }
     }
-    LogPolicy { files }
+    policy
+}
+
+fn takes_none(name: &str) -> Diagnostic {
+    Diagnostic::warning(Code::NOT_ENFORCED, format!("the provider {name:?} takes no access logs here"))
+        .effect("it is told of no request")
+        .help("a provider with `envoyFileAccessLog` or `envoyOtelAls` is one that there is, and so is `envoy`")
+}
+
+fn nobody_exports(name: &str) -> Diagnostic {
+    let message = format!("the provider {name:?} exports access logs, and this process has nobody who does");
+    Diagnostic::warning(Code::NOT_ENFORCED, message)
+        .effect("it is told of no request")
+        .help("`MeshBuilder::logger_provider` takes one; `Otlp` makes one with the feature `otlp`")
 }
 
 /// A provider, and which requests it is told of.
@@ -110,19 +138,32 @@ const EFFECTS: (&str, &str) = (
     "every request is logged",
 );
 
-fn file_of(logger: Logger, mesh: &MeshConfig, providers: &Providers<'_>, findings: &mut Findings) -> Option<LogFile> {
-    let Logger { name, filter } = logger;
-    let provider = providers.get(&name);
-    let Some(file) = provider.as_ref().and_then(|provider| provider.envoy_file_access_log.as_ref()) else {
-        findings.add(
-            Diagnostic::warning(Code::NOT_ENFORCED, format!("the provider {name:?} takes no access logs here"))
-                .effect("it is told of no request")
-                .help("a provider with `envoyFileAccessLog` is one that there is, and so is `envoy`"),
-        );
-        return None;
+/// What Istio calls a log that has no name.
+const EXPORTED: &str = "otel_envoy_accesslog";
+
+fn exported(
+    name: &str,
+    log: &EnvoyOtelAccessLogProvider,
+    filter: Option<Arc<Program>>,
+    findings: &mut Findings,
+) -> ExportedLog {
+    let format = log.log_format.clone().unwrap_or_default();
+    let body = match format.text.as_deref() {
+        None | Some("") => Ok(Format::default_text(false)),
+        Some(text) => Format::text(text, false),
     };
-    let path = if file.path.is_empty() { "/dev/stdout" } else { &file.path };
-    Some(LogFile { path: path.into(), format: of_provider(&name, file, mesh, findings), filter })
+    let what = format!("the format of the access log provider {name:?}");
+    let body = or_default(body, &what, || Format::default_text(false), findings);
+    let labels = format.labels.unwrap_or_default();
+    // As in Istio only texts are taken.
+    let texts = labels.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()));
+    let attributes = Attributes::new(texts).unwrap_or_else(|problem| {
+        let message = format!("the labels of the access log provider {name:?} cannot be read: {problem}");
+        findings.add(Diagnostic::warning(Code::NOT_ENFORCED, message).effect("its lines have no attributes"));
+        Attributes::default()
+    });
+    let name = if log.log_name.is_empty() { EXPORTED } else { &log.log_name };
+    ExportedLog { name: name.into(), body, attributes: Arc::new(attributes), filter }
 }
 
 fn of_provider(

@@ -1,6 +1,7 @@
 //! How requests are counted: overrides of all levels in order, each on top of those before it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use mesh_config::Object;
 use mesh_config::api::Telemetry;
@@ -58,7 +59,24 @@ pub(super) fn merged(
             merging.add(object, index, metrics, findings);
         }
     }
-    merging.policy
+    with_used_expressions(merging.policy)
+}
+
+/// Without expressions of tags that a narrower level has replaced: each costs something with each request.
+fn with_used_expressions(mut policy: MetricsPolicy) -> MetricsPolicy {
+    let all = std::mem::take(&mut policy.expressions);
+    let used = &mut policy.expressions;
+    let tags =
+        policy.overrides.values_mut().filter(|change| !change.is_disabled).flat_map(|change| change.tags.values_mut());
+    for tag in tags {
+        let Tag::Expression(place) = tag else { continue };
+        let Some(program) = all.get(*place) else { continue };
+        *place = used.iter().position(|known| known == program).unwrap_or_else(|| {
+            used.push(Arc::clone(program));
+            used.len() - 1
+        });
+    }
+    policy
 }
 
 fn names(providers: &[ProviderRef]) -> impl Iterator<Item = &str> {
