@@ -18,5 +18,6 @@
 pub mod authorization;
 pub mod decision;
 pub mod guarded;
+pub mod instructions;
 pub mod stats;
 pub mod whole;

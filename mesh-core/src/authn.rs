@@ -155,6 +155,12 @@ mod tests {
     use super::*;
 
     fn modes(policies: &[(&str, &str)]) -> PeerModes {
+        let (set, site) = world(policies);
+        PeerModes::of_site(&set, "root", &site)
+    }
+
+    /// Policies by their namespaces, and a workload of namespace `a`.
+    fn world(policies: &[(&str, &str)]) -> (ConfigSet, Site) {
         let yaml: String = policies
             .iter()
             .enumerate()
@@ -165,8 +171,7 @@ mod tests {
             })
             .collect();
         let (set, _) = ConfigSet::from_documents(mesh_config::parse("f", &yaml).0);
-        let site = Site { namespace: "a".into(), labels: [("app".into(), "r".into())].into(), ..Site::default() };
-        PeerModes::of_site(&set, "root", &site)
+        (set, Site { namespace: "a".into(), labels: [("app".into(), "r".into())].into(), ..Site::default() })
     }
 
     #[test]
@@ -188,6 +193,27 @@ mod tests {
             modes(&[("root", "{selector: {matchLabels: {app: r}}, mtls: {mode: STRICT}}")]).mode,
             MtlsMode::Permissive
         );
+    }
+
+    #[test]
+    fn the_policy_that_decides_is_the_one_that_says_the_mode_of_a_port() {
+        let own = "{selector: {matchLabels: {app: r}}, portLevelMtls: {80: {mode: DISABLE}, 81: {}}}";
+        let (set, site) = world(&[("root", "{mtls: {mode: STRICT}}"), ("a", own), ("a", "{mtls: {mode: UNSET}}")]);
+        let of = |namespace: &str, port| {
+            let policies = set.peer_authentications();
+            deciding(policies, "root", namespace, &site.labels, port).map(|policy| policy.meta.name.clone())
+        };
+        assert_eq!([80, 81, 82].map(|port| of("a", port)), [Some("p1".into()), Some("p0".into()), Some("p0".into())]);
+        assert_eq!(of("b", 80).as_deref(), Some("p0"));
+        let (none, _) = world(&[("a", own)]);
+        assert!(deciding(none.peer_authentications(), "root", "a", &site.labels, 82).is_none());
+    }
+
+    #[test]
+    fn in_the_root_namespace_a_selector_selects_nobody() {
+        let (set, site) = world(&[("root", "{selector: {matchLabels: {app: r}}, mtls: {mode: STRICT}}")]);
+        let policies = set.peer_authentications();
+        assert!(deciding(policies, "root", "root", &site.labels, 80).is_none());
     }
 
     #[test]

@@ -241,6 +241,14 @@ impl Snapshot {
         Some(self.vhost(vhost).0)
     }
 
+    /// The name of the virtual host that a route belongs to; none for what takes hosts that nobody knows.
+    pub fn vhost_of_route(&self, route: RouteId) -> Option<&str> {
+        // They stand in the order of their routes.
+        let after = self.vhosts.partition_point(|vhost| vhost.first <= route.0);
+        let last = self.vhosts[..after].iter().rfind(|vhost| vhost.count > 0)?;
+        (route.0 < last.first + last.count).then_some(&last.name)
+    }
+
     /// The domains of a table with their virtual hosts, in no order.
     pub fn domains(&self, table: TableId) -> Vec<(String, VhostId)> {
         self.tables.get(table.0 as usize).map(|table| table.hosts.iter().collect()).unwrap_or_default()

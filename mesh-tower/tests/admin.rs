@@ -18,12 +18,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "tls/authority.rs"]
+mod authority;
 #[path = "admin/browser.rs"]
 mod browser;
 #[path = "admin/changes.rs"]
 mod changes;
 #[path = "admin/doors.rs"]
 mod doors;
+#[path = "admin/graph.rs"]
+mod graph;
 #[path = "admin/meshctl.rs"]
 mod meshctl;
 #[path = "admin/page.rs"]

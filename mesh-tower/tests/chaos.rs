@@ -40,6 +40,8 @@ mod total;
 #[path = "chaos/watch.rs"]
 mod watch;
 
+#[path = "chaos/answers.rs"]
+mod answers;
 #[path = "chaos/framing.rs"]
 mod framing;
 #[path = "chaos/goaway.rs"]

@@ -12,16 +12,13 @@
 #![allow(clippy::print_stdout, reason = "a table is what this program is for")]
 
 use std::error::Error;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
+use benches::instructions;
 use benches::whole::{Decided, Telemetry, Whole};
 use clap::Parser;
 
 type BoxError = Box<dyn Error + Send + Sync>;
-
-/// The longer run has so many requests more than the shorter one.
-const REQUESTS: u64 = 1_000;
-const SHORT: u64 = 200;
 
 /// So many times the instructions there may be. Where it is decided here that nothing is sampled there is a header more to be
 /// made, written, read and kept, most of it by hyper.
@@ -78,18 +75,5 @@ fn solo(telemetry: Telemetry, decided: Decided, requests: u64) -> Result<(), Box
 }
 
 fn per_request(telemetry: Telemetry, decided: Decided) -> Result<f64, BoxError> {
-    let (short, long) = (instructions(telemetry, decided, SHORT)?, instructions(telemetry, decided, SHORT + REQUESTS)?);
-    Ok(long.saturating_sub(short) as f64 / REQUESTS as f64)
-}
-
-/// What callgrind counts of a run.
-fn instructions(telemetry: Telemetry, decided: Decided, requests: u64) -> Result<u64, BoxError> {
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(std::env::current_exe()?);
-    valgrind.args(["--solo", &requests.to_string(), "--telemetry", telemetry.name(), "--decided", decided.name()]);
-    let output = valgrind.output().map_err(|error| format!("valgrind: {error}"))?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    let collected = told.lines().find_map(|line| line.split_once("Collected :"));
-    let counted = collected.and_then(|(_, counted)| counted.trim().parse().ok());
-    counted.filter(|_| output.status.success()).ok_or_else(|| format!("valgrind counted nothing:\n{told}").into())
+    instructions::per_step(&["--telemetry", telemetry.name(), "--decided", decided.name(), "--solo"])
 }

@@ -1,5 +1,7 @@
 //! Whole policies against whole accesses.
 
+mod fields;
+
 use mesh_config::{ConfigSet, parse};
 
 use super::*;

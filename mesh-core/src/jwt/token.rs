@@ -191,11 +191,15 @@ mod tests {
     fn issuer_times_and_audience_are_checked_in_this_order() {
         assert_eq!(checked(&json!({"iss": "i", "aud": "api", "exp": 2_000})), Ok(()));
         assert_eq!(checked(&json!({"iss": "i", "aud": ["x", "http://api"], "exp": 941})), Ok(()));
+        assert_eq!(checked(&json!({"iss": "i", "aud": "api", "exp": 940, "nbf": 1_060})), Ok(()));
         assert_eq!(checked(&json!({"iss": "j", "aud": "api", "exp": 1})), Err(Refusal::UnknownIssuer));
         assert_eq!(checked(&json!({"iss": "i", "aud": "x", "exp": 939})), Err(Refusal::Expired));
         assert_eq!(checked(&json!({"iss": "i", "aud": "x", "nbf": 1_061})), Err(Refusal::NotYetValid));
         assert_eq!(checked(&json!({"iss": "i", "aud": "x"})), Err(Refusal::WrongAudience));
         assert_eq!(checked(&json!({"iss": "i"})), Err(Refusal::WrongAudience));
         assert_eq!(checked(&json!({"iss": "i", "aud": 1})), Err(Refusal::BadAudience));
+        let two = ["other".to_owned(), "api".to_owned()];
+        let text = token(&json!({"alg": "RS256"}), &json!({"iss": "i", "aud": ["x", "api"]}));
+        assert_eq!(Token::parse(&text).unwrap().check("i", &two, 1_000), Ok(()));
     }
 }

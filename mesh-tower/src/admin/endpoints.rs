@@ -6,37 +6,55 @@ use mesh_core::cluster::TlsSpec;
 use mesh_core::cluster::endpoint::EndpointState;
 use serde_json::{Value, json};
 
+use super::rates::of_sum;
 use crate::cluster::ClusterHandle;
 use crate::live::Live;
+use crate::telemetry::{Edge, Seen};
 
 /// The clusters whose names have the text.
 fn picked<'l>(live: &'l Live, text: &'l str) -> impl Iterator<Item = &'l Arc<ClusterHandle>> {
     live.clusters().iter().filter(move |cluster| cluster.spec().name.contains(text))
 }
 
-pub(super) fn endpoints(live: &Live, host: &str) -> Value {
-    picked(live, host).map(|cluster| of_cluster(cluster)).collect()
+pub(super) fn endpoints(live: &Live, seen: &Seen, host: &str) -> Value {
+    picked(live, host).map(|cluster| of_cluster(cluster, seen)).collect()
 }
 
-fn of_cluster(cluster: &ClusterHandle) -> Value {
+/// Whether the policy is TLS.
+pub(super) fn policy(cluster: &ClusterHandle) -> &'static str {
+    match cluster.spec().tls {
+        TlsSpec::Plaintext => "plaintext",
+        TlsSpec::Auto(_) => "auto",
+        _ => "always",
+    }
+}
+
+fn of_cluster(cluster: &ClusterHandle, seen: &Seen) -> Value {
     let spec = cluster.spec();
-    let endpoints: Vec<_> = cluster.endpoints_now().iter().map(|endpoint| of_endpoint(cluster, endpoint)).collect();
+    let rates = |endpoint: Option<String>| {
+        let edge = Edge { cluster: spec.name.clone(), endpoint: endpoint.map(Into::into) };
+        seen.edges.rows.get(&edge).cloned().unwrap_or_default()
+    };
+    let mut all = rates(None);
+    let mut endpoints = Vec::new();
+    for endpoint in cluster.endpoints_now() {
+        let sum = rates(Some(endpoint.address().to_string()));
+        all = all.with(&sum);
+        endpoints.push(of_endpoint(cluster, &endpoint, &of_sum(seen, &sum)));
+    }
     let gauges = cluster.gauges();
     json!({
         "cluster": spec.name,
         "external": spec.is_external,
-        "tls": match spec.tls {
-            TlsSpec::Plaintext => "plaintext",
-            TlsSpec::Auto(_) => "auto",
-            _ => "always",
-        },
+        "tls": policy(cluster),
+        "rates": of_sum(seen, &all),
         "endpoints": endpoints,
         "ejections": gauges.ejections,
         "ejections_refused": gauges.ejections_refused,
     })
 }
 
-fn of_endpoint(cluster: &ClusterHandle, endpoint: &EndpointState) -> Value {
+fn of_endpoint(cluster: &ClusterHandle, endpoint: &EndpointState, rates: &Value) -> Value {
     let spec = endpoint.spec();
     let ejected_for = cluster.ejected_for(endpoint).map(|left| left.as_secs_f64().ceil());
     json!({
@@ -48,6 +66,7 @@ fn of_endpoint(cluster: &ClusterHandle, endpoint: &EndpointState) -> Value {
         "locality": spec.locality.to_string(),
         "labels": spec.labels,
         "tls": cluster.tls(endpoint, false).is_some(),
+        "rates": rates,
     })
 }
 

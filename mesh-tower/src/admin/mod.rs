@@ -11,8 +11,10 @@
 //! | path | says |
 //! |-|-|
 //! | `/mesh/` | what there is: a page for a browser (`Accept: text/html`), else this list |
-//! | `/mesh/routes` | rules by port and host, in the order in which they are tried; `?host=` picks those whose name has the text |
-//! | `/mesh/endpoints` | clusters with their endpoints: health, seconds of ejection left, tries under way; `?host=` as above |
+//! | `/mesh/graph` | this process and its neighbours: [rates](#rates) by cluster, by endpoint and by caller; `?host=` picks clusters whose name has the text |
+//! | `/mesh/routes` | rules by port and host, in the order in which they are tried, with rates; `?host=` picks those whose name has the text |
+//! | `/mesh/endpoints` | clusters with their endpoints: health, seconds of ejection left, tries under way, rates; `?host=` as above |
+//! | `/mesh/peers` | who calls this process, who of them could no more under `STRICT`, and what it calls in plaintext |
 //! | `/mesh/limits` | what is in use of each limit, and how often it was in the way |
 //! | `/mesh/config` | generation, sources, resources that act, resources that are refused, findings |
 //! | `/mesh/explain?method=&url=&h=name:value&roll=` | [`Mesh::explain`](crate::Mesh::explain); `h` may be repeated |
@@ -22,6 +24,41 @@
 //! | `/mesh/tap?status=5xx&method=&path=&host=&cluster=&flag=&side=` | requests as they end, as `text/event-stream` |
 //! | `/metrics` | Prometheus' text, where the mesh was given no provider of its own |
 //! | `/live`, `/ready` | 200, or 503 with the reason; ready is who has a configuration and does not drain |
+//!
+//! # Rates
+//!
+//! While there is an admin server every request that comes to its end is counted by where it went (cluster and endpoint of
+//! the last try), by the rule that took it and, where it arrived here, by who sent it. `?window=` of `/mesh/graph`,
+//! `/mesh/peers`, `/mesh/routes` and `/mesh/endpoints` says how far back one looks: `1m` (unless said otherwise), `5m` or
+//! `15m`. Of each of the three 256 rows are kept apart, and go when nothing has come for 15 minutes; what has no row counts in
+//! `edges_left_out` and `callers_left_out`. Requests never wait to be counted.
+//!
+//! Figures stand in `rates` of each rule, endpoint and cluster of `/mesh/routes` and `/mesh/endpoints`, and in each row of
+//! the others; what there is no figure for is `null`:
+//!
+//! | field | |
+//! |-|-|
+//! | `requests`, `rps` | requests that ended within the window, and that by the second |
+//! | `errors`, `error_share`, `ok_percent` | those without an answer, with a status from 500 on, or with a gRPC status that is the server's fault; the share from 0 to 1; and what is not among them, in percent |
+//! | `p50_ms`, `p95_ms`, `p99_ms` | from the beginning of a request to the last byte of its answer, all tries included; right to within a quarter |
+//! | `tries_per_request` | 1 where nothing was tried again; 0 for callers, since nothing is sent on |
+//! | `last_flag` | `{flags, seconds_ago, means}` of the last request with response flags |
+//! | `last_seen_seconds` | since the last request, which may lie before the window |
+//!
+//! `/mesh/graph` and `/mesh/peers` begin with `window`, `covered_seconds` (what rates are of: the last part of a window is not
+//! over, and before the server there was nothing) and `missed` (requests since the beginning that are in no figure). The graph
+//! goes on with
+//!
+//! * `self`: `{namespace, account, labels, generation}`,
+//! * `callers`: rows with `caller`, and of that either `principal` or `address`; `tls`, `would_be_cut_off_by_strict` (who has
+//!   no certificate of its own),
+//! * `clusters`: rows with `cluster`, `host`, `port`, `subset`, `share` (of the requests to that host and port, from 0 to 1),
+//!   `tls` (how the last request went), `tls_policy` (`plaintext`, `auto`, `always`),
+//! * `edges`: the same by endpoint, with `endpoint` (`null` where none was to be had), `health` (`ok`, `ejected`, `gone` for
+//!   one that is no member any more) and `ejected_for_seconds`.
+//!
+//! Rows are those that had a request in the last 15 minutes. `/mesh/peers` has `mode` and `port_modes` (of
+//! PeerAuthentication), `callers`, `cut_off_by_strict` (how many of them) and `plaintext_edges`, which are rows of `edges`.
 //!
 //! # Who may ask
 //!
@@ -41,10 +78,13 @@ mod certs;
 mod changes;
 mod config;
 mod endpoints;
+mod graph;
 mod guard;
 mod metrics;
 mod options;
 mod page;
+mod peers;
+mod rates;
 mod reply;
 mod routes;
 mod server;

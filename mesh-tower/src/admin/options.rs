@@ -18,6 +18,7 @@ use crate::config::Keeper;
 use crate::identity::IdentityHandle;
 use crate::outbound::Shared;
 use crate::serve::Drain;
+use crate::telemetry::Traffic;
 
 /// So many listen at once.
 const MOST_TAPS: usize = 8;
@@ -123,6 +124,8 @@ impl Bound {
         drain: &Drain,
         tasks: &mut JoinSet<()>,
     ) -> SocketAddr {
+        // From now on somebody may ask.
+        shared.sinks.traffic.get_or_init(Traffic::default);
         let state = State {
             shared: Arc::clone(shared),
             keeper: Arc::clone(keeper),

@@ -5,11 +5,13 @@ use mesh_core::route::{Action, Route, RuleOrigin};
 use mesh_core::snapshot::TableId;
 use serde_json::{Value, json};
 
+use super::rates::of_sum;
 use crate::explained::Compiled;
 use crate::live::Live;
+use crate::telemetry::{Rule, Seen};
 
 /// The virtual hosts of every listener whose names have the text.
-pub(super) fn routes(live: &Live, host: &str) -> Value {
+pub(super) fn routes(live: &Live, seen: &Seen, host: &str) -> Value {
     let snapshot = live.snapshot();
     let mut listeners: Vec<(String, TableId)> = Vec::new();
     let mut ports: Vec<_> = snapshot.mesh_ports().collect();
@@ -19,10 +21,10 @@ pub(super) fn routes(live: &Live, host: &str) -> Value {
         let tls = server.tls.iter().map(|tls| tls.table);
         listeners.extend(tls.chain([server.table]).map(|table| (format!("gateway:{}", server.port), table)));
     }
-    listeners.iter().flat_map(|(listener, table)| of_table(live, listener, *table, host)).collect()
+    listeners.iter().flat_map(|(listener, table)| of_table((live, seen), listener, *table, host)).collect()
 }
 
-fn of_table(live: &Live, listener: &str, table: TableId, host: &str) -> Vec<Value> {
+fn of_table((live, seen): (&Live, &Seen), listener: &str, table: TableId, host: &str) -> Vec<Value> {
     let snapshot = live.snapshot();
     let mut hosts: Vec<(&str, Vec<String>, &[Route])> = Vec::new();
     for (domain, vhost) in snapshot.domains(table) {
@@ -36,13 +38,15 @@ fn of_table(live: &Live, listener: &str, table: TableId, host: &str) -> Vec<Valu
     let picked = hosts.into_iter().filter(|(name, ..)| name.contains(host));
     let described = |(name, mut domains, routes): (&str, Vec<String>, &[Route])| {
         domains.sort_unstable();
-        let routes: Vec<_> = routes.iter().map(|route| of_route(live, route)).collect();
+        let routes: Vec<_> = routes.iter().map(|route| of_route((live, seen), name, route)).collect();
         json!({ "listener": listener, "host": name, "domains": domains, "routes": routes })
     };
     picked.map(described).collect()
 }
 
-fn of_route(live: &Live, route: &Route) -> Value {
+fn of_route((live, seen): (&Live, &Seen), host: &str, route: &Route) -> Value {
+    let rule = Rule { host: Some(host.into()), name: route.name.clone(), origin: route.origin.clone() };
+    let sum = seen.rules.rows.get(&rule).cloned().unwrap_or_default();
     json!({
         "name": route.name,
         "rule": route.origin.to_string(),
@@ -51,6 +55,7 @@ fn of_route(live: &Live, route: &Route) -> Value {
         "timeout_ms": route.timeout.map(|timeout| timeout.as_millis()),
         "tries": 1 + route.retry.as_ref().map_or(0, |retry| retry.attempts),
         "fault": route.fault.is_some(),
+        "rates": of_sum(seen, &sum),
         "mirrors": route.mirrors.iter().map(|mirror| &*mirror.cluster.name).collect::<Vec<_>>(),
     })
 }

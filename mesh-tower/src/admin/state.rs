@@ -14,12 +14,13 @@ use super::ask::Ask;
 use super::metrics::{self, Scraped};
 use super::options::Admin;
 use super::reply::{Reply, json, text};
-use super::{certs, changes, config, endpoints, guard, page, routes, tap};
+use super::{certs, changes, config, endpoints, graph, guard, page, peers, rates, routes, tap};
 use crate::config::Keeper;
 use crate::identity::IdentityHandle;
 use crate::live::Live;
 use crate::outbound::Shared;
 use crate::serve::Drain;
+use crate::telemetry::{Seen, Traffic, Window};
 
 /// What the answers are read from.
 pub(super) struct State {
@@ -41,9 +42,14 @@ impl fmt::Debug for State {
 }
 
 /// Every path, for who opens the first.
-const INDEX: [(&str, &str); 12] = [
-    ("/mesh/routes", "rules by port and host; ?host="),
-    ("/mesh/endpoints", "endpoints with health and ejections; ?host="),
+const INDEX: [(&str, &str); 14] = [
+    (
+        "/mesh/graph",
+        "this process and its neighbours: rates, shares, durations, failures, TLS; ?window=1m|5m|15m&host=",
+    ),
+    ("/mesh/routes", "rules by port and host, with rates; ?host=&window="),
+    ("/mesh/endpoints", "endpoints with health, ejections and rates; ?host=&window="),
+    ("/mesh/peers", "who calls, who of them could no more under STRICT, what is called in plaintext; ?window="),
     ("/mesh/limits", "limits, what is in use of them and how often they were in the way; ?host="),
     ("/mesh/config", "generation, sources, resources that act and that are refused, findings"),
     ("/mesh/explain", "where a request goes and why; ?method=&url=&h=name:value&roll=&from=namespace/account&label="),
@@ -67,11 +73,17 @@ impl State {
         let ask = Ask::of(request.uri());
         let live = self.shared.live.current();
         let host = ask.get("host").unwrap_or_default();
+        let seen = match rates::window(&ask) {
+            Ok(window) => move || self.seen(window),
+            Err(problem) => return text(StatusCode::BAD_REQUEST, problem),
+        };
         match request.uri().path() {
             path if is_page(path) && wants_page(request.headers()) => self.page(&live),
             path if is_page(path) => json(&index()),
-            "/mesh/routes" => json(&routes::routes(&live, host)),
-            "/mesh/endpoints" => json(&endpoints::endpoints(&live, host)),
+            "/mesh/routes" => json(&routes::routes(&live, &seen(), host)),
+            "/mesh/endpoints" => json(&endpoints::endpoints(&live, &seen(), host)),
+            "/mesh/graph" => json(&graph::graph(&live, &seen(), host)),
+            "/mesh/peers" => json(&peers::peers(&live, &seen())),
             "/mesh/limits" => json(&endpoints::limits(&live, host)),
             "/mesh/config" => json(&config::config(&live, &self.keeper)),
             "/mesh/explain" => self.explain(live, ask).await,
@@ -84,6 +96,11 @@ impl State {
             "/ready" => self.ready(&live),
             _ => text(StatusCode::NOT_FOUND, "there is nothing here; /mesh/ lists what there is"),
         }
+    }
+
+    /// What requests came to of late.
+    fn seen(&self, window: Window) -> Seen {
+        self.shared.sinks.traffic.get_or_init(Traffic::default).seen(window)
     }
 
     async fn explain(&self, live: Arc<Live>, ask: Ask) -> Reply {
@@ -110,6 +127,7 @@ impl State {
     }
 
     fn page(&self, live: &Live) -> Reply {
+        let seen = self.seen(Window::default());
         let site = live.compiled().map(|compiled| &compiled.site);
         let account = site.and_then(|site| site.service_account.as_deref()).unwrap_or("this process");
         let name = site.map_or_else(String::new, |site| format!("{}/{account}", site.namespace));
@@ -118,8 +136,8 @@ impl State {
             generation: live.version(),
             certs: &certs::certs(&self.identity),
             lint: &config::lint(&self.keeper.report()),
-            routes: &routes::routes(live, ""),
-            endpoints: &endpoints::endpoints(live, ""),
+            routes: &routes::routes(live, &seen, ""),
+            endpoints: &endpoints::endpoints(live, &seen, ""),
             limits: &endpoints::limits(live, ""),
             index: &INDEX,
         })

@@ -20,7 +20,7 @@ use super::choice::{Spoken, spoken};
 use super::credentials::{self, read, text};
 use super::leaf::Leaf;
 use super::material::certified;
-use super::peer::TlsPeer;
+use super::peer::{Certified, TlsPeer};
 use super::peer_check::{MeshTrust, identity_of};
 use super::pem::BadMaterial;
 use super::state::IdentityHandle;
@@ -117,9 +117,10 @@ impl GatewayTls {
         } else {
             (self.stranger(&leaf), None)
         };
-        let mut peer = TlsPeer::certified(&leaf, id, name, own.as_ref(), ToldOfClients::ALL);
-        peer.admitted = Some(Admitted::new(chain, meant.terms, meant.version));
-        peer.not_after.is_some_and(|end| self.identity.options().calendar.seconds() <= end).then_some(peer)
+        let certified = Certified::new(&leaf, id, own.as_ref(), ToldOfClients::ALL);
+        let admitted = Some(Admitted::new(chain, meant.terms, meant.version));
+        let counts = certified.counts_at(self.identity.options().calendar.seconds());
+        counts.then(|| TlsPeer { server_name: name, admitted, certified: Some(Arc::new(certified)) })
     }
 
     /// Whom policies take the caller of a `MUTUAL` server for: as in Envoy, who its certificate says that it is, by whichever

@@ -47,6 +47,7 @@ mod peer;
 mod peer_check;
 mod pem;
 mod provider;
+mod recent;
 mod server;
 mod source;
 mod state;

@@ -58,7 +58,7 @@ impl Peer {
 
     /// The identity; `None` without mutual TLS.
     pub fn id(&self) -> Option<&SpiffeId> {
-        self.tls.as_deref()?.id.as_ref()
+        self.tls.as_deref()?.id()
     }
 
     /// The identity as policies name principals: `cluster.local/ns/default/sa/reviews`.
@@ -92,7 +92,7 @@ impl Peer {
             is_tls: self.is_tls(),
             server_name: self.server_name().map(Into::into),
             peer_uri: self.id().map(|id| id.as_str().into()),
-            local_uri: self.tls.as_deref().and_then(|tls| tls.own.clone()),
+            local_uri: self.tls.as_deref().and_then(|tls| tls.certified.as_deref()?.own.clone()),
         }
     }
 
@@ -125,16 +125,36 @@ impl<S: Sync> axum_core::extract::FromRequestParts<S> for Peer {
 /// What a handshake has shown of a caller.
 #[derive(Debug, Default)]
 pub(crate) struct TlsPeer {
-    pub(super) id: Option<SpiffeId>,
     pub(super) server_name: Option<Box<str>>,
-    /// The identity of this side, where the caller has shown a certificate.
-    own: Option<Box<str>>,
-    /// Until when its certificate counts, in seconds since 1970.
-    pub(super) not_after: Option<i64>,
     /// At a gateway, by what its certificate was taken.
     pub(super) admitted: Option<Admitted>,
-    /// What is told of it further on; `None` for a caller without a certificate.
-    forwarded: Option<HeaderValue>,
+    /// What its certificate says, where it has shown one.
+    pub(super) certified: Option<Arc<Certified>>,
+}
+
+/// What a caller's certificate says.
+#[derive(Debug, Default)]
+pub(super) struct Certified {
+    pub(super) id: Option<SpiffeId>,
+    /// Until when it counts, in seconds since 1970.
+    pub(super) not_after: i64,
+    /// What is told of it further on.
+    pub(super) forwarded: Option<HeaderValue>,
+    /// The identity of this side, where it has one.
+    own: Option<Box<str>>,
+}
+
+impl Certified {
+    /// `own` is the identity of this side, where it has one.
+    pub(super) fn new(leaf: &Leaf<'_>, id: Option<SpiffeId>, own: Option<&SpiffeId>, told: ToldOfClients) -> Self {
+        let forwarded = forwarded(leaf, own, told);
+        Self { id, not_after: leaf.facts.not_after, forwarded, own: own.map(|own| own.as_str().into()) }
+    }
+
+    /// Whether it counts yet, at a second since 1970; the last one counts to its end.
+    pub(super) fn counts_at(&self, now: i64) -> bool {
+        now <= self.not_after
+    }
 }
 
 impl TlsPeer {
@@ -143,28 +163,19 @@ impl TlsPeer {
         Self { server_name, ..Self::default() }
     }
 
-    /// A caller with a certificate; `own` is the identity of this side, where it has one.
-    pub(super) fn certified(
-        leaf: &Leaf<'_>,
-        id: Option<SpiffeId>,
-        server_name: Option<Box<str>>,
-        own: Option<&SpiffeId>,
-        told: ToldOfClients,
-    ) -> Self {
-        let not_after = Some(leaf.facts.not_after);
-        let forwarded = forwarded(leaf, own, told);
-        Self { id, server_name, own: own.map(|own| own.as_str().into()), not_after, admitted: None, forwarded }
+    fn id(&self) -> Option<&SpiffeId> {
+        self.certified.as_deref()?.id.as_ref()
     }
 
     /// How long its certificate counts yet, at a second since 1970; the last one counts to its end.
     pub(super) fn time_left(&self, now: i64) -> Option<Duration> {
-        let left = u64::try_from(self.not_after?.saturating_sub(now)).unwrap_or(0);
+        let left = u64::try_from(self.certified.as_deref()?.not_after.saturating_sub(now)).unwrap_or(0);
         Some(Duration::from_secs(left.saturating_add(1)))
     }
 
     /// Its element of `x-forwarded-client-cert`.
     pub(crate) fn forwarded(&self) -> Option<&HeaderValue> {
-        self.forwarded.as_ref()
+        self.certified.as_deref()?.forwarded.as_ref()
     }
 }
 

@@ -8,8 +8,9 @@ use rustls::{ServerConfig, ServerConnection};
 
 use super::choice::chosen;
 use super::leaf::Leaf;
-use super::peer::TlsPeer;
+use super::peer::{Certified, TlsPeer};
 use super::peer_check::{MeshTrust, identity_of};
+use super::recent::Recent;
 use super::state::{Credentials, IdentityHandle};
 use super::verifiers::MeshClients;
 use crate::live::LiveHandle;
@@ -21,6 +22,7 @@ pub(crate) struct WorkloadTls {
     identity: IdentityHandle,
     port: u16,
     made: Mutex<Option<(u64, Configs)>>,
+    recent: Recent,
 }
 
 /// For clients whose protocols we speak, and for those who offer others only: to them none is named, as BoringSSL does.
@@ -31,7 +33,7 @@ const MESH_PROTOCOLS: &[&[u8]] = &[b"istio", b"istio-peer-exchange", b"istio-htt
 
 impl WorkloadTls {
     pub(crate) fn new(live: LiveHandle, identity: IdentityHandle, port: u16) -> Self {
-        Self { live, identity, port, made: Mutex::default() }
+        Self { live, identity, port, made: Mutex::default(), recent: Recent::default() }
     }
 
     /// Which connections are taken at this moment.
@@ -65,14 +67,17 @@ impl WorkloadTls {
     /// Who has made a connection; nothing if its certificate does not count, as after a session was taken up again that
     /// is older than the certificate may be.
     pub(crate) fn peer(&self, connection: &ServerConnection) -> Option<TlsPeer> {
-        let leaf = Leaf::read(connection.peer_certificates()?.first()?).ok()?;
-        let id = identity_of(&leaf).ok()?;
-        let name = connection.server_name().map(Box::from);
+        let der = connection.peer_certificates()?.first()?;
         let credentials = self.identity.current();
-        let own = credentials.material.as_ref().map(|material| material.id());
         let told = self.live.current().snapshot().tls().told;
-        let peer = TlsPeer::certified(&leaf, Some(id), name, own, told);
-        peer.not_after.is_some_and(|end| self.identity.options().calendar.seconds() <= end).then_some(peer)
+        let certified = self.recent.certified(der, credentials.version, told, || {
+            let leaf = Leaf::read(der).ok()?;
+            let own = credentials.material.as_ref().map(|material| material.id());
+            Some(Certified::new(&leaf, Some(identity_of(&leaf).ok()?), own, told))
+        })?;
+        let server_name = connection.server_name().map(Box::from);
+        let counts = certified.counts_at(self.identity.options().calendar.seconds());
+        counts.then(|| TlsPeer { server_name, certified: Some(certified), ..TlsPeer::default() })
     }
 
     /// How long a peer's certificate counts yet.

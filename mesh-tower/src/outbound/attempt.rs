@@ -57,6 +57,7 @@ pub(crate) async fn send(
         return Tried::nowhere(Error::with_source(Failure::NoHealthyUpstream, why));
     }
     trail.chosen(&member.state, member.group.as_ref());
+    trail.sent_by(|| cluster.tls(&member.state, outgoing.is_https()).is_some());
     let (answer, sent) = exchange(cluster, &member, outgoing, clock, trail)
         .await
         .map_or_else(|missed| (Err(missed), None), |(answer, sent)| (Ok(answer), sent));

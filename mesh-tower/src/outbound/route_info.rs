@@ -220,6 +220,13 @@ impl Trail {
         self.counts_in(group);
     }
 
+    /// How its last try is sent, where somebody wants to know.
+    pub(crate) fn sent_by(&mut self, is_tls: impl FnOnce() -> bool) {
+        if let Some(recording) = self.begun.as_mut().and_then(Begun::recording) {
+            recording.sent(is_tls());
+        }
+    }
+
     /// What the request counts in from now on.
     pub(crate) fn counts_in(&mut self, group: Option<&Arc<Group>>) {
         if let (Some(begun), Some(group)) = (&mut self.begun, group) {
@@ -255,6 +262,7 @@ impl Trail {
         if let Some(recording) = self.begun.as_mut().and_then(Begun::recording) {
             recording.request(request);
             if let Some(journey) = journey {
+                recording.taken_by(journey.routed.route);
                 let record = recording.record();
                 record.trace_id = self.traced.trace_id();
                 record.route = (*journey.route().name).into();

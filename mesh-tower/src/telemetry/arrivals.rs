@@ -34,9 +34,16 @@ impl Arrivals {
             let host = format!("{name}.{}.svc.{}", own.namespace, metrics.cluster_domain());
             Called::of_host(&host, metrics.cluster_domain())
         };
-        let names = [&own.app, &own.name].map(|name| (name.to_ascii_lowercase().into(), called(name))).into();
+        let canonical = called(&own.canonical_service);
+        let mut names: Vec<_> =
+            [&own.app, &own.name].map(|name| (name.to_ascii_lowercase().into(), called(name))).into();
+        // Where all mean the same service nobody has to look which it was asked for.
+        names.dedup();
+        if names.iter().all(|(_, called)| *called == canonical) {
+            names.clear();
+        }
         Self {
-            canonical: called(&own.canonical_service),
+            canonical,
             names,
             metrics: Arc::clone(metrics),
             by_caller: ArcSwap::default(),
@@ -46,7 +53,7 @@ impl Arrivals {
 
     /// What a request counts in that arrives, by whom it is from.
     pub(crate) fn of<B>(&self, request: &Request<B>, principal: Option<&str>) -> Arc<Group> {
-        let place = self.place_of(host_of(request));
+        let place = if self.names.is_empty() { 0 } else { self.place_of(host_of(request)) };
         match principal {
             None | Some("") => Arc::clone(&self.unproved.get_or_init(|| self.groups(&Workload::unknown()))[place]),
             Some(principal) => self.proved(principal, place),

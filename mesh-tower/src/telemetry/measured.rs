@@ -187,7 +187,7 @@ impl Drop for Measured {
             group.record(self.ended, sizes, told.as_deref().map(Recording::noted));
         }
         if let Some(told) = told {
-            told.tell(self.group.as_deref());
+            told.tell(self.group.as_deref(), now);
         }
     }
 }

@@ -96,6 +96,8 @@ mod series;
 mod sinks;
 mod tap;
 mod trace;
+#[cfg(feature = "admin")]
+mod traffic;
 
 pub use access_log::{AccessLog, InvalidAccessLog};
 pub(crate) use arrivals::Arrivals;
@@ -111,3 +113,5 @@ pub(crate) use sinks::Sinks;
 pub use tap::{TAP_DEPTH, Tap};
 pub use trace::Propagator;
 pub(crate) use trace::{About, Propagators, RequestSpan, Traced, Traces, tracer};
+#[cfg(feature = "admin")]
+pub(crate) use traffic::{Caller, Edge, Rows, Rule, Seen, Sum, Traffic, Window};

@@ -8,6 +8,7 @@ use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response};
 use mesh_core::cel::{Program, Scope};
+use mesh_core::route::RouteId;
 use mesh_core::telemetry::record::{self, Wanted};
 use mesh_core::telemetry::standard::Ended;
 use mesh_core::telemetry::{Record, Side};
@@ -15,6 +16,7 @@ use mesh_core::telemetry::{Record, Side};
 use super::series::Group;
 use super::sinks::Sinks;
 use crate::identity::Peer;
+use crate::inbound::PeerIdentity;
 use crate::live::Live;
 use crate::outbound::Shared;
 use crate::serve::PeerAddress;
@@ -31,6 +33,12 @@ pub(crate) struct Recording {
     is_told: bool,
     /// Whether the answer is one of ours: no endpoint took its time for it.
     is_answered_here: bool,
+    /// The rule that took it.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "who asks is the admin server"))]
+    route: Option<RouteId>,
+    /// Whether it was sent by TLS, where it was sent.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "who asks is the admin server"))]
+    is_sent_by_tls: Option<bool>,
 }
 
 /// What is measured of a request, told at its end.
@@ -54,7 +62,7 @@ impl Recording {
         let is_tapped = sinks.taps.is_listened_to();
         let policy = live.snapshot().telemetry().of(side);
         let is_counted_by = shared.metrics.is_some() && !policy.metrics.expressions.is_empty();
-        if !is_tapped && policy.logs.is_empty() && !is_counted_by {
+        if !is_tapped && !sinks.want_all() && policy.logs.is_empty() && !is_counted_by {
             return None;
         }
         let mut record = Record::new(side, crate::clock::wall(), request.method().clone());
@@ -65,6 +73,11 @@ impl Recording {
         if let Some(peer) = request.extensions().get::<Peer>() {
             record.tls = peer.facts();
             record.downstream_local = peer.local_address();
+        }
+        if record.tls.peer_uri.is_none()
+            && let Some(proved) = request.extensions().get::<PeerIdentity>()
+        {
+            record.tls.peer_uri = Some(proved.principal().into());
         }
         if request.body().is_end_stream() || request.body().size_hint().exact() == Some(0) {
             record.request_duration = Some(std::time::Duration::ZERO);
@@ -78,6 +91,8 @@ impl Recording {
             began: crate::clock::now(),
             is_told: false,
             is_answered_here: false,
+            route: None,
+            is_sent_by_tls: None,
         };
         recording.name(request);
         Some(Box::new(recording))
@@ -113,6 +128,16 @@ impl Recording {
     /// No endpoint has answered.
     pub(crate) const fn is_answered_here(&mut self) {
         self.is_answered_here = true;
+    }
+
+    /// The rule that takes it.
+    pub(crate) fn taken_by(&mut self, route: RouteId) {
+        self.route = Some(route);
+    }
+
+    /// How its last try is sent.
+    pub(crate) fn sent(&mut self, is_by_tls: bool) {
+        self.is_sent_by_tls = Some(is_by_tls);
     }
 
     /// What was decided about it.
@@ -153,8 +178,11 @@ impl Recording {
         &self.record
     }
 
-    /// Tells those who want to know. `group`: what the request counts in.
-    pub(super) fn tell(self: Box<Self>, group: Option<&Group>) {
+    /// Tells those who want to know. `group`: what the request counts in; `now`: when it ended.
+    #[cfg_attr(not(feature = "admin"), expect(unused_variables, reason = "who asks is the admin server"))]
+    pub(super) fn tell(self: Box<Self>, group: Option<&Group>, now: Instant) {
+        #[cfg(feature = "admin")]
+        let (route, is_sent_by_tls) = (self.route, self.is_sent_by_tls);
         let Self { record, live, sinks, is_tapped, .. } = *self;
         let scope = Scope { record: &record, peer: group.map(Group::other), own: group.map(Group::own) };
         let logs = &live.snapshot().telemetry().of(record.side).logs;
@@ -166,6 +194,12 @@ impl Recording {
             for log in logs.exported.iter().filter(|log| is_for(&log.filter)) {
                 exporter.export(log, &record, sinks.logs.hostname());
             }
+        }
+        #[cfg(feature = "admin")]
+        if let Some(traffic) = sinks.traffic.get() {
+            let snapshot = live.snapshot();
+            let rule = route.map(|route| (snapshot.vhost_of_route(route), snapshot.rule(route)));
+            traffic.add(&record, super::traffic::About { rule, is_sent_by_tls }, now);
         }
         if is_tapped {
             sinks.taps.tell(Arc::new(record));

@@ -1,8 +1,13 @@
 //! Where records of requests go.
 
+#[cfg(feature = "admin")]
+use std::sync::OnceLock;
+
 use super::exported::LineExporter;
 use super::logs::Logs;
 use super::tap::Taps;
+#[cfg(feature = "admin")]
+use super::traffic::Traffic;
 
 /// Those who listen, and the files of access logs.
 #[derive(Debug, Default)]
@@ -11,4 +16,18 @@ pub(crate) struct Sinks {
     pub(crate) logs: Logs,
     /// Who exports lines of access logs.
     pub(crate) exporter: Option<LineExporter>,
+    /// What they came to of late, once somebody may ask.
+    #[cfg(feature = "admin")]
+    pub(crate) traffic: OnceLock<Traffic>,
+}
+
+impl Sinks {
+    /// Whether every request is wanted, whatever the configuration says.
+    pub(super) fn want_all(&self) -> bool {
+        #[cfg(feature = "admin")]
+        if self.traffic.get().is_some() {
+            return true;
+        }
+        false
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 /// Every scenario, by its number in the list of faults and what it is about.
-const ALL: [&str; 32] = [
+const ALL: [&str; 33] = [
     "1 killed mid request",
     "2 killed mid response",
     "3 reset after accept",
@@ -38,6 +38,7 @@ const ALL: [&str; 32] = [
     "36 trailers",
     "36 trailers only",
     "45 outlier abuse",
+    "a tenth answers 503",
 ];
 
 const MOST: Duration = Duration::from_secs(6 * 60);

@@ -21,7 +21,7 @@ pub(crate) const NAME: &str = "server.default.svc.cluster.local";
 const PROTOCOL: &[u8] = b"http/1.1";
 
 /// Which end keeps sessions from being taken up again; the other is as it is without a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Sessions {
     Kept,
     /// The client takes none up.

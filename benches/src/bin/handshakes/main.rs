@@ -9,11 +9,14 @@
 //!
 //! Full handshakes come about where a bare end keeps no sessions, so the ends of the mesh are compared with it one by one:
 //! a server that gives sessions out to a client that takes none up, and a client with a server that gives none.
+//!
+//! `--instructions` has callgrind count what both ends execute for a connection instead, one after the other.
 
 #![allow(clippy::print_stdout, reason = "a table is what this program is for")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
 
 mod certificates;
+mod counted;
 mod sides;
 
 use std::process::ExitCode;
@@ -52,7 +55,26 @@ struct Options {
     /// Exit with 1 when the median ratio of what TLS costs is below this for a pair
     #[arg(long, value_name = "RATIO")]
     fail_under: Option<f64>,
+    /// Count instructions instead of time; needs valgrind
+    #[arg(long)]
+    instructions: bool,
+    /// Makes so many connections of the pair and nothing else
+    #[arg(long, requires = "only", requires = "sessions")]
+    solo: Option<u64>,
+    /// What becomes of sessions in a run by itself
+    #[arg(long, value_enum)]
+    sessions: Option<Sessions>,
+    /// A run by itself without TLS
+    #[arg(long)]
+    plain: bool,
 }
+
+/// What is compared, by what becomes of sessions: the bare pair and others.
+const COMPARED: [(&str, Sessions, &[&str]); 3] = [
+    ("full handshakes, the client takes no session up", Sessions::NotTakenUp, &["bare to mesh"]),
+    ("full handshakes, the server gives no session out", Sessions::NotGiven, &["mesh to bare"]),
+    ("sessions taken up again", Sessions::Kept, &["bare to mesh", "mesh to bare", "mesh to mesh"]),
+];
 
 /// Two ends, with TLS and without.
 struct Pair {
@@ -82,13 +104,16 @@ impl Round {
 
 fn main() -> Result<ExitCode, BoxError> {
     let options = Options::parse();
+    if let (Some(connections), Some(name), Some(sessions)) = (options.solo, &options.only, options.sessions) {
+        counted::solo(name, sessions, options.plain, connections)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if options.instructions {
+        return counted::report(options.fail_under);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(options.threads).enable_all().build()?;
     let mut is_good = true;
-    for (title, sessions, ends) in [
-        ("full handshakes, the client takes no session up", Sessions::NotTakenUp, &["bare to mesh"][..]),
-        ("full handshakes, the server gives no session out", Sessions::NotGiven, &["mesh to bare"]),
-        ("sessions taken up again", Sessions::Kept, &["bare to mesh", "mesh to bare", "mesh to mesh"]),
-    ] {
+    for (title, sessions, ends) in COMPARED {
         if options.only.is_some() && sessions != Sessions::Kept {
             continue;
         }
@@ -117,27 +142,32 @@ async fn pairs(sessions: Sessions, ends: &[&'static str]) -> Result<Vec<Pair>, B
     let authority = Authority::new()?;
     let mut pairs = Vec::new();
     for name in ["bare to bare"].iter().chain(ends) {
-        let (mut servers, mut resumed) = (Vec::new(), None);
-        let mut addresses = Vec::new();
-        for authority in [Some(&authority), None] {
-            addresses.push(if name.ends_with("mesh") {
-                let (address, mesh) = sides::mesh_server(authority).await?;
-                servers.push(mesh);
-                address
-            } else {
-                let (address, counted) = sides::bare_server(authority, sessions).await?;
-                resumed.get_or_insert(counted);
-                address
-            });
-        }
-        let (secure, plain) = if name.starts_with("mesh") {
-            (Client::mesh(Some(&authority), addresses[0]).await?, Client::mesh(None, addresses[1]).await?)
-        } else {
-            (Client::bare(Some(&authority), addresses[0], sessions)?, Client::bare(None, addresses[1], sessions)?)
-        };
-        pairs.push(Pair { name, secure, plain, resumed, rounds: Vec::new(), calls: 0, _servers: servers });
+        pairs.push(pair(&authority, sessions, name).await?);
     }
     Ok(pairs)
+}
+
+/// Two ends by their names.
+async fn pair(authority: &Authority, sessions: Sessions, name: &'static str) -> Result<Pair, BoxError> {
+    let (mut servers, mut resumed) = (Vec::new(), None);
+    let mut addresses = Vec::new();
+    for authority in [Some(authority), None] {
+        addresses.push(if name.ends_with("mesh") {
+            let (address, mesh) = sides::mesh_server(authority).await?;
+            servers.push(mesh);
+            address
+        } else {
+            let (address, counted) = sides::bare_server(authority, sessions).await?;
+            resumed.get_or_insert(counted);
+            address
+        });
+    }
+    let (secure, plain) = if name.starts_with("mesh") {
+        (Client::mesh(Some(authority), addresses[0]).await?, Client::mesh(None, addresses[1]).await?)
+    } else {
+        (Client::bare(Some(authority), addresses[0], sessions)?, Client::bare(None, addresses[1], sessions)?)
+    };
+    Ok(Pair { name, secure, plain, resumed, rounds: Vec::new(), calls: 0, _servers: servers })
 }
 
 /// One round of a pair.

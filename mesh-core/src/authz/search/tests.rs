@@ -33,19 +33,21 @@ fn condition() -> impl Strategy<Value = (&'static str, &'static str, Vec<&'stati
 }
 
 fn rule() -> impl Strategy<Value = Value> {
-    prop::collection::vec(condition(), 0..4).prop_map(|conditions| {
-        let (mut from, mut to, mut when) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, name, words, not) in conditions {
-            let field = if not { format!("not{}{}", name[..1].to_uppercase(), &name[1..]) } else { name.to_owned() };
-            match place {
-                "from" => from.push(json!({"source": {field: words}})),
-                "to" => to.push(json!({"operation": {field: words}})),
-                _ if not => when.push(json!({"key": name, "notValues": words})),
-                _ => when.push(json!({"key": name, "values": words})),
-            }
+    prop::collection::vec(condition(), 0..4).prop_map(rule_of)
+}
+
+fn rule_of<'w>(conditions: impl IntoIterator<Item = (&'w str, &'w str, Vec<&'w str>, bool)>) -> Value {
+    let (mut from, mut to, mut when) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, name, words, not) in conditions {
+        let field = if not { format!("not{}{}", name[..1].to_uppercase(), &name[1..]) } else { name.to_owned() };
+        match place {
+            "from" => from.push(json!({"source": {field: words}})),
+            "to" => to.push(json!({"operation": {field: words}})),
+            _ if not => when.push(json!({"key": name, "notValues": words})),
+            _ => when.push(json!({"key": name, "values": words})),
         }
-        json!({"from": from, "to": to, "when": when})
-    })
+    }
+    json!({"from": from, "to": to, "when": when})
 }
 
 fn request() -> impl Strategy<Value = Request> {
@@ -64,6 +66,7 @@ const IDENTITIES: &[&str] = &[
     "spiffe://td/ns/ns/sa/sa",
     "spiffe://td/ns/a/sa/b/c",
     "spiffe://td/ns/a",
+    "spiffe://td/ns/a/b/sa/c",
     "td/ns/a/sa/b",
     "spiffe://td/ns/x/ns/a/sa/b",
     "",
@@ -108,6 +111,39 @@ proptest! {
         for access in [Access::request(&view), Access::connection(peer, 80)] {
             let expected = set.rules.iter().position(|(_, rule)| rule.matches(&access));
             prop_assert_eq!(set.search.as_ref().unwrap().first_match(&set.rules, &access), expected);
+        }
+    }
+}
+
+#[test]
+fn each_kind_of_condition_is_found_by_itself_among_many_that_do_not_match() {
+    let long = "h".repeat(LONGEST_HOST + 1);
+    let hosts = [&*long, &long[1..], "x.example", "X.EXAMPLE", "y"];
+    let texts = FIELDS.iter().flat_map(|(place, name, words)| words.iter().map(move |word| (*place, *name, *word)));
+    let requests: Vec<_> = hosts
+        .iter()
+        .flat_map(|host| ["/a", "/a/b", "/ab", "/"].map(|path| Request::get(path).authority(host)))
+        .flat_map(|request| ["1", " 1 ", "2", "1,2", ""].map(|line| request.clone().header("x-h", line)))
+        .collect();
+    let token = json!({"iss": "i", "sub": "alice", "group": "a"}).as_object().cloned().map(Claims::new);
+    for (place, name, word) in texts.chain(hosts.map(|host| ("to", "hosts", host))) {
+        let others = (0..FEW).map(|n| json!({"from": [{"source": {"principals": [format!("nobody/{n}")]}}]}));
+        let rules = others.chain([rule_of([(place, name, vec![word], false)])]).collect();
+        let policies = policies("DENY", rules);
+        let trust_domains = &TrustDomains::new(["td"]);
+        let setting = Setting { trust_domains, protocol: Protocol::Http, profile: Profile::Istio };
+        let authorization = Authorization::new(&policies, setting);
+        let set = &authorization.deny;
+        for request in &requests {
+            for identity in IDENTITIES.iter().copied().map(Some).chain([None]) {
+                let view = request.view();
+                let peer = PeerView { principal: identity, claims: token.as_ref(), ..view.peer };
+                let view = RequestView { peer, ..view };
+                let access = Access::request(&view);
+                let expected = set.rules.iter().position(|(_, rule)| rule.matches(&access));
+                let found = set.search.as_ref().unwrap().first_match(&set.rules, &access);
+                assert_eq!(found, expected, "{name}: {word}, {identity:?}");
+            }
         }
     }
 }
