@@ -141,7 +141,7 @@ pub(super) struct Certified {
     /// What is told of it further on.
     pub(super) forwarded: Option<HeaderValue>,
     /// The identity of this side, where it has one.
-    own: Option<Box<str>>,
+    pub(super) own: Option<Box<str>>,
 }
 
 impl Certified {
