@@ -1,17 +1,16 @@
 //! What this process knows about a cluster: its endpoints, their pools, permits and ejections.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, OnceLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 use mesh_config::api::tls::ClientTlsMode;
 use mesh_core::classify::Outcome;
 use mesh_core::cluster::endpoint::EndpointState;
-use mesh_core::cluster::{ClientTls, ClusterSpec, DnsTarget, EndpointAddress, EndpointSource, EndpointSpec, TlsSpec};
-use mesh_core::lb::{Cursors, HostSet, Pick};
+use mesh_core::cluster::{ClientTls, ClusterSpec, EndpointSource, TlsSpec};
+use mesh_core::lb::{Cursors, Pick};
 use mesh_core::limits::Permits;
 use mesh_core::outlier::{Detector, OutlierSpec};
 use mesh_core::retry::budget::RetryBudget;
@@ -19,12 +18,15 @@ use mesh_core::{Failure, Profile, Rng};
 use tokio::sync::watch;
 
 use crate::discovery::{Resolver, WatchGuard};
-use crate::endpoint::{EndpointPool, Network, PoolOptions};
+use crate::endpoint::Network;
 use crate::gauges::ClusterGauges;
 use crate::identity::{IdentityHandle, Originator};
 use crate::telemetry::{Group, Metrics};
 
 use self::counting::Counting;
+pub(crate) use self::members::{Member, Members};
+use self::members::{Update, build_members, members_from, members_of, set_of};
+use self::places::Place;
 use self::refusals::Refusals;
 pub(crate) use self::watcher::Watcher;
 
@@ -39,36 +41,6 @@ pub(crate) struct Environment {
     pub(crate) first_turn: u32,
     /// What requests are counted in, where they are.
     pub(crate) metrics: Option<Arc<Metrics>>,
-}
-
-/// One endpoint with its connections.
-#[derive(Clone, Debug)]
-pub(crate) struct Member {
-    pub(crate) state: Arc<EndpointState>,
-    pub(crate) pool: Arc<EndpointPool>,
-    /// What requests to it count in, where they are counted.
-    pub(crate) group: Option<Arc<Group>>,
-}
-
-/// The endpoints at one moment: what the balancer chooses from, and their pools by its index.
-#[derive(Debug)]
-pub(crate) struct Members {
-    /// The health that the set of hosts was built for.
-    health: u64,
-    hosts: HostSet,
-    pools: Box<[Reach]>,
-}
-
-/// How an endpoint is reached, and what requests to it count in.
-type Reach = (Arc<EndpointPool>, Option<Arc<Group>>);
-
-impl Members {
-    /// Chooses an endpoint; `None` if there is none to choose.
-    pub(crate) fn pick(&self, pick: &Pick<'_>, rng: &mut dyn Rng) -> Option<Member> {
-        let index = self.hosts.pick(pick, rng)?;
-        let (state, (pool, group)) = (self.hosts.host(index)?, self.pools.get(index.0 as usize)?);
-        Some(Member { state: Arc::clone(state), pool: Arc::clone(pool), group: group.clone() })
-    }
 }
 
 /// State of a cluster that a change of its endpoints leaves alone.
@@ -153,41 +125,6 @@ struct Lookup {
     answered: watch::Receiver<bool>,
     /// The same once somebody has seen it, without the lock of the other.
     was_answered: AtomicBool,
-}
-
-/// How many places a pass-through cluster remembers; past that it starts over.
-const DYNAMIC_PLACES: usize = 1024;
-
-/// How long a place is taken to stay where it was found, as names of clusters are by default.
-const DYNAMIC_AGE: Duration = Duration::from_secs(60);
-
-/// Where a request goes that says so itself.
-#[derive(Debug)]
-struct Place {
-    members: ArcSwap<Members>,
-    /// When it was last looked up, or somebody went to do so; `None` for never.
-    asked: Mutex<Option<Instant>>,
-    /// Held by who looks it up: the others wait where nothing is known yet, so that all of them come to the same
-    /// pools.
-    looking: tokio::sync::Mutex<()>,
-    /// Look-ups that came to an end.
-    looked: AtomicU64,
-}
-
-impl Place {
-    /// Whether it is for whoever asks now to look it up again: the others go on with what is known.
-    fn is_due(&self, now: Instant) -> bool {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = asked.is_none_or(|asked| now.saturating_duration_since(asked) >= DYNAMIC_AGE);
-        if due {
-            *asked = Some(now);
-        }
-        due
-    }
-
-    fn was_asked(&self, now: Instant) {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
-    }
 }
 
 impl ClusterHandle {
@@ -345,64 +282,6 @@ impl ClusterHandle {
         self.lookup.as_ref().is_some_and(|lookup| !lookup.was_answered.load(Ordering::Relaxed))
     }
 
-    /// The members of a cluster whose requests go where their authority points.
-    pub(crate) async fn members_at(&self, host: &str, port: u16) -> Result<Arc<Members>, Failure> {
-        let place = self.place(format!("{host}:{port}"));
-        let current = place.members.load_full();
-        if !current.pools.is_empty() && !place.is_due(crate::clock::now()) {
-            return Ok(current);
-        }
-        // Boxed, since it is rare: it would make every call larger.
-        Box::pin(self.look_at(&place, host, port)).await
-    }
-
-    /// Looks a place up, or waits for who is doing so.
-    async fn look_at(&self, place: &Place, host: &str, port: u16) -> Result<Arc<Members>, Failure> {
-        let looked = place.looked.load(Ordering::Acquire);
-        let _looking = place.looking.lock().await;
-        let current = place.members.load_full();
-        if place.looked.load(Ordering::Acquire) != looked {
-            // Somebody else has found out meanwhile.
-            return if current.pools.is_empty() { Err(Failure::NoHealthyUpstream) } else { Ok(current) };
-        }
-        let target = DnsTarget::of(host, port);
-        let answers = self.resolver.once(&target).await;
-        place.looked.fetch_add(1, Ordering::Release);
-        let Ok(answers) = answers else {
-            // What is known serves on while the resolver has no answer.
-            return if current.pools.is_empty() { Err(Failure::NoHealthyUpstream) } else { Ok(current) };
-        };
-        let endpoints: Vec<_> = answers.into_iter().map(|address| endpoint_at(&target, address)).collect();
-        let members = Arc::new(build_members(&self.spec, &self.shared, &endpoints, &members_of(&current)));
-        place.members.store(Arc::clone(&members));
-        place.was_asked(crate::clock::now());
-        Ok(members)
-    }
-
-    fn place(&self, name: String) -> Arc<Place> {
-        let mut dynamic = self.dynamic.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = dynamic.get(name.as_str()) {
-            return Arc::clone(place);
-        }
-        if dynamic.len() >= DYNAMIC_PLACES {
-            dynamic.clear();
-        }
-        let nobody = build_members(&self.spec, &self.shared, &[], &[]);
-        let place = Arc::new(Place {
-            members: ArcSwap::from_pointee(nobody),
-            asked: Mutex::default(),
-            looking: tokio::sync::Mutex::default(),
-            looked: AtomicU64::new(0),
-        });
-        dynamic.insert(name.into(), Arc::clone(&place));
-        place
-    }
-
-    /// Forgets where a place was, after connecting there failed.
-    pub(crate) fn forget(&self, host: &str, port: u16) {
-        self.dynamic.lock().unwrap_or_else(PoisonError::into_inner).remove(format!("{host}:{port}").as_str());
-    }
-
     /// Tells the outlier detection what a try came to.
     pub(crate) fn on_outcome(&self, endpoint: &EndpointState, outcome: &Outcome) {
         let Some(detector) = &self.shared.detector else { return };
@@ -449,109 +328,13 @@ impl ClusterHandle {
     }
 }
 
-/// What a resolver's answer changes.
-struct Update {
-    spec: Arc<ClusterSpec>,
-    shared: Arc<Shared>,
-    members: Arc<ArcSwap<Members>>,
-    /// Which of the handles it is for.
-    number: u64,
-    first: watch::Sender<bool>,
-}
-
-impl Update {
-    fn apply(&self, answers: &[(DnsTarget, Vec<SocketAddr>)]) {
-        let endpoints: Vec<_> = answers
-            .iter()
-            .flat_map(|(target, addresses)| addresses.iter().map(|address| endpoint_at(target, *address)))
-            .collect();
-        let known = members_of(&self.members.load());
-        let members = members_at(&self.spec, &self.shared, &endpoints, &known);
-        // A handle of an older version goes on for the requests that it has, and no more than that.
-        let is_latest = self.shared.handles.load(Ordering::Acquire) == self.number;
-        let build = if is_latest { members_from } else { set_of };
-        self.members.store(Arc::new(build(&self.spec, &self.shared, members)));
-        self.first.send_replace(true);
-    }
-}
-
-fn endpoint_at(target: &DnsTarget, address: SocketAddr) -> EndpointSpec {
-    EndpointSpec {
-        address: EndpointAddress::Socket(address),
-        weight: target.weight,
-        labels: target.labels.clone(),
-        locality: target.locality.clone(),
-        announced: target.announced.clone(),
-    }
-}
-
-fn members_of(members: &Members) -> Vec<Member> {
-    let states = members.hosts.iter().cloned();
-    states.zip(members.pools.iter().cloned()).map(|(state, (pool, group))| Member { state, pool, group }).collect()
-}
-
-fn build_members(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], known: &[Member]) -> Members {
-    members_from(spec, shared, members_at(spec, shared, endpoints, known))
-}
-
-/// Endpoints that stay keep their state and connections. The pool of one that goes closes when the last
-/// request that may still choose it has ended.
-fn members_at(spec: &ClusterSpec, shared: &Shared, endpoints: &[EndpointSpec], known: &[Member]) -> Vec<Member> {
-    // Two names may lead to one address: those are two endpoints, as in Envoy.
-    let mut left = HashMap::<&EndpointAddress, VecDeque<&Member>>::new();
-    for member in known {
-        left.entry(member.state.address()).or_default().push_back(member);
-    }
-    // All that come together are as old as each other.
-    let now = crate::clock::now();
-    endpoints
-        .iter()
-        .map(|endpoint| match left.get_mut(&endpoint.address).and_then(VecDeque::pop_front) {
-            Some(member) if member.state.spec() == endpoint => member.clone(),
-            Some(member) => Member {
-                state: Arc::new(member.state.successor(endpoint.clone())),
-                pool: Arc::clone(&member.pool),
-                group: shared.counting.as_ref().map(|counting| counting.group_of(endpoint)),
-            },
-            None => Member {
-                group: shared.counting.as_ref().map(|counting| counting.group_of(endpoint)),
-                state: Arc::new(EndpointState::added(endpoint.clone(), now)),
-                pool: EndpointPool::new(
-                    endpoint.address.clone(),
-                    PoolOptions::of(spec, &shared.network),
-                    Arc::clone(&shared.permits),
-                ),
-            },
-        })
-        .collect()
-}
-
-/// Members that the detector is to watch from now on.
-fn members_from(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members {
-    if let Some(detector) = &shared.detector {
-        let states: Vec<_> = members.iter().map(|member| Arc::clone(&member.state)).collect();
-        detector.set_hosts(&states);
-    }
-    set_of(spec, shared, members)
-}
-
-fn set_of(spec: &ClusterSpec, shared: &Shared, members: Vec<Member>) -> Members {
-    // Read before the endpoints are looked at: a change meanwhile makes this set an old one.
-    let health = shared.health.load(Ordering::Acquire);
-    let apart = |member: Member| (member.state, (member.pool, member.group));
-    let (states, pools): (Vec<_>, Vec<Reach>) = members.into_iter().map(apart).unzip();
-    Members {
-        health,
-        hosts: HostSet::new(&spec.balance(), states, &shared.cursors, crate::clock::now()),
-        pools: pools.into(),
-    }
-}
-
 /// How long a resolver may take for a request that waits for it.
 pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 mod counting;
+mod members;
 mod observed;
+mod places;
 mod refusals;
 mod watcher;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use mesh_core::cluster::endpoint::EndpointState;
 
-use super::{ClusterHandle, members_of};
+use super::ClusterHandle;
+use super::members::members_of;
 
 impl ClusterHandle {
     /// The endpoints with what was learned about them, after the sweep that a request at this moment would run.

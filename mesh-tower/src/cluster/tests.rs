@@ -1,6 +1,7 @@
-use mesh_core::cluster::ClusterKey;
+use mesh_core::cluster::{ClusterKey, DnsTarget, EndpointAddress, EndpointSpec};
 use tokio::time::{advance, sleep};
 
+use super::places::DYNAMIC_AGE;
 use super::*;
 use crate::discovery::Dns;
 use crate::discovery::fake::FakeDns;

@@ -126,12 +126,13 @@ fn each_kind_of_condition_is_found_by_itself_among_many_that_do_not_match() {
         .flat_map(|request| ["1", " 1 ", "2", "1,2", ""].map(|line| request.clone().header("x-h", line)))
         .collect();
     let token = json!({"iss": "i", "sub": "alice", "group": "a"}).as_object().cloned().map(Claims::new);
-    for (place, name, word) in texts.chain(hosts.map(|host| ("to", "hosts", host))) {
+    let all = texts.chain(hosts.map(|host| ("to", "hosts", host)));
+    for ((place, name, word), profile) in all.flat_map(|one| [(one, Profile::Istio), (one, Profile::Safe)]) {
         let others = (0..FEW).map(|n| json!({"from": [{"source": {"principals": [format!("nobody/{n}")]}}]}));
         let rules = others.chain([rule_of([(place, name, vec![word], false)])]).collect();
         let policies = policies("DENY", rules);
         let trust_domains = &TrustDomains::new(["td"]);
-        let setting = Setting { trust_domains, protocol: Protocol::Http, profile: Profile::Istio };
+        let setting = Setting { trust_domains, protocol: Protocol::Http, profile };
         let authorization = Authorization::new(&policies, setting);
         let set = &authorization.deny;
         for request in &requests {

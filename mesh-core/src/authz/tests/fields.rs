@@ -60,11 +60,12 @@ fn a_request_has_one_of_several_values_and_a_connection_none() {
 
 #[test]
 fn an_identity_is_one_of_several_and_who_has_none_is_nobody() {
-    const FIELDS: [Field; 5] = [
+    const FIELDS: [Field; 6] = [
         ("from: [{source: {principals: [td/ns/a/sa/a, td/ns/b/*]}}]", "spiffe://td/ns/b/sa/x", "spiffe://td/ns/c/sa/x"),
         ("from: [{source: {namespaces: [a, b*]}}]", "spiffe://td/ns/bc/sa/x", "spiffe://td/ns/c/sa/x"),
         ("from: [{source: {serviceAccounts: [a/one, b/two]}}]", "spiffe://td/ns/b/sa/two", "spiffe://td/ns/a/sa/two"),
         ("from: [{source: {trustDomains: [one, two]}}]", "spiffe://two/ns/a/sa/x", "spiffe://three/ns/a/sa/x"),
+        ("from: [{source: {trustDomains: [two]}}]", "spiffe://two/ns/a/sa/x", "two/ns/a/sa/x"),
         (
             "when: [{key: source.principal, values: [td/ns/a/sa/a, td/ns/b/*]}]",
             "spiffe://td/ns/b/sa/x",
