@@ -8,6 +8,7 @@ use std::future::{Ready, ready};
 use http::header::{ACCEPT, HeaderName, HeaderValue, USER_AGENT};
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
+use mesh_tower::telemetry::Tap;
 use mesh_tower::{Body, Mesh, MeshBuilder, MeshClient};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -63,6 +64,15 @@ impl Decided {
     }
 }
 
+/// Who watches both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// Nobody.
+    Nobody,
+    /// An admin server each, on a free port.
+    Admin,
+}
+
 type Answer = fn(Request<Body>) -> Ready<Result<Response<Body>, Infallible>>;
 
 /// A client and a server, each in a mesh of its own.
@@ -71,7 +81,7 @@ pub struct Whole {
     client: MeshClient,
     uri: Uri,
     decided: Decided,
-    _meshes: [Mesh; 2],
+    meshes: [Mesh; 2],
     _providers: Providers,
     _serving: JoinSet<()>,
 }
@@ -111,11 +121,24 @@ impl Whole {
     /// # Errors
     /// What is wrong with the configuration, or with the first answer.
     pub async fn new(telemetry: Telemetry, decided: Decided) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Self::watched(telemetry, decided, Watched::Nobody).await
+    }
+
+    /// The same, watched.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub async fn watched(
+        telemetry: Telemetry,
+        decided: Decided,
+        watched: Watched,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let providers = Providers::new(telemetry)?;
         let build = |name: &str, config: String| {
             let mesh = Mesh::builder().workload(&format!("shop/{name}")).label("app", name).config_yaml("mesh", config);
+            let mesh = if watched == Watched::Admin { mesh.admin("127.0.0.1:0") } else { mesh };
             providers.give(mesh).build()
         };
         let server = build("reviews", never_sampled()).await?;
@@ -129,12 +152,17 @@ impl Whole {
             client: client.client(),
             uri,
             decided,
-            _meshes: [client, server],
+            meshes: [client, server],
             _providers: providers,
             _serving: serving,
         };
         let status = whole.call().await?;
         if status == StatusCode::OK { Ok(whole) } else { Err(format!("answered {status}").into()) }
+    }
+
+    /// A tap of each side.
+    pub fn taps(&self) -> Vec<Tap> {
+        self.meshes.iter().map(Mesh::tap).collect()
     }
 
     /// One request, to the last byte of its answer.

@@ -134,6 +134,13 @@ macro_rules! define_kinds {
                 match self { $(Self::$kind(object) => &object.meta),* }
             }
 
+            /// What it says, as text that is the same for the same content wherever it was written: for telling one from
+            /// another. Nothing of what `Debug` keeps to itself is in it.
+            #[must_use]
+            pub fn content(&self) -> String {
+                match self { $(Self::$kind(object) => format!("{:?} {:?}", object.meta, object.spec)),* }
+            }
+
             /// Where it was written.
             #[must_use]
             pub fn origin(&self) -> &Origin {

@@ -1,9 +1,10 @@
 //! What one try came to, in the terms that retries and outlier detection think in.
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::HeaderName;
 use http::{HeaderMap, StatusCode};
 
 use crate::Failure;
+use crate::grpc_status::{self, GRPC_STATUS};
 
 /// The outcome of one try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Outcome {
         // One look at each of the few there are is less than two searches.
         for name in headers.keys() {
             if *name == GRPC_STATUS {
-                grpc = headers.get(name).and_then(grpc_status);
+                grpc = grpc_status::of(headers);
             }
             rate_limited |= *name == RATE_LIMITED;
         }
@@ -39,10 +40,9 @@ impl Outcome {
     /// The same outcome with the `grpc-status` of trailers, where the headers have none.
     #[must_use]
     pub fn with_trailers(self, trailers: &HeaderMap) -> Self {
-        let code = || trailers.get(GRPC_STATUS).and_then(grpc_status);
         match self {
             Self::Response { status, grpc: None, rate_limited } => {
-                Self::Response { status, grpc: code(), rate_limited }
+                Self::Response { status, grpc: grpc_status::of(trailers), rate_limited }
             }
             other => other,
         }
@@ -83,14 +83,7 @@ impl Outcome {
     }
 }
 
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
-
-/// The value of a `grpc-status` header; an empty one says nothing.
-fn grpc_status(value: &HeaderValue) -> Option<i32> {
-    let text = value.to_str().unwrap_or("?").trim();
-    if text.is_empty() { None } else { Some(text.parse().unwrap_or(-1)) }
-}
 
 /// The HTTP status that a gRPC status counts as.
 pub fn http_status_of_grpc(code: i32) -> Option<u16> {
@@ -113,6 +106,8 @@ pub fn http_status_of_grpc(code: i32) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

@@ -36,6 +36,7 @@ pub mod flags;
 pub mod frames;
 pub mod framing;
 pub mod gateway_tls;
+pub mod grpc_status;
 pub mod host_index;
 pub mod identity;
 pub mod jwt;

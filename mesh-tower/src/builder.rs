@@ -438,7 +438,8 @@ impl MeshBuilder {
     }
 
     /// Serves what this process knows of itself at an address such as `127.0.0.1:15000`; see [`admin`](crate::admin). Off
-    /// unless asked for. A mesh that was given no [`meter_provider`](Self::meter_provider) then counts for `/metrics`.
+    /// unless asked for, here or, where nothing is said here, by `MESH_ADMIN_ADDR` in the environment. A mesh that was given no
+    /// [`meter_provider`](Self::meter_provider) then counts for `/metrics`.
     #[cfg(feature = "admin")]
     #[must_use]
     pub fn admin(mut self, admin: impl Into<crate::admin::Admin>) -> Self {

@@ -6,7 +6,9 @@ use http::Request;
 use mesh_config::ConfigSet;
 use mesh_config::api::MeshConfig;
 use mesh_core::Site;
-use mesh_core::explain::{Endpoint, Explainer, Explanation, PolicyLine, Question};
+#[cfg(feature = "admin")]
+use mesh_core::cluster::{ClusterId, ClusterKey};
+use mesh_core::explain::{Destination, Endpoint, Explainer, Explanation, PolicyLine, Question};
 use mesh_core::snapshot::GatewayServer;
 
 use crate::Body;
@@ -36,9 +38,29 @@ impl Live {
         explanation
     }
 
-    /// The endpoints that are known at this moment, those that names were looked up to among them, and which are out.
+    /// What the clusters of a host come to, with their endpoints as they are now.
+    #[cfg(feature = "admin")]
+    pub(crate) fn destinations(&self, host: &str) -> Vec<(ClusterKey, Destination)> {
+        let Some(Compiled { set, mesh, site }) = self.compiled() else { return Vec::new() };
+        let explainer = Explainer::new(set, mesh, site, self.snapshot());
+        let of_host = |cluster: &ClusterHandle| matches!(&cluster.spec().key, ClusterKey::Outbound { host: known, .. } if **known == *host);
+        let ids = (0..).map(ClusterId).zip(self.clusters()).filter(|(_, cluster)| of_host(cluster));
+        let told = ids.map(|(id, cluster)| {
+            let mut destination = explainer.cluster(id);
+            self.say_health_of(&mut destination);
+            (cluster.spec().key.clone(), destination)
+        });
+        told.collect()
+    }
+
     fn say_health(&self, explanation: &mut Explanation) {
-        let Some(destination) = &mut explanation.destination else { return };
+        if let Some(destination) = &mut explanation.destination {
+            self.say_health_of(destination);
+        }
+    }
+
+    /// The endpoints that are known at this moment, those that names were looked up to among them, and which are out.
+    fn say_health_of(&self, destination: &mut Destination) {
         let cluster = self.clusters().iter().find(|cluster| *cluster.spec().name == *destination.cluster);
         if let Some(cluster) = cluster {
             say_refusals(&mut destination.policy, cluster);

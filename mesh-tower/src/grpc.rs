@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::HeaderMap;
+use mesh_core::grpc_status;
 use percent_encoding::percent_decode;
 
 /// What stands before a message: whether it is compressed, and its length.
@@ -62,7 +63,8 @@ impl Status {
 
     /// That in headers or trailers, if one is there. One that is no number is `UNKNOWN`.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let code = headers.get("grpc-status")?.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(2);
+        let code = grpc_status::of(headers)?;
+        let code = u16::try_from(code).unwrap_or(grpc_status::UNKNOWN.into());
         let message = headers.get("grpc-message").map(|message| percent_decode(message.as_bytes()));
         let message = message.map(|message| message.decode_utf8_lossy().into_owned());
         Some(Self { code, message: message.unwrap_or_default() })

@@ -33,10 +33,14 @@ mod graph;
 mod meshctl;
 #[path = "admin/page.rs"]
 mod page;
+#[path = "admin/policies.rs"]
+mod policies;
 #[path = "admin/reading.rs"]
 mod reading;
 #[path = "admin/secrets.rs"]
 mod secrets;
+#[path = "admin/several.rs"]
+mod several;
 
 /// A mesh that calls `reviews`, which has a good endpoint and one that fails.
 struct World {

@@ -5,12 +5,18 @@
 #[path = "tls/authority.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod authority;
+#[allow(dead_code, clippy::print_stdout, reason = "other tests need more of it")]
+mod common_grpc;
 #[path = "metrics/exchange.rs"]
 mod exchange;
+#[path = "metrics/messages.rs"]
+mod messages;
 #[path = "metrics/observed.rs"]
 mod observed;
 #[path = "metrics/overrides.rs"]
 mod overrides;
+#[path = "metrics/principals.rs"]
+mod principals;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -201,10 +207,12 @@ async fn bytes_are_those_of_heads_and_bodies() {
         let answer = world.web.client().send(request).await.into_body().collect().await.unwrap();
         assert_eq!(answer.to_bytes().len(), 100_000);
     }
-    world.at_web.until(REQUESTS, &[], 2.0).await;
-    for name in ["istio_request_bytes_sum", "istio_response_bytes_sum"] {
-        let bytes = world.at_web.value(name, &[]);
-        assert!((200_040.0..202_000.0).contains(&bytes), "{name}: {bytes}");
+    for scrape in [&world.at_web, &world.at_reviews] {
+        scrape.until(REQUESTS, &[], 2.0).await;
+        for name in ["istio_request_bytes_sum", "istio_response_bytes_sum"] {
+            let bytes = scrape.value(name, &[]);
+            assert!((200_040.0..202_000.0).contains(&bytes), "{name}: {bytes}");
+        }
     }
 }
 

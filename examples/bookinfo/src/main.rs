@@ -44,6 +44,12 @@ struct Arguments {
     /// Directory or file of Istio YAML to watch; may be given several times
     #[arg(long, requires = "role")]
     config: Vec<PathBuf>,
+    /// Directory of the certificate, its key and the roots, as Istio's agent writes them; without it plaintext is spoken
+    #[arg(long, requires = "role")]
+    identity: Option<PathBuf>,
+    /// Where to serve the admin page and the metrics for Prometheus
+    #[arg(long, requires = "role")]
+    admin: Option<SocketAddr>,
 
     /// Play this scenario only; may be given several times
     #[arg(long, value_parser = PossibleValuesParser::new(scenarios::ALL.iter().map(|scenario| scenario.name)))]
@@ -85,8 +91,14 @@ async fn main() -> Result<ExitCode> {
 
 /// One service in this process.
 async fn be(role: Role, listen: SocketAddr, arguments: &Arguments) -> Result<Running> {
-    let member =
-        Membership { role, version: arguments.version.clone(), config: arguments.config.clone(), seed: arguments.seed };
+    let member = Membership {
+        role,
+        version: arguments.version.clone(),
+        config: arguments.config.clone(),
+        seed: arguments.seed,
+        identity: arguments.identity.clone(),
+        admin: arguments.admin,
+    };
     if role == Role::Gateway {
         return roles::open_gateway(&member, listen).await;
     }

@@ -1,11 +1,14 @@
 //! The few lines that make a service a member of the mesh.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
+use mesh_tower::admin::Admin;
+use mesh_tower::identity::FileIdentity;
 use mesh_tower::mesh_config::Severity;
 use mesh_tower::{Mesh, Profile};
 use tokio::time::{Instant, sleep};
@@ -28,6 +31,10 @@ pub struct Membership {
     pub config: Vec<PathBuf>,
     /// Makes chance reproducible.
     pub seed: Option<u64>,
+    /// Where its certificate lies, as Istio's agent writes it; without one it speaks plaintext.
+    pub identity: Option<PathBuf>,
+    /// Where to serve the admin page and the metrics.
+    pub admin: Option<SocketAddr>,
 }
 
 /// Joins the mesh.
@@ -47,6 +54,14 @@ pub async fn join(member: &Membership) -> Result<Mesh> {
             .label("app", role.name())
             .label("version", member.version.as_str()),
     };
+    if let Some(directory) = &member.identity {
+        builder = builder.identity(FileIdentity::directory(directory));
+    }
+    if let Some(address) = member.admin {
+        // With it requests are counted. Both sides of a call tell each other what they are called, as in Istio.
+        builder = builder.admin(Admin::at(address.to_string())).exchange_metadata(true);
+    }
+    builder = builder.workload_name(format!("{}-{}", member.role.name(), member.version));
     // The scenarios ask for what Istio does, without the extra caution of the default profile.
     let mesh = builder.profile(Profile::Istio).build().await?;
     for finding in mesh.report().iter().filter(|finding| finding.severity >= Severity::Warning) {

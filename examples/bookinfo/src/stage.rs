@@ -199,7 +199,8 @@ impl Stage {
     }
 
     fn member(&self, role: Role, version: &str) -> Membership {
-        Membership { role, version: version.to_owned(), config: vec![self.watched.path()], seed: self.options.seed }
+        let (version, config) = (version.to_owned(), vec![self.watched.path()]);
+        Membership { role, version, config, seed: self.options.seed, identity: None, admin: None }
     }
 }
 

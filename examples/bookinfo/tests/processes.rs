@@ -2,37 +2,24 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test, of other processes in real time")]
 
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command};
+#[path = "support/process.rs"]
+mod process;
+
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bookinfo::config::{Endpoint, Service, WatchedDir};
 use bookinfo::probe::{Call, Probe, Upstream};
 use bookinfo::stage::{Options, SHOP};
 
-/// Ends its process when the test ends, however it ends.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use process::{Process, free_port};
 
 fn start(dir: &WatchedDir, role: &str, version: &str, listen: SocketAddr, control: Option<SocketAddr>) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bookinfo"));
-    command.args(["--role", role, "--version", version, "--listen", &listen.to_string()]);
-    command.arg("--config").arg(dir.path());
+    let mut command = process::role(role, version, listen, &dir.path());
     if let Some(control) = control {
         command.args(["--control", &control.to_string()]);
     }
-    Process(command.spawn().unwrap())
-}
-
-/// Free a moment ago; the process is to bind it.
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    Process::spawn(&mut command)
 }
 
 #[tokio::test]

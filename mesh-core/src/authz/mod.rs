@@ -23,6 +23,7 @@ mod http_provider;
 mod identity;
 mod path;
 mod provider;
+mod question;
 mod rule;
 mod search;
 mod text;
@@ -44,6 +45,7 @@ pub use self::http_provider::{HttpProvider, ProviderAnswer};
 pub use self::identity::{AccountMatch, DomainMatch, NamespaceMatch, PrincipalMatch};
 pub use self::path::PathMatch;
 pub use self::provider::{Asked, BodyInCheck, OnError, Provider, service_of};
+pub use self::question::{AccessAnswer, AccessQuestion};
 pub use self::rule::Protocol;
 pub use self::text::TextMatch;
 pub use self::token::RequestPrincipalMatch;
@@ -157,6 +159,13 @@ impl Authorization {
     /// The providers that could be asked.
     pub fn providers(&self) -> impl Iterator<Item = &str> {
         self.custom.iter().map(|provider| &*provider.name)
+    }
+
+    /// The first rule that matches, whatever its policy does; of a single policy that by which it acts.
+    pub fn any_match(&self, access: &Access<'_>) -> Option<&RuleName> {
+        let optional = [&self.allow, &self.trial_deny, &self.trial_allow].into_iter().flatten();
+        let sets = self.custom.iter().map(|provider| &provider.rules).chain([&self.audit, &self.deny]).chain(optional);
+        sets.into_iter().find_map(|set| set.first_match(access))
     }
 
     /// Decides about an access whose providers have let it go on.

@@ -7,7 +7,7 @@ use mesh_config::{Kind, Object};
 use super::{Destination, Endpoint, Explainer, Place, PolicyLine, Subset, spell};
 use crate::Failure;
 use crate::cluster::policy::{self, EffectivePolicy, PolicyInput};
-use crate::cluster::{ClusterKey, ClusterSpec, EndpointSource, Keepalive, PoolSpec, UpstreamProtocol};
+use crate::cluster::{ClusterId, ClusterKey, ClusterSpec, EndpointSource, Keepalive, PoolSpec, UpstreamProtocol};
 use crate::compile::MergedRule;
 use crate::lb::{LbSpec, LocalitySpec};
 use crate::outlier::OutlierSpec;
@@ -35,6 +35,12 @@ impl Destination {
 const STATIC: &str = "static";
 
 impl Explainer<'_> {
+    /// What a cluster comes to: its endpoints, and the policy that counts for it, each part with where it was said.
+    pub fn cluster(&self, cluster: ClusterId) -> Destination {
+        let name = self.snapshot.cluster(cluster).name.clone();
+        self.destination(&ClusterRef { name, id: Some(cluster) })
+    }
+
     pub(super) fn destination(&self, cluster: &ClusterRef) -> Destination {
         let mut out = Destination { cluster: cluster.name.to_string(), ..Destination::default() };
         let Some(spec) = cluster.id.map(|id| self.snapshot.cluster(id)) else {

@@ -75,7 +75,7 @@ use crate::path_normalization::normalize;
 use crate::retry::RetryPolicy;
 use crate::route::{self, Exchange, Route, RouteId, Routed, RuleOrigin, Split, prepare};
 use crate::snapshot::{GatewayServer, Snapshot, TableId};
-use crate::{Failure, RequestView, Scheme, Site};
+use crate::{Failure, RequestView, Scheme, Site, grpc_status};
 
 pub use diff::{Aspect, Difference, Differences, Outcome, diff, diff_at_gateways};
 pub use model::{
@@ -330,8 +330,8 @@ impl<'a> Explainer<'a> {
                 if let Some(reply) = route::reply::reply(route, view, &exchange) {
                     out.status = Some(reply.parts.status.as_u16());
                     out.location = reply.parts.headers.get(http::header::LOCATION).map(text_of);
-                    out.grpc_status =
-                        reply.parts.headers.get("grpc-status").and_then(|status| text_of(status).parse().ok());
+                    let status = grpc_status::of(&reply.parts.headers);
+                    out.grpc_status = status.and_then(|status| u32::try_from(status).ok());
                 }
             }
         }

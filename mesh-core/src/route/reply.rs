@@ -10,6 +10,7 @@ use super::substitution::Exchange;
 use super::{Action, RequestHead, Route, prepare, redirect};
 use crate::RequestView;
 use crate::failure::grpc_code_of;
+use crate::grpc_status::GRPC_STATUS;
 
 /// An answer of a route.
 #[derive(Debug)]
@@ -82,7 +83,6 @@ fn grpc_message(text: &[u8]) -> HeaderValue {
 }
 
 const MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 #[cfg(test)]

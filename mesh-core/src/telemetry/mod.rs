@@ -3,6 +3,7 @@
 //! Nothing is recorded here. What a workload is called in a label, and which labels there are, is decided; `mesh-tower`
 //! does the counting.
 
+pub mod messages;
 pub mod peer_metadata;
 pub mod policy;
 pub mod record;

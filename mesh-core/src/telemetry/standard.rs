@@ -32,6 +32,13 @@ pub const REQUEST_BYTES: Instrument =
 pub const RESPONSE_BYTES: Instrument =
     instrument("istio_response_bytes", "Bytes of answers: the head as HTTP/1 text, and the body.");
 
+/// Messages of gRPC requests.
+pub const REQUEST_MESSAGES: Instrument =
+    instrument("istio_request_messages", "Messages of gRPC requests; one counts when its first byte has come.");
+/// Messages of answers to gRPC requests.
+pub const RESPONSE_MESSAGES: Instrument =
+    instrument("istio_response_messages", "Messages of gRPC answers; one counts when its first byte has come.");
+
 /// The upper bounds of the buckets of all histograms, of milliseconds and of bytes, as Envoy's.
 pub const BUCKETS: [f64; 19] = [
     0.5,
@@ -154,22 +161,12 @@ pub struct Ended {
     pub status: u16,
     /// Whether it was a gRPC call.
     pub is_grpc: bool,
-    /// Its gRPC status, if it was told.
+    /// Its gRPC status, if it was told, as [`known`](crate::grpc_status::known).
     pub grpc_status: Option<u8>,
     /// What went wrong.
     pub flags: ResponseFlags,
     /// How the connection was protected.
     pub security: Security,
-}
-
-/// The largest gRPC status there is; what an endpoint sends beyond it is `UNKNOWN` (2), as for gRPC's libraries, so that
-/// nobody makes up series.
-const LAST_GRPC_STATUS: u8 = 16;
-
-/// The gRPC status in a header or trailer.
-pub fn grpc_status(value: &[u8]) -> Option<u8> {
-    let number: u32 = std::str::from_utf8(value).ok()?.parse().ok()?;
-    Some(u8::try_from(number).ok().filter(|status| *status <= LAST_GRPC_STATUS).unwrap_or(2))
 }
 
 impl Ended {
@@ -203,14 +200,6 @@ mod tests {
             let called = Called::of_host(host, "cluster.local");
             assert_eq!((&*called.name, &*called.namespace), (host, UNKNOWN));
         }
-    }
-
-    #[test]
-    fn the_status_of_a_call_is_one_that_there_is() {
-        assert_eq!(grpc_status(b"0"), Some(0));
-        assert_eq!(grpc_status(b"16"), Some(16));
-        assert_eq!((grpc_status(b"17"), grpc_status(b"99999")), (Some(2), Some(2)));
-        assert_eq!((grpc_status(b""), grpc_status(b"-1"), grpc_status(b"ok")), (None, None, None));
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(super) fn certs(identity: &IdentityHandle) -> Value {
         "id": id,
         "expires": identity.expires().map(seconds),
         "seconds_left": left,
+        "reloaded": identity.since().map(seconds),
+        "reloaded_seconds_ago": identity.since().map(|since| seconds(crate::clock::wall()) - seconds(since)),
         "chain": chain.iter().map(certificate).collect::<Vec<_>>(),
     })
 }
@@ -30,7 +32,7 @@ fn certificate(info: &CertificateInfo) -> Value {
 }
 
 /// Unix time.
-fn seconds(at: SystemTime) -> i64 {
+pub(super) fn seconds(at: SystemTime) -> i64 {
     let since = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     i64::try_from(since).unwrap_or(i64::MAX)
 }

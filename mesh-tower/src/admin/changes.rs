@@ -1,8 +1,10 @@
 //! What may be changed by who has the token.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
+use serde_json::{Value, json};
 
 use super::ask::Ask;
 use super::reply::{Reply, text};
@@ -49,11 +51,18 @@ fn log(state: &State, ask: &Ask) -> Reply {
     };
     match set(level) {
         Ok(()) => {
+            *state.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(level.to_owned());
             tracing::warn!(level, "the level of the log was set, as the admin server was asked");
             text(StatusCode::OK, format!("the log is at {level}"))
         }
         Err(problem) => text(StatusCode::BAD_REQUEST, problem.to_string()),
     }
+}
+
+/// What is known of the level of the log.
+pub(super) fn level(state: &State) -> Value {
+    let level = state.level.lock().unwrap_or_else(PoisonError::into_inner);
+    json!({ "can_be_set": state.admin.set_level.is_some() && state.admin.token.is_some(), "set_to": *level })
 }
 
 fn take_back(state: &State, address: &str) -> Reply {

@@ -8,6 +8,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Where the builder names no address the variable `MESH_ADMIN_ADDR` may: an address as above, or `off`, which is also what
+//! holds without it.
+//!
 //! | path | says |
 //! |-|-|
 //! | `/mesh/` | what there is: a page for a browser (`Accept: text/html`), else this list |
@@ -16,11 +19,14 @@
 //! | `/mesh/endpoints` | clusters with their endpoints: health, seconds of ejection left, tries under way, rates; `?host=` as above |
 //! | `/mesh/peers` | who calls this process, who of them could no more under `STRICT`, and what it calls in plaintext |
 //! | `/mesh/limits` | what is in use of each limit, and how often it was in the way |
-//! | `/mesh/config` | generation, sources, resources that act, resources that are refused, findings |
+//! | `/mesh/config` | generation, a hash of what acts (of Secrets only the names), sources with when their files were changed, resources that act, resources that are refused, findings |
+//! | `/mesh/effective/{host}` | clusters of a host with the policy that counts for each, and the rules that lead there, each value with the object, field and `file:line` that says so; 404 where no service has the host |
 //! | `/mesh/explain?method=&url=&h=name:value&roll=` | [`Mesh::explain`](crate::Mesh::explain); `h` may be repeated |
-//! | `/mesh/certs` | identity and expiry; never a key |
-//! | `/mesh/lint` | the findings of the last configuration that came in |
-//! | `/mesh/version` | version and features |
+//! | `/mesh/authz?as=&method=&path=&host=&h=name:value&port=&address=` | whether that would be let in here, by which rule of which policy; the policies that select this workload, with the first rule of each that matches (`matching_rule`); what those on trial would say, and what they have said so far. Without `as` the caller proves nothing |
+//! | `/mesh/certs` | identity, expiry and when it was last reloaded; never a key |
+//! | `/mesh/lint` | the findings of the last configuration that came in, and as `live` what is wrong now: `no-endpoints`, `impossible-ejection`, `certificate-expires` (a fifth of its time is left), `certificate-expired`, `plaintext-callers`, `plaintext-edge` |
+//! | `/mesh/version` | who this process is, version, features, compiler, and the commit where `MESH_GIT_HASH` was set when it was built |
+//! | `/mesh/log` | whether the level of the log can be set, and what it was set to here |
 //! | `/mesh/tap?status=5xx&method=&path=&host=&cluster=&flag=&side=` | requests as they end, as `text/event-stream` |
 //! | `/metrics` | Prometheus' text, where the mesh was given no provider of its own |
 //! | `/live`, `/ready` | 200, or 503 with the reason; ready is who has a configuration and does not drain |
@@ -74,10 +80,13 @@
 //! Shutting the mesh down does not end it: it goes with the mesh.
 
 mod ask;
+mod authz;
 mod certs;
 mod changes;
 mod config;
+mod effective;
 mod endpoints;
+mod facts;
 mod graph;
 mod guard;
 mod metrics;
@@ -90,6 +99,7 @@ mod routes;
 mod server;
 mod state;
 mod tap;
+mod version;
 
 pub use options::Admin;
 pub(crate) use options::Bound;

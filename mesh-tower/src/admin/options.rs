@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::HeaderName;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
@@ -19,6 +19,9 @@ use crate::identity::IdentityHandle;
 use crate::outbound::Shared;
 use crate::serve::Drain;
 use crate::telemetry::Traffic;
+
+/// Names the address where the builder does not.
+const VARIABLE: &str = "MESH_ADMIN_ADDR";
 
 /// So many listen at once.
 const MOST_TAPS: usize = 8;
@@ -46,6 +49,13 @@ impl Admin {
     pub fn at(address: impl Into<String>) -> Self {
         let address = address.into();
         Self { address, beyond_loopback: false, hosts: vec![], shown: vec![], token: None, set_level: None }
+    }
+
+    /// The address that the environment names, if it names one.
+    pub(crate) fn of_environment() -> Option<Self> {
+        let address = std::env::var(VARIABLE).ok()?;
+        let address = address.trim();
+        (!address.is_empty() && !address.eq_ignore_ascii_case("off")).then(|| Self::at(address))
     }
 
     /// Allows an address that other machines reach. Whoever reaches it reads everything: keep it behind a network policy.
@@ -134,6 +144,7 @@ impl Bound {
             admin: self.admin,
             scraped: self.scraped,
             taps: Arc::new(Semaphore::new(MOST_TAPS)),
+            level: Mutex::default(),
             explanations: Arc::new(Semaphore::new(MOST_EXPLANATIONS)),
         };
         tasks.spawn(serve(self.listener, state));

@@ -1,12 +1,13 @@
 //! What is asked, and who answers it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::header::ACCEPT;
 use http::{HeaderMap, Method, Request, StatusCode};
 use mesh_core::Site;
 use mesh_core::explain::{Explainer, Explanation, Question};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -14,7 +15,9 @@ use super::ask::Ask;
 use super::metrics::{self, Scraped};
 use super::options::Admin;
 use super::reply::{Reply, json, text};
-use super::{certs, changes, config, endpoints, graph, guard, page, peers, rates, routes, tap};
+use super::{
+    authz, certs, changes, config, effective, endpoints, facts, graph, guard, page, peers, rates, routes, tap, version,
+};
 use crate::config::Keeper;
 use crate::identity::IdentityHandle;
 use crate::live::Live;
@@ -31,6 +34,8 @@ pub(super) struct State {
     pub(super) admin: Admin,
     pub(super) scraped: Option<Scraped>,
     pub(super) taps: Arc<Semaphore>,
+    /// What the level of the log was last set to here.
+    pub(super) level: Mutex<Option<String>>,
     /// Who has one may have something explained: a task that works cannot be ended.
     pub(super) explanations: Arc<Semaphore>,
 }
@@ -42,7 +47,7 @@ impl fmt::Debug for State {
 }
 
 /// Every path, for who opens the first.
-const INDEX: [(&str, &str); 14] = [
+const INDEX: [(&str, &str); 17] = [
     (
         "/mesh/graph",
         "this process and its neighbours: rates, shares, durations, failures, TLS; ?window=1m|5m|15m&host=",
@@ -51,16 +56,22 @@ const INDEX: [(&str, &str); 14] = [
     ("/mesh/endpoints", "endpoints with health, ejections and rates; ?host=&window="),
     ("/mesh/peers", "who calls, who of them could no more under STRICT, what is called in plaintext; ?window="),
     ("/mesh/limits", "limits, what is in use of them and how often they were in the way; ?host="),
-    ("/mesh/config", "generation, sources, resources that act and that are refused, findings"),
+    ("/mesh/effective/{host}", "the policy that counts for a host, each value with where it was said"),
+    ("/mesh/config", "generation, hash, sources, resources that act and that are refused, findings"),
     ("/mesh/explain", "where a request goes and why; ?method=&url=&h=name:value&roll=&from=namespace/account&label="),
-    ("/mesh/certs", "identity and expiry"),
-    ("/mesh/lint", "findings of the last configuration"),
-    ("/mesh/version", "version and features"),
+    ("/mesh/authz", "who may do what here, and by which policy; ?as=&method=&path=&host=&h=name:value&port=&address="),
+    ("/mesh/certs", "identity, expiry and last reload"),
+    ("/mesh/lint", "findings of the last configuration, and what is wrong at this moment"),
+    ("/mesh/version", "who this is, version, features, compiler"),
+    ("/mesh/log", "whether the level of the log can be set, and to what it was"),
     ("/mesh/tap", "requests as they end, as events; ?status=&method=&path=&host=&cluster=&flag=&side="),
     ("/metrics", "figures for Prometheus"),
     ("/live", "whether the process answers"),
     ("/ready", "whether it has a configuration and does not drain"),
 ];
+
+/// Behind it stands a host.
+const EFFECTIVE: &str = "/mesh/effective/";
 
 impl State {
     pub(super) async fn answer(&self, request: Request<()>) -> Reply {
@@ -85,15 +96,21 @@ impl State {
             "/mesh/graph" => json(&graph::graph(&live, &seen(), host)),
             "/mesh/peers" => json(&peers::peers(&live, &seen())),
             "/mesh/limits" => json(&endpoints::limits(&live, host)),
-            "/mesh/config" => json(&config::config(&live, &self.keeper)),
+            "/mesh/config" => self.config(live).await,
+            "/mesh/authz" => match authz::authz(&live, self.shared.trials.counts(), &ask) {
+                Ok(told) => json(&told),
+                Err(problem) => text(StatusCode::BAD_REQUEST, problem),
+            },
             "/mesh/explain" => self.explain(live, ask).await,
             "/mesh/certs" => json(&certs::certs(&self.identity)),
-            "/mesh/lint" => json(&config::lint(&self.keeper.report())),
-            "/mesh/version" => json(&version()),
+            "/mesh/lint" => json(&self.lint(&live, &seen())),
+            "/mesh/version" => json(&version::version(&live)),
             "/mesh/tap" => tap::listen(self, &ask),
+            "/mesh/log" => json(&changes::level(self)),
             "/metrics" => metrics::answer(self.scraped.as_ref()),
             "/live" => text(StatusCode::OK, "live"),
             "/ready" => self.ready(&live),
+            path if let Some(host) = path.strip_prefix(EFFECTIVE) => self.effective(live, host).await,
             _ => text(StatusCode::NOT_FOUND, "there is nothing here; /mesh/ lists what there is"),
         }
     }
@@ -126,6 +143,38 @@ impl State {
         }
     }
 
+    /// Files are looked at, and all that acts: not among the tasks of requests.
+    async fn config(&self, live: Arc<Live>) -> Reply {
+        let keeper = Arc::clone(&self.keeper);
+        self.worked_out(move || Some(config::config(&live, &keeper))).await
+    }
+
+    async fn effective(&self, live: Arc<Live>, host: &str) -> Reply {
+        let host = percent_decode_str(host).decode_utf8_lossy().into_owned();
+        self.worked_out(move || effective::effective(&live, &host)).await
+    }
+
+    /// An answer that takes its time.
+    async fn worked_out(&self, work: impl FnOnce() -> Option<Value> + Send + 'static) -> Reply {
+        let Ok(permit) = Arc::clone(&self.explanations).try_acquire_owned() else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "too much is being explained already");
+        };
+        let work = move || {
+            let _permit = permit;
+            work()
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Some(told)) => json(&told),
+            Ok(None) => text(StatusCode::NOT_FOUND, "no service has this host; /mesh/endpoints lists what there is"),
+            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the answer cannot be given"),
+        }
+    }
+
+    /// What documents say that is wrong, and what is wrong now.
+    fn lint(&self, live: &Live, seen: &Seen) -> Value {
+        config::lint(&self.keeper.report(), &facts::facts(live, &self.identity, seen))
+    }
+
     fn page(&self, live: &Live) -> Reply {
         let seen = self.seen(Window::default());
         let site = live.compiled().map(|compiled| &compiled.site);
@@ -135,7 +184,7 @@ impl State {
             name: &name,
             generation: live.version(),
             certs: &certs::certs(&self.identity),
-            lint: &config::lint(&self.keeper.report()),
+            lint: &self.lint(live, &seen),
             routes: &routes::routes(live, &seen, ""),
             endpoints: &endpoints::endpoints(live, &seen, ""),
             limits: &endpoints::limits(live, ""),
@@ -167,19 +216,6 @@ fn wants_page(headers: &HeaderMap) -> bool {
 
 fn index() -> Value {
     INDEX.iter().map(|(path, says)| ((*path).to_owned(), json!(says))).collect::<serde_json::Map<_, _>>().into()
-}
-
-pub(super) fn version() -> Value {
-    let features = [
-        ("admin", true),
-        ("axum", cfg!(feature = "axum")),
-        ("cli", cfg!(feature = "cli")),
-        ("otlp", cfg!(feature = "otlp")),
-        ("testing", cfg!(feature = "testing")),
-        ("workload-api", cfg!(feature = "workload-api")),
-    ];
-    let features: Vec<_> = features.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
-    json!({ "name": "mesh-tower", "version": env!("CARGO_PKG_VERSION"), "features": features })
 }
 
 fn question(ask: &Ask) -> Result<Question, String> {

@@ -34,8 +34,10 @@ pub(super) fn listen(state: &State, ask: &Ask) -> Reply {
         Ok(filter) => filter,
         Err(problem) => return text(StatusCode::BAD_REQUEST, problem),
     };
-    let listener =
-        Listener { tap: state.shared.sinks.taps.listen(), filter, shown: state.admin.shown.clone(), _slot: slot };
+    let (taps, shown) = (&state.shared.sinks.taps, state.admin.shown.clone());
+    // What is not shown need not be kept.
+    let tap = if shown.is_empty() { taps.listen_without_headers() } else { taps.listen() };
+    let listener = Listener { tap, filter, shown, _slot: slot };
     // The head of the answer goes out with the first bytes.
     let first = stream::once(async { Ok::<_, BoxError>(Frame::data(Bytes::from_static(b": listening\n\n"))) });
     let rest = stream::unfold(listener, |mut listener| async move {

@@ -22,7 +22,7 @@ use hyper::body::Incoming;
 use self::guarded::Guarded;
 use crate::BoxError;
 use crate::outbound::Answer;
-use crate::telemetry::{Counted, Measured, RequestSpan};
+use crate::telemetry::{Arrived, Arriving, Counted, Measured, RequestSpan};
 
 /// A request or response body.
 ///
@@ -45,6 +45,8 @@ enum Inner {
     Empty,
     Full(Bytes),
     Incoming(Incoming),
+    /// Of a request that came in. In a box, since what is counted of it would make every request larger.
+    Arriving(Box<Arriving<Incoming>>),
     /// Of an endpoint; named, so that what is measured of it finds room in its box.
     Answer(Box<Answer>),
     Boxed(UnsyncBoxBody<Bytes, BoxError>),
@@ -96,9 +98,30 @@ impl Body {
             }
             Inner::Answer(answer) => answer.measure(measured, span),
             // As where somebody looked at its beginning, which few ask for.
-            Inner::Incoming(_) | Inner::Boxed(_) => {
+            Inner::Incoming(_) | Inner::Arriving(_) | Inner::Boxed(_) => {
                 *self = Self::new(Counted::new(std::mem::take(self), measured, span));
             }
+        }
+    }
+
+    /// Counts it as it is read.
+    pub(crate) fn count(&mut self, mut arrived: Arrived) {
+        match std::mem::take(&mut self.0) {
+            Inner::Empty => {}
+            Inner::Full(content) => {
+                arrived.count(&content);
+                self.0 = Inner::Full(content);
+            }
+            Inner::Incoming(body) => self.0 = Inner::Arriving(Box::new(Arriving::new(body, arrived))),
+            other => *self = Self::new(Arriving::new(Self(other), arrived)),
+        }
+    }
+
+    /// Its content, if it is all there.
+    pub(crate) fn content(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Inner::Full(content) => Some(content),
+            _ => None,
         }
     }
 
@@ -112,7 +135,7 @@ impl Body {
         match &self.0 {
             Inner::Empty => Some(Self::empty()),
             Inner::Full(content) => Some(Self(Inner::Full(content.clone()))),
-            Inner::Incoming(_) | Inner::Answer(_) | Inner::Boxed(_) => None,
+            Inner::Incoming(_) | Inner::Arriving(_) | Inner::Answer(_) | Inner::Boxed(_) => None,
         }
     }
 }
@@ -147,6 +170,7 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(content))))
             }
             Inner::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Inner::Arriving(body) => Pin::new(&mut **body).poll_frame(cx).map_err(Into::into),
             Inner::Answer(answer) => Pin::new(&mut **answer).poll_frame(cx),
             Inner::Boxed(body) => Pin::new(body).poll_frame(cx),
         }
@@ -157,6 +181,7 @@ impl http_body::Body for Body {
             Inner::Empty => true,
             Inner::Full(_) => false,
             Inner::Incoming(body) => body.is_end_stream(),
+            Inner::Arriving(body) => body.is_end_stream(),
             Inner::Answer(answer) => answer.is_end_stream(),
             Inner::Boxed(body) => body.is_end_stream(),
         }
@@ -167,6 +192,7 @@ impl http_body::Body for Body {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::Full(content) => SizeHint::with_exact(content.len() as u64),
             Inner::Incoming(body) => body.size_hint(),
+            Inner::Arriving(body) => body.size_hint(),
             Inner::Answer(answer) => answer.size_hint(),
             Inner::Boxed(body) => body.size_hint(),
         }
@@ -179,7 +205,9 @@ impl fmt::Debug for Body {
             Inner::Empty => f.write_str("Body(empty)"),
             // The content is the caller's: it does not belong in a log.
             Inner::Full(content) => write!(f, "Body({} bytes)", content.len()),
-            Inner::Incoming(_) | Inner::Answer(_) | Inner::Boxed(_) => f.write_str("Body(streaming)"),
+            Inner::Incoming(_) | Inner::Arriving(_) | Inner::Answer(_) | Inner::Boxed(_) => {
+                f.write_str("Body(streaming)")
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ impl MeshBuilder {
         let admin = self.bind_admin().await?;
         let identity = IdentityHandle::new(std::mem::take(&mut self.identity_options));
         let identities = self.identity.take().map(|AnyIdentity(source)| begun(source, &identity)).transpose()?;
-        let (metrics, traces) = (self.metrics(), self.traces());
+        let (metrics, traces) = (self.metrics(&identity), self.traces());
         let environment = Environment {
             resolver: Resolver::new(self.discovery.unwrap_or_else(|| Arc::new(Dns::new(SystemResolver)))),
             profile: self.site.profile,
@@ -101,7 +101,7 @@ impl MeshBuilder {
     /// Takes the address of the admin server; who has one and no provider of its own counts for it.
     #[cfg(feature = "admin")]
     async fn bind_admin(&mut self) -> Result<Option<crate::admin::Bound>, BuildError> {
-        let Some(admin) = self.admin.take() else { return Ok(None) };
+        let Some(admin) = self.admin.take().or_else(crate::admin::Admin::of_environment) else { return Ok(None) };
         let bound = admin.bind(self.meter.is_none()).await.map_err(BuildError::of_admin)?;
         self.meter = self.meter.take().or_else(|| bound.meter());
         Ok(Some(bound))
@@ -118,9 +118,13 @@ impl MeshBuilder {
         }
     }
 
-    fn metrics(&self) -> Option<Arc<Metrics>> {
-        let meter = self.meter.as_ref()?;
-        Some(Metrics::new(meter, self.own_workload(), &self.site.cluster_domain, self.introduces))
+    fn metrics(&self, identity: &IdentityHandle) -> Option<Arc<Metrics>> {
+        let (meter, mut own) = (self.meter.as_ref()?, self.own_workload());
+        // Its namespace stays the one that was said.
+        if let Some(id) = identity.id() {
+            own.principal = id.as_str().into();
+        }
+        Some(Metrics::new(meter, own, &self.site.cluster_domain, self.introduces))
     }
 
     fn traces(&mut self) -> Option<Arc<Traces>> {

@@ -53,6 +53,8 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct SourceState {
     pub(crate) name: String,
+    /// The files of its documents.
+    pub(crate) files: BTreeSet<Arc<str>>,
     /// Its documents that act.
     pub(crate) documents: usize,
     /// Errors in its last delivery.
@@ -106,6 +108,7 @@ impl Keeper {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |(name, said): (&Arc<str>, &Said)| SourceState {
             name: name.to_string(),
+            files: said.documents.iter().map(|document| Arc::clone(&document.origin.file)).collect(),
             documents: said.documents.len(),
             errors: said.findings.errors().count(),
             is_awaited: state.awaited.contains(name),

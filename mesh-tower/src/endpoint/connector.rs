@@ -11,6 +11,7 @@ use std::{fmt, io};
 use hyper_util::rt::TokioIo;
 use mesh_core::Failure;
 use mesh_core::cluster::{EndpointAddress, Keepalive};
+use mesh_core::identity::SpiffeId;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -88,18 +89,26 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Connects, TLS included, within the cluster's `connectTimeout`. Gives the time, too, that the certificate of the server
-/// counts yet.
+/// What the certificate of a server says; of a connection without TLS nothing.
+#[derive(Debug, Default)]
+pub(super) struct Certified {
+    /// How long it counts yet; `None` where nobody asks.
+    pub(super) lasts: Option<Duration>,
+    /// Whom it proves the server to be, in the mesh.
+    pub(super) id: Option<SpiffeId>,
+}
+
+/// Connects, TLS included, within the cluster's `connectTimeout`.
 pub(super) async fn connect(
     address: &EndpointAddress,
     options: &PoolOptions,
     tls: Option<&TlsTarget>,
     protocol: Protocol,
-) -> Result<(Stream, Option<Duration>), Broken> {
+) -> Result<(Stream, Certified), Broken> {
     let connecting = async {
         let stream = open(address, options).await.map_err(|error| Broken::unreachable(address, error))?;
         match tls {
-            None => Ok((stream, None)),
+            None => Ok((stream, Certified::default())),
             Some(target) => begin_tls(address, stream, target, protocol).await,
         }
     };
@@ -119,7 +128,7 @@ async fn begin_tls(
     stream: Stream,
     target: &TlsTarget,
     protocol: Protocol,
-) -> Result<(Stream, Option<Duration>), Broken> {
+) -> Result<(Stream, Certified), Broken> {
     let refused = |problem: NoTls| Broken { failure: Failure::TlsNotServed, cause: Some(Arc::new(problem)) };
     let (config, name) = target.originator.begin(&target.host, protocol).map_err(refused)?;
     let stream = TlsConnector::from(config).connect(name, stream).await;
@@ -127,7 +136,8 @@ async fn begin_tls(
     let checked = target.originator.check(stream.get_ref().1, protocol);
     let lasts =
         checked.map_err(|problem| Broken { failure: Failure::ConnectFailed, cause: Some(Arc::new(problem)) })?;
-    Ok((Stream::Tls(Box::new(stream)), lasts))
+    let id = target.originator.proved(stream.get_ref().1);
+    Ok((Stream::Tls(Box::new(stream)), Certified { lasts, id }))
 }
 
 async fn open(address: &EndpointAddress, options: &PoolOptions) -> io::Result<Stream> {

@@ -180,6 +180,10 @@ impl Connection {
         }
     }
 
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Hands a request to the connection.
     pub(super) fn send(mut self, mut request: Request<Body>) -> impl Future<Output = Answer> {
         let Some(free) = &mut self.free else { return Either::Left(future::ready(Err(Failure::LocalReset.into()))) };

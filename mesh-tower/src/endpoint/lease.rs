@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use mesh_core::identity::SpiffeId;
+
 use super::http1;
 use super::kept::Kept;
 use super::pool::Pool;
@@ -34,6 +36,15 @@ impl Lease {
             // Only where the request, too, is at its end can the next one begin.
             Self::Http1 { connection, upload } if upload.has_ended() => connection.finish(),
             _ => {}
+        }
+    }
+
+    /// Whom mutual TLS of the mesh has proved the endpoint to be.
+    pub(crate) fn peer(&self) -> Option<Arc<SpiffeId>> {
+        match self {
+            Self::Http1 { connection, .. } => connection.pool().peer(),
+            Self::Http2 { _stream: stream, .. } => stream.pool.peer(),
+            Self::Upgraded(_) => None,
         }
     }
 

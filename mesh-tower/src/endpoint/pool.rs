@@ -7,9 +7,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use arc_swap::ArcSwapOption;
 use mesh_core::Failure;
 use mesh_core::cluster::EndpointAddress;
 use mesh_core::failure::Limit;
+use mesh_core::identity::SpiffeId;
 use mesh_core::limits::{Permit, Permits};
 use tokio::runtime::Handle;
 
@@ -34,7 +36,8 @@ const MOST_HOSTS: usize = 64;
 
 impl EndpointPool {
     pub(crate) fn new(address: EndpointAddress, options: PoolOptions, permits: Arc<Permits>) -> Arc<Self> {
-        let pool = Pool { address, options, tls: None, permits, state: Mutex::default() };
+        let peer = ArcSwapOption::default();
+        let pool = Pool { address, options, tls: None, permits, peer, state: Mutex::default() };
         Arc::new(Self { pool: Arc::new(pool), secured: Mutex::default() })
     }
 
@@ -95,6 +98,7 @@ impl EndpointPool {
             options: options.clone(),
             tls: Some(target.clone()),
             permits: Arc::clone(permits),
+            peer: ArcSwapOption::default(),
             state: Mutex::default(),
         });
         secured.push((target, Arc::clone(&pool)));
@@ -165,6 +169,8 @@ pub(super) struct Pool {
     options: PoolOptions,
     tls: Option<TlsTarget>,
     permits: Arc<Permits>,
+    /// Whom mutual TLS of the mesh has proved the endpoint to be, on the last connection.
+    peer: ArcSwapOption<SpiffeId>,
     /// Locked for moments only, and never while something is awaited, sent or given back.
     state: Mutex<State>,
 }
@@ -239,6 +245,18 @@ impl Pool {
         }
         drop(replaced);
         Ok(Taken::Later(waiter))
+    }
+
+    /// Notes who the endpoint is by its certificate.
+    fn proves(&self, id: Option<SpiffeId>) {
+        if self.tls.is_some() && self.peer.load().as_deref() != id.as_ref() {
+            self.peer.store(id.map(Arc::new));
+        }
+    }
+
+    /// Whom mutual TLS of the mesh has proved the endpoint to be.
+    pub(super) fn peer(&self) -> Option<Arc<SpiffeId>> {
+        self.tls.as_ref().and_then(|_| self.peer.load_full())
     }
 
     fn stream(self: &Arc<Self>, state: &mut State) -> Option<http2::Stream> {

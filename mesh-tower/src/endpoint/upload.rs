@@ -8,8 +8,8 @@
 //! the mesh to answer that question. An endpoint that knows nothing of it gets the body after a second.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,8 +20,11 @@ use http::header::EXPECT;
 use http::{Request, StatusCode};
 use http_body::{Frame, SizeHint};
 use mesh_core::Failure;
+use mesh_core::route::reply::is_grpc;
+use mesh_core::telemetry::messages::Messages;
 use tokio::time::Sleep;
 
+use crate::telemetry::Group;
 use crate::{Body, BoxError, Error};
 
 /// The sending of a request's body; stops it when dropped.
@@ -36,6 +39,10 @@ struct Shared {
     state: AtomicU8,
     /// What was sent of it.
     bytes: AtomicU64,
+    /// Messages that have begun in it and were not counted yet.
+    messages: AtomicU64,
+    /// What they count in, once it is known who answers.
+    group: OnceLock<Arc<Group>>,
     reader: AtomicWaker,
 }
 
@@ -58,6 +65,15 @@ impl Shared {
 
     fn end(&self) {
         self.state.store(ENDED, Ordering::Release);
+    }
+
+    /// Counts what waits for it. Whoever comes later, the one with messages or the one with the group, sees the other's:
+    /// both change the same number.
+    fn count_messages(&self, more: u64) {
+        let waiting = self.messages.fetch_add(more, Ordering::AcqRel) + more;
+        if let Some(group) = self.group.get().filter(|_| waiting > 0) {
+            group.record_messages(self.messages.swap(0, Ordering::AcqRel), 0);
+        }
     }
 }
 
@@ -89,9 +105,10 @@ impl Upload {
 
     fn watch(request: &mut Request<Body>, state: u8) -> Self {
         let shared = Arc::new(Shared { state: AtomicU8::new(state), ..Shared::default() });
+        let messages = is_grpc(request.headers()).then(Messages::default);
         let inner = std::mem::take(request.body_mut());
         let patience = (state == WAITS).then(|| Box::pin(tokio::time::sleep(PATIENCE)));
-        *request.body_mut() = Body::new(Watched { inner, shared: Arc::clone(&shared), patience });
+        *request.body_mut() = Body::new(Watched { inner, shared: Arc::clone(&shared), messages, patience });
         Self { shared: Some(shared) }
     }
 
@@ -121,6 +138,13 @@ impl Sent {
     pub(crate) fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
     }
+
+    /// Counts the messages in it in this group, those that are still to come as they do.
+    pub(crate) fn count_messages_in(&self, group: &Arc<Group>) {
+        // Whoever was first goes on counting.
+        let _known = self.0.group.set(Arc::clone(group));
+        self.0.count_messages(0);
+    }
 }
 
 impl Drop for Upload {
@@ -136,6 +160,8 @@ impl Drop for Upload {
 struct Watched {
     inner: Body,
     shared: Arc<Shared>,
+    /// Of a gRPC request.
+    messages: Option<Messages>,
     /// How long to wait to be asked for the body.
     patience: Option<Pin<Box<Sleep>>>,
 }
@@ -178,6 +204,12 @@ impl http_body::Body for Watched {
             && let Some(data) = frame.data_ref()
         {
             self.shared.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+            if let Some(messages) = &mut self.messages {
+                match messages.begun_in(data) {
+                    0 => {}
+                    begun => self.shared.count_messages(begun),
+                }
+            }
         }
         if over {
             self.shared.end();

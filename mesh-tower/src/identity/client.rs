@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use mesh_config::api::tls::ClientTlsMode;
 use mesh_core::cluster::ClientTls;
+use mesh_core::identity::SpiffeId;
 use mesh_core::mesh_tls::{MeshTls, TlsChoice};
 use mesh_core::secrets::Pem;
 use rustls::client::Resumption;
@@ -19,8 +20,9 @@ use rustls_pki_types::ServerName;
 use super::anchors::Anchors;
 use super::choice::chosen;
 use super::credentials::{self, read};
+use super::leaf::Leaf;
 use super::material::certified;
-use super::peer_check::MeshTrust;
+use super::peer_check::{MeshTrust, identity_of};
 use super::state::{Credentials, IdentityHandle};
 use super::verifiers::{AnyServer, MeshServers, NamedServers};
 use super::{BadMaterial, der};
@@ -148,6 +150,14 @@ impl Originator {
             // Its last second counts.
             _ => Ok(left.filter(|_| is_checked).map(|left| Duration::from_secs(left.saturating_add(1)))),
         }
+    }
+
+    /// Whom mutual TLS of the mesh has proved the server to be.
+    pub(crate) fn proved(&self, connection: &ClientConnection) -> Option<SpiffeId> {
+        if !self.settings.load().is_istio_mutual() {
+            return None;
+        }
+        identity_of(&Leaf::read(connection.peer_certificates()?.first()?).ok()?).ok()
     }
 
     fn same_files(&self, made: &Made) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use mesh_core::identity::TrustDomains;
+use mesh_core::identity::{SpiffeId, TrustDomains};
 use mesh_core::mesh_tls::MeshTls;
 
 use super::Material;
@@ -24,6 +24,9 @@ pub(super) struct Credentials {
     pub(super) tls: Arc<MeshTls>,
     /// By trust domain: those that come with the material, and the mesh's further ones.
     pub(super) roots: Arc<BTreeMap<Box<str>, Anchors>>,
+    /// Since when that is in use.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "who asks is the admin server"))]
+    pub(super) since: Option<std::time::SystemTime>,
     /// Counts changes: configurations and session stores of an older one are not used again.
     pub(super) version: u64,
 }
@@ -96,9 +99,20 @@ impl IdentityHandle {
         self.0.current.load().material.is_some()
     }
 
+    /// Who this process is by the certificate that it shows.
+    pub(crate) fn id(&self) -> Option<SpiffeId> {
+        self.0.current.load().material.as_ref().map(|material| material.id().clone())
+    }
+
     /// When the certificate that this process shows expires.
     pub(crate) fn expires(&self) -> Option<std::time::SystemTime> {
         self.0.current.load().material.as_ref().map(|material| material.expires())
+    }
+
+    /// Since when its certificate is in use.
+    #[cfg(feature = "admin")]
+    pub(crate) fn since(&self) -> Option<std::time::SystemTime> {
+        self.0.current.load().since
     }
 
     /// The certificates that this process shows, its own first.
@@ -113,7 +127,8 @@ impl IdentityHandle {
     pub(crate) fn replace(&self, material: Material) {
         let (id, expires) = (material.id().clone(), material.expires());
         let material = Arc::new(material);
-        self.change(|before| Credentials { material: Some(Arc::clone(&material)), ..before.clone() });
+        let since = Some(crate::clock::wall());
+        self.change(|before| Credentials { material: Some(Arc::clone(&material)), since, ..before.clone() });
         tracing::info!(%id, expires = ?expires, "certificate in use");
     }
 

@@ -1,5 +1,6 @@
 //! Judges requests by the policies that select this workload.
 
+use std::any::Any;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -84,7 +85,11 @@ impl Guard {
     }
 
     /// What is measured of a request that arrives, where anything is.
-    pub(super) fn measured<B: http_body::Body>(&self, live: &Arc<Live>, request: &mut Request<B>) -> Option<Measured> {
+    pub(super) fn measured<B: http_body::Body + 'static>(
+        &self,
+        live: &Arc<Live>,
+        request: &mut Request<B>,
+    ) -> Option<Measured> {
         let mut recording = Recording::begin(&self.shared, live, Side::Server, request);
         if self.shared.arrivals.is_none() && recording.is_none() {
             return None;
@@ -101,6 +106,10 @@ impl Guard {
         let begun = Begun::new(group, recording, request, body);
         let mut measured = begun.measured(crate::clock::now(), is_grpc(request.headers()), security);
         measured.hear(request.headers_mut());
+        let body: &mut dyn Any = request.body_mut();
+        if let Some(body) = body.downcast_mut() {
+            measured.reads(body);
+        }
         Some(measured)
     }
 

@@ -16,6 +16,7 @@ use super::route_info::Trail;
 use crate::chance::Chance;
 use crate::cluster::{ClusterHandle, LOOKUP_TIMEOUT, Member};
 use crate::endpoint::{Checkout, Protocol, Sent, Unanswered};
+use crate::telemetry::Group;
 use crate::timeout::clock::Clock;
 use crate::{Body, Error, body};
 
@@ -58,10 +59,11 @@ pub(crate) async fn send(
     }
     trail.chosen(&member.state, member.group.as_ref());
     trail.sent_by(|| cluster.tls(&member.state, outgoing.is_https()).is_some());
-    let (answer, sent) = exchange(cluster, &member, outgoing, clock, trail)
+    let (answer, counts) = exchange(cluster, &member, outgoing, clock, trail)
         .await
-        .map_or_else(|missed| (Err(missed), None), |(answer, sent)| (Ok(answer), sent));
-    trail.sends(sent);
+        .map_or_else(|missed| (Err(missed), Counts::default()), |(answer, counts)| (Ok(answer), counts));
+    trail.counts_in(counts.group.as_ref());
+    trail.sends(counts.sent);
     let is_carried = clock.deadline().is_carried();
     let tried = tried_at(cluster, member, place, answer, grpc, is_carried);
     if grpc && outgoing.peeks() {
@@ -149,6 +151,14 @@ async fn choose(
     chance.with(|rng| members.pick(&pick, rng)).ok_or_else(|| Failure::NoHealthyUpstream.into())
 }
 
+/// What an answered request counts in, and how much was sent of it.
+#[derive(Default)]
+struct Counts {
+    sent: Option<Sent>,
+    /// Where that is another than the endpoint's.
+    group: Option<Arc<Group>>,
+}
+
 /// Why there is no answer.
 struct Missed {
     error: Error,
@@ -172,7 +182,7 @@ fn exchange(
     outgoing: &mut Outgoing,
     clock: &mut Clock,
     trail: &mut Trail,
-) -> impl Future<Output = Result<(Response<Body>, Option<Sent>), Missed>> {
+) -> impl Future<Output = Result<(Response<Body>, Counts), Missed>> {
     async move {
         let active = member.state.begin();
         let protocol = protocol_of(cluster.spec().protocol, outgoing);
@@ -193,8 +203,8 @@ fn exchange(
                 Ok((response, lease)) => {
                     let watcher = cluster.watcher(&member.state);
                     let holding = Holding { _request: request_permit, _active: active, lease, watcher };
-                    let sent = holding.sent();
-                    return Ok((holding.keep(response, clock), sent));
+                    let counts = Counts { sent: holding.sent(), group: holding.group(member.group.as_ref()) };
+                    return Ok((holding.keep(response, clock), counts));
                 }
                 Err(Unanswered { error, unsent, is_stale }) => {
                     // A connection that its peer had closed meanwhile: nothing was sent, so another one

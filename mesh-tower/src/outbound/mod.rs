@@ -325,7 +325,9 @@ fn take_head(
     }
     let mut head = Head::take(request, listener, &shared.options, live.snapshot().path_normalization())
         .map_err(|(failure, grpc)| Unrouted::Failed { failure, grpc })?;
-    trail.is_grpc = head.grpc;
+    if head.grpc {
+        trail.is_call(request.body());
+    }
     if let Some(traces) = &shared.traces
         && !traces.is_settled(request.headers(), head.says_trace)
     {

@@ -1,6 +1,7 @@
 //! Holds what a request occupies until its response has been read to the end.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use super::timed::Timed;
 use crate::cluster::Watcher;
 use crate::endpoint::classify::failure_of;
 use crate::endpoint::{Lease, Sent};
-use crate::telemetry::Counted;
+use crate::telemetry::{Counted, Group};
 use crate::timeout::clock::Clock;
 use crate::{Body, BoxError};
 
@@ -36,6 +37,12 @@ impl Holding {
     /// How much was sent of the request's body, if it was not all there.
     pub(crate) fn sent(&self) -> Option<Sent> {
         self.lease.sent()
+    }
+
+    /// What the request counts in, now that it is known who the endpoint is; nothing where that has proved nothing.
+    pub(crate) fn group(&self, of_endpoint: Option<&Arc<Group>>) -> Option<Arc<Group>> {
+        let group = of_endpoint?;
+        self.lease.peer().map(|id| group.proved(&id))
     }
 
     /// Ties the holding to the response's body, together with what is left of the route's timeout.

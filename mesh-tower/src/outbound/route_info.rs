@@ -168,6 +168,14 @@ impl Trail {
         }
     }
 
+    /// It is a gRPC request, and this its body.
+    pub(crate) fn is_call(&mut self, body: &Body) {
+        self.is_grpc = true;
+        if let Some(begun) = &mut self.begun {
+            begun.is_call(body);
+        }
+    }
+
     pub(crate) fn arrived(&self) -> Instant {
         self.arrived
     }

@@ -3,7 +3,9 @@
 use mesh_config::api::telemetry::IstioMetric;
 use mesh_core::telemetry::UNKNOWN;
 use mesh_core::telemetry::policy::{MetricOverride, MetricsPolicy, Tag};
-use mesh_core::telemetry::standard::{BUCKETS, Instrument, REQUEST_BYTES, REQUEST_DURATION, REQUESTS, RESPONSE_BYTES};
+use mesh_core::telemetry::standard::{
+    BUCKETS, Instrument, REQUEST_BYTES, REQUEST_DURATION, REQUEST_MESSAGES, REQUESTS, RESPONSE_BYTES, RESPONSE_MESSAGES,
+};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter};
 
@@ -14,6 +16,8 @@ pub(super) struct Instruments {
     duration: Histogram<f64>,
     request_bytes: Histogram<f64>,
     response_bytes: Histogram<f64>,
+    request_messages: Counter<u64>,
+    response_messages: Counter<u64>,
 }
 
 /// What is measured of a request.
@@ -22,6 +26,13 @@ pub(super) struct Sizes {
     pub(super) milliseconds: f64,
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,
+}
+
+/// What is counted of messages between two workloads: one series of each of the two instruments.
+#[derive(Debug)]
+pub(super) struct MessageSeries {
+    requests: Option<BoundCounter<u64>>,
+    responses: Option<BoundCounter<u64>>,
 }
 
 /// One series of each instrument: to record is a few atomic additions.
@@ -39,23 +50,36 @@ impl Instruments {
             let builder = meter.f64_histogram(what.name).with_description(what.description);
             builder.with_boundaries(BUCKETS.to_vec()).build()
         };
+        let counter = |what: Instrument| meter.u64_counter(what.name).with_description(what.description).build();
         Self {
-            requests: meter.u64_counter(REQUESTS.name).with_description(REQUESTS.description).build(),
+            requests: counter(REQUESTS),
             duration: histogram(REQUEST_DURATION),
             request_bytes: histogram(REQUEST_BYTES),
             response_bytes: histogram(RESPONSE_BYTES),
+            request_messages: counter(REQUEST_MESSAGES),
+            response_messages: counter(RESPONSE_MESSAGES),
         }
     }
 
     /// The series of a label set, of those metrics that a policy counts, with the labels that it leaves. `values`: what has
     /// come out of its expressions.
     pub(super) fn bind(&self, labels: &[KeyValue], policy: &MetricsPolicy, values: &[Box<str>]) -> Series {
-        let labels = |metric| policy.counts(metric).then(|| changed(labels, policy.of(metric), values));
+        let labels = |metric| counted(metric, labels, policy, values);
         Series {
             requests: labels(IstioMetric::RequestCount).map(|labels| self.requests.bind(&labels)),
             duration: labels(IstioMetric::RequestDuration).map(|labels| self.duration.bind(&labels)),
             request_bytes: labels(IstioMetric::RequestSize).map(|labels| self.request_bytes.bind(&labels)),
             response_bytes: labels(IstioMetric::ResponseSize).map(|labels| self.response_bytes.bind(&labels)),
+        }
+    }
+
+    /// The same of messages.
+    pub(super) fn bind_messages(&self, labels: &[KeyValue], policy: &MetricsPolicy) -> MessageSeries {
+        // Messages are counted while a call goes on, of which no expression can tell yet.
+        let labels = |metric| counted(metric, labels, policy, &[]);
+        MessageSeries {
+            requests: labels(IstioMetric::GrpcRequestMessages).map(|labels| self.request_messages.bind(&labels)),
+            responses: labels(IstioMetric::GrpcResponseMessages).map(|labels| self.response_messages.bind(&labels)),
         }
     }
 }
@@ -75,6 +99,27 @@ impl Series {
         record(&self.request_bytes, sizes.request_bytes as f64);
         record(&self.response_bytes, sizes.response_bytes as f64);
     }
+}
+
+impl MessageSeries {
+    /// Both are there as soon as one is, as in Istio.
+    pub(super) fn add(&self, requests: u64, responses: u64) {
+        for (counter, more) in [(&self.requests, requests), (&self.responses, responses)] {
+            if let Some(counter) = counter {
+                counter.add(more);
+            }
+        }
+    }
+}
+
+/// The labels of a metric, if it is counted.
+fn counted(
+    metric: IstioMetric,
+    labels: &[KeyValue],
+    policy: &MetricsPolicy,
+    values: &[Box<str>],
+) -> Option<Vec<KeyValue>> {
+    policy.counts(metric).then(|| changed(labels, policy.of(metric), values))
 }
 
 /// Labels as a metric has them: without those that are taken away, and with those that are set.

@@ -1,14 +1,18 @@
 //! One request, from its beginning to the last byte of its answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body as _, Frame};
-use mesh_core::telemetry::standard::{Ended, Security, grpc_status};
-use mesh_core::{Failure, ResponseFlags};
+use mesh_core::route::reply::is_grpc;
+use mesh_core::telemetry::messages::Messages;
+use mesh_core::telemetry::standard::{Ended, Security};
+use mesh_core::{Failure, ResponseFlags, grpc_status};
 
+use super::arriving::Arrived;
 use super::exchange;
 use super::instruments::Sizes;
 use super::recording::{Recording, Sums};
@@ -16,14 +20,14 @@ use super::series::Group;
 use crate::Body;
 use crate::endpoint::Sent;
 
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-
 /// A request that was not answered yet: what its own side needs, and no more, since it is moved often.
 #[derive(Debug)]
 pub(crate) struct Begun {
     /// Nothing where requests are not counted.
     group: Option<Arc<Group>>,
     request_bytes: u64,
+    /// Messages of a gRPC request's body, if it was all there at the beginning.
+    request_messages: u64,
     /// What of its body was not there at the beginning.
     sent: Option<Sent>,
     /// What is noted of it, where somebody wants to know.
@@ -45,13 +49,20 @@ impl Begun {
         if let Some(recording) = &mut recording {
             recording.record().request_head_bytes = head;
         }
-        Self { group, request_bytes: head + body, sent: None, recording }
+        Self { group, request_bytes: head + body, request_messages: 0, sent: None, recording }
     }
 
     /// Where it goes.
     pub(crate) fn goes_to(&mut self, group: &Arc<Group>) {
         if self.group.is_some() {
             self.group = Some(Arc::clone(group));
+        }
+    }
+
+    /// It is a gRPC request, and this its body.
+    pub(crate) fn is_call(&mut self, body: &Body) {
+        if let Some(content) = body.content().filter(|_| self.group.is_some()) {
+            self.request_messages = Messages::default().begun_in(content);
         }
     }
 
@@ -76,10 +87,24 @@ impl Begun {
 
     /// All that is measured of it; without more it counts as given up by its caller.
     pub(crate) fn measured(self, began: Instant, is_grpc: bool, security: Security) -> Measured {
-        let Self { group, request_bytes, sent, recording } = self;
-        let ended = Ended { is_grpc, security, ..Ended::default() };
-        let (response_bytes, is_complete, is_told) = (0, false, false);
-        Measured { group, recording, began, request_bytes, sent, response_bytes, ended, is_complete, is_told }
+        let Self { group, request_bytes, request_messages, sent, recording } = self;
+        if let Some(group) = group.as_ref().filter(|_| is_grpc) {
+            group.record_messages(request_messages, 0);
+            sent.iter().for_each(|sent| sent.count_messages_in(group));
+        }
+        Measured {
+            group,
+            recording,
+            began,
+            request_bytes,
+            sent,
+            arrived: None,
+            response_bytes: 0,
+            messages: None,
+            ended: Ended { is_grpc, security, ..Ended::default() },
+            is_complete: false,
+            is_told: false,
+        }
     }
 }
 
@@ -91,7 +116,11 @@ pub(crate) struct Measured {
     began: Instant,
     request_bytes: u64,
     sent: Option<Sent>,
+    /// What was read of a request's body that did not say how long it is.
+    arrived: Option<Arc<AtomicU64>>,
     response_bytes: u64,
+    /// Of a gRPC answer.
+    messages: Option<Messages>,
     ended: Ended,
     /// Whether the answer has come to its end.
     is_complete: bool,
@@ -110,6 +139,16 @@ impl Measured {
         }
     }
 
+    /// Counts the body of the request as it is read: its bytes, unless they are known already, and messages of gRPC.
+    pub(crate) fn reads(&mut self, body: &mut Body) {
+        let group = self.group.as_ref().filter(|_| self.ended.is_grpc);
+        let messages = group.map(|group| (Messages::default(), Arc::clone(group)));
+        self.arrived = body.size_hint().exact().is_none().then(Arc::default);
+        if messages.is_some() || self.arrived.is_some() {
+            body.count(Arrived { messages, bytes: self.arrived.clone() });
+        }
+    }
+
     /// Tells a caller of this workload that has told of itself.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
         if let Some(group) = self.group.as_ref().filter(|_| self.is_told) {
@@ -122,6 +161,9 @@ impl Measured {
         self.ended.status = response.status().as_u16();
         self.ended.flags = flags;
         self.response_bytes = OF_A_LINE + of_headers(response.headers());
+        if self.ended.is_grpc && response.status() == StatusCode::OK && is_grpc(response.headers()) {
+            self.messages = Some(Messages::of_answer());
+        }
         self.trailers(response.headers());
         if let Some(recording) = &mut self.recording {
             recording.answered(response, self.response_bytes);
@@ -136,7 +178,7 @@ impl Measured {
     /// A part of the answer.
     pub(crate) fn received(&mut self, frame: &Frame<Bytes>) {
         if let Some(data) = frame.data_ref() {
-            self.response_bytes += data.len() as u64;
+            self.data(data);
         } else if let Some(trailers) = frame.trailers_ref() {
             self.trailers(trailers);
             if let Some(recording) = &mut self.recording {
@@ -145,11 +187,18 @@ impl Measured {
         }
     }
 
+    fn data(&mut self, data: &[u8]) {
+        self.response_bytes += data.len() as u64;
+        if let (Some(messages), Some(group)) = (&mut self.messages, &self.group) {
+            group.record_messages(0, messages.begun_in(data));
+        }
+    }
+
     fn trailers(&mut self, headers: &HeaderMap) {
         if self.ended.is_grpc
-            && let Some(status) = headers.get(GRPC_STATUS)
+            && let Some(status) = grpc_status::of(headers)
         {
-            self.ended.grpc_status = grpc_status(status.as_bytes());
+            self.ended.grpc_status = Some(grpc_status::known(status));
         }
     }
 
@@ -166,7 +215,7 @@ impl Measured {
 
     /// An answer that is all there.
     pub(crate) fn all_there(mut self, body: &Body) {
-        self.response_bytes += body.size_hint().exact().unwrap_or_default();
+        self.data(body.content().map_or(&[], |content| content));
         self.completed();
     }
 }
@@ -177,7 +226,9 @@ impl Drop for Measured {
             self.ended.flags = self.ended.flags.with(ResponseFlags::DC);
         }
         let now = crate::clock::now();
-        let request_bytes = self.request_bytes + self.sent.as_ref().map_or(0, Sent::bytes);
+        let sent = self.sent.as_ref().map_or(0, Sent::bytes);
+        let arrived = self.arrived.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed));
+        let request_bytes = self.request_bytes + sent + arrived;
         let (began, response_bytes) = (self.began, self.response_bytes);
         let sums = Sums { began, now, request_bytes, response_bytes };
         let told = self.recording.take().map(|recording| recording.finish(self.ended, sums));

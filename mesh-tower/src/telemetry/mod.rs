@@ -23,6 +23,28 @@
 //! | `istio_requests_total` | requests that came to an end |
 //! | `istio_request_duration_milliseconds` | from the beginning of a request to the last byte of its answer |
 //! | `istio_request_bytes`, `istio_response_bytes` | the head as HTTP/1 text, and the body; Envoy counts bytes on the wire, which hyper does not tell |
+//! | `istio_request_messages_total`, `istio_response_messages_total` | messages of gRPC calls, see below |
+//!
+//! Messages count while a call goes on, each as soon as its first byte has come, as in Envoy's `grpc_stats`; where Istio adds
+//! what has come every 5 s, here each is told at once, but those of a request that is sent only once an answer tells who
+//! takes them. They have the labels that say between whom they go, and as in Istio none of what became of the call: neither
+//! `request_protocol` nor `response_code`, `grpc_response_status`, `response_flags` or `connection_security_policy`. An
+//! answer counts that is 200 and says that it is gRPC. Of a request that is tried again those messages count that its last
+//! endpoint has got; of one that nobody answers none that stream, where Envoy counts what it has read. What comes in counts as
+//! the application reads it, if [`Mesh::serve`](crate::Mesh::serve) or another server hands it on as a
+//! [`Body`](crate::Body); so do the bytes of a request that does not say how long it is.
+//!
+//! `source_principal` and `destination_principal` are what mutual TLS of the mesh has proved on the connection, on both sides;
+//! in plaintext they are `unknown`, this workload's own too.
+//!
+//! # Connections are not counted
+//!
+//! There is no `istio_tcp_connections_opened_total`, `istio_tcp_connections_closed_total`, `istio_tcp_sent_bytes_total` or
+//! `istio_tcp_received_bytes_total`, and the TCP panels of Istio's boards stay empty. Istio counts those in its filter for
+//! listeners that route TCP (`istio.stats` as a network filter); a connection that an HTTP listener takes counts in none of
+//! them, nor does what is sent over it after an upgrade or `CONNECT`. The mesh carries requests only, so that all its
+//! connections are of that kind. A request that is answered 101 is one request: here it counts when the other protocol
+//! begins, with its heads, where Envoy waits for the end of the connection and counts its bytes, too.
 //!
 //! # Series are bounded
 //!
@@ -82,6 +104,7 @@
 
 mod access_log;
 mod arrivals;
+mod arriving;
 mod counted;
 mod exchange;
 mod exported;
@@ -101,6 +124,7 @@ mod traffic;
 
 pub use access_log::{AccessLog, InvalidAccessLog};
 pub(crate) use arrivals::Arrivals;
+pub(crate) use arriving::{Arrived, Arriving};
 pub(crate) use counted::Counted;
 pub(crate) use exchange::forget_introduction;
 pub(crate) use exported::LineExporter;

@@ -29,6 +29,9 @@
 //! | `OTEL_BLRP_SCHEDULE_DELAY`, `OTEL_BLRP_MAX_QUEUE_SIZE` | 1,000 ms, 2,048 lines | how long and how many lines of access logs wait |
 //! | `OTEL_METRIC_EXPORT_INTERVAL` | 60,000 ms | how often metrics are sent |
 //!
+//! Metrics have Istio's names and labels. Counters come without `_total` (`istio_requests`), which is what collectors and
+//! Prometheus add themselves; nothing has a unit, since they would add that as well.
+//!
 //! All that the SDK and its exporter read besides counts too. All send from threads of their own: a collector that hangs
 //! holds no request up, and spans and lines that find the queue full are dropped.
 

@@ -28,6 +28,8 @@ pub(crate) struct Recording {
     live: Arc<Live>,
     sinks: Arc<Sinks>,
     is_tapped: bool,
+    /// Whether a tap wants every header.
+    tells_headers: bool,
     began: Instant,
     /// Whether the head of the request is noted as it is sent on.
     is_told: bool,
@@ -83,11 +85,13 @@ impl Recording {
             record.request_duration = Some(std::time::Duration::ZERO);
         }
         let (live, sinks) = (Arc::clone(live), Arc::clone(sinks));
+        let tells_headers = is_tapped && sinks.taps.tells_headers();
         let mut recording = Self {
             record,
             live,
             sinks,
             is_tapped,
+            tells_headers,
             began: crate::clock::now(),
             is_told: false,
             is_answered_here: false,
@@ -100,7 +104,7 @@ impl Recording {
 
     fn wanted(&self) -> &Wanted {
         let policy = self.live.snapshot().telemetry().of(self.record.side);
-        if self.is_tapped { &record::ALL } else { policy.wanted.as_ref().unwrap_or(&record::NOTHING) }
+        if self.tells_headers { &record::ALL } else { policy.wanted.as_ref().unwrap_or(&record::NOTHING) }
     }
 
     /// Where the request goes, and by which host.

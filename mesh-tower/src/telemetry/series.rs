@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::{HeaderMap, HeaderValue};
 use mesh_core::cel::Scope;
+use mesh_core::identity::SpiffeId;
 use mesh_core::telemetry::policy::{MetricsPolicy, Side, Telemetries};
 use mesh_core::telemetry::standard::{Called, Ended, Reporter, common};
 use mesh_core::telemetry::{Record, UNKNOWN, Workload};
@@ -15,7 +16,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use super::exchange::Exchange;
-use super::instruments::{Instruments, Series, Sizes};
+use super::instruments::{Instruments, MessageSeries, Series, Sizes};
 
 /// So many label sets are kept apart.
 pub const MOST_SERIES: usize = 2_000;
@@ -31,18 +32,42 @@ const OVERFLOW: &str = "otel.metric.overflow";
 pub(crate) struct Metrics {
     instruments: Instruments,
     own: Workload,
+    /// The same, to who has proved nothing: on plaintext nobody knows who this is either.
+    unproved: Workload,
     /// What this workload tells others of itself.
     exchange: Option<Exchange>,
     cluster_domain: Box<str>,
     /// What Telemetry resources say, of requests that go out and of those that come in.
-    policies: ArcSwap<(MetricsPolicy, MetricsPolicy)>,
+    policies: ArcSwap<Policies>,
     /// Counts changes of them: groups of an older one hand on to those of the newest.
     version: AtomicU64,
     known: AtomicUsize,
     overflow: OnceLock<Arc<Series>>,
+    overflow_messages: OnceLock<Arc<MessageSeries>>,
     groups: Mutex<HashMap<Parties, Arc<Group>>>,
     /// What requests count in that got to no service, or that there is no room for.
     nobody: OnceLock<Arc<Group>>,
+}
+
+/// How each side counts.
+#[derive(Debug, Default)]
+struct Policies {
+    client: MetricsPolicy,
+    server: MetricsPolicy,
+}
+
+impl Policies {
+    const fn of(&self, reporter: Reporter) -> &MetricsPolicy {
+        match reporter {
+            Reporter::Source => &self.client,
+            Reporter::Destination => &self.server,
+        }
+    }
+}
+
+/// The labels of what there is no room for.
+fn overflow() -> [KeyValue; 1] {
+    [KeyValue::new(OVERFLOW, true)]
 }
 
 /// Between whom requests go, and who tells.
@@ -63,6 +88,8 @@ pub(crate) struct Group {
     parties: Parties,
     /// Where requests count whose other side has told of itself.
     refined: ArcSwap<Vec<(HeaderValue, Arc<Self>)>>,
+    /// Where requests count whose other side has proved who it is.
+    proved: ArcSwap<Vec<(SpiffeId, Arc<Self>)>>,
     labels: Box<[KeyValue]>,
     /// How the first request ended, and so most of them.
     usual: OnceLock<(Ended, Arc<Series>)>,
@@ -71,6 +98,8 @@ pub(crate) struct Group {
     /// Where labels are expressions: by what has come out of them, too.
     tagged: ArcSwap<HashMap<Tagged, Arc<Series>>>,
     growing: Mutex<()>,
+    /// Messages of gRPC calls, however those end.
+    messages: OnceLock<Arc<MessageSeries>>,
 }
 
 /// How a request ended, and the values of the expressions in its labels.
@@ -82,12 +111,14 @@ impl Metrics {
         Arc::new(Self {
             instruments: Instruments::new(meter),
             exchange: introduces.then(|| Exchange::new(&own)),
+            unproved: Workload { principal: UNKNOWN.into(), ..own.clone() },
             own,
             cluster_domain: cluster_domain.into(),
             policies: ArcSwap::default(),
             version: AtomicU64::new(0),
             known: AtomicUsize::new(0),
             overflow: OnceLock::new(),
+            overflow_messages: OnceLock::new(),
             groups: Mutex::default(),
             nobody: OnceLock::new(),
         })
@@ -98,11 +129,11 @@ impl Metrics {
         let of = |side| &telemetries.of(side).metrics;
         let (client, server) = (of(Side::Client), of(Side::Server));
         let known = self.policies.load();
-        if known.0 == *client && known.1 == *server {
+        if known.client == *client && known.server == *server {
             return;
         }
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        self.policies.store(Arc::new((client.clone(), server.clone())));
+        self.policies.store(Arc::new(Policies { client: client.clone(), server: server.clone() }));
         groups.clear();
         self.known.store(0, Ordering::Relaxed);
         self.version.fetch_add(1, Ordering::Release);
@@ -159,9 +190,10 @@ impl Metrics {
 
     fn labelled(self: &Arc<Self>, parties: &Parties) -> Group {
         let Parties { reporter, other, called } = parties;
+        let own = if &*other.principal == UNKNOWN { &self.unproved } else { &self.own };
         let (source, destination) = match reporter {
-            Reporter::Source => (&self.own, other),
-            Reporter::Destination => (other, &self.own),
+            Reporter::Source => (own, other),
+            Reporter::Destination => (other, own),
         };
         let labels = common(*reporter, source, destination, called);
         Group {
@@ -170,18 +202,19 @@ impl Metrics {
             successor: ArcSwapOption::default(),
             parties: parties.clone(),
             refined: ArcSwap::default(),
+            proved: ArcSwap::default(),
             labels: labels.into_iter().map(|(key, value)| KeyValue::new(key, value.to_owned())).collect(),
             usual: OnceLock::new(),
             series: ArcSwap::default(),
             tagged: ArcSwap::default(),
             growing: Mutex::default(),
+            messages: OnceLock::new(),
         }
     }
 
     /// A series of its own while there is room, else the one of all that there is none for.
     fn series(&self, policy: &MetricsPolicy, labels: &[KeyValue], values: &[Box<str>]) -> Arc<Series> {
-        let room = |known: usize| (known < MOST_SERIES).then_some(known + 1);
-        if self.known.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok() {
+        if self.takes_room() {
             return Arc::new(self.instruments.bind(labels, policy, values));
         }
         self.overflow()
@@ -189,8 +222,7 @@ impl Metrics {
 
     /// What label sets count in that there is no room for.
     fn overflow(&self) -> Arc<Series> {
-        let overflow = [KeyValue::new(OVERFLOW, true)];
-        let bind = || Arc::new(self.instruments.bind(&overflow, &MetricsPolicy::default(), &[]));
+        let bind = || Arc::new(self.instruments.bind(&overflow(), &MetricsPolicy::default(), &[]));
         Arc::clone(self.overflow.get_or_init(bind))
     }
 
@@ -198,12 +230,19 @@ impl Metrics {
         self.known.load(Ordering::Relaxed) >= MOST_SERIES
     }
 
-    /// What Telemetry resources say for one side.
-    fn policy(policies: &(MetricsPolicy, MetricsPolicy), reporter: Reporter) -> &MetricsPolicy {
-        match reporter {
-            Reporter::Source => &policies.0,
-            Reporter::Destination => &policies.1,
+    /// The same for messages.
+    fn message_series(&self, reporter: Reporter, labels: &[KeyValue]) -> Arc<MessageSeries> {
+        if self.takes_room() {
+            return Arc::new(self.instruments.bind_messages(labels, self.policies.load().of(reporter)));
         }
+        let bind = || Arc::new(self.instruments.bind_messages(&overflow(), &MetricsPolicy::default()));
+        Arc::clone(self.overflow_messages.get_or_init(bind))
+    }
+
+    /// Whether there is room for one more label set, which is taken then.
+    fn takes_room(&self) -> bool {
+        let room = |known: usize| (known < MOST_SERIES).then_some(known + 1);
+        self.known.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 }
 
@@ -259,14 +298,54 @@ impl Group {
         self.metrics.own()
     }
 
+    /// Where requests count whose other side has proved who it is.
+    pub(crate) fn proved(self: &Arc<Self>, id: &SpiffeId) -> Arc<Self> {
+        let find = |known: &[(SpiffeId, Arc<Self>)]| {
+            known.iter().find(|(known, _)| known == id).map(|(_, group)| Arc::clone(group))
+        };
+        if let Some(group) = find(&self.proved.load()) {
+            return group;
+        }
+        let other = self.parties.other.clone().with_principal(id.as_str());
+        let group = self.metrics.group(Parties { other, ..self.parties.clone() });
+        self.proved.rcu(|known| {
+            let mut more = Vec::clone(known);
+            // An endpoint is the same from one day to another; but a table has to end somewhere.
+            if more.len() >= MOST_REFINED {
+                more.clear();
+            }
+            more.push((id.clone(), Arc::clone(&group)));
+            more
+        });
+        group
+    }
+
     /// `noted`: what is known of the request, where somebody wanted to know; expressions in labels do.
     pub(super) fn record(self: &Arc<Self>, ended: Ended, sizes: Sizes, noted: Option<&Record>) {
-        let newest = (self.version != self.metrics.version.load(Ordering::Relaxed)).then(|| self.successor());
+        let newest = (!self.is_newest()).then(|| self.successor());
         let here = newest.as_ref().unwrap_or(self);
         match noted {
             None => here.record_here(ended, sizes),
             Some(noted) => here.record_noted(ended, sizes, noted),
         }
+    }
+
+    /// Counts messages that have begun.
+    pub(crate) fn record_messages(self: &Arc<Self>, requests: u64, responses: u64) {
+        match (requests, responses) {
+            (0, 0) => {}
+            _ if self.is_newest() => self.messages().add(requests, responses),
+            _ => self.successor().messages().add(requests, responses),
+        }
+    }
+
+    fn messages(&self) -> &MessageSeries {
+        self.messages.get_or_init(|| self.metrics.message_series(self.parties.reporter, &self.labels))
+    }
+
+    /// Whether its series are by the policies of today.
+    fn is_newest(&self) -> bool {
+        self.version == self.metrics.version.load(Ordering::Relaxed)
     }
 
     /// The group between the same parties by the newest policies.
@@ -293,7 +372,7 @@ impl Group {
     /// In the series that the expressions in labels lead to, if there are some.
     fn record_noted(&self, ended: Ended, sizes: Sizes, noted: &Record) {
         let policies = self.metrics.policies.load();
-        let policy = Metrics::policy(&policies, self.parties.reporter);
+        let policy = policies.of(self.parties.reporter);
         if policy.expressions.is_empty() {
             return self.record_here(ended, sizes);
         }
@@ -335,7 +414,7 @@ impl Group {
             return Arc::clone(series);
         }
         let policies = self.metrics.policies.load();
-        let policy = Metrics::policy(&policies, self.parties.reporter);
+        let policy = policies.of(self.parties.reporter);
         let series = self.metrics.series(policy, &self.labels_of(ended), &[]);
         self.usual.get_or_init(|| (ended, Arc::clone(&series)));
         let mut more = Vec::clone(&known);

@@ -14,12 +14,14 @@ pub const TAP_DEPTH: usize = 512;
 /// Where listeners are told; without one it costs one relaxed load a request.
 pub(crate) struct Taps {
     listeners: Arc<AtomicUsize>,
+    /// Those of them who are told headers, too.
+    of_headers: Arc<AtomicUsize>,
     ring: broadcast::Sender<Arc<Record>>,
 }
 
 impl Default for Taps {
     fn default() -> Self {
-        Self { listeners: Arc::default(), ring: broadcast::Sender::new(TAP_DEPTH) }
+        Self { listeners: Arc::default(), of_headers: Arc::default(), ring: broadcast::Sender::new(TAP_DEPTH) }
     }
 }
 
@@ -29,9 +31,27 @@ impl Taps {
         self.listeners.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether anybody is told headers.
+    pub(crate) fn tells_headers(&self) -> bool {
+        self.of_headers.load(Ordering::Relaxed) > 0
+    }
+
     pub(crate) fn listen(&self) -> Tap {
-        self.listeners.fetch_add(1, Ordering::Relaxed);
-        Tap { ring: self.ring.subscribe(), missed: 0, listeners: Arc::clone(&self.listeners) }
+        let counts = [&self.listeners, &self.of_headers].map(Arc::clone);
+        self.listen_as(counts.into())
+    }
+
+    /// One for whom no header needs to be kept.
+    #[cfg(feature = "admin")]
+    pub(crate) fn listen_without_headers(&self) -> Tap {
+        self.listen_as(Box::new([Arc::clone(&self.listeners)]))
+    }
+
+    fn listen_as(&self, counts: Box<[Arc<AtomicUsize>]>) -> Tap {
+        for count in &counts {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Tap { ring: self.ring.subscribe(), missed: 0, counts }
     }
 
     /// Tells who listens. Never waits: who is slow misses the oldest.
@@ -54,7 +74,8 @@ impl fmt::Debug for Taps {
 pub struct Tap {
     ring: broadcast::Receiver<Arc<Record>>,
     missed: u64,
-    listeners: Arc<AtomicUsize>,
+    /// Where it counts among listeners.
+    counts: Box<[Arc<AtomicUsize>]>,
 }
 
 impl Tap {
@@ -77,7 +98,9 @@ impl Tap {
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        self.listeners.fetch_sub(1, Ordering::Relaxed);
+        for count in &self.counts {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -107,6 +130,19 @@ mod tests {
         assert!(tap.next().await.is_some());
         assert_eq!(tap.missed(), 10);
         drop(tap);
+        assert!(!taps.is_listened_to() && !taps.tells_headers());
+    }
+    #[cfg(feature = "admin")]
+    #[test]
+    fn headers_are_kept_for_who_is_told_them_only() {
+        let taps = Taps::default();
+        let bare = taps.listen_without_headers();
+        assert!(taps.is_listened_to() && !taps.tells_headers());
+        let whole = taps.listen();
+        assert!(taps.tells_headers());
+        drop(whole);
+        assert!(taps.is_listened_to() && !taps.tells_headers());
+        drop(bare);
         assert!(!taps.is_listened_to());
     }
 }

@@ -52,7 +52,7 @@ async fn keys_tokens_queries_and_headers_of_requests_are_told_nowhere() {
     let mut paths: Vec<&str> = index.as_object().unwrap().keys().map(String::as_str).collect();
     paths.retain(|path| *path != "/mesh/tap");
     let explain = "/mesh/explain?url=http://reviews:9080/&h=authorization:%20Bearer%20mine";
-    paths.extend([explain, "/mesh/uneject/x", "/nowhere"]);
+    paths.extend(["/mesh/effective/reviews", explain, "/mesh/uneject/x", "/nowhere"]);
     assert!(paths.len() > 10 && world.get("/mesh/certs").await.body.contains("spiffe://"), "{paths:?}");
     let mut told = String::new();
     for path in paths {

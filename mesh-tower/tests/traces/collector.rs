@@ -1,4 +1,4 @@
-//! A collector of OpenTelemetry, as far as it takes spans over gRPC.
+//! A collector of OpenTelemetry, as far as it takes spans and metrics over gRPC.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::MetricsServiceServer;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -18,6 +19,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
+
+use super::points::Points;
 
 /// A span that has arrived.
 #[derive(Clone, Debug)]
@@ -74,10 +77,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
+pub(crate) fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |value: Option<Value>| match value {
         Some(Value::StringValue(text)) => text,
         Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::BoolValue(is)) => is.to_string(),
         other => format!("{other:?}"),
     };
     pairs.iter().map(|pair| (pair.key.clone(), text(pair.value.clone().and_then(|value| value.value)))).collect()
@@ -87,6 +91,7 @@ fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
 pub(crate) struct Collector {
     pub(crate) address: SocketAddr,
     spans: Spans,
+    pub(crate) points: Points,
     _serving: JoinSet<()>,
 }
 
@@ -94,14 +99,14 @@ impl Collector {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let spans = Spans::default();
-        let service = TraceServiceServer::new(spans.clone());
+        let (spans, points) = (Spans::default(), Points::default());
+        let services = (TraceServiceServer::new(spans.clone()), MetricsServiceServer::new(points.clone()));
         let mut serving = JoinSet::new();
         serving.spawn(async move {
-            let server = tonic::transport::Server::builder().add_service(service);
+            let server = tonic::transport::Server::builder().add_service(services.0).add_service(services.1);
             server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
         });
-        Self { address, spans, _serving: serving }
+        Self { address, spans, points, _serving: serving }
     }
 
     /// One that sends its spans here, soon.

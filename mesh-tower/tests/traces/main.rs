@@ -1,4 +1,4 @@
-//! Spans, as a collector of OpenTelemetry gets them over gRPC.
+//! Spans and metrics, as a collector of OpenTelemetry gets them over gRPC.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect")]
 
@@ -9,4 +9,5 @@ mod hanging;
 mod logs;
 mod one_trace;
 mod outcomes;
+mod points;
 mod world;

@@ -9,6 +9,9 @@ use crate::jwt::Claims;
 /// A rule, what is put into an access so that it matches by the second value, and so that it does not.
 type Field = (&'static str, &'static str, &'static str);
 
+/// Makes a request.
+type Made = fn() -> Request;
+
 fn rule(action: &str, rule: &str) -> Authorization {
     compiled(&[&format!("{{action: {action}, rules: [{{{rule}}}]}}")], Protocol::Http, Profile::Safe)
 }
@@ -21,7 +24,7 @@ fn assert_matches(text: &str, access: &Access<'_>, expected: bool, what: &str) {
 
 #[test]
 fn a_request_has_one_of_several_values_and_a_connection_none() {
-    const FIELDS: [(&str, fn() -> Request, fn() -> Request); 6] = [
+    const FIELDS: [(&str, Made, Made); 6] = [
         (
             "to: [{operation: {methods: [GET, PUT]}}]",
             || Request::get("/").method("PUT"),
@@ -96,7 +99,7 @@ fn an_address_or_a_server_name_is_one_of_several() {
             match text {
                 text if text.contains("sni") => view.peer.sni = value,
                 text if text.contains("destination") => {
-                    view.peer.local_address = value.map(|text| text.parse().unwrap())
+                    view.peer.local_address = value.map(|text| text.parse().unwrap());
                 }
                 _ => view.peer.address = value.map(|text| text.parse().unwrap()),
             }

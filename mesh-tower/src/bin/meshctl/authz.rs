@@ -5,12 +5,10 @@ use std::net::IpAddr;
 
 use clap::{Args, Subcommand, ValueEnum};
 use http::header::HeaderMap;
-use http::{HeaderName, HeaderValue, Method, Version};
-use mesh_core::authz::{Access, RuleName, Verdict};
+use http::{HeaderName, HeaderValue, Method};
+use mesh_core::authz::{AccessAnswer, AccessQuestion};
 use mesh_core::jwt::Claims;
-use mesh_core::request_form::{self, Head, Told};
-use mesh_core::route::internal_headers;
-use mesh_core::{Failure, PeerView, Profile, RequestView, Scheme, Site};
+use mesh_core::{Profile, Site};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -182,18 +180,11 @@ struct Answer {
     refused: bool,
 }
 
-impl Answer {
-    fn rejected(reason: impl Into<String>) -> Self {
-        Self::by_nobody("reject", reason)
-    }
-
-    fn by_nobody(decision: &'static str, reason: impl Into<String>) -> Self {
-        Self { decision, policy: None, rule: None, reason: reason.into(), refused: false }
-    }
-
-    fn by(decision: &'static str, rule: &RuleName, reason: impl Into<String>) -> Self {
-        let policy = Some(format!("{}/{}", rule.namespace, rule.policy));
-        Self { decision, policy, rule: Some(rule.rule), reason: reason.into(), refused: false }
+impl From<AccessAnswer<'_>> for Answer {
+    fn from(answer: AccessAnswer<'_>) -> Self {
+        let AccessAnswer { decision, rule, reason, .. } = answer;
+        let policy = rule.as_ref().map(|rule| format!("{}/{}", rule.namespace, rule.policy));
+        Self { decision, policy, rule: rule.map(|rule| rule.rule), reason, refused: false }
     }
 }
 
@@ -272,79 +263,17 @@ impl Line {
         let asked = &self.request;
         let method = asked.method.as_deref().unwrap_or("GET");
         let method: Method = method.parse().map_err(|_| format!("`{method}` is no method"))?;
-        let target = asked.path.as_deref().unwrap_or("/");
-        let (target, _fragment) = target.split_once('#').unwrap_or((target, ""));
-        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        let mut headers = asked.headers.read()?;
-        let normal = match into_form(world, &method, path, &mut headers, self.peer.principal.is_some()) {
-            Err(failure) => return Ok(Answer::rejected(format!("{failure} ({})", failure.http_status().as_u16()))),
-            Ok(normal) => normal.unwrap_or_else(|| path.to_owned()),
-        };
-        let host = headers.remove("host").and_then(|host| host.to_str().ok().map(str::to_owned));
-        let principal = self.peer.principal.as_deref().map(|principal| match principal.contains("://") {
-            true => principal.to_owned(),
-            false => format!("spiffe://{principal}"),
-        });
-        let claims = self.jwt_claims.clone().map(|claims| Claims::with_lists(claims, &[]));
-        let view = RequestView {
-            method: &method,
-            scheme: if principal.is_some() { Scheme::Https } else { Scheme::Http },
-            authority: asked.host.as_deref().or(host.as_deref()).unwrap_or_default(),
-            path: &normal,
-            query,
-            headers: &headers,
-            peer: PeerView {
-                address: self.peer.address,
-                principal: principal.as_deref(),
-                sni: self.peer.sni.as_deref(),
-                local_address: None,
-                claims: claims.as_ref(),
-            },
+        let question = AccessQuestion {
+            authority: asked.host.clone(),
+            headers: asked.headers.read()?,
+            principal: self.peer.principal.clone(),
+            address: self.peer.address,
+            sni: self.peer.sni.clone(),
             port: self.workload.port.unwrap_or(80),
+            claims: self.jwt_claims.clone().map(|claims| Claims::with_lists(claims, &[])),
+            ..AccessQuestion::new(method, asked.path.as_deref().unwrap_or("/"))
         };
-        Ok(decided(world, &Access::request(&view)))
-    }
-}
-
-/// What the mesh makes of a request before policies look at it, or why it answers it itself.
-fn into_form(
-    world: &World,
-    method: &Method,
-    path: &str,
-    headers: &mut HeaderMap,
-    over_tls: bool,
-) -> Result<Option<String>, Failure> {
-    let profile = world.site.profile;
-    let head = Head { version: Version::HTTP_11, method, scheme: None, authority: None, headers };
-    request_form::check(&head, profile)?;
-    if *method == Method::CONNECT {
-        return Err(Failure::NoRoute);
-    }
-    request_form::prepare_headers(
-        headers,
-        Told { over_tls, certificate: None, details: world.snapshot().tls().told.details },
-    )?;
-    internal_headers::join_lines(headers);
-    request_form::normalize_for(profile, path, world.snapshot().path_normalization())
-}
-
-fn decided(world: &World, access: &Access<'_>) -> Answer {
-    let policies = world.snapshot().authorization();
-    let decision = policies.decide(access);
-    let asked = policies.questions(access).next().map(|(provider, rule)| (provider.to_owned(), rule.clone()));
-    match (decision.verdict, asked) {
-        (Verdict::Denied(Some(rule)), _) => Answer::by("deny", rule, "a DENY rule matches"),
-        (Verdict::Denied(None), _) => {
-            Answer::by_nobody("deny", "there are ALLOW policies, and none of their rules matches")
-        }
-        // Who is asked is not there: nobody is let in unseen.
-        (Verdict::Allowed(_), Some((provider, rule))) => {
-            Answer::by("deny", &rule, format!("the provider {provider} decides, and cannot be asked from here"))
-        }
-        (Verdict::Allowed(Some(rule)), None) => Answer::by("allow", rule, "an ALLOW rule matches"),
-        (Verdict::Allowed(None), None) => {
-            Answer::by_nobody("allow", "no DENY rule matches, and no ALLOW policy selects the workload")
-        }
+        Ok(question.answer(world.snapshot(), world.site.profile).into())
     }
 }
 

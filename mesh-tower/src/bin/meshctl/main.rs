@@ -22,6 +22,11 @@
 //! meshctl --admin http://127.0.0.1:15001 get endpoints
 //! meshctl --admin http://127.0.0.1:15001 why UH    # a response flag, and what may be its cause
 //! meshctl tap --status 5xx                 # requests as they end
+//! meshctl top reviews --window 5m          # rules by how many requests they take
+//! meshctl graph                            # who calls whom, and where in plaintext
+//! meshctl describe reviews                 # what counts for a host, and which line says so
+//! MESH_ADMIN_TOKEN=... meshctl log mesh=debug
+//! meshctl --admin http://127.0.0.1:15000 --admin http://127.0.0.1:15001 status   # several processes
 //! ```
 //!
 //! The exit status is 0 if nothing was found at or over the level of `--fail-on`, 1 if something was, and 2 if the
@@ -62,9 +67,9 @@ use self::output::Outcome;
 #[derive(Debug, Parser)]
 #[command(name = "meshctl", version, after_help = EXIT_STATUS, max_term_width = 100)]
 struct Cli {
-    /// The admin server of a running mesh; http://127.0.0.1:15000 unless given
+    /// The admin server of a running mesh, http://127.0.0.1:15000 unless given; several times for several processes
     #[arg(long, global = true, value_name = "URL")]
-    admin: Option<admin::Address>,
+    admin: Vec<admin::Address>,
 
     #[command(subcommand)]
     command: Command,
@@ -86,6 +91,10 @@ enum Command {
     Get(admin::Get),
     Why(admin::Why),
     Tap(admin::Tap),
+    Top(admin::Top),
+    Graph(admin::Graph),
+    Describe(admin::Describe),
+    Log(admin::Log),
     Codes(codes::Codes),
     Version(version::Version),
     Completion(completion::Completion),
@@ -101,10 +110,14 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run(),
         Command::Diff(diff) => diff.run(),
         Command::Certs(certs) => certs.run(),
-        Command::Status(status) => status.run(&admin.unwrap_or_default()),
-        Command::Get(get) => get.run(&admin.unwrap_or_default()),
-        Command::Why(why) => why.run(admin.as_ref()),
-        Command::Tap(tap) => tap.run(&admin.unwrap_or_default()),
+        Command::Status(status) => status.run(&admin.into()),
+        Command::Get(get) => get.run(&admin.into()),
+        Command::Why(why) => why.run((!admin.is_empty()).then(|| admin.into()).as_ref()),
+        Command::Tap(tap) => tap.run(&admin.into()),
+        Command::Top(top) => top.run(&admin.into()),
+        Command::Graph(graph) => graph.run(&admin.into()),
+        Command::Describe(describe) => describe.run(&admin.into()),
+        Command::Log(log) => log.run(&admin.into()),
         Command::Codes(codes) => codes.run(),
         Command::Version(version) => version.run(),
         Command::Completion(completion) => completion.run(),

@@ -33,7 +33,8 @@ impl Opening {
         };
         let Some(slot) = self.slot.take() else { return };
         let io = Socket::new(stream, slot);
-        let life = Life::begin(certified.and_then(|lasts| crate::clock::now().checked_add(lasts)));
+        let life = Life::begin(certified.lasts.and_then(|lasts| crate::clock::now().checked_add(lasts)));
+        pool.proves(certified.id);
         match self.protocol {
             Protocol::Http1 => match http1::handshake(io, life).await {
                 Ok(free) => {

@@ -3,16 +3,13 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response};
+use http::{HeaderMap, Response};
 use http_body::Frame;
-use mesh_core::telemetry::standard::grpc_status;
-use mesh_core::{Failure, ResponseFlags};
+use mesh_core::{Failure, ResponseFlags, grpc_status};
 use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{Span as _, SpanKind, Status};
 
 use super::attributes::{ERROR_TYPE, FLAGS, RPC_STATUS, STATUS, grpc_name, pair};
-
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// What Envoy says of a caller that went away.
 const GIVEN_UP: &str = "downstream_remote_disconnect";
@@ -62,9 +59,9 @@ impl Facts {
 
     fn trailers(&mut self, headers: &HeaderMap) {
         if self.is_grpc
-            && let Some(status) = headers.get(GRPC_STATUS)
+            && let Some(status) = grpc_status::of(headers)
         {
-            self.grpc_status = grpc_status(status.as_bytes());
+            self.grpc_status = Some(grpc_status::known(status));
         }
     }
 

@@ -1,10 +1,12 @@
 //! Requests to an admin server.
 
+use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::str::FromStr;
 use std::time::Duration;
 
+use mesh_config::diagnostic::render::escape;
 use serde_json::Value;
 
 /// Where a mesh serves what it knows of itself.
@@ -16,6 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// So much of an answer is read.
 const MOST: u64 = 64 << 20;
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl Default for Address {
     /// Where Envoy has its own.
@@ -50,7 +58,20 @@ impl Address {
         Ok(self.open(path)?.lines().map_while(Result::ok))
     }
 
+    /// Asks for a change; gives what the server says of it.
+    pub(super) fn post(&self, path: &str, token: &str) -> Result<String, String> {
+        let more = format!("authorization: Bearer {token}\r\ncontent-length: 0\r\n");
+        let mut text = String::new();
+        let reader = self.send("POST", path, &more)?;
+        reader.take(MOST).read_to_string(&mut text).map_err(|error| self.problem(&error))?;
+        Ok(escape(text.trim()).into_owned())
+    }
+
     fn open(&self, path: &str) -> Result<BufReader<TcpStream>, String> {
+        self.send("GET", path, "")
+    }
+
+    fn send(&self, method: &str, path: &str, more: &str) -> Result<BufReader<TcpStream>, String> {
         let problem = |error: &dyn std::fmt::Display| self.problem(error);
         let address = self.0.to_socket_addrs().map_err(|error| problem(&error))?.next();
         let address = address.ok_or_else(|| problem(&"the name has no address"))?;
@@ -58,7 +79,7 @@ impl Address {
         // Signs of life of a tap come more often.
         stream.set_read_timeout(Some(3 * PATIENCE)).map_err(|error| problem(&error))?;
         // An answer to 1.0 comes as it is and ends with the connection.
-        write!(stream, "GET {path} HTTP/1.0\r\nhost: {}\r\naccept: application/json\r\n\r\n", self.0)
+        write!(stream, "{method} {path} HTTP/1.0\r\nhost: {}\r\naccept: application/json\r\n{more}\r\n", self.0)
             .map_err(|error| problem(&error))?;
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
@@ -70,7 +91,7 @@ impl Address {
         let status = line.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
         while next(&mut line)? > 0 && !line.trim_end().is_empty() {}
         match status {
-            Some(200) => Ok(reader),
+            Some(200..=299) => Ok(reader),
             Some(status) => {
                 let mut why = String::new();
                 // Without its reason a refusal is one still.

@@ -1,10 +1,13 @@
 //! `meshctl tap`: requests of a running mesh as they end.
 
+use std::sync::mpsc;
+
 use clap::Args;
 use serde_json::Value;
 
-use super::client::{Address, encoded};
+use super::client::encoded;
 use super::facts::word;
+use super::processes::{Format, Processes};
 use crate::output::{Outcome, print};
 
 /// Show requests of a running mesh as they end, without queries and headers.
@@ -34,13 +37,21 @@ pub(crate) struct Tap {
     #[arg(long, value_name = "N")]
     count: Option<usize>,
 
-    /// One line of JSON each, as the mesh tells it
+    /// One line of JSON each, as the mesh tells it; the same as -o json
     #[arg(long)]
     json: bool,
+
+    /// The form
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
 }
 
 impl Tap {
-    pub(crate) fn run(&self, admin: &Address) -> Result<Outcome, String> {
+    fn is_json(&self) -> bool {
+        self.json || self.output == Format::Json
+    }
+
+    pub(crate) fn run(&self, processes: &Processes) -> Result<Outcome, String> {
         let filters = [
             ("status", &self.status),
             ("method", &self.method),
@@ -50,14 +61,34 @@ impl Tap {
         ];
         let pair = |(name, value): &(&str, &Option<String>)| Some(format!("{name}={}", encoded(value.as_deref()?)));
         let query: Vec<_> = filters.iter().filter_map(pair).collect();
-        let lines = admin.lines(&format!("/mesh/tap?{}", query.join("&")))?;
-        let events = lines.filter_map(|line| line.strip_prefix("data: ").map(ToOwned::to_owned));
-        for event in events.take(self.count.unwrap_or(usize::MAX)) {
-            let told: Value = serde_json::from_str(&event).map_err(|_| "the tap tells what is no JSON".to_owned())?;
-            print(&if self.json { format!("{told}\n") } else { line(&told) })?;
+        let path = format!("/mesh/tap?{}", query.join("&"));
+        let told = processes.ask(|admin| admin.lines(&path))?;
+        for (name, event) in together(told.told).into_iter().take(self.count.unwrap_or(usize::MAX)) {
+            let mut told: Value =
+                serde_json::from_str(&event).map_err(|_| "the tap tells what is no JSON".to_owned())?;
+            if !name.is_empty() && self.is_json() {
+                told["process"] = name.clone().into();
+            }
+            let begin = if name.is_empty() { name } else { name + " " };
+            print(&if self.is_json() { format!("{told}\n") } else { begin + &line(&told) })?;
         }
         Ok(Outcome::Clean)
     }
+}
+
+/// The events of several taps as they come, each with the name of its process.
+fn together(taps: Vec<(String, impl Iterator<Item = String> + Send + 'static)>) -> mpsc::Receiver<(String, String)> {
+    // Whoever tells waits for who prints.
+    let (tell, told) = mpsc::sync_channel(0);
+    for (name, lines) in taps {
+        let tell = tell.clone();
+        std::thread::spawn(move || {
+            let events = lines.filter_map(|line| line.strip_prefix("data: ").map(ToOwned::to_owned));
+            // It ends with who listens.
+            let _ = events.map(|event| tell.send((name.clone(), event))).find(Result::is_err);
+        });
+    }
+    told
 }
 
 fn line(told: &Value) -> String {

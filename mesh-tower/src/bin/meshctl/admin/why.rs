@@ -3,10 +3,11 @@
 use clap::Args;
 use mesh_config::diagnostic::render::escape;
 use mesh_core::ResponseFlags;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::Address;
 use super::facts::{columns, ejected, list, refused, word};
+use super::processes::{Format, Processes};
 use crate::output::{Outcome, print};
 
 /// Say what a response flag means, and with --admin what in the running mesh may be its cause.
@@ -14,26 +15,62 @@ use crate::output::{Outcome, print};
 pub(crate) struct Why {
     /// The letters, such as UH; several as the log has them: URX,UF
     flags: String,
+
+    /// The form
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+/// A flag with what may be its cause, by process; nothing where nobody was asked.
+struct Explained {
+    letters: &'static str,
+    meaning: &'static str,
+    causes: Option<Vec<Vec<String>>>,
 }
 
 impl Why {
-    pub(crate) fn run(&self, admin: Option<&Address>) -> Result<Outcome, String> {
-        let mut text = String::new();
+    pub(crate) fn run(&self, processes: Option<&Processes>) -> Result<Outcome, String> {
+        let mut explained = Vec::new();
         for asked in self.flags.split(',') {
             let known = ResponseFlags::TABLE.iter().find(|(_, letters, _)| letters.eq_ignore_ascii_case(asked));
             let Some((_, letters, meaning)) = known else {
                 let all: Vec<_> = ResponseFlags::TABLE.iter().map(|(_, letters, _)| *letters).collect();
                 return Err(format!("there is no flag {}; these are: {}", escape(asked), all.join(" ")));
             };
-            text.push_str(&format!("{letters}: {meaning}\n"));
-            if let Some(admin) = admin {
-                let rows = causes(admin, letters)?;
-                text.push_str(&if rows.is_empty() { NOTHING.to_owned() } else { columns(&rows) });
-            }
+            let causes = processes.map(|processes| of_all(processes, letters)).transpose()?;
+            explained.push(Explained { letters, meaning, causes });
         }
-        print(&text)?;
+        print(&match self.output {
+            Format::Text => explained.iter().map(Explained::text).collect::<String>(),
+            Format::Json => format!("{:#}\n", Value::from_iter(explained.iter().map(Explained::json))),
+        })?;
         Ok(Outcome::Clean)
     }
+}
+
+impl Explained {
+    fn text(&self) -> String {
+        let causes = match &self.causes {
+            None => String::new(),
+            Some(rows) if rows.is_empty() => NOTHING.to_owned(),
+            Some(rows) => columns(rows),
+        };
+        format!("{}: {}\n{causes}", self.letters, self.meaning)
+    }
+
+    fn json(&self) -> Value {
+        json!({ "flag": self.letters, "means": self.meaning, "causes": self.causes })
+    }
+}
+
+/// The causes of all processes, with their names where there are several.
+fn of_all(processes: &Processes, letters: &str) -> Result<Vec<Vec<String>>, String> {
+    let told = processes.ask(|admin| causes(admin, letters))?;
+    let named = |(name, rows): (String, Vec<Vec<String>>)| {
+        let name = Some(name).filter(|name| !name.is_empty());
+        rows.into_iter().map(move |row| name.clone().into_iter().chain(row).collect())
+    };
+    Ok(told.told.into_iter().flat_map(named).collect())
 }
 
 const NOTHING: &str = "nothing in the mesh at this moment points to a cause\n";
