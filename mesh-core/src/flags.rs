@@ -80,6 +80,29 @@ impl ResponseFlags {
         Self(self.0 | other.0)
     }
 
+    /// The set flags as the bits of Envoy's number, which expressions know as `response.flags`.
+    pub(crate) fn envoy_bits(self) -> u32 {
+        const BITS: [(ResponseFlags, u32); 16] = [
+            (ResponseFlags::UH, 1),
+            (ResponseFlags::UT, 2),
+            (ResponseFlags::LR, 3),
+            (ResponseFlags::UR, 4),
+            (ResponseFlags::UF, 5),
+            (ResponseFlags::UC, 6),
+            (ResponseFlags::UO, 7),
+            (ResponseFlags::NR, 8),
+            (ResponseFlags::DI, 9),
+            (ResponseFlags::FI, 10),
+            (ResponseFlags::UAEX, 12),
+            (ResponseFlags::DC, 14),
+            (ResponseFlags::URX, 15),
+            (ResponseFlags::DPE, 18),
+            (ResponseFlags::UPE, 23),
+            (ResponseFlags::NC, 24),
+        ];
+        BITS.iter().filter(|(flag, _)| self.contains(*flag)).map(|(_, bit)| 1 << bit).sum()
+    }
+
     /// Appends the set flags, by their letters or by Envoy's long names, with commas between them.
     pub(crate) fn write(self, long: bool, out: &mut Vec<u8>) {
         let set = Self::TABLE.iter().zip(Self::LONG).filter(|((flag, ..), _)| self.contains(*flag));
@@ -134,6 +157,13 @@ mod tests {
         let mut long = Vec::new();
         flags.write(true, &mut long);
         assert_eq!(long, b"DelayInjected,UpstreamRetryLimitExceeded,UpstreamRequestTimeout");
+    }
+
+    #[test]
+    fn every_flag_has_a_bit_in_envoys_number() {
+        let bits: u32 = ResponseFlags::TABLE.iter().map(|(flag, ..)| flag.envoy_bits()).sum();
+        assert_eq!(bits.count_ones() as usize, ResponseFlags::TABLE.len());
+        assert_eq!(ResponseFlags::UF.envoy_bits(), 32);
     }
 
     #[test]

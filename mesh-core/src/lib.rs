@@ -24,6 +24,7 @@
 pub mod access_log;
 pub mod authn;
 pub mod authz;
+pub mod cel;
 pub mod classify;
 pub mod cluster;
 pub mod compile;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::telemetry::policy::LogFile;
+
 /// The workload that this process is.
 ///
 /// Labels decide which policies and Sidecars select it and which `sourceLabels` match; the
@@ -22,6 +24,10 @@ pub struct Site {
     pub cluster_domain: String,
     /// How close to Envoy to stay where Envoy is lenient.
     pub profile: Profile,
+    /// Whether there is somebody who exports access logs (`envoyOtelAls`).
+    pub exports_logs: bool,
+    /// Access logs of both sides, beside those that the configuration asks for.
+    pub access_logs: Vec<LogFile>,
 }
 
 impl Site {
@@ -41,6 +47,8 @@ impl Default for Site {
             network: None,
             cluster_domain: "cluster.local".into(),
             profile: Profile::default(),
+            exports_logs: false,
+            access_logs: Vec::new(),
         }
     }
 }

@@ -12,6 +12,7 @@ use mesh_config::{Document, ParseOptions, Report};
 use mesh_core::network::Network as AddressBlock;
 use mesh_core::{Profile, Site};
 use opentelemetry::global::BoxedTracer;
+use opentelemetry::logs::LoggerProvider;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::{Tracer, TracerProvider};
 
@@ -22,7 +23,7 @@ use crate::identity::{self, IdentitySource};
 use crate::inbound::ExternalAuthorizer;
 use crate::outbound::{AddedHeader, Options};
 use crate::source::ConfigSource;
-use crate::telemetry::{self, Propagator, Propagators};
+use crate::telemetry::{self, AccessLog, LineExporter, Propagator, Propagators};
 
 pub use self::error::BuildError;
 
@@ -41,6 +42,7 @@ pub struct MeshBuilder {
     meter: Option<Meter>,
     introduces: bool,
     tracer: Option<BoxedTracer>,
+    exporter: Option<LineExporter>,
     propagators: Option<Propagators>,
     workload_name: Option<String>,
     carry_deadline: Option<bool>,
@@ -85,6 +87,7 @@ impl MeshBuilder {
             meter: None,
             introduces: false,
             tracer: None,
+            exporter: None,
             propagators: None,
             workload_name: None,
             carry_deadline: None,
@@ -128,6 +131,19 @@ impl MeshBuilder {
         self
     }
 
+    /// Logs requests of both sides, beside what the configuration asks for; may be called for several logs.
+    ///
+    /// ```
+    /// use mesh_tower::telemetry::AccessLog;
+    ///
+    /// let builder = mesh_tower::Mesh::builder().access_log(AccessLog::stdout().json());
+    /// ```
+    #[must_use]
+    pub fn access_log(mut self, log: AccessLog) -> Self {
+        self.site.access_logs.push(log.0);
+        self
+    }
+
     /// Who this workload is, as `namespace/service-account`; `default` is the namespace of a bare name.
     #[must_use]
     pub fn workload(mut self, name: &str) -> Self {
@@ -149,6 +165,25 @@ impl MeshBuilder {
     #[must_use]
     pub fn meter_provider(mut self, provider: &impl MeterProvider) -> Self {
         self.meter = Some(provider.meter("mesh"));
+        self
+    }
+
+    /// Exports access logs of providers with `envoyOtelAls` through this provider; see
+    /// [`telemetry`](crate::telemetry#access-logs).
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), mesh_tower::BoxError> {
+    /// let provider = opentelemetry_sdk::logs::SdkLoggerProvider::builder().build();
+    /// let mesh = mesh_tower::Mesh::builder().workload("shop/web").logger_provider(&provider).build().await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn logger_provider<P>(mut self, provider: &P) -> Self
+    where
+        P: LoggerProvider<Logger: Send + Sync + 'static>,
+    {
+        self.exporter = Some(LineExporter::new(provider));
+        self.site.exports_logs = true;
         self
     }
 

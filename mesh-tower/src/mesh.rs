@@ -52,6 +52,9 @@ struct Inner {
     _sources: tokio::task::JoinSet<()>,
 }
 
+/// How long the end of serving waits for lines of access logs to be written.
+const LOGGED_WITHIN: Duration = Duration::from_secs(1);
+
 impl Mesh {
     /// Begins to describe a mesh.
     pub fn builder() -> MeshBuilder {
@@ -183,6 +186,7 @@ impl Mesh {
         };
         let manner = Manner { options, profile: self.inner.shared.options.profile, security };
         serve::run(listener, inbound.layer(app), self.inner.watch.clone(), manner).await;
+        self.inner.shared.sinks.logs.flush(LOGGED_WITHIN).await;
         Ok(())
     }
 
@@ -269,8 +273,10 @@ impl Mesh {
         let _closed = versions.wait_for(|_| self.inner.shared.live.current().is_complete()).await;
     }
 
-    /// Stops accepting, lets what is under way end for up to `grace`, then cuts off the rest.
+    /// Stops accepting, lets what is under way end for up to `grace`, then cuts off the rest. Lines of access logs are
+    /// written when this ends, unless that takes more than a second.
     pub async fn shutdown(&self, grace: Duration) {
         self.inner.drain.shutdown(grace).await;
+        self.inner.shared.sinks.logs.flush(LOGGED_WITHIN).await;
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! Each case says in Istio's words what applies to a service ([`case`]). The mesh gets that as it is
 //! ([`documents`]); Envoy gets what Istio would make of it ([`bootstrap`]). Both call the same endpoints, which do with
-//! each request as the case says. Beside that the two call each other, over mutual TLS ([`mutual`]), and count the messages of gRPC
-//! calls ([`messages`]).
+//! each request as the case says. Beside that the two call each other, over mutual TLS ([`mutual`]), count the messages of gRPC
+//! calls ([`messages`]), and log the same of the same requests ([`telemetry`]).
 //!
 //! ```text
 //! ENVOY=/usr/bin/envoy cargo test -p mesh-tower --test against_envoy -- --nocapture
@@ -58,6 +58,8 @@ mod messages;
 mod mutual;
 #[path = "against_envoy/play.rs"]
 mod play;
+#[path = "against_envoy/telemetry/mod.rs"]
+mod telemetry;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -12,7 +12,7 @@ use crate::telemetry::Record;
 use crate::telemetry::record::Wanted;
 
 /// What a command puts into a line.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     /// Known when the configuration is compiled: `ENVIRONMENT`.
     Constant(Box<str>),
@@ -27,6 +27,8 @@ pub(super) enum Command {
     GrpcStatus {
         capitals: bool,
     },
+    /// `UNIQUE_ID`.
+    UniqueId,
     QueryParam(Box<str>, Option<usize>),
 }
 
@@ -105,10 +107,6 @@ impl Command {
                 | "VIRTUAL_CLUSTER_NAME"
                 | "CONNECTION_TERMINATION_DETAILS"
                 | "DOWNSTREAM_TRANSPORT_FAILURE_REASON"
-                | "UPSTREAM_LOCAL_ADDRESS"
-                | "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"
-                | "UPSTREAM_LOCAL_PORT"
-                | "UNIQUE_ID"
                 | "DOWNSTREAM_PEER_SUBJECT"
                 | "DOWNSTREAM_PEER_ISSUER"
                 | "DOWNSTREAM_PEER_SERIAL"
@@ -159,6 +157,7 @@ impl Command {
             "RESPONSE_FLAGS_LONG" => Self::Text(Text::FlagsLong),
             "ROUTE_NAME" => Self::Text(Text::Route),
             "TRACE_ID" => Self::Text(Text::TraceId),
+            "UNIQUE_ID" => Self::UniqueId,
             "UPSTREAM_CLUSTER" => Self::Text(Text::Cluster),
             "UPSTREAM_CLUSTER_RAW" => Self::Text(Text::ClusterRaw),
             "UPSTREAM_TRANSPORT_FAILURE_REASON" => Self::Text(Text::UpstreamFailure),
@@ -167,6 +166,20 @@ impl Command {
                 Self::Address(whose, part)
             }
         })
+    }
+
+    /// Whether it tells of what is not known before there is an answer.
+    pub(super) const fn reads_answer(&self) -> bool {
+        match self {
+            Self::Header(place, ..) => !matches!(place, Place::Request),
+            Self::Number(number) => !matches!(number, Number::RequestHeadBytes),
+            Self::Text(text) => {
+                !matches!(text, Text::Hostname | Text::LocalUri | Text::PeerUri | Text::Protocol | Text::ServerName)
+            }
+            Self::Address(whose, _) => matches!(whose, Whose::Upstream | Whose::UpstreamHost | Whose::UpstreamLocal),
+            Self::GrpcStatus { .. } => true,
+            Self::Constant(_) | Self::Nothing | Self::StartTime(_) | Self::UniqueId | Self::QueryParam(..) => false,
+        }
     }
 
     /// Notes the headers that it reads.
@@ -196,15 +209,18 @@ impl Command {
             Self::Nothing => return Written::Nothing,
             Self::Constant(text) => out.extend_from_slice(text.as_bytes()),
             Self::Header(place, source, limit) => {
-                source.render(out, |field, out| field.write(*place, record, out));
+                let is_there = source.render(out, |field, out| field.write(*place, record, out));
                 cut(out, limit);
+                // A header may be there and say nothing.
+                return if is_there { Written::Text } else { Written::Nothing };
             }
+            Self::UniqueId => unique_id(record.unique_id, out),
             Self::StartTime(format) => format.render(record.started, out),
             Self::Number(number) => return number.write(record, out),
             Self::Text(text) => text.write(scope, out),
             Self::Address(whose, part) => return whose.write(*part, record, out),
             Self::GrpcStatus { capitals } => {
-                let name = record.grpc_status.map(|status| grpc_status_name(status, *capitals));
+                let name = record.status_of_call().map(|status| grpc_status_name(status, *capitals));
                 out.extend_from_slice(name.unwrap_or_default().as_bytes());
             }
             Self::QueryParam(name, limit) => {
@@ -234,7 +250,13 @@ impl Field {
     fn write(&self, place: Place, record: &Record, out: &mut Vec<u8>) -> bool {
         match (self, place) {
             (Self::Named(name), Place::Request) => return push_header(out, &record.request_headers, name),
-            (Self::Named(name), Place::Response) => return push_header(out, &record.response_headers, name),
+            (Self::Named(name), Place::Response) => {
+                if push_header(out, &record.response_headers, name) {
+                    return true;
+                }
+                let Some(time) = record.service_time().filter(|_| name.as_str() == SERVICE_TIME) else { return false };
+                print(out, format_args!("{}", time.as_millis()));
+            }
             (Self::Named(name), Place::Trailer) => return push_header(out, &record.response_trailers, name),
             (Self::Authority, Place::Request) => out.extend_from_slice(record.authority.as_bytes()),
             (Self::Method, Place::Request) => out.extend_from_slice(record.method.as_str().as_bytes()),
@@ -258,7 +280,7 @@ impl Number {
             Self::BytesReceived => Some(record.request_bytes),
             Self::BytesSent => Some(record.response_bytes),
             Self::Duration => Some(milliseconds(record.duration)),
-            Self::GrpcStatus => record.grpc_status.map(u64::from),
+            Self::GrpcStatus => record.status_of_call().map(u64::from),
             Self::RequestDuration => record.request_duration.map(milliseconds),
             Self::RequestHeadBytes => Some(record.request_head_bytes),
             Self::ResponseDuration => record.response_duration.map(milliseconds),
@@ -299,7 +321,13 @@ impl Text {
             Self::Route => &record.route,
             Self::ServerName => record.tls.server_name.as_deref().unwrap_or_default(),
             Self::TraceId => record.trace_id.as_deref().unwrap_or_default(),
-            Self::UpstreamFailure => record.upstream_failure.as_deref().unwrap_or_default(),
+            Self::UpstreamFailure => {
+                let words = record.upstream_failure.as_deref().unwrap_or_default().split(' ');
+                words.enumerate().for_each(|(place, word)| {
+                    print(out, format_args!("{}{word}", if place > 0 { "_" } else { "" }));
+                });
+                ""
+            }
         };
         out.extend_from_slice(text.as_bytes());
     }
@@ -310,7 +338,9 @@ impl Whose {
         let socket = match self {
             Self::DownstreamLocal => record.downstream_local,
             Self::DownstreamRemote => record.downstream_remote,
-            Self::Upstream => {
+            Self::UpstreamLocal => record.upstream_local,
+            Self::Upstream if !record.was_connected() => return Written::Nothing,
+            Self::Upstream | Self::UpstreamHost => {
                 let Some(text) = &record.upstream else { return Written::Nothing };
                 match (text.parse::<SocketAddr>(), part) {
                     (Ok(socket), _) => Some(socket),
@@ -327,6 +357,17 @@ impl Whose {
         part.push(socket, out);
         if part == AddressPart::Port { Written::Number } else { Written::Text }
     }
+}
+
+/// The header by which Envoy tells how long an endpoint took. The mesh sets it on no answer, its logs know it all the same.
+const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
+
+/// A random number as a UUID of version 4.
+fn unique_id(random: u128, out: &mut Vec<u8>) {
+    let id = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let part = |shift: u32, digits: u32| (id >> shift) & ((1_u128 << (4 * digits)) - 1);
+    let parts = (part(96, 8), part(80, 4), part(64, 4), part(48, 4), part(0, 12));
+    print(out, format_args!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", parts.0, parts.1, parts.2, parts.3, parts.4));
 }
 
 /// `GRPC_STATUS` by its argument.

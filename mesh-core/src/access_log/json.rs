@@ -8,10 +8,10 @@ use super::{Part, Scope, Template, Written};
 use crate::telemetry::record::Wanted;
 
 /// An object, its names sorted as Envoy sorts them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object(BTreeMap<Box<str>, Node>);
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Node {
     Template(Template),
     Object(Object),

@@ -54,7 +54,7 @@ pub const DEFAULT_JSON: [(&str, &str); 24] = [
 ];
 
 /// The format of a line, parsed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
     kind: Kind,
     /// Whether what is not there is left out, in place of `-` or `null`.
@@ -63,7 +63,7 @@ pub struct Format {
     wanted: Wanted,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Text(Template),
     Json(Object),
@@ -134,6 +134,59 @@ impl Format {
     }
 }
 
+/// Names with texts that have commands: attributes of lines that are exported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    all: Vec<(Box<str>, Template)>,
+    /// Headers that they are made from.
+    wanted: Wanted,
+}
+
+impl Attributes {
+    /// By name and text.
+    ///
+    /// # Errors
+    /// As for [`Format::text`], with the name.
+    pub fn new<'v>(texts: impl IntoIterator<Item = (&'v str, &'v str)>) -> Result<Self, String> {
+        let mut attributes = Self::default();
+        for (name, text) in texts {
+            let template = Template::parse(text).map_err(|problem| format!("{name}: {problem}"))?;
+            template.want(&mut attributes.wanted);
+            attributes.all.push((name.into(), template));
+        }
+        Ok(attributes)
+    }
+
+    /// Headers that have to be in the records.
+    pub const fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// The names of those that tell of the answer, of which nothing is known when a request begins.
+    pub fn of_answers(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().filter(|(_, template)| template.reads_answer()).map(|(name, _)| &**name)
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Those of a request, with `absent` for what is not there. `hostname`: the name of this host.
+    pub fn of<'a>(
+        &'a self,
+        record: &'a Record,
+        absent: &'a str,
+        hostname: &'a str,
+    ) -> impl Iterator<Item = (&'a str, String)> {
+        self.all.iter().map(move |(name, template)| {
+            let mut out = Vec::new();
+            template.write(Scope { record, hostname }, absent, &mut out);
+            (&**name, String::from_utf8_lossy(&out).into_owned())
+        })
+    }
+}
+
 /// What a line is made from.
 #[derive(Clone, Copy)]
 struct Scope<'r> {
@@ -142,10 +195,10 @@ struct Scope<'r> {
 }
 
 /// Text with commands.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Template(Vec<Part>);
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Text(Box<str>),
     Command(Command),
@@ -184,6 +237,10 @@ impl Template {
             parts.push(Part::Text(literal.into()));
         }
         Ok(Self(parts))
+    }
+
+    fn reads_answer(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Command(command) if command.reads_answer()))
     }
 
     fn want(&self, wanted: &mut Wanted) {

@@ -47,7 +47,7 @@ fn text(format: &str) -> String {
 fn the_default_line_is_istios() {
     let expected = concat!(
         r#"[2026-11-25T03:03:25.979Z] "GET /api/v1?id=7&x=y HTTP/2" 503 URX,UF "#,
-        r#"upstream_reset_before_response_started{remote_connection_failure} - "-" 5 91 25 - "-" "curl/8" "abc" "#,
+        r#"upstream_reset_before_response_started{remote_connection_failure} - "-" 5 91 25 20 "-" "curl/8" "abc" "#,
         r#""reviews:9080" "10.0.0.1:9080" outbound|9080|v1|reviews.default.svc.cluster.local - - 192.0.2.7:1234 - canary"#,
         "\n"
     );
@@ -161,4 +161,46 @@ proptest! {
             prop_assert!(line(&format, &record()).ends_with('\n'));
         }
     }
+}
+
+#[test]
+fn what_is_known_of_the_connection_to_the_endpoint_is_written() {
+    let mut known = record();
+    known.upstream_local = Some("10.0.0.9:4711".parse().unwrap());
+    known.upstream_failure = Some("delayed connect error: Connection refused".into());
+    known.unique_id = u128::MAX;
+    known.trace_id = Some("0af7651916cd43dd8448eb211c80319c".into());
+    known.tls.local_uri = Some("spiffe://cluster.local/ns/shop/sa/reviews".into());
+    let write = |format: &str| line(&Format::text(format, false).unwrap(), &known);
+    let local = "%UPSTREAM_LOCAL_ADDRESS% %UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT% %UPSTREAM_LOCAL_PORT%";
+    assert_eq!(write(local), "10.0.0.9:4711 10.0.0.9 4711\n");
+    let reason = "%UPSTREAM_TRANSPORT_FAILURE_REASON% %TRACE_ID% %DOWNSTREAM_LOCAL_URI_SAN%";
+    let expected = "delayed_connect_error:_Connection_refused 0af7651916cd43dd8448eb211c80319c \
+                    spiffe://cluster.local/ns/shop/sa/reviews\n";
+    assert_eq!(write(reason), expected);
+    assert_eq!(write("%UNIQUE_ID%"), "ffffffff-ffff-4fff-bfff-ffffffffffff\n");
+    known.upstream_local = None;
+    known.response_duration = None;
+    let nowhere = Format::text("%UPSTREAM_HOST% %UPSTREAM_REMOTE_ADDRESS% %UPSTREAM_LOCAL_PORT%", false).unwrap();
+    assert_eq!(line(&nowhere, &known), "10.0.0.1:9080 - -\n");
+}
+
+#[test]
+fn a_header_that_says_nothing_is_there_and_the_time_of_the_endpoint_is_known_without_one() {
+    let mut known = record();
+    known.request_headers.insert("x-empty", HeaderValue::from_static(""));
+    let write = |format: &str| line(&Format::text(format, false).unwrap(), &known);
+    assert_eq!(write("[%REQ(X-EMPTY)%] [%REQ(X-NONE)%]"), "[] [-]\n");
+    assert_eq!(write("%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%"), "20\n");
+}
+
+#[test]
+fn a_call_that_was_told_no_status_has_the_one_that_the_http_status_means() {
+    let mut known = record();
+    let write = |known: &Record| line(&Format::text("%GRPC_STATUS% %GRPC_STATUS_NUMBER%", false).unwrap(), known);
+    assert_eq!(write(&known), "- -\n");
+    known.is_grpc = true;
+    assert_eq!(write(&known), "Unavailable 14\n");
+    known.grpc_status = Some(5);
+    assert_eq!(write(&known), "NotFound 5\n");
 }

@@ -17,6 +17,7 @@ const ONLY_1_3: &str =
 const UNREAD: &str = "Istio does not read it either: TLS 1.2 and 1.3 are spoken";
 const NO_TLS_ROUTES: &str = "connections that are not HTTP are not routed";
 const NO_ZONES: &str = "the zone of an endpoint plays no part";
+const BY_PROGRAM: &str = "where its lines go says the program (MeshBuilder::logger_provider), not its service and port";
 const NOBODY_ASKED: &str = "it is neither asked nor told anything: a CUSTOM policy that names it denies what it matches, unless \
                             the program brings an authorizer of that name";
 const NO_TRACES: &str = "sampling and tags act; spans go where the tracer provider of the program sends them";
@@ -72,7 +73,8 @@ fn without_effect(mesh: &MeshConfig) -> Vec<(String, &'static str)> {
         of.envoy_file_access_log.is_some() || of.prometheus.is_some() || service_of(of).is_some()
     };
     for provider in mesh.extension_providers.iter().filter(|provider| !acts(provider)) {
-        note(true, &format!("extensionProviders[{}]", provider.name), NOBODY_ASKED);
+        let effect = if provider.envoy_otel_als.is_some() { BY_PROGRAM } else { NOBODY_ASKED };
+        note(true, &format!("extensionProviders[{}]", provider.name), effect);
     }
     if let Some(proxy) = &mesh.default_config {
         of_proxy(proxy, &mut note);
@@ -103,7 +105,6 @@ fn of_proxy(proxy: &MeshProxyConfig, note: &mut impl FnMut(bool, &str, &'static 
     let shutdown = "how long a process goes on when it ends is for the program to say";
     note(proxy.drain_duration.is_some(), "defaultConfig.drainDuration", shutdown);
     note(proxy.termination_drain_duration.is_some(), "defaultConfig.terminationDrainDuration", shutdown);
-    note(!proxy.mesh_id.is_empty(), "defaultConfig.meshId", "nothing is counted under a mesh's name yet");
     for field in proxy.without_effect() {
         note(true, &format!("defaultConfig.{field}"), NO_COUNTERPART);
     }

@@ -7,7 +7,8 @@ use mesh_config::api::mesh_config::ExtensionProvider;
 use mesh_config::api::telemetry::{CustomTag, IstioMetric};
 
 use super::record::Wanted;
-use crate::access_log::Format;
+use crate::access_log::{Attributes, Format};
+use crate::cel::Program;
 
 /// Which side of a call this workload is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,6 +37,8 @@ pub struct Telemetries {
     pub client: TelemetryPolicy,
     /// Of requests that come in.
     pub server: TelemetryPolicy,
+    /// The name of the mesh, in spans: `defaultConfig.meshId`, else the trust domain.
+    pub mesh_id: Box<str>,
     /// The Telemetry resources that took part, the widest first, as `namespace/name`.
     pub from: Vec<Box<str>>,
 }
@@ -59,35 +62,68 @@ pub struct TelemetryPolicy {
     pub tracing: Option<TracingPolicy>,
     /// Access logs.
     pub logs: LogPolicy,
-}
-
-/// Where requests are logged, and how.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LogPolicy {
-    /// The files, in the order of their providers.
-    pub files: Vec<LogFile>,
-    /// Headers that have to be in the records.
+    /// Headers that have to be in the records, for access logs and for tags of metrics.
     pub wanted: Option<Wanted>,
 }
 
-impl LogPolicy {
-    /// Logs into these files.
-    pub fn new(files: Vec<LogFile>) -> Self {
-        let wanted = files.iter().map(|file| file.format.wanted().clone()).reduce(|mut all, more| {
+impl TelemetryPolicy {
+    /// Of all three.
+    pub fn new(metrics: MetricsPolicy, tracing: Option<TracingPolicy>, logs: LogPolicy) -> Self {
+        let of_files = logs.files.iter().flat_map(|file| {
+            let filter = file.filter.as_ref().map(|filter| filter.wanted());
+            [Some(file.format.wanted()), filter].into_iter().flatten()
+        });
+        let of_exported = logs.exported.iter().flat_map(|log| {
+            let filter = log.filter.as_ref().map(|filter| filter.wanted());
+            [Some(log.body.wanted()), Some(log.attributes.wanted()), filter].into_iter().flatten()
+        });
+        let of_tags = metrics.expressions.iter().map(|expression| expression.wanted());
+        let wanted = of_files.chain(of_exported).chain(of_tags).cloned().reduce(|mut all, more| {
             all.extend(&more);
             all
         });
-        Self { files, wanted }
+        Self { metrics, tracing, logs, wanted }
     }
 }
 
+/// Where requests are logged, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogPolicy {
+    /// The files, in the order of their providers.
+    pub files: Vec<LogFile>,
+    /// The logs that are exported, in the order of their providers.
+    pub exported: Vec<ExportedLog>,
+}
+
+impl LogPolicy {
+    /// Whether there is a log.
+    pub const fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.exported.is_empty()
+    }
+}
+
+/// A log that is exported through OpenTelemetry (`envoyOtelAls`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportedLog {
+    /// What it is called (`logName`): the attribute `log_name` of its lines.
+    pub name: Box<str>,
+    /// What the body of a line is made of; its line break is left out.
+    pub body: Arc<Format>,
+    /// Attributes of a line.
+    pub attributes: Arc<Attributes>,
+    /// Which requests are logged; all where there is none.
+    pub filter: Option<Arc<Program>>,
+}
+
 /// A file that requests are logged into.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
     /// The file, such as `/dev/stdout`.
     pub path: Box<str>,
     /// What a line is made of.
     pub format: Arc<Format>,
+    /// Which requests are logged (`filter.expression`); all where there is none.
+    pub filter: Option<Arc<Program>>,
 }
 
 /// How requests are counted.
@@ -97,11 +133,13 @@ pub struct MetricsPolicy {
     pub is_enabled: bool,
     /// What differs from the usual, by metric. [`IstioMetric::AllMetrics`] is never a key.
     pub overrides: BTreeMap<&'static str, MetricOverride>,
+    /// The expressions of [`Tag::Expression`], each once.
+    pub expressions: Vec<Arc<Program>>,
 }
 
 impl Default for MetricsPolicy {
     fn default() -> Self {
-        Self { is_enabled: true, overrides: BTreeMap::new() }
+        Self { is_enabled: true, overrides: BTreeMap::new(), expressions: Vec::new() }
     }
 }
 
@@ -122,8 +160,19 @@ impl MetricsPolicy {
 pub struct MetricOverride {
     /// It is not counted.
     pub is_disabled: bool,
-    /// Labels that are set (`Some`, to this text) or left out.
-    pub tags: BTreeMap<Box<str>, Option<Box<str>>>,
+    /// Labels that are set or left out.
+    pub tags: BTreeMap<Box<str>, Tag>,
+}
+
+/// What becomes of a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// It is left out (`operation: REMOVE`).
+    Removed,
+    /// It is this text.
+    Text(Box<str>),
+    /// It is what comes out of one of the [expressions](MetricsPolicy::expressions), by its place there.
+    Expression(usize),
 }
 
 /// How calls are traced.
@@ -138,6 +187,8 @@ pub struct TracingPolicy {
     pub sampling: f64,
     /// Further tags of spans.
     pub custom_tags: BTreeMap<String, CustomTag>,
+    /// Those of them that are formatted.
+    pub formatted_tags: Arc<Attributes>,
     /// Whether the decision is noted in `x-request-id` and read from it.
     pub uses_request_id: bool,
     /// Whether Istio's own tags are added.

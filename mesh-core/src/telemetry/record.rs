@@ -26,7 +26,7 @@ pub struct Record {
     pub duration: Duration,
     /// From then to the last byte of the request's body; unknown where it was given up before that.
     pub request_duration: Option<Duration>,
-    /// From then to the head of the answer.
+    /// From then to the head of the answer of an endpoint, or at the server's side of the application.
     pub response_duration: Option<Duration>,
     /// The method.
     pub method: Method,
@@ -54,7 +54,7 @@ pub struct Record {
     pub flags: ResponseFlags,
     /// Envoy's detail on how the answer came about; empty if there was none.
     pub details: Box<str>,
-    /// Why there was no connection to the endpoint.
+    /// Why there was no connection to the endpoint, such as `delayed connect error: Connection refused`.
     pub upstream_failure: Option<Box<str>>,
     /// Bytes of the request's body.
     pub request_bytes: u64,
@@ -70,6 +70,8 @@ pub struct Record {
     pub cluster: Option<Box<str>>,
     /// The endpoint of the last try.
     pub upstream: Option<Box<str>>,
+    /// The address that the connection to the endpoint came from.
+    pub upstream_local: Option<SocketAddr>,
     /// Tries that were made.
     pub attempts: u32,
     /// The caller's address, as the nearest proxy that is believed tells it.
@@ -78,8 +80,10 @@ pub struct Record {
     pub downstream_local: Option<SocketAddr>,
     /// What is known of the connection's TLS.
     pub tls: TlsFacts,
-    /// The trace, as 32 digits, where there is one.
+    /// The trace, as 32 digits, where the request is a part of one that is recorded.
     pub trace_id: Option<Box<str>>,
+    /// A number that only this record has.
+    pub unique_id: u128,
 }
 
 /// What is known of the TLS of the caller's connection.
@@ -126,12 +130,30 @@ impl Record {
             route: Box::default(),
             cluster: None,
             upstream: None,
+            upstream_local: None,
             attempts: 0,
             downstream_remote: None,
             downstream_local: None,
             tls: TlsFacts::default(),
             trace_id: None,
+            unique_id: 0,
         }
+    }
+
+    /// The status of a gRPC call: where it was not told, what the HTTP status means to one, as Envoy has it.
+    pub fn status_of_call(&self) -> Option<u8> {
+        self.grpc_status.or_else(|| self.is_grpc.then(|| grpc_status_of(self.status))?)
+    }
+
+    /// How long the endpoint took, from the end of the request to the head of the answer.
+    pub fn service_time(&self) -> Option<Duration> {
+        let answered = self.upstream.as_ref().and(self.response_duration)?;
+        Some(answered.saturating_sub(self.request_duration.unwrap_or_default()))
+    }
+
+    /// Whether there was a connection to the endpoint.
+    pub const fn was_connected(&self) -> bool {
+        self.upstream_local.is_some() || self.response_duration.is_some()
     }
 
     /// The path without its query.
@@ -148,6 +170,19 @@ impl Record {
     pub fn request_header(&self, name: &str) -> Option<&str> {
         self.request_headers.get(name).and_then(|value| value.to_str().ok())
     }
+}
+
+/// What an HTTP status means to a gRPC call; nothing where there was none.
+pub(crate) const fn grpc_status_of(status: u16) -> Option<u8> {
+    Some(match status {
+        0 => return None,
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    })
 }
 
 /// Neither headers nor queries: they hold what is nobody's business.
@@ -212,7 +247,7 @@ impl Names {
     }
 }
 
-/// What somebody wants to find in records beside what always stands there.
+/// What somebody wants to find in records beside what always stands there; nothing by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Headers of requests.
@@ -227,6 +262,12 @@ pub struct Wanted {
 pub static NOTHING: Wanted = Wanted { request: Names::NONE, response: Names::NONE, trailers: Names::NONE };
 /// Everything.
 pub static ALL: Wanted = Wanted { request: Names::All, response: Names::All, trailers: Names::All };
+
+impl Default for Wanted {
+    fn default() -> Self {
+        NOTHING.clone()
+    }
+}
 
 impl Wanted {
     /// What others want as well.

@@ -24,6 +24,7 @@ mod policies;
 mod retry;
 mod sidecar_scope;
 mod tables;
+mod telemetry;
 mod traffic_policy;
 mod world;
 
@@ -46,6 +47,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "policies", measure: policies::policies, gates: true },
     Suite { name: "spiffe", measure: identities::identities, gates: true },
     Suite { name: "path-normalization", measure: paths::normal_form, gates: true },
+    Suite { name: "telemetry", measure: telemetry::tracing, gates: true },
 ];
 
 struct Suite {

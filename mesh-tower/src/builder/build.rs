@@ -64,7 +64,11 @@ impl MeshBuilder {
                 awaited: self.sources.iter().map(|AnySource(source)| source.name().into()).collect(),
             },
         ));
-        let shared = Arc::new(Shared::new(live, Chance::new(self.seed), self.options, metrics).traced(traces));
+        let shared = Arc::new(
+            Shared::new(live, Chance::new(self.seed), self.options, metrics)
+                .traced(traces)
+                .exporting(self.exporter.take()),
+        );
         if let Some(meter) = &self.meter {
             telemetry::observe(meter, &shared, &identity);
         }

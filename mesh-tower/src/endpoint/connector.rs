@@ -1,6 +1,7 @@
 //! Opens sockets.
 
 use std::error::Error as StdError;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -210,12 +211,26 @@ impl StdError for Unreachable {
 
 impl Socket {
     pub(super) fn new(stream: Stream, slot: Slot) -> TokioIo<Self> {
-        TokioIo::new(Self { stream, _slot: slot, kept: Arc::default() })
+        let kept = Arc::new(Kept::of(stream.local()));
+        TokioIo::new(Self { stream, _slot: slot, kept })
     }
 
     /// What else lasts as long as the socket is open.
     pub(super) fn kept(&self) -> &Arc<Kept> {
         &self.kept
+    }
+}
+
+impl Stream {
+    /// Our end; `None` where it has no address of the network.
+    fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Tls(stream) => stream.get_ref().0.local(),
+            Self::Unix(_) => None,
+            #[cfg(feature = "testing")]
+            Self::Memory(_) => None,
+        }
     }
 }
 

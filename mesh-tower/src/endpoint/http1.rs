@@ -1,5 +1,6 @@
 //! HTTP/1.1: one request at a time on a connection.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -163,6 +164,11 @@ impl Connection {
     /// The connection without the right to use it, if it was not used.
     pub(super) fn into_free(mut self) -> Option<Free> {
         self.free.take_if(|_| self.clean)
+    }
+
+    /// Our end of it.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        self.free.as_ref()?.kept.local
     }
 
     /// The last response was read, but the connection's task may not have seen that yet.

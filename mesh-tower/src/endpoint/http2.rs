@@ -1,6 +1,7 @@
 //! HTTP/2: many requests at once on a connection.
 
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     streams: u32,
     served: u32,
     life: Life,
+    /// Our end of the connection.
+    local: Option<SocketAddr>,
     /// Since when there is no stream.
     idle_since: Option<Instant>,
 }
@@ -77,6 +80,11 @@ impl Shared {
 
     pub(super) fn life(&self) -> Life {
         self.life
+    }
+
+    /// Our end of it.
+    pub(super) const fn local(&self) -> Option<SocketAddr> {
+        self.local
     }
 
     pub(super) fn idle_since(&self) -> Option<Instant> {
@@ -150,6 +158,7 @@ pub(super) async fn handshake(
         builder.timer(TokioTimer::new()).keep_alive_while_idle(true);
         builder.keep_alive_interval(pings.interval).keep_alive_timeout(pings.timeout);
     }
+    let local = io.inner().kept().local;
     let (sender, connection) = builder.handshake(io).await?;
     let mut connection = Box::pin(connection);
     let allowed = Arc::new(AtomicU32::new(0));
@@ -179,10 +188,15 @@ pub(super) async fn handshake(
         // A request that was handed over in that very moment comes back when nobody can hand over one any more.
         pool.forget_closed();
     });
-    Ok(Shared { id, sender, allowed, streams: 0, served: 0, life, idle_since: Some(crate::clock::now()) })
+    Ok(Shared { id, sender, allowed, streams: 0, served: 0, life, local, idle_since: Some(crate::clock::now()) })
 }
 
 impl Stream {
+    /// Our end of the connection, while that takes more streams.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        self.lease.local()
+    }
+
     /// Hands a request to the connection.
     pub(super) fn send(self, mut request: Request<Body>) -> impl Future<Output = Answer> {
         let version = std::mem::replace(request.version_mut(), Version::HTTP_2);

@@ -1,5 +1,6 @@
 //! What a response keeps until its body has been read.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mesh_core::identity::SpiffeId;
@@ -74,6 +75,11 @@ pub(crate) struct StreamLease {
 impl StreamLease {
     pub(super) fn new(pool: &Arc<Pool>, connection: u64) -> Self {
         Self { pool: Arc::clone(pool), connection }
+    }
+
+    /// Our end of the connection, while the pool has it.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        self.pool.local_of(self.connection)
     }
 }
 

@@ -40,6 +40,7 @@ mod waiters;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::Either;
@@ -114,6 +115,14 @@ impl From<Failure> for Unanswered {
 }
 
 impl Checkout {
+    /// Our end of the connection; `None` where it has no address of the network.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Http1(connection) => connection.local(),
+            Self::Http2(stream) => stream.local(),
+        }
+    }
+
     /// Sends a request with an absolute URI and gives the answer, together with what has to be kept
     /// until its body has been read.
     ///

@@ -3,6 +3,7 @@
 mod opening;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -332,6 +333,11 @@ impl Pool {
         let due = reaper::due(&self.options.pool, free.life(), Some(now));
         http1::keep(&mut state.http1, free, now);
         self.wake_by(state, due);
+    }
+
+    /// Our end of a connection that takes streams.
+    pub(super) fn local_of(&self, connection: u64) -> Option<SocketAddr> {
+        self.lock().http2.iter().find(|shared| shared.id() == connection)?.local()
     }
 
     /// A new HTTP/2 connection.

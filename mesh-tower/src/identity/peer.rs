@@ -9,6 +9,7 @@ use http::HeaderValue;
 use mesh_core::PeerView;
 use mesh_core::identity::SpiffeId;
 use mesh_core::mesh_tls::ToldOfClients;
+use mesh_core::telemetry::record::TlsFacts;
 use rustls_pki_types::CertificateDer;
 
 use super::admitted::Admitted;
@@ -85,6 +86,16 @@ impl Peer {
         self.tls.as_deref()?.server_name.as_deref()
     }
 
+    /// What logs and spans tell of the connection's TLS.
+    pub(crate) fn facts(&self) -> TlsFacts {
+        TlsFacts {
+            is_tls: self.is_tls(),
+            server_name: self.server_name().map(Into::into),
+            peer_uri: self.id().map(|id| id.as_str().into()),
+            local_uri: self.tls.as_deref().and_then(|tls| tls.certified.as_deref()?.own.clone()),
+        }
+    }
+
     /// The caller as policies see it.
     pub fn view(&self) -> PeerView<'_> {
         PeerView {
@@ -129,12 +140,15 @@ pub(super) struct Certified {
     pub(super) not_after: i64,
     /// What is told of it further on.
     pub(super) forwarded: Option<HeaderValue>,
+    /// The identity of this side, where it has one.
+    pub(super) own: Option<Box<str>>,
 }
 
 impl Certified {
     /// `own` is the identity of this side, where it has one.
     pub(super) fn new(leaf: &Leaf<'_>, id: Option<SpiffeId>, own: Option<&SpiffeId>, told: ToldOfClients) -> Self {
-        Self { id, not_after: leaf.facts.not_after, forwarded: forwarded(leaf, own, told) }
+        let forwarded = forwarded(leaf, own, told);
+        Self { id, not_after: leaf.facts.not_after, forwarded, own: own.map(|own| own.as_str().into()) }
     }
 
     /// Whether it counts yet, at a second since 1970; the last one counts to its end.

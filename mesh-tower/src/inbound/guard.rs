@@ -90,7 +90,7 @@ impl Guard {
         live: &Arc<Live>,
         request: &mut Request<B>,
     ) -> Option<Measured> {
-        let mut recording = Recording::begin(&self.shared.sinks, live, Side::Server, request);
+        let mut recording = Recording::begin(&self.shared, live, Side::Server, request);
         if self.shared.arrivals.is_none() && recording.is_none() {
             return None;
         }

@@ -66,6 +66,7 @@ impl Record {
     pub(super) fn received<B>(&mut self, request: &Request<B>) {
         if let Some(recording) = self.measured.as_mut().and_then(Measured::recording) {
             recording.request(request);
+            recording.record().trace_id = self.traced.trace_id();
         }
     }
 

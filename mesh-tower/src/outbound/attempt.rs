@@ -59,7 +59,7 @@ pub(crate) async fn send(
     }
     trail.chosen(&member.state, member.group.as_ref());
     trail.sent_by(|| cluster.tls(&member.state, outgoing.is_https()).is_some());
-    let (answer, counts) = exchange(cluster, &member, outgoing, clock)
+    let (answer, counts) = exchange(cluster, &member, outgoing, clock, trail)
         .await
         .map_or_else(|missed| (Err(missed), Counts::default()), |(answer, counts)| (Ok(answer), counts));
     trail.counts_in(counts.group.as_ref());
@@ -175,44 +175,48 @@ impl<E: Into<Error>> From<E> for Missed {
 /// Times a connection that turns out to be closed is replaced by another one within a try.
 const RECONNECTS: u32 = 3;
 
-async fn exchange(
+#[expect(clippy::manual_async_fn, reason = "an asynchronous function holds its arguments twice")]
+fn exchange(
     cluster: &Arc<ClusterHandle>,
     member: &Member,
     outgoing: &mut Outgoing,
     clock: &mut Clock,
-) -> Result<(Response<Body>, Counts), Missed> {
-    let active = member.state.begin();
-    let protocol = protocol_of(cluster.spec().protocol, outgoing);
-    let mut reconnects = 0;
-    // A stream that is then not used wears its connection all the same where that serves only so many.
-    if protocol == Protocol::Http2 && cluster.spec().pool.max_requests_per_connection > 0 {
-        drop(cluster.permits().try_acquire(Limit::Requests)?);
-    }
-    loop {
-        let checkout = clock.bounded(connection(cluster, member, outgoing, protocol)).await;
-        let ready_connection = checkout.map_err(|late| Missed { error: late.into(), queued: true })??;
-        // As in Envoy a request counts once it has a connection: those that wait have a limit of their own.
-        let request_permit = cluster.permits().try_acquire(Limit::Requests)?;
-        cluster.on_connected(&member.state);
-        let ready = clock.now();
-        let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;
-        match clock.answering(ready, ready_connection.send(request)).await? {
-            Ok((response, lease)) => {
-                let watcher = cluster.watcher(&member.state);
-                let holding = Holding { _request: request_permit, _active: active, lease, watcher };
-                let counts = Counts { sent: holding.sent(), group: holding.group(member.group.as_ref()) };
-                return Ok((holding.keep(response, clock), counts));
-            }
-            Err(Unanswered { error, unsent, is_stale }) => {
-                // A connection that its peer had closed meanwhile: nothing was sent, so another one
-                // may serve the same try.
-                outgoing.broke(is_stale);
-                let again = is_stale && unsent.is_some() && reconnects < RECONNECTS;
-                outgoing.give_back(unsent);
-                if !again {
-                    return Err(error.into());
+    trail: &mut Trail,
+) -> impl Future<Output = Result<(Response<Body>, Counts), Missed>> {
+    async move {
+        let active = member.state.begin();
+        let protocol = protocol_of(cluster.spec().protocol, outgoing);
+        let mut reconnects = 0;
+        // A stream that is then not used wears its connection all the same where that serves only so many.
+        if protocol == Protocol::Http2 && cluster.spec().pool.max_requests_per_connection > 0 {
+            drop(cluster.permits().try_acquire(Limit::Requests)?);
+        }
+        loop {
+            let checkout = clock.bounded(connection(cluster, member, outgoing, protocol)).await;
+            let ready_connection = checkout.map_err(|late| Missed { error: late.into(), queued: true })??;
+            // As in Envoy a request counts once it has a connection: those that wait have a limit of their own.
+            let request_permit = cluster.permits().try_acquire(Limit::Requests)?;
+            cluster.on_connected(&member.state);
+            let ready = clock.now();
+            let request = outgoing.next_request(clock).ok_or(Failure::LocalReset)?;
+            match clock.answering(ready, trail.connected(ready_connection).send(request)).await? {
+                Ok((response, lease)) => {
+                    let watcher = cluster.watcher(&member.state);
+                    let holding = Holding { _request: request_permit, _active: active, lease, watcher };
+                    let counts = Counts { sent: holding.sent(), group: holding.group(member.group.as_ref()) };
+                    return Ok((holding.keep(response, clock), counts));
                 }
-                reconnects += 1;
+                Err(Unanswered { error, unsent, is_stale }) => {
+                    // A connection that its peer had closed meanwhile: nothing was sent, so another one
+                    // may serve the same try.
+                    outgoing.broke(is_stale);
+                    let again = is_stale && unsent.is_some() && reconnects < RECONNECTS;
+                    outgoing.give_back(unsent);
+                    if !again {
+                        return Err(error.into());
+                    }
+                    reconnects += 1;
+                }
             }
         }
     }

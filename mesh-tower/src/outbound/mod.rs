@@ -280,7 +280,7 @@ pub(crate) fn send(
 
 fn begin_trail(shared: &Shared, live: &Arc<Live>, listener: Listener, request: &Request<Body>) -> Trail {
     let now = crate::clock::now();
-    let mut recording = Recording::begin(&shared.sinks, live, Side::Client, request);
+    let mut recording = Recording::begin(shared, live, Side::Client, request);
     if let (Some(recording), Listener::Gateway { port, caller, .. }) = (&mut recording, listener) {
         let at = SocketAddr::from(([0, 0, 0, 0], port));
         recording.came(caller.map(SocketAddr::from), Some(at));

@@ -15,7 +15,7 @@ use mesh_core::telemetry::standard::Security;
 use mesh_core::{Failure, ResponseFlags};
 
 use super::Journey;
-use crate::endpoint::Sent;
+use crate::endpoint::{Checkout, Sent};
 use crate::live::Live;
 use crate::telemetry::{Begun, Group, Traced};
 use crate::{Body, Error};
@@ -249,6 +249,15 @@ impl Trail {
         }
     }
 
+    /// Notes where the connection comes from that a try goes over, and gives it back: what is borrowed is kept while its
+    /// answer is awaited.
+    pub(crate) fn connected(&mut self, connection: Checkout) -> Checkout {
+        if let Some(recording) = self.begun.as_mut().and_then(Begun::recording) {
+            recording.record().upstream_local = connection.local();
+        }
+        connection
+    }
+
     /// What of the request's body was not there at the beginning is counted there.
     pub(crate) fn sends(&mut self, sent: Option<Sent>) {
         if let Some(begun) = &mut self.begun {
@@ -263,6 +272,7 @@ impl Trail {
             if let Some(journey) = journey {
                 recording.taken_by(journey.routed.route);
                 let record = recording.record();
+                record.trace_id = self.traced.trace_id();
                 record.route = (*journey.route().name).into();
                 record.cluster = cluster_name(&journey.live, journey.routed).map(Into::into);
                 record.scheme = journey.head.scheme.as_str();
@@ -274,11 +284,20 @@ impl Trail {
     fn tell_end(&mut self) {
         let (details, attempts) = (self.details(), self.attempts);
         let upstream = self.endpoint.as_deref().map(EndpointState::address);
+        let is_answered_here = self.failure.is_some() || !matches!(self.answered_by, AnsweredBy::Upstream);
+        let is_unconnected = self.failure == Some(Failure::ConnectFailed);
         if let Some(recording) = self.begun.as_mut().and_then(Begun::recording) {
             let record = recording.record();
-            record.details = details.into();
+            record.details = match (&record.upstream_failure, details.strip_suffix('}')) {
+                // As in Envoy why there was no connection is a part of the detail.
+                (Some(why), Some(detail)) if is_unconnected => format!("{detail}|{}}}", why.replace(' ', "_")).into(),
+                _ => details.into(),
+            };
             record.attempts = attempts;
             record.upstream = upstream.map(|address| address.to_string().into());
+            if is_answered_here {
+                recording.is_answered_here();
+            }
         }
     }
 
@@ -321,6 +340,9 @@ impl Trail {
     pub(crate) fn failed(&mut self, error: &Error) {
         self.flag(error.failure().flags());
         self.failure = Some(error.failure());
+        if let Some(recording) = self.begun.as_mut().and_then(Begun::recording) {
+            recording.record().upstream_failure = transport_failure(error).map(Into::into);
+        }
     }
 
     /// Puts the info on the response.
@@ -339,6 +361,22 @@ impl Trail {
         self.measure(response, info.cluster_name());
         response.extensions_mut().insert(info);
     }
+}
+
+/// Why no connection could be made, in Envoy's words where it has some.
+fn transport_failure(error: &Error) -> Option<String> {
+    if !matches!(error.failure(), Failure::ConnectFailed | Failure::TlsNotServed) {
+        return None;
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    let mut last = None;
+    while let Some(known) = cause {
+        last = Some(known);
+        cause = known.source();
+    }
+    let text = last?.to_string();
+    let of_system = text.split_once(" (os error ").map(|(what, _)| format!("delayed connect error: {what}"));
+    Some(of_system.unwrap_or_else(|| format!("TLS_error: {text}")))
 }
 
 /// Without an answer it was given up by its caller.

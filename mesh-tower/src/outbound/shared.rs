@@ -13,7 +13,7 @@ use crate::clock::WallClock;
 use crate::inbound::{Authorizers, Trials};
 use crate::live::LiveHandle;
 use crate::mirror::slots::{self, Slots};
-use crate::telemetry::{Arrivals, Metrics, Sinks, Traces};
+use crate::telemetry::{Arrivals, LineExporter, Metrics, Sinks, Traces};
 
 /// What all requests of a mesh share.
 #[derive(Debug)]
@@ -58,6 +58,12 @@ impl Shared {
     /// The same with somebody who makes spans of requests.
     pub(crate) fn traced(self, traces: Option<Arc<Traces>>) -> Self {
         Self { traces, ..self }
+    }
+
+    /// With who exports lines of access logs.
+    pub(crate) fn exporting(self, exporter: Option<LineExporter>) -> Self {
+        let sinks = Arc::new(Sinks { exporter, ..Sinks::default() });
+        Self { sinks, ..self }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The instruments of a mesh, and their handles for one set of labels.
 
 use mesh_config::api::telemetry::IstioMetric;
-use mesh_core::telemetry::policy::{MetricOverride, MetricsPolicy};
+use mesh_core::telemetry::UNKNOWN;
+use mesh_core::telemetry::policy::{MetricOverride, MetricsPolicy, Tag};
 use mesh_core::telemetry::standard::{
     BUCKETS, Instrument, REQUEST_BYTES, REQUEST_DURATION, REQUEST_MESSAGES, REQUESTS, RESPONSE_BYTES, RESPONSE_MESSAGES,
 };
@@ -60,9 +61,10 @@ impl Instruments {
         }
     }
 
-    /// The series of a label set, of those metrics that a policy counts, with the labels that it leaves.
-    pub(super) fn bind(&self, labels: &[KeyValue], policy: &MetricsPolicy) -> Series {
-        let labels = |metric| counted(metric, labels, policy);
+    /// The series of a label set, of those metrics that a policy counts, with the labels that it leaves. `values`: what has
+    /// come out of its expressions.
+    pub(super) fn bind(&self, labels: &[KeyValue], policy: &MetricsPolicy, values: &[Box<str>]) -> Series {
+        let labels = |metric| counted(metric, labels, policy, values);
         Series {
             requests: labels(IstioMetric::RequestCount).map(|labels| self.requests.bind(&labels)),
             duration: labels(IstioMetric::RequestDuration).map(|labels| self.duration.bind(&labels)),
@@ -73,7 +75,8 @@ impl Instruments {
 
     /// The same of messages.
     pub(super) fn bind_messages(&self, labels: &[KeyValue], policy: &MetricsPolicy) -> MessageSeries {
-        let labels = |metric| counted(metric, labels, policy);
+        // Messages are counted while a call goes on, of which no expression can tell yet.
+        let labels = |metric| counted(metric, labels, policy, &[]);
         MessageSeries {
             requests: labels(IstioMetric::GrpcRequestMessages).map(|labels| self.request_messages.bind(&labels)),
             responses: labels(IstioMetric::GrpcResponseMessages).map(|labels| self.response_messages.bind(&labels)),
@@ -110,17 +113,26 @@ impl MessageSeries {
 }
 
 /// The labels of a metric, if it is counted.
-fn counted(metric: IstioMetric, labels: &[KeyValue], policy: &MetricsPolicy) -> Option<Vec<KeyValue>> {
-    policy.counts(metric).then(|| changed(labels, policy.of(metric)))
+fn counted(
+    metric: IstioMetric,
+    labels: &[KeyValue],
+    policy: &MetricsPolicy,
+    values: &[Box<str>],
+) -> Option<Vec<KeyValue>> {
+    policy.counts(metric).then(|| changed(labels, policy.of(metric), values))
 }
 
 /// Labels as a metric has them: without those that are taken away, and with those that are set.
-fn changed(labels: &[KeyValue], change: Option<&MetricOverride>) -> Vec<KeyValue> {
+fn changed(labels: &[KeyValue], change: Option<&MetricOverride>, values: &[Box<str>]) -> Vec<KeyValue> {
     let Some(change) = change else { return labels.to_vec() };
     let kept = labels.iter().filter(|label| !change.tags.contains_key(label.key.as_str())).cloned();
-    let set = change.tags.iter().filter_map(|(name, value)| {
-        let value = value.as_ref()?.to_string();
-        Some(KeyValue::new(name.to_string(), value))
+    let set = change.tags.iter().filter_map(|(name, tag)| {
+        let value = match tag {
+            Tag::Removed => return None,
+            Tag::Text(text) => text,
+            Tag::Expression(place) => values.get(*place).map_or(UNKNOWN, |value| &**value),
+        };
+        Some(KeyValue::new(name.to_string(), value.to_owned()))
     });
     kept.chain(set).collect()
 }

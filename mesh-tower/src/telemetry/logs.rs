@@ -1,32 +1,38 @@
 //! The files of access logs: lines are handed to a thread that writes them. No request waits for it.
 
+mod target;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mesh_core::telemetry::Record;
 use mesh_core::telemetry::policy::LogFile;
+use tokio::sync::oneshot;
 
+use self::target::Target;
 use crate::clock;
 
 /// So many lines of a file may wait to be written; those that come then are left out, and counted.
-const MOST_WAITING: usize = 8_192;
+const MOST_LINES: usize = 8_192;
+/// So many bytes of them, since a header may be long.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
-/// How often a writer looks whether its file has been moved away.
-const LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// How long the end of the last mesh waits for what is still to be written.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
 
 /// The writers, one for each file that was ever logged into.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
-    writers: ArcSwap<HashMap<Box<str>, SyncSender<Vec<u8>>>>,
+    writers: ArcSwap<HashMap<Box<str>, Arc<Writer>>>,
     growing: Mutex<()>,
-    left_out: Arc<AtomicU64>,
+    left_out: AtomicU64,
     hostname: Hostname,
 }
 
@@ -47,143 +53,183 @@ impl Logs {
         self.left_out.load(Ordering::Relaxed)
     }
 
+    /// The name of this host.
+    pub(super) fn hostname(&self) -> &str {
+        &self.hostname.0
+    }
+
     /// Writes the line of a request.
     pub(super) fn write(&self, file: &LogFile, record: &Record) {
         let mut line = Vec::with_capacity(512);
         file.format.write(record, &self.hostname.0, &mut line);
         let known = self.writers.load();
-        let sent = match known.get(&file.path) {
-            Some(writer) => writer.try_send(line).is_ok(),
-            None => self.add(&file.path).is_some_and(|writer| writer.try_send(line).is_ok()),
+        let is_taken = match known.get(&file.path) {
+            Some(writer) => writer.take(line),
+            None => self.add(&file.path).is_some_and(|writer| writer.take(line)),
         };
-        if !sent {
+        if !is_taken {
             self.left_out.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn add(&self, path: &str) -> Option<SyncSender<Vec<u8>>> {
+    /// Waits until what was logged until now is written, for so long at most.
+    pub(crate) async fn flush(&self, limit: Duration) {
+        let writers = self.writers.load_full();
+        let begin = |writer: &Arc<Writer>| {
+            let (written, all) = oneshot::channel();
+            // Who waits may have given up.
+            writer.when_written(move || _ = written.send(()));
+            all
+        };
+        let flushed: Vec<_> = writers.values().map(begin).collect();
+        let all = async {
+            for flushed in flushed {
+                // Without an answer the thread is gone, and with it what it had.
+                let _gone = flushed.await;
+            }
+        };
+        // What cannot be written in time stays where it is.
+        let _late = tokio::time::timeout(limit, all).await;
+    }
+
+    fn add(&self, path: &str) -> Option<Arc<Writer>> {
         let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.writers.load_full();
         if let Some(writer) = known.get(path) {
-            return Some(writer.clone());
+            return Some(Arc::clone(writer));
         }
-        let (sender, lines) = sync_channel(MOST_WAITING);
-        let target = Target::of(path);
-        // It ends with the last sender, which is with the mesh.
-        let writing =
-            std::thread::Builder::new().name("mesh-access-log".to_owned()).spawn(move || target.write_all(&lines));
-        if let Err(error) = writing {
-            tracing::error!(path, %error, "no thread to write the access log");
-            return None;
-        }
+        let writer = match Writer::start(path) {
+            Ok(writer) => Arc::new(writer),
+            Err(error) => {
+                tracing::error!(path, %error, "no thread to write the access log");
+                return None;
+            }
+        };
         let mut more = HashMap::clone(&known);
-        more.insert(path.into(), sender.clone());
+        more.insert(path.into(), Arc::clone(&writer));
         self.writers.store(Arc::new(more));
-        Some(sender)
+        Some(writer)
     }
 }
 
-/// Where lines go.
-enum Target {
-    Stdout,
-    Stderr,
-    File { path: PathBuf, open: Option<File>, looked: Instant },
-}
-
-impl Target {
-    fn of(path: &str) -> Self {
-        match path {
-            "/dev/stdout" => Self::Stdout,
-            "/dev/stderr" => Self::Stderr,
-            path => Self::File { path: path.into(), open: None, looked: clock::now() },
+/// What still waits is written when the last mesh ends, as far as that is done soon: a process that ends then loses nothing.
+impl Drop for Logs {
+    fn drop(&mut self) {
+        let writers = self.writers.load_full();
+        let (written, all) = channel();
+        for writer in writers.values() {
+            let written = written.clone();
+            writer.when_written(move || _ = written.send(()));
         }
+        drop(written);
+        let late = clock::now() + WRITTEN_WITHIN;
+        // Ends with the last one, or when the time is over.
+        while all.recv_timeout(late.saturating_duration_since(clock::now())).is_ok() {}
+    }
+}
+
+/// Takes the lines of one file.
+#[derive(Debug)]
+struct Writer {
+    path: Box<str>,
+    sender: Sender<Message>,
+    waiting: Arc<Waiting>,
+    /// Whether it was said that lines are left out.
+    has_told: AtomicBool,
+}
+
+/// What a thread is told.
+enum Message {
+    Line(Vec<u8>),
+    /// To be done once all lines before it are written.
+    Then(Box<dyn FnOnce() + Send>),
+}
+
+impl Writer {
+    /// Its thread ends with it, which is with the mesh.
+    fn start(path: &str) -> io::Result<Self> {
+        let (sender, messages) = channel();
+        let waiting = Arc::new(Waiting::default());
+        let (target, taken) = (Target::of(path), Arc::clone(&waiting));
+        let thread = std::thread::Builder::new().name("mesh-access-log".to_owned());
+        thread.spawn(move || write_all(target, &messages, &taken))?;
+        Ok(Self { path: path.into(), sender, waiting, has_told: AtomicBool::new(false) })
     }
 
-    fn write_all(mut self, lines: &Receiver<Vec<u8>>) {
-        let mut has_failed = false;
-        while let Ok(mut batch) = lines.recv() {
-            // What waits is written at once.
-            while batch.len() < 64 * 1024
-                && let Ok(line) = lines.try_recv()
-            {
-                batch.extend_from_slice(&line);
-            }
-            match self.write(&batch) {
-                Ok(()) => has_failed = false,
-                Err(error) if !has_failed => {
-                    has_failed = true;
-                    tracing::error!(%error, "the access log cannot be written");
+    /// Hands a line to the thread; false if too much waits.
+    fn take(&self, line: Vec<u8>) -> bool {
+        let bytes = line.len();
+        if self.waiting.take(bytes) {
+            return self.sender.send(Message::Line(line)).is_ok();
+        }
+        if !self.has_told.swap(true, Ordering::Relaxed) {
+            let path = &*self.path;
+            tracing::warn!(path, "lines of the access log are left out: they come faster than they can be written");
+        }
+        false
+    }
+
+    fn when_written(&self, then: impl FnOnce() + Send + 'static) {
+        // Where the thread is gone what was to be done goes with the message.
+        let _gone = self.sender.send(Message::Then(Box::new(then)));
+    }
+}
+
+/// What waits to be written.
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Waiting {
+    /// Makes room for a line, if there is some.
+    fn take(&self, bytes: usize) -> bool {
+        let has_room = self.lines.fetch_add(1, Ordering::Relaxed) < MOST_LINES
+            && self.bytes.load(Ordering::Relaxed).saturating_add(bytes) <= MOST_BYTES;
+        if has_room {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.lines.fetch_sub(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    fn give_back(&self, lines: usize, bytes: usize) {
+        self.lines.fetch_sub(lines, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Batches are written once they are so long, or nothing more waits.
+const LONG: usize = 64 * 1024;
+
+/// Writes what comes, until nothing more can come.
+fn write_all(mut target: Target, messages: &Receiver<Message>, waiting: &Waiting) {
+    let (mut batch, mut then, mut has_failed) = (Vec::new(), Vec::new(), false);
+    while let Ok(first) = messages.recv() {
+        let mut next = Some(first);
+        let mut lines = 0;
+        while let Some(message) = next {
+            match message {
+                Message::Line(line) => {
+                    batch.extend_from_slice(&line);
+                    lines += 1;
                 }
-                Err(_) => {}
+                Message::Then(done) => then.push(done),
             }
+            next = if batch.len() < LONG { messages.try_recv().ok() } else { None };
         }
-    }
-
-    fn write(&mut self, batch: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Stdout => io::stdout().lock().write_all(batch),
-            Self::Stderr => io::stderr().lock().write_all(batch),
-            Self::File { path, open, looked } => {
-                if clock::now().saturating_duration_since(*looked) >= LOOKS_EVERY {
-                    *looked = clock::now();
-                    // Whoever rotates logs has moved it away.
-                    if open.as_ref().is_some_and(|open| !is_at(open, path)) {
-                        *open = None;
-                    }
-                }
-                let file = match open {
-                    Some(file) => file,
-                    None => open.insert(OpenOptions::new().create(true).append(true).open(path)?),
-                };
-                file.write_all(batch)
+        match target.write(&batch) {
+            Ok(()) => has_failed = false,
+            Err(error) if !has_failed => {
+                has_failed = true;
+                tracing::error!(%error, "the access log cannot be written");
             }
+            Err(_) => {}
         }
-    }
-}
-
-/// Whether an open file is the one at a path.
-#[cfg(unix)]
-fn is_at(open: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let id = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
-    matches!((open.metadata(), std::fs::metadata(path)), (Ok(ref open), Ok(ref there)) if id(open) == id(there))
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.exists()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn until(path: &Path, wanted: &str) {
-        for _ in 0..1_000 {
-            if std::fs::read_to_string(path).is_ok_and(|text| text == wanted) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("{}: {:?}", path.display(), std::fs::read_to_string(path));
-    }
-
-    #[test]
-    fn a_file_that_was_moved_away_is_begun_anew() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("access.log");
-        let (sender, lines) = sync_channel(10);
-        let target = Target::of(path.to_str().unwrap());
-        let writing = std::thread::spawn(move || target.write_all(&lines));
-        sender.send(b"one\n".to_vec()).unwrap();
-        until(&path, "one\n");
-        let moved = directory.path().join("access.log.1");
-        std::fs::rename(&path, &moved).unwrap();
-        std::thread::sleep(LOOKS_EVERY);
-        sender.send(b"two\n".to_vec()).unwrap();
-        until(&path, "two\n");
-        until(&moved, "one\n");
-        drop(sender);
-        writing.join().unwrap();
+        waiting.give_back(lines, batch.len());
+        batch.clear();
+        then.drain(..).for_each(|done| done());
     }
 }

@@ -230,12 +230,15 @@ impl Drop for Measured {
         let arrived = self.arrived.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed));
         let request_bytes = self.request_bytes + sent + arrived;
         let (began, response_bytes) = (self.began, self.response_bytes);
+        let sums = Sums { began, now, request_bytes, response_bytes };
+        let told = self.recording.take().map(|recording| recording.finish(self.ended, sums));
         if let Some(group) = &self.group {
             let milliseconds = now.saturating_duration_since(began).as_secs_f64() * 1_000.0;
-            group.record(self.ended, Sizes { milliseconds, request_bytes, response_bytes });
+            let sizes = Sizes { milliseconds, request_bytes, response_bytes };
+            group.record(self.ended, sizes, told.as_deref().map(Recording::noted));
         }
-        if let Some(recording) = self.recording.take() {
-            recording.finish(self.ended, Sums { began, now, request_bytes, response_bytes });
+        if let Some(told) = told {
+            told.tell(self.group.as_deref(), now);
         }
     }
 }

@@ -50,7 +50,18 @@
 //!
 //! Neither paths nor names that a caller makes up become labels: a host that is no service of the configuration counts for
 //! `PassthroughCluster`. Of all label sets together up to [`MOST_SERIES`] are kept apart; what comes then is counted in one
-//! series that has the label `otel_metric_overflow="true"`.
+//! series that has the label `otel_metric_overflow="true"`. That holds for labels that a Telemetry resource sets to an
+//! expression, too, of which callers may make up any number of values; a value is cut at
+//! [1,024 bytes](mesh_core::cel::LONGEST_TAG), and `unknown` where evaluating errs.
+//!
+//! # Access logs
+//!
+//! They are written where MeshConfig (`accessLogFile`) and Telemetry resources ask for them, and where the application does
+//! ([`AccessLog`]). Those of providers with `envoyOtelAls` go to the
+//! [`LoggerProvider`](opentelemetry::logs::LoggerProvider) that the mesh is given by
+//! [`MeshBuilder::logger_provider`](crate::MeshBuilder::logger_provider), which the feature `otlp` makes, too: their body is the
+//! line of text (`logFormat.text`), their attributes `log_name` and the `labels`. Where they go to says the provider, not
+//! `service` and `port`.
 //!
 //! # Traces
 //!
@@ -78,7 +89,7 @@
 //! | `response_flags` | all | Envoy's flags, if there are some; `DC` where the caller went away |
 //! | `error.type` | what failed | the status, or Envoy's response code details where there was no answer of an endpoint |
 //! | `upstream_cluster.name` | client, gateway | where the rule sent it |
-//! | `guid:x-request-id`, `istio.canonical_service`, `istio.canonical_revision`, `istio.namespace` | all | Istio's tags, of this workload |
+//! | `guid:x-request-id`, `istio.canonical_service`, `istio.canonical_revision`, `istio.namespace`, `istio.mesh_id` | all | Istio's tags, of this workload |
 //! | `url.full` | client | without the query, which may hold what is nobody's business; `url.query` is never there |
 //!
 //! Which traces are recorded decides whoever begins them: a decision that a request brings is kept, and handed on whatever it
@@ -91,10 +102,12 @@
 //!
 //! Without a provider a request pays a branch; one that is not recorded pays no allocation but for the header that says so.
 
+mod access_log;
 mod arrivals;
 mod arriving;
 mod counted;
 mod exchange;
+mod exported;
 mod instruments;
 mod logs;
 mod measured;
@@ -109,10 +122,12 @@ mod trace;
 #[cfg(feature = "admin")]
 mod traffic;
 
+pub use access_log::{AccessLog, InvalidAccessLog};
 pub(crate) use arrivals::Arrivals;
 pub(crate) use arriving::{Arrived, Arriving};
 pub(crate) use counted::Counted;
 pub(crate) use exchange::forget_introduction;
+pub(crate) use exported::LineExporter;
 pub(crate) use measured::{Begun, Measured};
 pub(crate) use observed::observe;
 pub(crate) use recording::Recording;

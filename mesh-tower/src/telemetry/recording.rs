@@ -7,16 +7,18 @@ use std::time::Instant;
 use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response};
-use mesh_core::identity::SpiffeId;
+use mesh_core::cel::{Program, Scope};
 use mesh_core::route::RouteId;
-use mesh_core::telemetry::record::{self, TlsFacts, Wanted};
+use mesh_core::telemetry::record::{self, Wanted};
 use mesh_core::telemetry::standard::Ended;
 use mesh_core::telemetry::{Record, Side};
 
+use super::series::Group;
 use super::sinks::Sinks;
 use crate::identity::Peer;
 use crate::inbound::PeerIdentity;
 use crate::live::Live;
+use crate::outbound::Shared;
 use crate::serve::PeerAddress;
 
 /// A record that is being written.
@@ -31,6 +33,8 @@ pub(crate) struct Recording {
     began: Instant,
     /// Whether the head of the request is noted as it is sent on.
     is_told: bool,
+    /// Whether the answer is one of ours: no endpoint took its time for it.
+    is_answered_here: bool,
     /// The rule that took it.
     route: Option<RouteId>,
     /// Whether it was sent by TLS, where it was sent.
@@ -49,21 +53,26 @@ pub(super) struct Sums {
 impl Recording {
     /// For a request that begins; nothing where nobody wants to know.
     pub(crate) fn begin<B: http_body::Body>(
-        sinks: &Arc<Sinks>,
+        shared: &Shared,
         live: &Arc<Live>,
         side: Side,
         request: &Request<B>,
     ) -> Option<Box<Self>> {
+        let sinks = &shared.sinks;
         let is_tapped = sinks.taps.is_listened_to();
-        if !is_tapped && !sinks.want_all() && live.snapshot().telemetry().of(side).logs.files.is_empty() {
+        let policy = live.snapshot().telemetry().of(side);
+        let is_counted_by = shared.metrics.is_some() && !policy.metrics.expressions.is_empty();
+        if !is_tapped && !sinks.want_all() && policy.logs.is_empty() && !is_counted_by {
             return None;
         }
         let mut record = Record::new(side, crate::clock::wall(), request.method().clone());
         record.version = live.version();
+        record.unique_id = fastrand::u128(..);
         record.protocol = request.version();
         record.downstream_remote = request.extensions().get::<PeerAddress>().and_then(PeerAddress::socket);
         if let Some(peer) = request.extensions().get::<Peer>() {
-            record.tls = facts(peer);
+            record.tls = peer.facts();
+            record.downstream_local = peer.local_address();
         }
         if record.tls.peer_uri.is_none()
             && let Some(proved) = request.extensions().get::<PeerIdentity>()
@@ -75,16 +84,25 @@ impl Recording {
         }
         let (live, sinks) = (Arc::clone(live), Arc::clone(sinks));
         let tells_headers = is_tapped && sinks.taps.tells_headers();
-        let (began, is_told, route, is_sent_by_tls) = (crate::clock::now(), false, None, None);
-        let mut recording =
-            Self { record, live, sinks, is_tapped, tells_headers, began, is_told, route, is_sent_by_tls };
+        let mut recording = Self {
+            record,
+            live,
+            sinks,
+            is_tapped,
+            tells_headers,
+            began: crate::clock::now(),
+            is_told: false,
+            is_answered_here: false,
+            route: None,
+            is_sent_by_tls: None,
+        };
         recording.name(request);
         Some(Box::new(recording))
     }
 
     fn wanted(&self) -> &Wanted {
-        let logs = &self.live.snapshot().telemetry().of(self.record.side).logs;
-        if self.tells_headers { &record::ALL } else { logs.wanted.as_ref().unwrap_or(&record::NOTHING) }
+        let policy = self.live.snapshot().telemetry().of(self.record.side);
+        if self.tells_headers { &record::ALL } else { policy.wanted.as_ref().unwrap_or(&record::NOTHING) }
     }
 
     /// Where the request goes, and by which host.
@@ -103,10 +121,15 @@ impl Recording {
         }
     }
 
-    /// Whose words the caller's address and the port that it came to are.
+    /// Whose words the caller's address is; where it came to, if the connection does not tell.
     pub(crate) fn came(&mut self, from: Option<SocketAddr>, to: Option<SocketAddr>) {
         self.record.downstream_remote = from.or(self.record.downstream_remote);
-        self.record.downstream_local = to;
+        self.record.downstream_local = self.record.downstream_local.or(to);
+    }
+
+    /// No endpoint has answered.
+    pub(crate) const fn is_answered_here(&mut self) {
+        self.is_answered_here = true;
     }
 
     /// The rule that takes it.
@@ -125,7 +148,9 @@ impl Recording {
     }
 
     pub(super) fn answered<B>(&mut self, response: &Response<B>, head_bytes: u64) {
-        self.record.response_duration = Some(crate::clock::now().saturating_duration_since(self.began));
+        if !self.is_answered_here {
+            self.record.response_duration = Some(crate::clock::now().saturating_duration_since(self.began));
+        }
         self.record.response_headers = self.wanted().response.of(response.headers());
         self.record.response_head_bytes = head_bytes;
     }
@@ -134,11 +159,9 @@ impl Recording {
         self.record.response_trailers = self.wanted().trailers.of(trailers);
     }
 
-    /// The request has come to its end: tells those who want to know.
-    pub(super) fn finish(self, ended: Ended, sums: Sums) {
-        #[cfg(feature = "admin")]
-        let (route, is_sent_by_tls) = (self.route, self.is_sent_by_tls);
-        let Self { mut record, live, sinks, is_tapped, .. } = self;
+    /// The request has come to its end.
+    pub(super) fn finish(mut self: Box<Self>, ended: Ended, sums: Sums) -> Box<Self> {
+        let record = &mut self.record;
         record.duration = sums.now.saturating_duration_since(sums.began);
         record.status = ended.status;
         record.is_grpc = ended.is_grpc;
@@ -149,26 +172,39 @@ impl Recording {
         if ended.status == 0 && record.details.is_empty() {
             record.details = "downstream_remote_disconnect".into();
         }
-        for file in &live.snapshot().telemetry().of(record.side).logs.files {
+        self
+    }
+
+    /// What is noted.
+    pub(super) const fn noted(&self) -> &Record {
+        &self.record
+    }
+
+    /// Tells those who want to know. `group`: what the request counts in; `now`: when it ended.
+    #[cfg_attr(not(feature = "admin"), expect(unused_variables, reason = "who asks is the admin server"))]
+    pub(super) fn tell(self: Box<Self>, group: Option<&Group>, now: Instant) {
+        #[cfg(feature = "admin")]
+        let (route, is_sent_by_tls) = (self.route, self.is_sent_by_tls);
+        let Self { record, live, sinks, is_tapped, .. } = *self;
+        let scope = Scope { record: &record, peer: group.map(Group::other), own: group.map(Group::own) };
+        let logs = &live.snapshot().telemetry().of(record.side).logs;
+        let is_for = |filter: &Option<Arc<Program>>| filter.as_ref().is_none_or(|filter| filter.is_true(scope));
+        for file in logs.files.iter().filter(|file| is_for(&file.filter)) {
             sinks.logs.write(file, &record);
+        }
+        if let Some(exporter) = &sinks.exporter {
+            for log in logs.exported.iter().filter(|log| is_for(&log.filter)) {
+                exporter.export(log, &record, sinks.logs.hostname());
+            }
         }
         #[cfg(feature = "admin")]
         if let Some(traffic) = sinks.traffic.get() {
             let snapshot = live.snapshot();
             let rule = route.map(|route| (snapshot.vhost_of_route(route), snapshot.rule(route)));
-            traffic.add(&record, super::traffic::About { rule, is_sent_by_tls }, sums.now);
+            traffic.add(&record, super::traffic::About { rule, is_sent_by_tls }, now);
         }
         if is_tapped {
             sinks.taps.tell(Arc::new(record));
         }
-    }
-}
-
-fn facts(peer: &Peer) -> TlsFacts {
-    TlsFacts {
-        is_tls: peer.is_tls(),
-        server_name: peer.server_name().map(Into::into),
-        peer_uri: peer.id().map(|id: &SpiffeId| id.as_str().into()),
-        local_uri: None,
     }
 }

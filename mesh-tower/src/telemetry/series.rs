@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::{HeaderMap, HeaderValue};
+use mesh_core::cel::Scope;
 use mesh_core::identity::SpiffeId;
 use mesh_core::telemetry::policy::{MetricsPolicy, Side, Telemetries};
 use mesh_core::telemetry::standard::{Called, Ended, Reporter, common};
-use mesh_core::telemetry::{UNKNOWN, Workload};
+use mesh_core::telemetry::{Record, UNKNOWN, Workload};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
@@ -94,10 +95,15 @@ pub(crate) struct Group {
     usual: OnceLock<(Ended, Arc<Series>)>,
     /// By how requests ended: few.
     series: ArcSwap<Vec<(Ended, Arc<Series>)>>,
+    /// Where labels are expressions: by what has come out of them, too.
+    tagged: ArcSwap<HashMap<Tagged, Arc<Series>>>,
     growing: Mutex<()>,
     /// Messages of gRPC calls, however those end.
     messages: OnceLock<Arc<MessageSeries>>,
 }
+
+/// How a request ended, and the values of the expressions in its labels.
+type Tagged = (Ended, Box<[Box<str>]>);
 
 impl Metrics {
     /// The metrics of a workload; `introduces`: it and others tell each other what they are called.
@@ -200,18 +206,28 @@ impl Metrics {
             labels: labels.into_iter().map(|(key, value)| KeyValue::new(key, value.to_owned())).collect(),
             usual: OnceLock::new(),
             series: ArcSwap::default(),
+            tagged: ArcSwap::default(),
             growing: Mutex::default(),
             messages: OnceLock::new(),
         }
     }
 
     /// A series of its own while there is room, else the one of all that there is none for.
-    fn series(&self, reporter: Reporter, labels: &[KeyValue]) -> Arc<Series> {
+    fn series(&self, policy: &MetricsPolicy, labels: &[KeyValue], values: &[Box<str>]) -> Arc<Series> {
         if self.takes_room() {
-            return Arc::new(self.instruments.bind(labels, self.policies.load().of(reporter)));
+            return Arc::new(self.instruments.bind(labels, policy, values));
         }
-        let bind = || Arc::new(self.instruments.bind(&overflow(), &MetricsPolicy::default()));
+        self.overflow()
+    }
+
+    /// What label sets count in that there is no room for.
+    fn overflow(&self) -> Arc<Series> {
+        let bind = || Arc::new(self.instruments.bind(&overflow(), &MetricsPolicy::default(), &[]));
         Arc::clone(self.overflow.get_or_init(bind))
+    }
+
+    fn is_full(&self) -> bool {
+        self.known.load(Ordering::Relaxed) >= MOST_SERIES
     }
 
     /// The same for messages.
@@ -272,6 +288,16 @@ impl Group {
         group
     }
 
+    /// The workload on the other side, as far as it is known.
+    pub(super) const fn other(&self) -> &Workload {
+        &self.parties.other
+    }
+
+    /// This workload.
+    pub(super) fn own(&self) -> &Workload {
+        self.metrics.own()
+    }
+
     /// Where requests count whose other side has proved who it is.
     pub(crate) fn proved(self: &Arc<Self>, id: &SpiffeId) -> Arc<Self> {
         let find = |known: &[(SpiffeId, Arc<Self>)]| {
@@ -294,11 +320,14 @@ impl Group {
         group
     }
 
-    pub(super) fn record(self: &Arc<Self>, ended: Ended, sizes: Sizes) {
-        if self.is_newest() {
-            return self.record_here(ended, sizes);
+    /// `noted`: what is known of the request, where somebody wanted to know; expressions in labels do.
+    pub(super) fn record(self: &Arc<Self>, ended: Ended, sizes: Sizes, noted: Option<&Record>) {
+        let newest = (!self.is_newest()).then(|| self.successor());
+        let here = newest.as_ref().unwrap_or(self);
+        match noted {
+            None => here.record_here(ended, sizes),
+            Some(noted) => here.record_noted(ended, sizes, noted),
         }
-        self.successor().record_here(ended, sizes);
     }
 
     /// Counts messages that have begun.
@@ -340,15 +369,53 @@ impl Group {
         self.add(ended).record(sizes);
     }
 
+    /// In the series that the expressions in labels lead to, if there are some.
+    fn record_noted(&self, ended: Ended, sizes: Sizes, noted: &Record) {
+        let policies = self.metrics.policies.load();
+        let policy = policies.of(self.parties.reporter);
+        if policy.expressions.is_empty() {
+            return self.record_here(ended, sizes);
+        }
+        let scope = Scope { record: noted, peer: Some(self.other()), own: Some(self.own()) };
+        let tagged = (ended, policy.expressions.iter().map(|expression| expression.tag(scope)).collect());
+        if let Some(series) = self.tagged.load().get(&tagged) {
+            return series.record(sizes);
+        }
+        // What callers make up any number of is not kept, and nobody waits for it.
+        if self.metrics.is_full() {
+            return self.metrics.overflow().record(sizes);
+        }
+        self.add_tagged(tagged, policy).record(sizes);
+    }
+
+    fn add_tagged(&self, tagged: Tagged, policy: &MetricsPolicy) -> Arc<Series> {
+        let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.tagged.load_full();
+        if let Some(series) = known.get(&tagged) {
+            return Arc::clone(series);
+        }
+        let series = self.metrics.series(policy, &self.labels_of(tagged.0), &tagged.1);
+        let mut more = HashMap::clone(&known);
+        more.insert(tagged, Arc::clone(&series));
+        self.tagged.store(Arc::new(more));
+        series
+    }
+
+    /// All labels of requests that ended in one way.
+    fn labels_of(&self, ended: Ended) -> Vec<KeyValue> {
+        let own = ended.labels().into_iter().map(|(key, value)| KeyValue::new(key, value.into_owned()));
+        self.labels.iter().cloned().chain(own).collect()
+    }
+
     fn add(&self, ended: Ended) -> Arc<Series> {
         let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.series.load_full();
         if let Some((_, series)) = known.iter().find(|(known, _)| *known == ended) {
             return Arc::clone(series);
         }
-        let own = ended.labels().into_iter().map(|(key, value)| KeyValue::new(key, value.into_owned()));
-        let labels: Vec<_> = self.labels.iter().cloned().chain(own).collect();
-        let series = self.metrics.series(self.parties.reporter, &labels);
+        let policies = self.metrics.policies.load();
+        let policy = policies.of(self.parties.reporter);
+        let series = self.metrics.series(policy, &self.labels_of(ended), &[]);
         self.usual.get_or_init(|| (ended, Arc::clone(&series)));
         let mut more = Vec::clone(&known);
         more.push((ended, Arc::clone(&series)));
@@ -386,7 +453,7 @@ mod tests {
         let sizes = Sizes { milliseconds: 1.0, request_bytes: 1, response_bytes: 1 };
         for n in 0..3 * MOST_SERIES {
             let called = Called::of_host(&format!("host-{n}.example.com"), "cluster.local");
-            metrics.towards(Workload::unknown(), called).record(Ended::default(), sizes);
+            metrics.towards(Workload::unknown(), called).record(Ended::default(), sizes, None);
         }
         let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         let lines: Vec<_> = text.lines().filter(|line| line.starts_with("istio_requests_total{")).collect();

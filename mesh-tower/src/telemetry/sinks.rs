@@ -3,6 +3,7 @@
 #[cfg(feature = "admin")]
 use std::sync::OnceLock;
 
+use super::exported::LineExporter;
 use super::logs::Logs;
 use super::tap::Taps;
 #[cfg(feature = "admin")]
@@ -13,6 +14,8 @@ use super::traffic::Traffic;
 pub(crate) struct Sinks {
     pub(crate) taps: Taps,
     pub(crate) logs: Logs,
+    /// Who exports lines of access logs.
+    pub(crate) exporter: Option<LineExporter>,
     /// What they came to of late, once somebody may ask.
     #[cfg(feature = "admin")]
     pub(crate) traffic: OnceLock<Traffic>,

@@ -20,6 +20,8 @@ async fn both_sides_hear_of_a_request_what_they_know_of_it() {
     assert_eq!(client.cluster.as_deref(), Some("outbound|9080||reviews.shop.svc.cluster.local"));
     assert_eq!(client.upstream.as_deref(), Some(&*world.at.to_string()));
     assert_eq!((client.attempts, client.downstream_remote), (1, None));
+    assert_eq!(client.upstream_local, server.downstream_remote, "the two ends of one connection");
+    assert_ne!(client.unique_id, server.unique_id);
     assert_eq!(server.downstream_remote.unwrap().ip(), world.at.ip());
     assert_eq!(server.downstream_local, Some(world.at));
     for record in [&client, &server] {
@@ -44,7 +46,11 @@ async fn what_gets_nowhere_is_heard_of_too() {
     world.send(Request::get("http://reviews:9081/"), Body::empty()).await;
     let refused = soon(tap.next()).await.unwrap();
     assert_eq!((refused.status, refused.flags.to_string(), refused.attempts), (503, "URX,UF".into(), 3));
-    assert_eq!(&*refused.details, "upstream_reset_before_response_started{remote_connection_failure}");
+    let why =
+        "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}";
+    assert_eq!(&*refused.details, why);
+    assert_eq!(refused.upstream_failure.as_deref(), Some("delayed connect error: Connection refused"));
+    assert_eq!((refused.upstream_local, refused.response_duration), (None, None));
 
     let given_up = world.get("/hang");
     tokio::time::timeout(Duration::from_millis(200), given_up).await.unwrap_err();

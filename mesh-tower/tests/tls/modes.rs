@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use mesh_tower::identity::MemoryIdentity;
+use mesh_tower::telemetry::AccessLog;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -205,4 +206,32 @@ async fn metrics_tell_callers_that_have_proved_who_they_are() {
     ] {
         assert!(line.contains(label), "{label}: {line}");
     }
+}
+
+/// The server's log names both ends of mutual TLS, the client's log its own end of the connection; TLS that is refused is the
+/// reason in it.
+#[tokio::test]
+async fn access_logs_tell_of_the_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = |name: &str, format: &str| AccessLog::file(directory.path().join(name)).text(format).unwrap();
+    let names =
+        "%DOWNSTREAM_LOCAL_URI_SAN% %DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS%";
+    let (ca, others) = (Authority::new(), Authority::new());
+    let (own, address) = server(builder(Some(ca.workload("server"))).access_log(log("server", names))).await;
+    let entry = service(address, "HTTP", ", serviceAccount: server");
+    let ends = "%UPSTREAM_LOCAL_ADDRESS% %UPSTREAM_TRANSPORT_FAILURE_REASON%";
+    for (authority, wanted) in [(&ca, StatusCode::OK), (&others, StatusCode::SERVICE_UNAVAILABLE)] {
+        let client = builder(Some(authority.workload("client"))).config_yaml("s", entry.clone());
+        let client = client.access_log(log("client", ends)).build().await.unwrap();
+        assert_eq!(ask(&client, SERVICE).await.0, wanted);
+        client.shutdown(std::time::Duration::from_secs(5)).await;
+    }
+    own.shutdown(std::time::Duration::from_secs(5)).await;
+    let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
+    let (server, client) = (read("server"), read("client"));
+    let lines: Vec<_> = client.lines().collect();
+    let local = lines[0].strip_suffix(" -").unwrap();
+    let peer = "spiffe://cluster.local/ns/default/sa/client";
+    assert_eq!(server, format!("{ME} {peer} {address} {local}\n"));
+    assert!(lines[1].starts_with("- TLS_error:_invalid_peer_certificate"), "{client}");
 }

@@ -167,13 +167,14 @@ async fn telemetry_may_concern_one_side_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn telemetry_asks_for_tags_and_leaves_istios_out() {
     let tags = "{enableIstioTags: false, customTags: {team: {literal: {value: shop}}, user: {header: {name: x-user, \
-                defaultValue: nobody}}}}";
+                defaultValue: nobody}}, how: {formatter: {value: '%REQ(:METHOD)% by %REQ(X-USER)%'}}}}";
     let chain = Chain::start(|mesh| mesh.config_yaml("telemetry.yaml", telemetry(tags))).await;
     let parent = format!("00-{TRACE}-{SPAN}-01");
     chain.ask(&[("traceparent", &parent), ("x-user", "ann")]).await;
     let spans = chain.collector.spans(2).await;
     let (server, client) = (the(&spans, "web", Server), the(&spans, "web", Client));
     assert_eq!((server.get("team"), server.get("user"), client.get("user")), ("shop", "ann", "nobody"));
+    assert_eq!((server.get("how"), client.get("how")), ("GET by ann", "GET by "));
     assert_eq!(server.get("istio.canonical_service"), "");
 }
 
@@ -191,4 +192,22 @@ async fn telemetry_may_leave_headers_or_the_decision_alone() {
     chain.ask(&[("x-request-id", ID)]).await;
     chain.collector.spans(2).await;
     assert_eq!(chain.upstream.values("x-request-id"), [ID]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn access_logs_name_the_trace() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let log = mesh_tower::telemetry::AccessLog::file(&path).text("%TRACE_ID%").unwrap();
+    let chain = Chain::start(|mesh| mesh.access_log(log)).await;
+    let parent = format!("00-{TRACE}-{SPAN}-01");
+    chain.ask(&[("traceparent", &parent)]).await;
+    chain.collector.spans(2).await;
+    for _ in 0..1_000 {
+        if std::fs::read_to_string(&path).is_ok_and(|text| text.lines().count() == 2) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{TRACE}\n{TRACE}\n"), "of both sides");
 }

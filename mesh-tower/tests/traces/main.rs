@@ -6,6 +6,7 @@ mod applications;
 mod collector;
 mod contexts;
 mod hanging;
+mod logs;
 mod one_trace;
 mod outcomes;
 mod points;

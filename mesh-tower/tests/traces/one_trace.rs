@@ -128,6 +128,7 @@ async fn spans_say_what_the_conventions_ask_for() {
         ("client.address", "127.0.0.1"),
         ("network.protocol.version", "1.1"),
         ("istio.namespace", "shop"),
+        ("istio.mesh_id", "cluster.local"),
     ];
     expect("reviews", Server, "GET", &[&http[..], &called, &taken].concat());
     let rpc = [

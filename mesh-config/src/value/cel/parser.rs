@@ -1,13 +1,13 @@
-//! Tokens to a verdict.
+//! Tokens to an expression.
 
-use super::{Kind, Token};
+use super::{Expression, Kind, Literal, Name, Operator, Step, Token, literal};
 
-/// Checks that the tokens are one expression.
-pub(super) fn check(tokens: &[Token<'_>]) -> Result<(), String> {
+/// The expression that the tokens are.
+pub(super) fn parse(tokens: &[Token<'_>]) -> Result<Expression, String> {
     let mut parser = Parser { tokens, at: 0, depth: 0 };
-    parser.expression()?;
+    let found = parser.expression()?;
     match parser.peek() {
-        None => Ok(()),
+        None => Ok(found),
         Some(_) => Err(parser.expected("the end")),
     }
 }
@@ -18,71 +18,163 @@ struct Parser<'t> {
     depth: usize,
 }
 
-/// Deeper nesting is refused: the parser calls itself.
-const DEEPEST: usize = 250;
+/// Deeper nesting is refused: the parser calls itself, and so does who evaluates. Istio's parser goes to 250.
+const DEEPEST: usize = 100;
 
-/// The operators between two operands, in any order of binding: only the form is looked at.
-const BETWEEN: &[&str] = &["||", "&&", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%"];
+/// What stands between two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Infix {
+    Or,
+    And,
+    Operator(Operator),
+}
+
+const INFIX: [(&str, Infix); 14] = [
+    ("||", Infix::Or),
+    ("&&", Infix::And),
+    ("==", Infix::Operator(Operator::Equal)),
+    ("!=", Infix::Operator(Operator::NotEqual)),
+    ("<=", Infix::Operator(Operator::LessOrEqual)),
+    (">=", Infix::Operator(Operator::GreaterOrEqual)),
+    ("<", Infix::Operator(Operator::Less)),
+    (">", Infix::Operator(Operator::Greater)),
+    ("in", Infix::Operator(Operator::In)),
+    ("+", Infix::Operator(Operator::Add)),
+    ("-", Infix::Operator(Operator::Subtract)),
+    ("*", Infix::Operator(Operator::Multiply)),
+    ("/", Infix::Operator(Operator::Divide)),
+    ("%", Infix::Operator(Operator::Remainder)),
+];
+
+/// The tightest level.
+const TIGHTEST: usize = 4;
+
+impl Infix {
+    /// How tightly it binds.
+    const fn level(self) -> usize {
+        match self {
+            Self::Or => 0,
+            Self::And => 1,
+            Self::Operator(Operator::Add | Operator::Subtract) => 3,
+            Self::Operator(Operator::Multiply | Operator::Divide | Operator::Remainder) => TIGHTEST,
+            Self::Operator(_) => 2,
+        }
+    }
+}
 
 impl<'t> Parser<'t> {
     /// Operands with operators between them, and a choice perhaps.
-    fn expression(&mut self) -> Result<(), String> {
+    fn expression(&mut self) -> Result<Expression, String> {
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err("nested too deeply".to_owned());
         }
-        self.operand()?;
-        while self.takes_one_of(BETWEEN) || self.takes_word("in") {
-            self.operand()?;
+        let first = self.operand()?;
+        let mut others = Vec::new();
+        while let Some(infix) = self.takes_infix() {
+            others.push((infix, self.operand()?));
         }
-        if self.takes("?") {
-            self.expression()?;
+        let condition = grouped(first, others, 0);
+        let found = if self.takes("?") {
+            let then = self.expression()?;
             self.expect(":")?;
-            self.expression()?;
-        }
+            Expression::Choice(Box::new([condition, then, self.expression()?]))
+        } else {
+            condition
+        };
         self.depth -= 1;
-        Ok(())
+        Ok(found)
     }
 
     /// A value with its signs in front, and with what is taken from it.
-    fn operand(&mut self) -> Result<(), String> {
-        while self.takes_one_of(&["!", "-"]) {}
-        self.primary()?;
-        loop {
-            if self.takes(".") {
-                self.takes("?");
-                self.name()?;
-                if self.takes("(") {
-                    self.arguments()?;
-                }
-            } else if self.takes("[") {
-                self.takes("?");
-                self.expression()?;
-                self.expect("]")?;
+    fn operand(&mut self) -> Result<Expression, String> {
+        let mut signs = Vec::new();
+        while let Some(sign) = self.takes_sign() {
+            // Two of one kind are none; so there is no deep tree of them.
+            if signs.len() > 1 && signs.last() == Some(&sign) {
+                signs.pop();
             } else {
-                return Ok(());
+                signs.push(sign);
+            }
+            if signs.len() > DEEPEST {
+                return Err("nested too deeply".to_owned());
             }
         }
+        // The smallest whole number has no counterpart that could be negated.
+        let is_signed = |token: Token<'_>| token.kind == Kind::Number && !token.text.ends_with(['u', 'U']);
+        let negative = signs.last() == Some(&"-") && self.peek().is_some_and(is_signed);
+        if negative {
+            signs.pop();
+        }
+        let mut found = self.member(negative)?;
+        for sign in signs.into_iter().rev() {
+            let operand = Box::new(found);
+            found = if sign == "!" { Expression::Not(operand) } else { Expression::Negated(operand) };
+        }
+        Ok(found)
     }
 
-    fn primary(&mut self) -> Result<(), String> {
+    fn member(&mut self, negative: bool) -> Result<Expression, String> {
+        let base = self.primary(negative)?;
+        let (mut steps, mut optional) = (Vec::new(), None);
+        loop {
+            let column = self.column();
+            if self.takes(".") {
+                let is_optional = self.takes("?");
+                let name = self.name()?;
+                if self.takes("(") {
+                    steps.push(Step::Call(name, self.arguments()?));
+                } else {
+                    steps.push(Step::Field(name));
+                }
+                optional = optional.or(is_optional.then_some(column));
+            } else if self.takes("[") {
+                let is_optional = self.takes("?");
+                steps.push(Step::Index(self.expression()?));
+                self.expect("]")?;
+                optional = optional.or(is_optional.then_some(column));
+            } else {
+                break;
+            }
+        }
+        if let Some(column) = optional {
+            return Ok(other("an optional field", column));
+        }
+        Ok(if steps.is_empty() { base } else { Expression::Member(Box::new(base), steps) })
+    }
+
+    fn primary(&mut self, negative: bool) -> Result<Expression, String> {
+        let column = self.column();
         if self.takes("(") {
-            self.expression()?;
-            return self.expect(")");
+            let found = self.expression()?;
+            self.expect(")")?;
+            return Ok(found);
         }
         if self.takes("[") {
-            return self.list("]", |parser| {
-                parser.takes("?");
+            let mut is_optional = false;
+            let item = |parser: &mut Self| {
+                is_optional |= parser.takes("?");
                 parser.expression()
-            });
+            };
+            let items = self.list("]", item)?;
+            return Ok(if is_optional { other("an optional item", column) } else { Expression::List(items) });
         }
         if self.takes("{") {
-            return self.entries();
+            let (entries, is_optional) = self.entries()?;
+            return Ok(if is_optional { other("an optional entry", column) } else { Expression::Map(entries) });
         }
         match self.peek() {
-            Some(Token { kind: Kind::Number | Kind::Text, .. }) => {
+            Some(Token { kind: Kind::Number, text, .. }) => {
                 self.at += 1;
-                Ok(())
+                let value = literal::number(text, negative);
+                value
+                    .map(Expression::Literal)
+                    .ok_or_else(|| format!("column {column}: the number `{text}` is too large"))
+            }
+            Some(Token { kind: Kind::Text, text, .. }) => {
+                self.at += 1;
+                let value = literal::text(text).map(Expression::Literal);
+                value.ok_or_else(|| format!("column {column}: a text with an escape that is no character"))
             }
             Some(Token { kind: Kind::Identifier, .. }) => self.variable(),
             Some(Token { text: ".", .. }) => {
@@ -94,65 +186,79 @@ impl<'t> Parser<'t> {
     }
 
     /// A variable, a call, or a message with its fields.
-    fn variable(&mut self) -> Result<(), String> {
-        let word = self.peek();
-        self.name()?;
-        if let Some(Token { text, column, .. }) = word.filter(|word| RESERVED.contains(&word.text)) {
-            return Err(format!("column {column}: `{text}` is a reserved word"));
+    fn variable(&mut self) -> Result<Expression, String> {
+        let name = self.name()?;
+        if RESERVED.contains(&name.text.as_str()) {
+            return Err(format!("column {}: `{}` is a reserved word", name.column, name.text));
+        }
+        match name.text.as_str() {
+            "true" => return Ok(Expression::Literal(Literal::Bool(true))),
+            "false" => return Ok(Expression::Literal(Literal::Bool(false))),
+            "null" => return Ok(Expression::Literal(Literal::Null)),
+            _ => {}
         }
         if self.takes("(") {
-            return self.arguments();
+            let arguments = self.arguments()?;
+            return if name.text == "has" { has(&name, arguments) } else { Ok(Expression::Call(name, arguments)) };
         }
-        let name = self.at;
+        let before = self.at;
         while self.takes(".") {
             if self.name().is_err() || self.peek().is_some_and(|token| token.text == "(") {
                 break;
             }
         }
         if self.takes("{") {
-            return self.entries();
+            self.entries()?;
+            return Ok(other("a message", name.column));
         }
         // The names are what is taken from the variable, and are read as such.
-        self.at = name;
-        Ok(())
+        self.at = before;
+        Ok(Expression::Name(name))
     }
 
-    fn arguments(&mut self) -> Result<(), String> {
+    fn arguments(&mut self) -> Result<Vec<Expression>, String> {
+        let mut found = Vec::new();
         if self.takes(")") {
-            return Ok(());
+            return Ok(found);
         }
-        self.expression()?;
+        found.push(self.expression()?);
         while self.takes(",") {
-            self.expression()?;
+            found.push(self.expression()?);
         }
-        self.expect(")")
+        self.expect(")")?;
+        Ok(found)
     }
 
-    fn entries(&mut self) -> Result<(), String> {
-        self.list("}", |parser| {
-            parser.takes("?");
-            parser.expression()?;
+    /// With whether there is an optional one.
+    fn entries(&mut self) -> Result<(Vec<(Expression, Expression)>, bool), String> {
+        let mut is_optional = false;
+        let entry = |parser: &mut Self| {
+            is_optional |= parser.takes("?");
+            let key = parser.expression()?;
             parser.expect(":")?;
-            parser.expression()
-        })
+            Ok((key, parser.expression()?))
+        };
+        self.list("}", entry).map(|entries| (entries, is_optional))
     }
 
     /// Items with commas between them, and one behind the last perhaps.
-    fn list(&mut self, end: &str, item: impl Fn(&mut Self) -> Result<(), String>) -> Result<(), String> {
+    fn list<T>(&mut self, end: &str, mut item: impl FnMut(&mut Self) -> Result<T, String>) -> Result<Vec<T>, String> {
+        let mut found = Vec::new();
         while !self.takes(end) {
-            item(self)?;
+            found.push(item(self)?);
             if !self.takes(",") {
-                return self.expect(end);
+                self.expect(end)?;
+                break;
             }
         }
-        Ok(())
+        Ok(found)
     }
 
-    fn name(&mut self) -> Result<(), String> {
+    fn name(&mut self) -> Result<Name, String> {
         match self.peek() {
-            Some(Token { kind: Kind::Identifier, .. }) => {
+            Some(Token { kind: Kind::Identifier, text, column }) => {
                 self.at += 1;
-                Ok(())
+                Ok(Name { text: text.to_owned(), column })
             }
             _ => Err(self.expected("a name")),
         }
@@ -162,20 +268,27 @@ impl<'t> Parser<'t> {
         self.tokens.get(self.at).copied()
     }
 
+    /// Of the next token, or of the end.
+    fn column(&self) -> usize {
+        let end = || self.tokens.last().map_or(1, |last| last.column + last.text.chars().count());
+        self.peek().map_or_else(end, |token| token.column)
+    }
+
     fn takes(&mut self, symbol: &str) -> bool {
-        self.takes_one_of(&[symbol])
-    }
-
-    fn takes_one_of(&mut self, symbols: &[&str]) -> bool {
-        let is_there = self.peek().is_some_and(|token| token.kind == Kind::Symbol && symbols.contains(&token.text));
+        let is_there = self.peek().is_some_and(|token| token.kind == Kind::Symbol && token.text == symbol);
         self.at += usize::from(is_there);
         is_there
     }
 
-    fn takes_word(&mut self, word: &str) -> bool {
-        let is_there = self.peek().is_some_and(|token| token.kind == Kind::Identifier && token.text == word);
-        self.at += usize::from(is_there);
-        is_there
+    fn takes_sign(&mut self) -> Option<&'static str> {
+        ["!", "-"].into_iter().find(|sign| self.takes(sign))
+    }
+
+    fn takes_infix(&mut self) -> Option<Infix> {
+        let next = self.peek().filter(|token| matches!(token.kind, Kind::Symbol | Kind::Identifier))?;
+        let (_, infix) = INFIX.iter().find(|(text, _)| *text == next.text)?;
+        self.at += 1;
+        Some(*infix)
     }
 
     fn expect(&mut self, symbol: &str) -> Result<(), String> {
@@ -183,15 +296,63 @@ impl<'t> Parser<'t> {
     }
 
     fn expected(&self, what: &str) -> String {
+        let column = self.column();
         match self.peek() {
-            Some(Token { text, column, .. }) => format!("column {column}: expected {what}, found `{text}`"),
-            None => {
-                let last = self.tokens.last();
-                let column = last.map_or(1, |last| last.column + last.text.chars().count());
-                format!("column {column}: expected {what}, found the end")
-            }
+            Some(Token { text, .. }) => format!("column {column}: expected {what}, found `{text}`"),
+            None => format!("column {column}: expected {what}, found the end"),
         }
     }
+}
+
+/// Operands with what stands between them, by how tightly that binds, from a level on.
+fn grouped(first: Expression, others: Vec<(Infix, Expression)>, level: usize) -> Expression {
+    if others.is_empty() || level > TIGHTEST {
+        return first;
+    }
+    let mut groups = Vec::new();
+    let mut current = (None, first, Vec::new());
+    for (infix, operand) in others {
+        if infix.level() == level {
+            groups.push(std::mem::replace(&mut current, (Some(infix), operand, Vec::new())));
+        } else {
+            current.2.push((infix, operand));
+        }
+    }
+    let (infix, first, others) = current;
+    let last = (infix, grouped(first, others, level + 1));
+    if groups.is_empty() {
+        return last.1;
+    }
+    let before = groups.into_iter().map(|(infix, first, others)| (infix, grouped(first, others, level + 1)));
+    let mut parts = before.chain([last]);
+    match level {
+        0 => Expression::Any(parts.map(|(_, part)| part).collect()),
+        1 => Expression::All(parts.map(|(_, part)| part).collect()),
+        _ => {
+            let first = parts.next().map_or(Expression::Literal(Literal::Null), |(_, first)| first);
+            let others = parts.filter_map(|(infix, part)| match infix {
+                Some(Infix::Operator(operator)) => Some((operator, part)),
+                _ => None,
+            });
+            Expression::Chain(Box::new(first), others.collect())
+        }
+    }
+}
+
+/// `has` is a macro: it takes the choice of a field, which is not evaluated.
+fn has(name: &Name, mut arguments: Vec<Expression>) -> Result<Expression, String> {
+    let argument = arguments.pop().filter(|_| arguments.is_empty());
+    match argument {
+        Some(Expression::Member(base, steps)) if matches!(steps.last(), Some(Step::Field(_))) => {
+            Ok(Expression::Has(base, steps))
+        }
+        Some(optional @ Expression::Other(_)) => Ok(optional),
+        _ => Err(format!("column {}: invalid argument to has() macro", name.column)),
+    }
+}
+
+fn other(what: &str, column: usize) -> Expression {
+    Expression::Other(Name { text: what.to_owned(), column })
 }
 
 /// Words that are no variables.

@@ -1,6 +1,7 @@
 //! How requests are counted: overrides of all levels in order, each on top of those before it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use mesh_config::Object;
 use mesh_config::api::Telemetry;
@@ -9,10 +10,11 @@ use mesh_config::api::telemetry::{
 };
 
 use super::applicable::Applicable;
+use super::expression::compiled;
 use super::means;
 use super::providers::Providers;
 use crate::compile::findings::{Findings, not_enforced};
-use crate::telemetry::policy::{MetricsPolicy, Side, name_of};
+use crate::telemetry::policy::{MetricsPolicy, Side, Tag, name_of};
 
 const ALL: [IstioMetric; 10] = [
     IstioMetric::RequestCount,
@@ -57,7 +59,24 @@ pub(super) fn merged(
             merging.add(object, index, metrics, findings);
         }
     }
-    merging.policy
+    with_used_expressions(merging.policy)
+}
+
+/// Without expressions of tags that a narrower level has replaced: each costs something with each request.
+fn with_used_expressions(mut policy: MetricsPolicy) -> MetricsPolicy {
+    let all = std::mem::take(&mut policy.expressions);
+    let used = &mut policy.expressions;
+    let tags =
+        policy.overrides.values_mut().filter(|change| !change.is_disabled).flat_map(|change| change.tags.values_mut());
+    for tag in tags {
+        let Tag::Expression(place) = tag else { continue };
+        let Some(program) = all.get(*place) else { continue };
+        *place = used.iter().position(|known| known == program).unwrap_or_else(|| {
+            used.push(Arc::clone(program));
+            used.len() - 1
+        });
+    }
+    policy
 }
 
 fn names(providers: &[ProviderRef]) -> impl Iterator<Item = &str> {
@@ -95,19 +114,41 @@ impl Merging {
                 let message = format!("there is no metric {custom:?} here");
                 findings.add(not_enforced(object, &path, &message, "the override changes nothing"));
             }
-            for (tag, _) in change.tag_overrides.iter().filter(|(_, tag)| is_set(tag) && literal(&tag.value).is_none())
-            {
-                let path = format!("spec.metrics[{index}].overrides[{place}].tagOverrides[{tag}].value");
-                let message = "only texts in quotes act as values of tags, no other expressions";
-                findings.add(not_enforced(object, &path, message, "the tag keeps its usual value"));
-            }
             if means(change.matches.as_ref().map(|matches| matches.mode), self.side) {
-                self.change(change);
+                let path = format!("spec.metrics[{index}].overrides[{place}].tagOverrides");
+                let tags = self.tags(change, object, &path, findings);
+                self.change(change, &tags);
             }
         }
     }
 
-    fn change(&mut self, change: &MetricsOverrides) {
+    /// The tags of an override. One whose expression cannot be read is left out.
+    fn tags(
+        &mut self,
+        change: &MetricsOverrides,
+        object: &Object<Telemetry>,
+        path: &str,
+        findings: &mut Findings,
+    ) -> BTreeMap<Box<str>, Tag> {
+        let tag = |(name, tag): (&String, &TagOverride)| {
+            let tag = match literal(&tag.value) {
+                _ if !is_set(tag) => Tag::Removed,
+                Some(text) => Tag::Text(text.into()),
+                None => {
+                    let program = compiled(&tag.value, object, &format!("{path}[{name}].value"), EFFECTS, findings)?;
+                    let known = self.policy.expressions.iter().position(|known| *known == program);
+                    Tag::Expression(known.unwrap_or_else(|| {
+                        self.policy.expressions.push(program);
+                        self.policy.expressions.len() - 1
+                    }))
+                }
+            };
+            Some((Box::from(name.as_str()), tag))
+        };
+        change.tag_overrides.iter().filter_map(tag).collect()
+    }
+
+    fn change(&mut self, change: &MetricsOverrides, tags: &BTreeMap<Box<str>, Tag>) {
         let chosen = chosen(change);
         if chosen.len() == ALL.len() && change.disabled == Some(true) {
             self.policy.is_enabled = false;
@@ -118,18 +159,16 @@ impl Merging {
         for metric in chosen {
             let known = self.policy.overrides.entry(name_of(metric)).or_default();
             known.is_disabled = change.disabled.unwrap_or(known.is_disabled);
-            let tags: BTreeMap<_, _> = change
-                .tag_overrides
-                .iter()
-                .filter_map(|(name, tag)| {
-                    let value = if is_set(tag) { Some(literal(&tag.value)?.into()) } else { None };
-                    Some((Box::from(name.as_str()), value))
-                })
-                .collect();
-            known.tags.extend(tags);
+            known.tags.extend(tags.iter().map(|(name, tag)| (name.clone(), tag.clone())));
         }
     }
 }
+
+/// What a tag is whose expression errs, and one that cannot be read.
+const EFFECTS: (&str, &str) = (
+    "evaluating it errs there: the tag is `unknown`, unless the other operand of an && or || decides",
+    "the tag keeps its usual value",
+);
 
 fn is_set(tag: &TagOverride) -> bool {
     tag.operation == TagOverrideOperation::Upsert

@@ -1,6 +1,7 @@
 //! Telemetry resources, merged for one workload as Istio merges them.
 
 mod applicable;
+mod expression;
 mod logging;
 mod metrics;
 mod providers;
@@ -23,17 +24,20 @@ use crate::telemetry::policy::{Side, Telemetries, TelemetryPolicy};
 pub(crate) fn telemetries(set: &ConfigSet, mesh: &MeshConfig, site: &Site, findings: &mut Findings) -> Telemetries {
     let applicable = Applicable::of(set, mesh, site);
     let providers = Providers::new(mesh);
-    let tracing = tracing::merged(&applicable, mesh, &providers);
-    let mut of = |side, tracing| TelemetryPolicy {
-        metrics: metrics::merged(&applicable, &providers, side, findings),
-        tracing,
-        logs: logging::merged(&applicable, mesh, &providers, side, findings),
+    let tracing = tracing::merged(&applicable, mesh, &providers, findings);
+    let mut of = |side, tracing| {
+        let metrics = metrics::merged(&applicable, &providers, side, findings);
+        let mut logs = logging::merged(&applicable, (mesh, site), &providers, side, findings);
+        logs.files.extend(site.access_logs.iter().cloned());
+        TelemetryPolicy::new(metrics, tracing, logs)
     };
     let (client, server) = tracing.map_or((None, None), |(client, server)| (Some(client), Some(server)));
     let (client, server) = (of(Side::Client, client), of(Side::Server, server));
     let from =
         applicable.objects().map(|object| format!("{}/{}", object.meta.namespace, object.meta.name).into()).collect();
-    Telemetries { client, server, from }
+    let named = mesh.default_config.as_ref().map(|proxy| proxy.mesh_id.as_str()).filter(|id| !id.is_empty());
+    let mesh_id = named.unwrap_or_else(|| mesh.trust_domain()).into();
+    Telemetries { client, server, mesh_id, from }
 }
 
 /// Whether a `match.mode`, or the lack of one, means a side.

@@ -1,10 +1,13 @@
 //! What Telemetry resources come to for a workload.
 
+mod logging;
+
 use mesh_config::api::telemetry::IstioMetric;
 
 use crate::Site;
+use crate::access_log::Attributes;
 use crate::compile::tests::World;
-use crate::telemetry::policy::{Telemetries, TracingPolicy};
+use crate::telemetry::policy::{Tag, Telemetries, TracingPolicy};
 
 fn telemetries(text: &str) -> Telemetries {
     let site = Site { labels: [("app".to_owned(), "test".to_owned())].into(), ..Site::default() };
@@ -91,8 +94,8 @@ fn overrides_of_metrics_are_applied_in_order() {
     let tags = |metrics: &crate::telemetry::policy::MetricsPolicy| {
         metrics.of(IstioMetric::RequestCount).unwrap().tags.clone().into_iter().collect::<Vec<_>>()
     };
-    assert_eq!(tags(&found.client.metrics), [("a".into(), None), ("b".into(), None)]);
-    assert_eq!(tags(&found.server.metrics), [("a".into(), Some("canary".into())), ("b".into(), None)]);
+    assert_eq!(tags(&found.client.metrics), [("a".into(), Tag::Removed), ("b".into(), Tag::Removed)]);
+    assert_eq!(tags(&found.server.metrics), [("a".into(), Tag::Text("canary".into())), ("b".into(), Tag::Removed)]);
     assert!(!found.client.metrics.counts(IstioMetric::RequestSize));
     assert!(found.client.metrics.counts(IstioMetric::RequestCount));
 }
@@ -119,4 +122,38 @@ fn metrics_are_for_a_provider_that_takes_them() {
         );
     let policy = telemetries(&named).client.metrics;
     assert!(policy.is_enabled && !policy.counts(IstioMetric::RequestSize));
+}
+
+#[test]
+fn tags_are_formatted_by_what_is_known_when_a_request_begins() {
+    let tags = "{tracing: [{customTags: {path: {formatter: {value: 'p=%REQ(:PATH)%'}}, code: {formatter: {value: '%RESPONSE_CODE%'}},
+        wrong: {formatter: {value: '%NONE%'}}, host: {formatter: {value: '%REQ(:AUTHORITY)%'}}}}]}";
+    let text = telemetry("a", "default", tags);
+    let policy = telemetries(&text).server.tracing.unwrap();
+    let expected = Attributes::new([("host", "%REQ(:AUTHORITY)%"), ("path", "p=%REQ(:PATH)%")]).unwrap();
+    assert_eq!(*policy.formatted_tags, expected);
+    let report = World::at(&text, &Site::default()).compiled.report;
+    let told = |what: &str| report.iter().any(|finding| finding.message.contains(what));
+    assert!(told("\"code\" of spans cannot be formatted: tags are made when") && told("%NONE%"));
+}
+
+#[test]
+fn the_mesh_has_a_name() {
+    assert_eq!(&*telemetries("").mesh_id, "cluster.local");
+    assert_eq!(&*telemetries("trustDomain: example.com").mesh_id, "example.com");
+    assert_eq!(&*telemetries("{trustDomain: example.com, defaultConfig: {meshId: mine}}").mesh_id, "mine");
+}
+
+#[test]
+fn only_expressions_that_are_still_used_are_evaluated() {
+    let wide = "{metrics: [{overrides: [{match: {metric: REQUEST_COUNT}, tagOverrides: {a: {value: request.host}, b: {value: request.method}}}]}]}";
+    let narrow = "{metrics: [{overrides: [{match: {metric: REQUEST_COUNT, mode: CLIENT}, tagOverrides: {a: {value: request.method}}}]}]}";
+    let found = telemetries(&(telemetry("a", "istio-system", wide) + &telemetry("b", "default", narrow)));
+    let texts = |side: &crate::telemetry::policy::TelemetryPolicy| {
+        side.metrics.expressions.iter().map(|program| program.text().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&found.client), ["request.method"]);
+    assert_eq!(texts(&found.server), ["request.host", "request.method"]);
+    let tags = &found.client.metrics.of(IstioMetric::RequestCount).unwrap().tags;
+    assert_eq!((&tags["a"], &tags["b"]), (&Tag::Expression(0), &Tag::Expression(0)));
 }

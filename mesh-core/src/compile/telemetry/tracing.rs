@@ -1,11 +1,17 @@
 //! How calls are traced: each level overrides the one above it field by field, and its tags replace those of that.
 
+use std::sync::Arc;
+
 use mesh_config::api::MeshConfig;
 use mesh_config::api::telemetry::Tracing;
+
+use mesh_config::{Code, Diagnostic};
 
 use super::applicable::Applicable;
 use super::means;
 use super::providers::Providers;
+use crate::access_log::Attributes;
+use crate::compile::findings::Findings;
 use crate::telemetry::policy::{DEFAULT_SAMPLING, Side, TracingPolicy};
 
 /// The policies of client and server; `None` where nothing asks for traces.
@@ -13,9 +19,10 @@ pub(super) fn merged(
     applicable: &Applicable<'_>,
     mesh: &MeshConfig,
     providers: &Providers<'_>,
+    findings: &mut Findings,
 ) -> Option<(TracingPolicy, TracingPolicy)> {
     if applicable.tracing().next().is_none() && providers.default_tracing().is_empty() {
-        return by_mesh_config(mesh).map(|policy| (policy.clone(), policy));
+        return by_mesh_config(mesh).map(|policy| formatted(policy, findings)).map(|policy| (policy.clone(), policy));
     }
     let of = |side| {
         let mut policy = beginning(mesh);
@@ -31,7 +38,32 @@ pub(super) fn merged(
         }
         policy
     };
-    Some((of(Side::Client), of(Side::Server)))
+    let (client, server) = (of(Side::Client), of(Side::Server));
+    Some((formatted(client, findings), formatted(server, findings)))
+}
+
+/// With the tags that are formatted, compiled.
+fn formatted(mut policy: TracingPolicy, findings: &mut Findings) -> TracingPolicy {
+    let mut texts = Vec::new();
+    for (name, tag) in &policy.custom_tags {
+        let Some(formatter) = &tag.formatter else { continue };
+        let problem = match Attributes::new([(name.as_str(), formatter.value.as_str())]) {
+            Err(problem) => Some(problem),
+            Ok(tag) if tag.of_answers().next().is_some() => {
+                Some("tags are made when a request begins, which knows of no answer".to_owned())
+            }
+            Ok(_) => None,
+        };
+        match problem {
+            None => texts.push((name.as_str(), formatter.value.as_str())),
+            Some(problem) => {
+                let message = format!("the tag {name:?} of spans cannot be formatted: {problem}");
+                findings.add(Diagnostic::warning(Code::NOT_ENFORCED, message).effect("spans do not have it"));
+            }
+        }
+    }
+    policy.formatted_tags = Arc::new(Attributes::new(texts).unwrap_or_default());
+    policy
 }
 
 fn refine(policy: &mut TracingPolicy, level: &Tracing) {

@@ -9,7 +9,12 @@ use super::print;
 pub(crate) enum Whose {
     DownstreamLocal,
     DownstreamRemote,
+    /// The endpoint, whether there was a connection to it or not.
+    UpstreamHost,
+    /// The endpoint that there was a connection to.
     Upstream,
+    /// Our end of the connection to it.
+    UpstreamLocal,
 }
 
 /// How much of an address.
@@ -23,7 +28,7 @@ pub(crate) enum AddressPart {
 /// The address that a command stands for.
 pub(crate) fn address(command: &str) -> Option<(Whose, AddressPart)> {
     use AddressPart::{Ip, Port, Whole};
-    use Whose::{DownstreamLocal, DownstreamRemote, Upstream};
+    use Whose::{DownstreamLocal, DownstreamRemote, Upstream, UpstreamHost, UpstreamLocal};
     Some(match command {
         "DOWNSTREAM_DIRECT_REMOTE_ADDRESS" | "DOWNSTREAM_REMOTE_ADDRESS" => (DownstreamRemote, Whole),
         "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" | "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => {
@@ -33,7 +38,11 @@ pub(crate) fn address(command: &str) -> Option<(Whose, AddressPart)> {
         "DOWNSTREAM_LOCAL_ADDRESS" => (DownstreamLocal, Whole),
         "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => (DownstreamLocal, Ip),
         "DOWNSTREAM_LOCAL_PORT" => (DownstreamLocal, Port),
-        "UPSTREAM_HOST" | "UPSTREAM_REMOTE_ADDRESS" => (Upstream, Whole),
+        "UPSTREAM_HOST" => (UpstreamHost, Whole),
+        "UPSTREAM_LOCAL_ADDRESS" => (UpstreamLocal, Whole),
+        "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT" => (UpstreamLocal, Ip),
+        "UPSTREAM_LOCAL_PORT" => (UpstreamLocal, Port),
+        "UPSTREAM_REMOTE_ADDRESS" => (Upstream, Whole),
         "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" => (Upstream, Ip),
         "UPSTREAM_REMOTE_PORT" => (Upstream, Port),
         _ => return None,

@@ -80,7 +80,9 @@ impl Command {
             "UPSTREAM_REQUEST_ATTEMPT_COUNT" => Self::UpstreamAttempts,
             _ => {
                 let unknown = || format!("%{name}% is not a substitution command that can be used here");
-                address(name).map(|(whose, part)| Self::Address(whose, part)).ok_or_else(unknown)?
+                // Headers are made before there is a connection.
+                let known = address(name).filter(|(whose, _)| *whose != Whose::UpstreamLocal);
+                known.map(|(whose, part)| Self::Address(whose, part)).ok_or_else(unknown)?
             }
         };
         match argument {
@@ -110,13 +112,13 @@ impl Command {
             Self::Protocol => push(out, Some(protocol(exchange.protocol))),
             Self::Request(source) => {
                 if let Some(head) = &scope.request {
-                    source.render(out, |field, out| field.push_request(head, out));
+                    let _is_there = source.render(out, |field, out| field.push_request(head, out));
                 }
             }
             Self::ServerName => push(out, exchange.server_name),
             Self::Response(source) => {
                 if let Some((status, headers)) = scope.response {
-                    source.render(out, |field, out| field.push_response(status, headers, out));
+                    let _is_there = source.render(out, |field, out| field.push_response(status, headers, out));
                 }
             }
             Self::ResponseCode => push_number(out, exchange.response_code.map_or(0, |code| code.as_u16().into())),
@@ -141,7 +143,8 @@ impl Whose {
         match self {
             Self::DownstreamLocal => scope.exchange.downstream_local,
             Self::DownstreamRemote => scope.exchange.downstream_remote,
-            Self::Upstream => scope.exchange.upstream,
+            Self::Upstream | Self::UpstreamHost => scope.exchange.upstream,
+            Self::UpstreamLocal => None,
         }
     }
 }

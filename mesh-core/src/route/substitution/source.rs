@@ -37,8 +37,8 @@ impl Source {
     }
 
     /// Appends the first of the two that `push` finds.
-    pub(crate) fn render(&self, out: &mut Vec<u8>, push: impl Fn(&Field, &mut Vec<u8>) -> bool) {
-        let _ = self.fields().any(|field| push(field, out));
+    pub(crate) fn render(&self, out: &mut Vec<u8>, push: impl Fn(&Field, &mut Vec<u8>) -> bool) -> bool {
+        self.fields().any(|field| push(field, out))
     }
 
     /// What it is read from.

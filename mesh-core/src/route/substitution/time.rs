@@ -139,23 +139,23 @@ fn single(letter: char) -> Option<TimePart> {
 
 /// A point in time, taken apart.
 #[derive(Clone, Copy, Debug)]
-struct Moment {
-    timestamp: i64,
-    nanos: u32,
-    year: i64,
+pub(crate) struct Moment {
+    pub(crate) timestamp: i64,
+    pub(crate) nanos: u32,
+    pub(crate) year: i64,
     /// 1 to 12
-    month: i64,
+    pub(crate) month: i64,
     /// 1 to 31
-    day: i64,
+    pub(crate) day: i64,
     /// 1 to 366
-    day_of_year: i64,
+    pub(crate) day_of_year: i64,
     /// Sunday is 0.
-    weekday: i64,
-    second_of_day: i64,
+    pub(crate) weekday: i64,
+    pub(crate) second_of_day: i64,
 }
 
 impl Moment {
-    fn of(time: SystemTime) -> Self {
+    pub(crate) fn of(time: SystemTime) -> Self {
         let (timestamp, nanos) = match time.duration_since(UNIX_EPOCH) {
             Ok(since) => (seconds(since), since.subsec_nanos()),
             Err(before) => {
@@ -237,7 +237,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 }
 
 /// Days from 1970-01-01 to January 1st of a year.
-fn days_before_year(year: i64) -> i64 {
+pub(crate) fn days_before_year(year: i64) -> i64 {
     let before = year - 1;
     before * 365 + before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400) - 719_162
 }

@@ -29,6 +29,7 @@ pub(super) const CANONICAL_SERVICE: &str = "istio.canonical_service";
 pub(super) const CLUSTER: &str = "upstream_cluster.name";
 pub(super) const FLAGS: &str = "response_flags";
 pub(super) const ISTIO_NAMESPACE: &str = "istio.namespace";
+pub(super) const ISTIO_MESH_ID: &str = "istio.mesh_id";
 /// Of ours: which rule of an AuthorizationPolicy has decided, as Envoy names rules.
 pub(super) const POLICY: &str = "istio.policy";
 pub(super) const REQUEST_ID: &str = "guid:x-request-id";

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use http::HeaderMap;
 use mesh_config::api::telemetry::CustomTag;
+use mesh_core::access_log::Attributes;
 use mesh_core::telemetry::Side;
 use mesh_core::telemetry::policy::DEFAULT_SAMPLING;
 use opentelemetry::trace::SpanContext;
@@ -24,9 +25,12 @@ pub(super) struct Policy<'a> {
     pub(super) uses_request_id: bool,
     /// Whether Istio's own tags are added.
     pub(super) istio_tags: bool,
+    /// The name of the mesh.
+    pub(super) mesh_id: &'a str,
     /// Whether the trace headers of requests are left alone.
     pub(super) keeps_context: bool,
     pub(super) tags: Option<&'a BTreeMap<String, CustomTag>>,
+    pub(super) formatted: Option<&'a Attributes>,
 }
 
 /// Istio tells shares apart to a hundredth of a percent.
@@ -53,8 +57,10 @@ impl<'a> Policy<'a> {
                 reports: true,
                 uses_request_id: true,
                 istio_tags: true,
+                mesh_id: &live.snapshot().telemetry().mesh_id,
                 keeps_context: false,
                 tags: None,
+                formatted: None,
             };
         };
         let own = Self {
@@ -62,8 +68,10 @@ impl<'a> Policy<'a> {
             reports: !policy.is_disabled,
             uses_request_id: policy.uses_request_id,
             istio_tags: policy.istio_tags,
+            mesh_id: &live.snapshot().telemetry().mesh_id,
             keeps_context: policy.keeps_context,
             tags: Some(&policy.custom_tags),
+            formatted: Some(&*policy.formatted_tags).filter(|tags| !tags.is_empty()),
         };
         // As Envoy then leaves it to whoever makes the spans.
         if policy.uses_request_id { own } else { own.decided_by_provider() }

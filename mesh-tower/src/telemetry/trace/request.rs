@@ -10,9 +10,9 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind};
 
 use super::attributes::{
-    CANONICAL_REVISION, CANONICAL_SERVICE, CLIENT_ADDRESS, ISTIO_NAMESPACE, METHOD, METHOD_ORIGINAL, PROTOCOL_VERSION,
-    RPC_METHOD, RPC_SYSTEM, SCHEME, SERVER_ADDRESS, SERVER_PORT, URL_FULL, URL_PATH, USER_AGENT, known_method, pair,
-    version,
+    CANONICAL_REVISION, CANONICAL_SERVICE, CLIENT_ADDRESS, ISTIO_MESH_ID, ISTIO_NAMESPACE, METHOD, METHOD_ORIGINAL,
+    PROTOCOL_VERSION, RPC_METHOD, RPC_SYSTEM, SCHEME, SERVER_ADDRESS, SERVER_PORT, URL_FULL, URL_PATH, USER_AGENT,
+    known_method, pair, version,
 };
 use super::policy::Policy;
 use super::{About, tags};
@@ -50,8 +50,12 @@ impl<B> Described<'_, B> {
             attributes.push(pair(CANONICAL_SERVICE, self.own.canonical_service.to_string()));
             attributes.push(pair(CANONICAL_REVISION, self.own.canonical_revision.to_string()));
             attributes.push(pair(ISTIO_NAMESPACE, self.own.namespace.to_string()));
+            attributes.push(pair(ISTIO_MESH_ID, self.policy.mesh_id.to_owned()));
         }
         attributes.extend(self.policy.tags.into_iter().flat_map(|asked| tags::of(asked, self.request.headers())));
+        if let Some(formatted) = self.policy.formatted {
+            attributes.extend(tags::formatted(formatted, self.request, self.about.side));
+        }
         SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes)
     }
 

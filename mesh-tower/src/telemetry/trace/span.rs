@@ -77,6 +77,11 @@ impl Traced {
         Some(span)
     }
 
+    /// The trace, as 32 digits, where it is recorded.
+    pub(crate) fn trace_id(&self) -> Option<Box<str>> {
+        Some(self.0.as_ref()?.span.span_context().trace_id().to_string().into())
+    }
+
     /// What spans of the application are parts of.
     pub(crate) fn context(&self) -> Option<Context> {
         let span = self.0.as_ref()?;

@@ -3,9 +3,15 @@
 use std::collections::BTreeMap;
 use std::env;
 
-use http::HeaderMap;
+use http::header::HOST;
+use http::uri::Authority;
+use http::{HeaderMap, Request};
 use mesh_config::api::telemetry::CustomTag;
+use mesh_core::access_log::Attributes;
+use mesh_core::telemetry::{Record, Side};
 use opentelemetry::KeyValue;
+
+use crate::identity::Peer;
 
 /// The tags of a request. One whose value is not there, and has no default, is left out.
 pub(super) fn of<'a>(
@@ -26,6 +32,24 @@ fn value(tag: &CustomTag, headers: &HeaderMap) -> Option<String> {
         _ => return None,
     };
     (!found.is_empty()).then_some(found)
+}
+
+/// The tags of a request that are formatted, by what is known of it when it begins. Those that come to nothing are left out.
+pub(super) fn formatted<B>(tags: &Attributes, request: &Request<B>, side: Side) -> Vec<KeyValue> {
+    let mut record = Record::new(side, crate::clock::wall(), request.method().clone());
+    let host = || request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    record.authority = request.uri().authority().map_or_else(host, Authority::as_str).into();
+    record.path = request.uri().path_and_query().cloned();
+    record.protocol = request.version();
+    record.request_headers = tags.wanted().request.of(request.headers());
+    record.unique_id = fastrand::u128(..);
+    if let Some(peer) = request.extensions().get::<Peer>() {
+        record.downstream_remote = peer.address().socket();
+        record.downstream_local = peer.local_address();
+        record.tls = peer.facts();
+    }
+    let found = tags.of(&record, "", "").filter(|(_, value)| !value.is_empty());
+    found.map(|(name, value)| KeyValue::new(name.to_owned(), value)).collect()
 }
 
 #[cfg(test)]
