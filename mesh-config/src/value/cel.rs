@@ -253,6 +253,9 @@ mod tests {
         let deep = format!("{}a{}", "(".repeat(100_000), ")".repeat(100_000));
         assert!(check(&deep).unwrap_err().contains("nested too deeply"));
         assert!(check(&"!".repeat(100_000)).is_err());
+        let signs_and_brackets = format!("{}a{}", "!-!-(".repeat(25), ")".repeat(25));
+        assert!(check(&signs_and_brackets).unwrap_err().contains("nested too deeply"));
+        assert!(check(&format!("{}a{}", "!-(".repeat(25), ")".repeat(25))).is_ok());
         assert!(check(&format!("a{}", " ? b : c".repeat(100_000))).is_err());
     }
 

@@ -62,13 +62,18 @@ pub(super) fn contains(container: &Value<'_>, wanted: &Value<'_>) -> Result<bool
     }
 }
 
+/// What is joined is copied each time: past so many bytes it errs.
+const LONGEST_TEXT: usize = 64 * 1024;
+
 /// Texts are joined, too, where Envoy errs unless it is told to.
 fn add<'r>(left: Value<'r>, right: Value<'r>) -> Evaluated<'r> {
     match (left, right) {
         (Value::Int(a), Value::Int(b)) => a.checked_add(b).map(Value::Int).ok_or(Erred),
         (Value::Uint(a), Value::Uint(b)) => a.checked_add(b).map(Value::Uint).ok_or(Erred),
         (Value::Double(a), Value::Double(b)) => Ok(Value::Double(a + b)),
-        (Value::Text(a), Value::Text(b)) => Ok(Value::Text(Cow::Owned(format!("{a}{b}")))),
+        (Value::Text(a), Value::Text(b)) if a.len() + b.len() <= LONGEST_TEXT => {
+            Ok(Value::Text(Cow::Owned(format!("{a}{b}"))))
+        }
         (Value::Duration(a), Value::Duration(b)) => a.checked_add(b).map(Value::Duration).ok_or(Erred),
         (Value::Timestamp(a), Value::Duration(b)) | (Value::Duration(a), Value::Timestamp(b)) => {
             a.checked_add(b).map(Value::Timestamp).ok_or(Erred)

@@ -72,7 +72,7 @@ pub struct Scope<'r> {
 }
 
 /// The most bytes that a tag's value has; what is longer is cut.
-pub const LONGEST_TAG: usize = 1_024;
+pub const LONGEST_TAG: usize = 256;
 
 impl Program {
     /// Compiles an expression. With it come notes on what in it can only err.

@@ -82,9 +82,11 @@ fn of_certificate(own: Option<&CertificateInfo>, now: SystemTime) -> Option<Valu
 fn of_callers(live: &Live, seen: &Seen) -> Option<Value> {
     let count = peers::callers(seen).iter().filter(|caller| caller["would_be_cut_off_by_strict"] == true).count();
     let mode = live.snapshot().peer_modes().mode.as_str();
-    (count > 0).then(|| {
-        let message =
-            format!("{count} callers of the last 15 minutes prove nothing by a certificate: STRICT cuts them off");
+    let others = if peers::left_out(seen).is_some() { "; further ones are not told apart" } else { "" };
+    (count > 0 || !others.is_empty()).then(|| {
+        let message = format!(
+            "{count} callers of the last 15 minutes prove nothing by a certificate: STRICT cuts them off{others}"
+        );
         fact("plaintext-callers", "info", mode, &message)
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mesh_core::cluster::endpoint::EndpointState;
 use serde_json::{Value, json};
 
-use super::rates::{joined, of_sum, of_window, rounded};
+use super::rates::{joined, of_sum, of_window};
 use super::{endpoints, peers};
 use crate::cluster::ClusterHandle;
 use crate::live::Live;
@@ -24,7 +24,7 @@ pub(super) fn graph(live: &Live, seen: &Seen, host: &str) -> Value {
     }
     let share = |cluster: &str, sum: &Sum| {
         let all = of_hosts.get(&place_of(cluster)).copied().unwrap_or_default();
-        json!({ "share": (all > 0).then(|| rounded(sum.requests as f64 / all as f64)) })
+        json!({ "share": (all > 0).then(|| sum.requests as f64 / all as f64) })
     };
     let of_cluster = |(name, sum): (&&str, &Sum)| {
         let known = places.cluster(name).map(|cluster| endpoints::policy(cluster));
@@ -38,6 +38,7 @@ pub(super) fn graph(live: &Live, seen: &Seen, host: &str) -> Value {
     let told = json!({
         "self": itself(live),
         "callers": peers::callers(seen),
+        "callers_left_out": peers::left_out(seen),
         "callers_left_out": seen.callers.others.as_ref().map(|sum| of_sum(seen, sum)),
         "clusters": clusters.iter().map(of_cluster).collect::<Vec<_>>(),
         "edges": edges.iter().map(of_edge).collect::<Vec<_>>(),

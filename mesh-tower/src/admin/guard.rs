@@ -25,7 +25,8 @@ pub(super) fn refuse<B>(request: &Request<B>, admin: &Admin) -> Option<Reply> {
         let why = "this server is called by its address, as localhost, or by a name that Admin::host allows";
         return Some(text(StatusCode::MISDIRECTED_REQUEST, why));
     }
-    if is_from_elsewhere(request.headers()) && !is_page(request.uri().path()) {
+    let is_opened = is_page(request.uri().path()) && is_navigation(request.headers());
+    if is_from_elsewhere(request.headers()) && !is_opened {
         return Some(text(StatusCode::FORBIDDEN, "pages of other sites may open /mesh/ and ask for nothing"));
     }
     match *request.method() {
@@ -50,6 +51,11 @@ fn is_ours(host: &str, admin: &Admin) -> bool {
 /// done all the same. Programs say nothing.
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     headers.get_all("sec-fetch-site").iter().any(|site| site != "same-origin" && site != "none")
+}
+
+/// Whether somebody has followed a link, as far as the browser says.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    headers.get_all("sec-fetch-mode").iter().all(|mode| mode == "navigate")
 }
 
 fn refuse_change(headers: &HeaderMap, admin: &Admin) -> Option<Reply> {
@@ -100,6 +106,12 @@ mod tests {
         }
         for site in ["same-origin", "none"] {
             assert_eq!(asked("/mesh/explain", site), None, "{site}");
+        }
+        for (mode, refused) in [("navigate", None), ("no-cors", Some(403)), ("cors", Some(403))] {
+            let request = Request::get("/mesh/").header(HOST, "localhost").header("sec-fetch-site", "cross-site");
+            let request = request.header("sec-fetch-mode", mode).body(()).unwrap();
+            let reply = refuse(&request, &Admin::at("127.0.0.1:0")).map(|reply| reply.status().as_u16());
+            assert_eq!(reply, refused, "{mode}");
         }
     }
 

@@ -18,11 +18,16 @@ pub(super) fn peers(live: &Live, seen: &Seen) -> Value {
         "mode": live.snapshot().peer_modes().mode.as_str(),
         "port_modes": ports,
         "callers": callers,
-        "callers_left_out": seen.callers.others.as_ref().map(|sum| of_sum(seen, sum)),
+        "callers_left_out": left_out(seen),
         "cut_off_by_strict": cut_off,
         "plaintext_edges": graph::plaintext(live, seen),
     });
     joined(of_window(seen), told)
+}
+
+/// Those that there was no room to tell apart: of them nobody knows whether they have proved who they are.
+pub(super) fn left_out(seen: &Seen) -> Option<Value> {
+    seen.callers.others.as_ref().map(|sum| of_sum(seen, sum))
 }
 
 /// Those that called within the longest window, the busiest first.

@@ -33,7 +33,8 @@ pub(super) fn of_sum(seen: &Seen, sum: &Sum) -> Value {
         "requests": sum.requests,
         "rps": rps(seen, sum),
         "errors": sum.errors,
-        "error_share": sum.error_share().map(rounded),
+        // Not rounded: one failure among thousands is none of a share of nothing.
+        "error_share": sum.error_share(),
         "ok_percent": sum.error_share().map(|share| rounded(100.0 - 100.0 * share)),
         "p50_ms": milliseconds(0.50),
         "p95_ms": milliseconds(0.95),

@@ -72,6 +72,9 @@ pub(super) const INDEX: [(&str, &str); 17] = [
     ("/ready", "whether it has a configuration and does not drain"),
 ];
 
+/// Where a window may be chosen by who wants to know; the page goes on with the usual one.
+const WINDOWED: [&str; 5] = ["/mesh/routes", "/mesh/endpoints", "/mesh/graph", "/mesh/peers", "/mesh/lint"];
+
 /// Behind it stands a host.
 const EFFECTIVE: &str = "/mesh/effective/";
 
@@ -86,10 +89,12 @@ impl State {
         let ask = Ask::of(request.uri());
         let live = self.shared.live.current();
         let host = ask.get("host").unwrap_or_default();
-        let seen = match rates::window(&ask) {
-            Ok(window) => move || self.seen(window),
-            Err(problem) => return text(StatusCode::BAD_REQUEST, problem),
+        let window = match rates::window(&ask) {
+            Ok(window) => window,
+            Err(problem) if WINDOWED.contains(&request.uri().path()) => return text(StatusCode::BAD_REQUEST, problem),
+            Err(_) => Window::default(),
         };
+        let seen = || self.seen(window);
         match request.uri().path() {
             path if is_page(path) && wants(request.headers(), "text/html") => self.page(&live, &ask),
             path if is_page(path) => json(&index()),

@@ -226,6 +226,10 @@ impl Trail {
     pub(crate) fn chosen(&mut self, endpoint: &Arc<EndpointState>, group: Option<&Arc<Group>>) {
         self.endpoint = Some(Arc::clone(endpoint));
         self.counts_in(group);
+        // That of a try before is none of this one.
+        if let Some(recording) = self.begun.as_mut().and_then(Begun::recording) {
+            recording.record().upstream_local = None;
+        }
     }
 
     /// How its last try is sent, where somebody wants to know.

@@ -125,12 +125,23 @@ fn counted(
 /// Labels as a metric has them: without those that are taken away, and with those that are set.
 fn changed(labels: &[KeyValue], change: Option<&MetricOverride>, values: &[Box<str>]) -> Vec<KeyValue> {
     let Some(change) = change else { return labels.to_vec() };
-    let kept = labels.iter().filter(|label| !change.tags.contains_key(label.key.as_str())).cloned();
+    // Where no expression can tell yet a label keeps what it has.
+    let is_kept = |name: &str| match change.tags.get(name) {
+        Some(Tag::Expression(place)) => values.get(*place).is_none(),
+        Some(Tag::Removed | Tag::Text(_)) => false,
+        None => true,
+    };
+    let kept = labels.iter().filter(|label| is_kept(label.key.as_str())).cloned();
+    let is_there = |name: &str| labels.iter().any(|label| label.key.as_str() == name);
     let set = change.tags.iter().filter_map(|(name, tag)| {
         let value = match tag {
             Tag::Removed => return None,
             Tag::Text(text) => text,
-            Tag::Expression(place) => values.get(*place).map_or(UNKNOWN, |value| &**value),
+            Tag::Expression(place) => match values.get(*place) {
+                Some(value) => &**value,
+                None if is_there(name) => return None,
+                None => UNKNOWN,
+            },
         };
         Some(KeyValue::new(name.to_string(), value.to_owned()))
     });

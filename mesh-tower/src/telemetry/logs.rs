@@ -48,9 +48,10 @@ impl Default for Hostname {
 }
 
 impl Logs {
-    /// Lines that were left out, since more than the most waited to be written.
+    /// Lines that were left out, since more than the most waited to be written, or since they could not be.
     pub(crate) fn left_out(&self) -> u64 {
-        self.left_out.load(Ordering::Relaxed)
+        let lost = |writer: &Arc<Writer>| writer.waiting.lost.load(Ordering::Relaxed);
+        self.left_out.load(Ordering::Relaxed) + self.writers.load().values().map(lost).sum::<u64>()
     }
 
     /// The name of this host.
@@ -180,6 +181,8 @@ impl Writer {
 struct Waiting {
     lines: AtomicUsize,
     bytes: AtomicUsize,
+    /// Lines that had their turn and could not be written.
+    lost: AtomicU64,
 }
 
 impl Waiting {
@@ -222,11 +225,12 @@ fn write_all(mut target: Target, messages: &Receiver<Message>, waiting: &Waiting
         }
         match target.write(&batch) {
             Ok(()) => has_failed = false,
-            Err(error) if !has_failed => {
-                has_failed = true;
-                tracing::error!(%error, "the access log cannot be written");
+            Err(error) => {
+                waiting.lost.fetch_add(lines as u64, Ordering::Relaxed);
+                if !std::mem::replace(&mut has_failed, true) {
+                    tracing::error!(path = %target.name(), %error, "the access log cannot be written");
+                }
             }
-            Err(_) => {}
         }
         waiting.give_back(lines, batch.len());
         batch.clear();

@@ -52,7 +52,7 @@
 //! `PassthroughCluster`. Of all label sets together up to [`MOST_SERIES`] are kept apart; what comes then is counted in one
 //! series that has the label `otel_metric_overflow="true"`. That holds for labels that a Telemetry resource sets to an
 //! expression, too, of which callers may make up any number of values; a value is cut at
-//! [1,024 bytes](mesh_core::cel::LONGEST_TAG), and `unknown` where evaluating errs.
+//! [256 bytes](mesh_core::cel::LONGEST_TAG), and `unknown` where evaluating errs.
 //!
 //! # Access logs
 //!

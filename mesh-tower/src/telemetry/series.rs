@@ -42,18 +42,18 @@ pub(crate) struct Metrics {
     /// Counts changes of them: groups of an older one hand on to those of the newest.
     version: AtomicU64,
     known: AtomicUsize,
-    overflow: OnceLock<Arc<Series>>,
-    overflow_messages: OnceLock<Arc<MessageSeries>>,
-    groups: Mutex<HashMap<Parties, Arc<Group>>>,
-    /// What requests count in that got to no service, or that there is no room for.
+    groups: Mutex<Groups>,
+    /// What requests count in that got to no service.
     nobody: OnceLock<Arc<Group>>,
 }
 
-/// How each side counts.
-#[derive(Debug, Default)]
+/// How each side counts, and what it counts in where there is no room.
+#[derive(Default)]
 struct Policies {
     client: MetricsPolicy,
     server: MetricsPolicy,
+    overflow: [OnceLock<Arc<Series>>; 2],
+    overflow_messages: [OnceLock<Arc<MessageSeries>>; 2],
 }
 
 impl Policies {
@@ -63,6 +63,22 @@ impl Policies {
             Reporter::Destination => &self.server,
         }
     }
+}
+
+/// What requests count in, by the parties that they are between.
+#[derive(Default)]
+struct Groups {
+    by_parties: HashMap<Parties, Arc<Group>>,
+    /// How many of them are not by the configuration: who calls, what others tell of themselves and prove.
+    found_out: usize,
+}
+
+/// The same metrics are counted, and their labels are as they are.
+fn untagged(policy: &MetricsPolicy) -> MetricsPolicy {
+    let mut policy = policy.clone();
+    policy.expressions.clear();
+    policy.overrides.values_mut().for_each(|change| change.tags.clear());
+    policy
 }
 
 /// The labels of what there is no room for.
@@ -117,8 +133,6 @@ impl Metrics {
             policies: ArcSwap::default(),
             version: AtomicU64::new(0),
             known: AtomicUsize::new(0),
-            overflow: OnceLock::new(),
-            overflow_messages: OnceLock::new(),
             groups: Mutex::default(),
             nobody: OnceLock::new(),
         })
@@ -133,8 +147,9 @@ impl Metrics {
             return;
         }
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        self.policies.store(Arc::new(Policies { client: client.clone(), server: server.clone() }));
-        groups.clear();
+        let policies = Policies { client: client.clone(), server: server.clone(), ..Policies::default() };
+        self.policies.store(Arc::new(policies));
+        *groups = Groups::default();
         self.known.store(0, Ordering::Relaxed);
         self.version.fetch_add(1, Ordering::Release);
     }
@@ -159,9 +174,11 @@ impl Metrics {
         self.group(Parties { reporter: Reporter::Source, other, called })
     }
 
-    /// What requests from a workload count in, which were meant for a service of ours.
+    /// What requests from a workload count in, which were meant for a service of ours. Where too many workloads call they
+    /// count as those of an unknown one.
     pub(crate) fn from(self: &Arc<Self>, other: Workload, called: Called) -> Arc<Group> {
-        self.group(Parties { reporter: Reporter::Destination, other, called })
+        let parties = Parties { reporter: Reporter::Destination, other, called };
+        self.found_out(&parties).unwrap_or_else(|| self.group(Parties { other: Workload::unknown(), ..parties }))
     }
 
     /// What requests count in that got to no service.
@@ -174,18 +191,26 @@ impl Metrics {
         Arc::clone(self.nobody.get_or_init(|| Arc::new(self.labelled(&parties()))))
     }
 
+    /// The group of parties of which there are as many as the configuration makes.
     fn group(self: &Arc<Self>, parties: Parties) -> Arc<Group> {
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(group) = groups.get(&parties) {
-            return Arc::clone(group);
+        let make = || Arc::new(self.labelled(&parties));
+        Arc::clone(groups.by_parties.entry(parties.clone()).or_insert_with(make))
+    }
+
+    /// The group of parties that others have made known: `None` where there are too many of them already.
+    fn found_out(self: &Arc<Self>, parties: &Parties) -> Option<Arc<Group>> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = groups.by_parties.get(parties) {
+            return Some(Arc::clone(group));
         }
-        if groups.len() >= MOST_SERIES {
-            drop(groups);
-            return self.to_nobody();
+        if groups.found_out >= MOST_SERIES {
+            return None;
         }
-        let group = Arc::new(self.labelled(&parties));
-        groups.insert(parties, Arc::clone(&group));
-        group
+        groups.found_out += 1;
+        let group = Arc::new(self.labelled(parties));
+        groups.by_parties.insert(parties.clone(), Arc::clone(&group));
+        Some(group)
     }
 
     fn labelled(self: &Arc<Self>, parties: &Parties) -> Group {
@@ -213,17 +238,19 @@ impl Metrics {
     }
 
     /// A series of its own while there is room, else the one of all that there is none for.
-    fn series(&self, policy: &MetricsPolicy, labels: &[KeyValue], values: &[Box<str>]) -> Arc<Series> {
-        if self.takes_room() {
+    fn series(&self, policies: &Policies, reporter: Reporter, labels: &[KeyValue], values: &[Box<str>]) -> Arc<Series> {
+        let policy = policies.of(reporter);
+        // What is not counted takes no room.
+        if !policy.is_enabled || self.takes_room() {
             return Arc::new(self.instruments.bind(labels, policy, values));
         }
-        self.overflow()
+        self.overflow(policies, reporter)
     }
 
     /// What label sets count in that there is no room for.
-    fn overflow(&self) -> Arc<Series> {
-        let bind = || Arc::new(self.instruments.bind(&overflow(), &MetricsPolicy::default(), &[]));
-        Arc::clone(self.overflow.get_or_init(bind))
+    fn overflow(&self, policies: &Policies, reporter: Reporter) -> Arc<Series> {
+        let bind = || Arc::new(self.instruments.bind(&overflow(), &untagged(policies.of(reporter)), &[]));
+        Arc::clone(policies.overflow[reporter as usize].get_or_init(bind))
     }
 
     fn is_full(&self) -> bool {
@@ -232,11 +259,13 @@ impl Metrics {
 
     /// The same for messages.
     fn message_series(&self, reporter: Reporter, labels: &[KeyValue]) -> Arc<MessageSeries> {
-        if self.takes_room() {
-            return Arc::new(self.instruments.bind_messages(labels, self.policies.load().of(reporter)));
+        let policies = self.policies.load();
+        let policy = policies.of(reporter);
+        if !policy.is_enabled || self.takes_room() {
+            return Arc::new(self.instruments.bind_messages(labels, policy));
         }
-        let bind = || Arc::new(self.instruments.bind_messages(&overflow(), &MetricsPolicy::default()));
-        Arc::clone(self.overflow_messages.get_or_init(bind))
+        let bind = || Arc::new(self.instruments.bind_messages(&overflow(), &untagged(policy)));
+        Arc::clone(policies.overflow_messages[reporter as usize].get_or_init(bind))
     }
 
     /// Whether there is room for one more label set, which is taken then.
@@ -279,7 +308,8 @@ impl Group {
             || Arc::clone(self),
             |told| {
                 let other = self.parties.other.refined_by(&told);
-                self.metrics.group(Parties { other, ..self.parties.clone() })
+                let parties = Parties { other, ..self.parties.clone() };
+                self.metrics.found_out(&parties).unwrap_or_else(|| Arc::clone(self))
             },
         );
         let mut more = Vec::clone(&known);
@@ -307,7 +337,8 @@ impl Group {
             return group;
         }
         let other = self.parties.other.clone().with_principal(id.as_str());
-        let group = self.metrics.group(Parties { other, ..self.parties.clone() });
+        let parties = Parties { other, ..self.parties.clone() };
+        let group = self.metrics.found_out(&parties).unwrap_or_else(|| Arc::clone(self));
         self.proved.rcu(|known| {
             let mut more = Vec::clone(known);
             // An endpoint is the same from one day to another; but a table has to end somewhere.
@@ -383,18 +414,18 @@ impl Group {
         }
         // What callers make up any number of is not kept, and nobody waits for it.
         if self.metrics.is_full() {
-            return self.metrics.overflow().record(sizes);
+            return self.metrics.overflow(&policies, self.parties.reporter).record(sizes);
         }
-        self.add_tagged(tagged, policy).record(sizes);
+        self.add_tagged(tagged, &policies).record(sizes);
     }
 
-    fn add_tagged(&self, tagged: Tagged, policy: &MetricsPolicy) -> Arc<Series> {
+    fn add_tagged(&self, tagged: Tagged, policies: &Policies) -> Arc<Series> {
         let _growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.tagged.load_full();
         if let Some(series) = known.get(&tagged) {
             return Arc::clone(series);
         }
-        let series = self.metrics.series(policy, &self.labels_of(tagged.0), &tagged.1);
+        let series = self.metrics.series(policies, self.parties.reporter, &self.labels_of(tagged.0), &tagged.1);
         let mut more = HashMap::clone(&known);
         more.insert(tagged, Arc::clone(&series));
         self.tagged.store(Arc::new(more));
@@ -414,8 +445,7 @@ impl Group {
             return Arc::clone(series);
         }
         let policies = self.metrics.policies.load();
-        let policy = policies.of(self.parties.reporter);
-        let series = self.metrics.series(policy, &self.labels_of(ended), &[]);
+        let series = self.metrics.series(&policies, self.parties.reporter, &self.labels_of(ended), &[]);
         self.usual.get_or_init(|| (ended, Arc::clone(&series)));
         let mut more = Vec::clone(&known);
         more.push((ended, Arc::clone(&series)));

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -26,7 +27,11 @@ pub(crate) struct Browser {
     complaints: Vec<String>,
     _child: Child,
     _profile: TempDir,
+    _turn: SemaphorePermit<'static>,
 }
+
+/// So many browsers run at a time: more would be too slow for each other.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// How a page is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +67,7 @@ fn program() -> Option<PathBuf> {
 impl Browser {
     pub(crate) async fn start() -> Option<Self> {
         let program = program()?;
+        let turn = TURNS.acquire().await.unwrap();
         let profile = tempfile::tempdir().unwrap();
         let mut command = Command::new(program);
         command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]);
@@ -85,7 +91,8 @@ impl Browser {
         let (socket, _) =
             tokio_tungstenite::client_async(format!("ws://127.0.0.1:{port}{path}"), stream).await.unwrap();
         let (sent, complaints) = (0, Vec::new());
-        let mut browser = Self { socket, session: None, sent, complaints, _child: child, _profile: profile };
+        let mut browser =
+            Self { socket, session: None, sent, complaints, _child: child, _profile: profile, _turn: turn };
         let tab = browser.send("Target.createTarget", json!({"url": "about:blank"})).await;
         let ask = json!({"targetId": tab["targetId"], "flatten": true});
         let attached = browser.send("Target.attachToTarget", ask).await;

@@ -106,7 +106,14 @@ impl<'t> Parser<'t> {
         if negative {
             signs.pop();
         }
+        // Signs make the tree deeper as brackets do.
+        let deeper = signs.len();
+        self.depth += deeper;
+        if self.depth > DEEPEST {
+            return Err("nested too deeply".to_owned());
+        }
         let mut found = self.member(negative)?;
+        self.depth -= deeper;
         for sign in signs.into_iter().rev() {
             let operand = Box::new(found);
             found = if sign == "!" { Expression::Not(operand) } else { Expression::Negated(operand) };

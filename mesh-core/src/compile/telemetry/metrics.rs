@@ -62,9 +62,13 @@ pub(super) fn merged(
     with_used_expressions(merging.policy)
 }
 
-/// Without expressions of tags that a narrower level has replaced: each costs something with each request.
+/// Without expressions of tags that a narrower level has replaced, or of metrics that are turned off: each costs something
+/// with each request.
 fn with_used_expressions(mut policy: MetricsPolicy) -> MetricsPolicy {
     let all = std::mem::take(&mut policy.expressions);
+    if !policy.is_enabled {
+        return policy;
+    }
     let used = &mut policy.expressions;
     let tags =
         policy.overrides.values_mut().filter(|change| !change.is_disabled).flat_map(|change| change.tags.values_mut());

@@ -59,8 +59,8 @@ mod tests {
 
     use super::*;
 
-    fn bare(blocks: Value) -> String {
-        conditions(&blocks).replace("<span class=\"faint\">", "").replace("</span>", "").replace("<br>", " ")
+    fn bare(blocks: &Value) -> String {
+        conditions(blocks).replace("<span class=\"faint\">", "").replace("</span>", "").replace("<br>", " ")
     }
 
     #[test]
@@ -74,7 +74,7 @@ mod tests {
             (json!([{"withoutHeaders": {"x": {}}}]), "not x is there"),
             (json!([{"headers": {"<b>": {"exact": "<i>"}}}]), "&lt;b&gt; = &lt;i&gt;"),
         ] {
-            assert_eq!(bare(blocks.clone()), said, "{blocks}");
+            assert_eq!(bare(&blocks), said, "{blocks}");
         }
     }
 }

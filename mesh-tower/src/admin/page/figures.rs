@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn figures_are_short_and_nothing_is_rounded_to_all_or_none() {
-        let [little, some, many] = [0.01, 4.0, 612.4].map(|rps| rps_of(rps));
+        let [little, some, many] = [0.01, 4.0, 612.4].map(rps_of);
         assert_eq!((&*little, &*some, &*many), ("&lt;0.1", "4.0", "612"));
         let shares = [0.0, 0.0001, 0.213, 0.99999, 1.0].map(percent);
         assert_eq!(shares, ["0 %", "&lt;0.1 %", "21.3 %", "&gt;99.9 %", "100 %"]);

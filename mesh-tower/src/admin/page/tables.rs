@@ -151,6 +151,9 @@ pub(super) fn callers(graph: &Value) -> String {
         Text("last flag"),
     ];
     let heading = match callers.iter().filter(|caller| is_cut(caller)).count() {
+        cut if !graph["callers_left_out"].is_null() => {
+            format!("Who calls me: STRICT would cut off {cut} of these, and there are others that are not told apart")
+        }
         0 => "Who calls me: STRICT would cut off nobody".to_owned(),
         cut => format!("Who calls me: STRICT would cut off {cut} of {}", callers.len()),
     };

@@ -26,6 +26,15 @@ impl Target {
         }
     }
 
+    /// What it is called where something is said of it.
+    pub(super) fn name(&self) -> std::borrow::Cow<'_, str> {
+        match self {
+            Self::Stdout => "/dev/stdout".into(),
+            Self::Stderr => "/dev/stderr".into(),
+            Self::File { path, .. } => path.to_string_lossy(),
+        }
+    }
+
     pub(super) fn write(&mut self, batch: &[u8]) -> io::Result<()> {
         match self {
             Self::Stdout => io::stdout().lock().write_all(batch),
@@ -42,7 +51,11 @@ impl Target {
                     Some(file) => file,
                     None => open.insert(OpenOptions::new().create(true).append(true).open(path)?),
                 };
-                file.write_all(batch)
+                let written = file.write_all(batch);
+                if written.is_err() {
+                    *open = None;
+                }
+                written
             }
         }
     }

@@ -52,7 +52,10 @@ fn rows(graph: &Value) -> Vec<Vec<String>> {
         let health = if edge["endpoint"].is_null() { "none there" } else { edge["health"].as_str().unwrap_or("-") };
         row(&between, edge, health)
     });
-    callers.chain(edges).collect()
+    let others = Some(&graph["callers_left_out"]).filter(|others| !others.is_null());
+    let others =
+        others.map(|others| row(&["(others, not told apart)".to_owned(), own.clone(), "-".to_owned()], others, "-"));
+    callers.chain(others).chain(edges).collect()
 }
 
 fn row(between: &[String; 3], of: &Value, health: &str) -> Vec<String> {

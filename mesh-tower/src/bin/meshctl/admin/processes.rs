@@ -17,7 +17,7 @@ pub(super) struct Asked<T> {
     /// Whether the names matter.
     several: bool,
     /// Whether somebody did not answer.
-    missed: bool,
+    pub(super) missed: bool,
 }
 
 /// The form of an answer.

@@ -63,7 +63,9 @@ impl Tap {
         let query: Vec<_> = filters.iter().filter_map(pair).collect();
         let path = format!("/mesh/tap?{}", query.join("&"));
         let told = processes.ask(|admin| admin.lines(&path))?;
+        let (missed, mut shown) = (told.missed, 0);
         for (name, event) in together(told.told).into_iter().take(self.count.unwrap_or(usize::MAX)) {
+            shown += 1;
             let mut told: Value =
                 serde_json::from_str(&event).map_err(|_| "the tap tells what is no JSON".to_owned())?;
             if !name.is_empty() && self.is_json() {
@@ -72,7 +74,9 @@ impl Tap {
             let begin = if name.is_empty() { name } else { name + " " };
             print(&if self.is_json() { format!("{told}\n") } else { begin + &line(&told) })?;
         }
-        Ok(Outcome::Clean)
+        // A tap ends by itself only when its process does, or has nothing to say for long.
+        let is_whole = !missed && self.count == Some(shown);
+        Ok(if is_whole { Outcome::Clean } else { Outcome::CouldNotRun })
     }
 }
 

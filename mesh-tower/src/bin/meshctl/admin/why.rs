@@ -30,7 +30,7 @@ struct Explained {
 
 impl Why {
     pub(crate) fn run(&self, processes: Option<&Processes>) -> Result<Outcome, String> {
-        let mut explained = Vec::new();
+        let (mut missed, mut explained) = (false, Vec::new());
         for asked in self.flags.split(',') {
             let known = ResponseFlags::TABLE.iter().find(|(_, letters, _)| letters.eq_ignore_ascii_case(asked));
             let Some((_, letters, meaning)) = known else {
@@ -38,13 +38,17 @@ impl Why {
                 return Err(format!("there is no flag {}; these are: {}", escape(asked), all.join(" ")));
             };
             let causes = processes.map(|processes| of_all(processes, letters)).transpose()?;
+            let causes = causes.map(|(causes, one_missed)| {
+                missed |= one_missed;
+                causes
+            });
             explained.push(Explained { letters, meaning, causes });
         }
         print(&match self.output {
             Format::Text => explained.iter().map(Explained::text).collect::<String>(),
             Format::Json => format!("{:#}\n", Value::from_iter(explained.iter().map(Explained::json))),
         })?;
-        Ok(Outcome::Clean)
+        Ok(if missed { Outcome::CouldNotRun } else { Outcome::Clean })
     }
 }
 
@@ -63,14 +67,14 @@ impl Explained {
     }
 }
 
-/// The causes of all processes, with their names where there are several.
-fn of_all(processes: &Processes, letters: &str) -> Result<Vec<Vec<String>>, String> {
+/// The causes of all processes, with their names where there are several; and whether one did not answer.
+fn of_all(processes: &Processes, letters: &str) -> Result<(Vec<Vec<String>>, bool), String> {
     let told = processes.ask(|admin| causes(admin, letters))?;
     let named = |(name, rows): (String, Vec<Vec<String>>)| {
         let name = Some(name).filter(|name| !name.is_empty());
         rows.into_iter().map(move |row| name.clone().into_iter().chain(row).collect())
     };
-    Ok(told.told.into_iter().flat_map(named).collect())
+    Ok((told.told.into_iter().flat_map(named).collect(), told.missed))
 }
 
 const NOTHING: &str = "nothing in the mesh at this moment points to a cause\n";
