@@ -467,28 +467,4 @@ impl fmt::Debug for Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use opentelemetry::metrics::MeterProvider as _;
-    use opentelemetry_sdk::metrics::SdkMeterProvider;
-    use prometheus::{Registry, TextEncoder};
-
-    use super::*;
-
-    #[test]
-    fn label_sets_beyond_the_most_are_counted_together() {
-        let registry = Registry::new();
-        let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).without_target_info();
-        let provider = SdkMeterProvider::builder().with_reader(exporter.build().unwrap()).build();
-        let metrics = Metrics::new(&provider.meter("mesh"), Workload::unknown(), "cluster.local", false);
-        let sizes = Sizes { milliseconds: 1.0, request_bytes: 1, response_bytes: 1 };
-        for n in 0..3 * MOST_SERIES {
-            let called = Called::of_host(&format!("host-{n}.example.com"), "cluster.local");
-            metrics.towards(Workload::unknown(), called).record(Ended::default(), sizes, None);
-        }
-        let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
-        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("istio_requests_total{")).collect();
-        assert!(lines.len() <= MOST_SERIES + 1, "{} series", lines.len());
-        let counted = |line: &&str| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap();
-        assert_eq!(lines.iter().map(counted).sum::<usize>(), 3 * MOST_SERIES, "none is lost");
-    }
-}
+mod tests;
