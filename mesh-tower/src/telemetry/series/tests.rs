@@ -6,11 +6,13 @@ use prometheus::{Registry, TextEncoder};
 
 use super::*;
 
-fn metrics() -> (Arc<Metrics>, Registry) {
+/// The provider counts as long as it is there.
+fn metrics() -> (Arc<Metrics>, Registry, SdkMeterProvider) {
     let registry = Registry::new();
     let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone()).without_target_info();
     let provider = SdkMeterProvider::builder().with_reader(exporter.build().unwrap()).build();
-    (Metrics::new(&provider.meter("mesh"), Workload::unknown(), "cluster.local", false), registry)
+    let metrics = Metrics::new(&provider.meter("mesh"), Workload::unknown(), "cluster.local", false);
+    (metrics, registry, provider)
 }
 
 const SIZES: Sizes = Sizes { milliseconds: 1.0, request_bytes: 1, response_bytes: 1 };
@@ -27,7 +29,7 @@ fn lines(registry: &Registry, metric: &str) -> Vec<String> {
 
 #[test]
 fn label_sets_beyond_the_most_are_counted_together() {
-    let (metrics, registry) = metrics();
+    let (metrics, registry, _provider) = metrics();
     for n in 0..3 * MOST_SERIES {
         metrics.towards(Workload::unknown(), called(n)).record(Ended::default(), SIZES, None);
     }
@@ -39,7 +41,7 @@ fn label_sets_beyond_the_most_are_counted_together() {
 
 #[test]
 fn a_mesh_of_many_hosts_counts_who_calls_it_and_whom_it_calls_as_what_they_are() {
-    let (metrics, registry) = metrics();
+    let (metrics, registry, _provider) = metrics();
     // One for each host of the configuration, before anybody has called.
     let groups: Vec<_> = (0..2 * MOST_SERIES).map(|n| metrics.towards(Workload::unknown(), called(n))).collect();
     metrics.from(Workload::unknown(), called(0)).record(Ended::default(), SIZES, None);
@@ -53,7 +55,7 @@ fn a_mesh_of_many_hosts_counts_who_calls_it_and_whom_it_calls_as_what_they_are()
 
 #[test]
 fn callers_beyond_the_most_count_as_unknown_ones_of_the_same_service() {
-    let (metrics, _) = metrics();
+    let (metrics, _registry, _provider) = metrics();
     let caller = |n: usize| Workload::unknown().with_principal(&format!("spiffe://td/ns/a/sa/{n}"));
     let first = metrics.from(caller(0), called(0));
     (1..MOST_SERIES).for_each(|n| drop(metrics.from(caller(n), called(0))));
@@ -65,7 +67,7 @@ fn callers_beyond_the_most_count_as_unknown_ones_of_the_same_service() {
 
 #[test]
 fn what_is_turned_off_is_not_counted_beyond_the_most_either() {
-    let (metrics, registry) = metrics();
+    let (metrics, registry, _provider) = metrics();
     let off = MetricsPolicy { is_enabled: false, ..MetricsPolicy::default() };
     metrics.policies.store(Arc::new(Policies { client: off, ..Policies::default() }));
     for n in 0..MOST_SERIES + 10 {
