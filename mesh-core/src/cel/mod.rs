@@ -82,7 +82,7 @@ impl Program {
     ///
     /// let (program, notes) = Program::compile("response.code >= 400 || request.nosuch == 1")?;
     /// assert_eq!(notes[0].what, "there is no attribute request.nosuch");
-    /// assert_eq!(notes[0].column, 32);
+    /// assert_eq!(notes[0].column, 25);
     /// # Ok::<(), String>(())
     /// ```
     ///
