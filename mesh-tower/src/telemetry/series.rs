@@ -171,14 +171,15 @@ impl Metrics {
 
     /// What requests to a workload count in, which belongs to a service.
     pub(crate) fn towards(self: &Arc<Self>, other: Workload, called: Called) -> Arc<Group> {
-        self.group(Parties { reporter: Reporter::Source, other, called })
+        self.group(&Parties { reporter: Reporter::Source, other, called })
     }
 
     /// What requests from a workload count in, which were meant for a service of ours. Where too many workloads call they
     /// count as those of an unknown one.
     pub(crate) fn from(self: &Arc<Self>, other: Workload, called: Called) -> Arc<Group> {
         let parties = Parties { reporter: Reporter::Destination, other, called };
-        self.found_out(&parties).unwrap_or_else(|| self.group(Parties { other: Workload::unknown(), ..parties }))
+        self.found_out(&parties)
+            .unwrap_or_else(|| self.group(&Parties { other: Workload::unknown(), ..parties.clone() }))
     }
 
     /// What requests count in that got to no service.
@@ -192,9 +193,9 @@ impl Metrics {
     }
 
     /// The group of parties of which there are as many as the configuration makes.
-    fn group(self: &Arc<Self>, parties: Parties) -> Arc<Group> {
+    fn group(self: &Arc<Self>, parties: &Parties) -> Arc<Group> {
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(self.labelled(&parties));
+        let make = || Arc::new(self.labelled(parties));
         Arc::clone(groups.by_parties.entry(parties.clone()).or_insert_with(make))
     }
 
@@ -385,7 +386,7 @@ impl Group {
         if let Some(known) = self.successor.load_full().filter(|known| known.version == version) {
             return known;
         }
-        let next = self.metrics.group(self.parties.clone());
+        let next = self.metrics.group(&self.parties);
         self.successor.store(Some(Arc::clone(&next)));
         next
     }
